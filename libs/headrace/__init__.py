@@ -1,0 +1,1 @@
+"""Headrace: the ingress-to-pipeline flow of console.redhat.com, self-hosted."""

@@ -1,0 +1,197 @@
+"""Walking a tar stream: inflated pieces in, events out, holding no more than one header."""
+
+from dataclasses import dataclass
+
+from headrace.archives.errors import ArchiveRejected, shown
+from headrace.archives.headers import (
+    BLOCK_BYTES,
+    Extension,
+    Header,
+    Kind,
+    checked_name,
+    parse_header,
+    parse_pax,
+    parse_pax_size,
+)
+from headrace.archives.limits import ArchiveLimits
+
+_ZERO_BLOCK = bytes(BLOCK_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStart:
+    """A file or directory begins; a file's ``Data`` follow, ``size_bytes`` in all."""
+
+    name: str
+    size_bytes: int
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A piece of the current member, no longer than what one step inflates."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEnd:
+    """The current member is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveEnd:
+    """The archive is complete and its checksums hold."""
+
+    members: int
+    inflated_bytes: int
+    compressed_bytes: int
+
+
+Event = MemberStart | Data | MemberEnd | ArchiveEnd
+
+
+class TarWalker:
+    """A state machine over the blocks of a tar; it ends at the first block of zeros or with the stream."""
+
+    def __init__(self, limits: ArchiveLimits) -> None:
+        self._limits = limits
+        self._kinds: dict[str, Kind] = {}
+        self._partial = b""
+        self._extension: Header | None = None
+        self._global: dict[bytes, bytes] = {}
+        self._pax: dict[bytes, bytes] | None = None
+        self._long_name: bytes | None = None
+        self._data_left = 0
+        self._padding_left = 0
+        self._current = ""
+        self._blocks = 0
+        self._ended = False
+        self.members = 0
+
+    def walk(self, piece: bytes, events: list[Event]) -> None:
+        """Append the events of ``piece``; they are there even when it raises.
+
+        Raises:
+            ArchiveRejected: a header, a name or a size is not acceptable.
+        """
+        position, length = 0, len(piece)
+        while position < length:
+            if self._data_left:
+                data = piece[position : position + self._data_left]
+                position += len(data)
+                self._data_left -= len(data)
+                events.append(Data(data))
+                if not self._data_left:
+                    events.append(MemberEnd())
+            elif self._padding_left:
+                skipped = min(self._padding_left, length - position)
+                position += skipped
+                self._padding_left -= skipped
+            elif self._ended:
+                if piece[position:] != bytes(length - position):
+                    raise ArchiveRejected("data follow the end of the archive")
+                return
+            else:
+                position = self._gather(piece, position, events)
+
+    def finish(self) -> None:
+        """Check that the stream did not end in the middle of something."""
+        if self._data_left or self._padding_left:
+            raise ArchiveRejected(f"it ends inside member {shown(self._current)}")
+        if self._partial or self._extension or self._pax is not None or self._long_name is not None:
+            raise ArchiveRejected("it ends inside a tar header")
+        if not self._blocks:
+            raise ArchiveRejected("it is empty; expected a gzip-compressed tar")
+
+    def _gather(self, piece: bytes, position: int, events: list[Event]) -> int:
+        """Take the next header block, or the next bytes of an extension's body; return the new position."""
+        wanted = BLOCK_BYTES if self._extension is None else _padded(self._extension.size_bytes)
+        end = position + wanted - len(self._partial)
+        block = self._partial + piece[position:end] if self._partial else piece[position:end]
+        if len(block) < wanted:
+            self._partial = block
+            return len(piece)
+        self._partial = b""
+        self._blocks += 1
+        if self._extension is not None:
+            self._apply_extension(self._extension, block[: self._extension.size_bytes])
+        elif block == _ZERO_BLOCK:
+            self._end()
+        else:
+            self._start(parse_header(block), events)
+        return end
+
+    def _end(self) -> None:
+        if self._pax is not None or self._long_name is not None:
+            raise ArchiveRejected("it ends after a header that speaks of a member that is not there")
+        self._ended = True
+
+    def _start(self, header: Header, events: list[Event]) -> None:
+        if isinstance(header.kind, Extension):
+            self._start_extension(header)
+        else:
+            self._start_member(header, header.kind, events)
+
+    def _start_extension(self, header: Header) -> None:
+        if header.kind is Extension.PAX_GLOBAL:
+            self._count_member()
+        repeated = (header.kind is Extension.PAX and self._pax is not None) or (
+            header.kind is Extension.GNU_LONG_NAME and self._long_name is not None
+        )
+        if repeated:
+            raise ArchiveRejected(f"a member has more than one {header.kind}")
+        if not 0 < header.size_bytes <= self._limits.max_extension_bytes:
+            most = self._limits.max_extension_bytes
+            raise ArchiveRejected(f"a {header.kind} has {header.size_bytes} bytes; expected 1 to {most}")
+        self._extension = header
+
+    def _apply_extension(self, header: Header, body: bytes) -> None:
+        self._extension = None
+        if header.kind is Extension.GNU_LONG_NAME:
+            self._long_name = body.removesuffix(b"\0")
+        elif header.kind is Extension.PAX:
+            self._pax = parse_pax(body, self._limits)
+        else:
+            self._global |= parse_pax(body, self._limits)
+
+    def _start_member(self, header: Header, kind: Kind, events: list[Event]) -> None:
+        self._count_member()
+        pax = self._global | (self._pax or {})
+        # An empty value takes a keyword back (POSIX pax).
+        raw_name = pax.get(b"path") or self._long_name or header.raw_name
+        size_bytes = parse_pax_size(value) if (value := pax.get(b"size")) else header.size_bytes
+        self._pax = self._long_name = None
+        name = checked_name(raw_name, self._limits)
+        # Archives older than POSIX mark a directory by its name alone.
+        if raw_name.endswith(b"/"):
+            kind = Kind.DIRECTORY
+        self._check_member(name, kind, size_bytes)
+        self._current = name
+        self._data_left = size_bytes
+        self._padding_left = _padded(size_bytes) - size_bytes
+        events.append(MemberStart(name, size_bytes, kind))
+        if not size_bytes:
+            events.append(MemberEnd())
+
+    def _count_member(self) -> None:
+        self.members += 1
+        if self.members > self._limits.max_members:
+            raise ArchiveRejected(f"it has more than {self._limits.max_members} members")
+
+    def _check_member(self, name: str, kind: Kind, size_bytes: int) -> None:
+        if size_bytes > self._limits.max_member_bytes:
+            most = self._limits.max_member_bytes
+            raise ArchiveRejected(f"member {shown(name)} has {size_bytes} bytes; at most {most} are taken")
+        if kind is Kind.DIRECTORY and size_bytes:
+            raise ArchiveRejected(f"member {shown(name)} is a directory with data")
+        if kind is Kind.FILE and name == ".":
+            raise ArchiveRejected("a file has an empty name")
+        # Directories are often listed again; of two files one would silently hide the other.
+        if name in self._kinds and Kind.FILE in {kind, self._kinds[name]}:
+            raise ArchiveRejected(f"two members are named {shown(name)}")
+        self._kinds[name] = kind
+
+
+def _padded(size_bytes: int) -> int:
+    return -(-size_bytes // BLOCK_BYTES) * BLOCK_BYTES

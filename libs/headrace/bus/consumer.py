@@ -1,0 +1,359 @@
+"""The consumer runtime: takes records, runs handlers, commits what is durable.
+
+Polling never waits for work: handlers run in tasks of their own, and a partition that has enough in hand, or
+is held, is left out of the next poll. (Left out, not paused: aiokafka throws away what it has fetched for a
+paused partition.) An offset is committed once everything below it has ended on record.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from time import monotonic, time
+from typing import Any, Final, Generic, TypeVar
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from headrace.bus.connection import client_arguments
+from headrace.bus.consumption import Consumption
+from headrace.bus.delivery import Delivery, Handler, KeyFunction
+from headrace.bus.dispatcher import Dispatcher
+from headrace.bus.partition import Partition
+from headrace.bus.processing import Processor
+from headrace.bus.producer import Producer
+from headrace.bus.statuses import StatusReporter
+from headrace.contracts.message import Message, rfc3339, utc_now
+from headrace.runtime import metrics
+from headrace.runtime.logging import get_logger
+from headrace.runtime.retries import RetryPolicy
+from headrace.runtime.settings import EngineSettings
+
+__all__ = ["Consumer", "Delivery", "Handler", "KeyFunction"]
+
+M = TypeVar("M", bound=Message)
+
+_log: Final = get_logger(__name__)
+
+_COMMIT_INTERVAL_SECONDS: Final = 1.0
+_COMMIT_DEADLINE_SECONDS: Final = 5.0
+# Of a stop's deadline, for the last commit and for leaving the group.
+_LEAVE_SECONDS: Final = 5.0
+_POLL_MS: Final = 1000
+# While a partition has enough: short, since a poll for the others is not woken when it has room again.
+_THROTTLED_POLL_MS: Final = 10
+_POLL_RECORDS: Final = 256
+# A fetch is answered at least twice a second; after so long without one the broker is away.
+_SILENCE_SECONDS: Final = 15.0
+_RECONNECT: Final = RetryPolicy(base_seconds=0.2, cap_seconds=5.0)
+
+
+class Consumer(Generic[M]):
+    """Consumes one topic on the terms of a `Consumption`, at least once, in order per key."""
+
+    def __init__(
+        self,
+        consumption: Consumption,
+        handler: Handler[M],
+        *,
+        service: str,
+        settings: EngineSettings,
+        producer: Producer,
+        statuses: StatusReporter | None = None,
+        key: KeyFunction[M] | None = None,
+    ) -> None:
+        """Prepare; nothing is connected before `run`.
+
+        ``statuses``: report each message's `received` and then `success` or `error`, if it has a request id.
+        ``key``: messages of the same key are handled in order (within a partition); by default the record's
+        key.
+        """
+        self._consumption = consumption
+        self._service = service
+        self._settings = settings
+        self._processor = Processor(
+            consumption, handler, service=service, producer=producer, statuses=statuses, key=key
+        )
+        self._dispatcher = self._new_dispatcher()
+        self._committing = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._finished.set()
+        self._stop_at = 0.0
+        self._silence: str | None = None
+        self._connection_problem: str | None = "has not joined its group yet"
+
+    def _new_dispatcher(self) -> Dispatcher[M]:
+        return Dispatcher(
+            self._processor,
+            service=self._service,
+            topic=self._consumption.topic.name,
+            concurrency=self._consumption.concurrency,
+            dead_letters_in_a_row=self._consumption.dead_letters_in_a_row,
+        )
+
+    @property
+    def problem(self) -> str | None:
+        """Why it does not do its work at present, in words for a person; None when well."""
+        return self._dispatcher.problem or self._connection_problem or self._silence
+
+    async def run(self) -> None:
+        """Consume until `stop`. Survives the broker's absence; raises `Fatal` as the handler does."""
+        self._finished.clear()
+        failures = 0
+        try:
+            while not self._stopping.is_set():
+                started = monotonic()
+                try:
+                    await self._session()
+                except (KafkaError, OSError) as error:
+                    failures = 1 if monotonic() - started > 60 else failures + 1
+                    self._lost_broker(error)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_RECONNECT.hold_seconds(failures)):
+                            await self._stopping.wait()
+        finally:
+            self._finished.set()
+
+    def _lost_broker(self, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}"
+        self._connection_problem = (
+            f"{self._consumption.topic.name}: cannot consume since {rfc3339(utc_now())}: {reason}"
+        )
+        _log.warning("consumer disconnected", service=self._service, reason=reason)
+
+    async def stop(self, deadline_seconds: float = 25.0) -> None:
+        """Finish what runs, hand back the rest, commit, leave the group; returns within the deadline."""
+        self._stop_at = monotonic() + deadline_seconds
+        self._stopping.set()
+        self._dispatcher.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(deadline_seconds):
+                await self._finished.wait()
+
+    async def _session(self) -> None:
+        """One membership of the group, from joining to leaving."""
+        client = self._new_client()
+        budget_seconds = 0.0
+        try:
+            await client.start()
+            topic = self._consumption.topic.name
+            if topic not in await client.topics():
+                raise KafkaError(f"topic {topic} does not exist")
+            client.subscribe([topic], listener=_Rebalance(self, client))
+            try:
+                await self._until_over(client)
+            finally:
+                budget_seconds = self._drain_seconds()
+        except asyncio.CancelledError:
+            budget_seconds = 0.0
+            raise
+        finally:
+            await self._leave(client, budget_seconds)
+            if not self._dispatcher.halted:
+                self._dispatcher = self._new_dispatcher()
+
+    def _new_client(self) -> AIOKafkaConsumer:
+        membership = self._consumption.membership
+        return AIOKafkaConsumer(
+            **client_arguments(self._settings, client_id=f"headrace-{self._service}"),
+            group_id=self._consumption.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            heartbeat_interval_ms=int(membership.heartbeat_seconds * 1000),
+            session_timeout_ms=int(membership.session_seconds * 1000),
+            rebalance_timeout_ms=int(membership.rebalance_seconds * 1000),
+            max_poll_interval_ms=int(membership.max_poll_seconds * 1000),
+            # Every rebalance revokes everything in aiokafka, so that stickiness would save nothing; this is
+            # the even one.
+            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
+        )
+
+    async def _until_over(self, client: AIOKafkaConsumer) -> None:
+        """Poll and commit until stopped, failed or disconnected."""
+        tasks = [
+            asyncio.create_task(work)
+            for work in (
+                self._poll(client),
+                self._tick(client),
+                self._stopping.wait(),
+                self._dispatcher.failed.wait(),
+            )
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if self._dispatcher.failure is not None:
+            raise self._dispatcher.failure
+        for task in done:
+            task.result()
+
+    async def _poll(self, client: AIOKafkaConsumer) -> None:
+        dispatcher = self._dispatcher
+        nowhere = TopicPartition(self._consumption.topic.name, -1)
+        while True:
+            dispatcher.room.clear()
+            wanted, throttled = self._wanted()
+            if not wanted:
+                # Asks for nothing, yet counts as a poll: a member that stops polling is put out of its group.
+                await client.getmany(nowhere)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_POLL_MS / 1000):
+                        await dispatcher.room.wait()
+                continue
+            fetched = await client.getmany(
+                *wanted,
+                timeout_ms=_THROTTLED_POLL_MS if throttled else _POLL_MS,
+                max_records=_POLL_RECORDS,
+            )
+            for topic_partition, records in fetched.items():
+                dispatcher.submit(topic_partition, records)
+            dispatcher.fill()
+            # getmany returns at once while it has records: the handlers want the loop too.
+            await asyncio.sleep(0)
+
+    def _wanted(self) -> tuple[list[TopicPartition], bool]:
+        """The partitions to poll, and whether others merely have enough in hand for the moment."""
+        if self._dispatcher.halted is not None:
+            return [], False
+        partitions = self._dispatcher.partitions.values()
+        wanted = [partition.topic_partition for partition in partitions if partition.wants_more]
+        throttled = any(not (partition.wants_more or partition.held) for partition in partitions)
+        return wanted, throttled
+
+    async def _tick(self, client: AIOKafkaConsumer) -> None:
+        while True:
+            await asyncio.sleep(_COMMIT_INTERVAL_SECONDS)
+            partitions = list(self._dispatcher.partitions.values())
+            await self._advance_idle(client, partitions)
+            await self._commit(client, partitions)
+            self._measure(client)
+
+    async def _advance_idle(self, client: AIOKafkaConsumer, partitions: Iterable[Partition]) -> None:
+        """Pass what holds no record for us (markers, gaps), or the lag would never be 0."""
+        for partition in partitions:
+            if partition.tracker.idle and not partition.closed:
+                with suppress(KafkaError, TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        partition.tracker.skip_to(await client.position(partition.topic_partition))
+
+    async def _commit(self, client: AIOKafkaConsumer, partitions: Iterable[Partition]) -> None:
+        async with self._committing:
+            partitions = list(partitions)
+            offsets = {
+                partition.topic_partition: partition.tracker.committable
+                for partition in partitions
+                if partition.tracker.committable not in {None, partition.committed}
+            }
+            if not offsets:
+                return
+            try:
+                async with asyncio.timeout(_COMMIT_DEADLINE_SECONDS):
+                    await client.commit(offsets)
+            except (CommitFailedError, IllegalStateError):
+                # Somebody else owns the partitions by now and will see these messages again.
+                _log.info("commit refused", service=self._service, topic=self._consumption.topic.name)
+            except (KafkaError, TimeoutError) as error:
+                _log.warning(
+                    "commit failed",
+                    service=self._service,
+                    topic=self._consumption.topic.name,
+                    reason=repr(error),
+                )
+            else:
+                for partition in partitions:
+                    partition.committed = offsets.get(partition.topic_partition, partition.committed)
+
+    def _measure(self, client: AIOKafkaConsumer) -> None:
+        labels = (self._service, self._consumption.topic.name)
+        partitions = list(self._dispatcher.partitions.values())
+        metrics.IN_FLIGHT.labels(*labels).set(sum(partition.count for partition in partitions))
+        silences = []
+        for partition in partitions:
+            at = partition.topic_partition
+            if partition.closed or at not in client.assignment():
+                continue
+            highwater, polled_ms = client.highwater(at), client.last_poll_timestamp(at)
+            if highwater is not None and partition.committed is not None:
+                lag = max(0, highwater - partition.committed)
+                metrics.CONSUMER_LAG.labels(*labels, str(at.partition)).set(lag)
+            if polled_ms is not None and partition.wants_more:
+                silences.append(time() - polled_ms / 1000)
+        silence = min(silences, default=0.0)
+        self._silence = f"no answer from Kafka for {silence:.0f} s" if silence > _SILENCE_SECONDS else None
+
+    def assigned(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        """The group gave us partitions (called by the client)."""
+        self._connection_problem = None
+        self._dispatcher.assign(topic_partitions)
+        _log.info(
+            "partitions assigned",
+            service=self._service,
+            topic=self._consumption.topic.name,
+            partitions=sorted(at.partition for at in topic_partitions),
+        )
+
+    async def revoked(self, client: AIOKafkaConsumer) -> None:
+        """The group takes back every partition (called by the client, which waits for us)."""
+        partitions = list(self._dispatcher.partitions.values())
+        if not partitions:
+            return
+        # Membership gone means that others may have the partitions already: hurry, and commit nothing.
+        coordinator: Any = client._coordinator  # noqa: SLF001 -- aiokafka tells a loss from a revocation only so
+        lost = coordinator.generation < 0
+        await self._dispatcher.drain(partitions, 0.0 if lost else self._drain_seconds())
+        if not lost:
+            await self._commit(client, partitions)
+        self._forget(partitions)
+        _log.info("partitions revoked", service=self._service, topic=self._consumption.topic.name, lost=lost)
+
+    def _forget(self, partitions: Iterable[Partition]) -> None:
+        self._dispatcher.forget(partitions)
+        for partition in partitions:
+            # The next owner reports it.
+            with suppress(KeyError):
+                metrics.CONSUMER_LAG.remove(
+                    self._service, self._consumption.topic.name, str(partition.topic_partition.partition)
+                )
+
+    def _drain_seconds(self) -> float:
+        """How long running handlers may still take."""
+        if self._stopping.is_set():
+            left = self._stop_at - monotonic()
+            return max(0.0, left - min(_LEAVE_SECONDS, left / 3))
+        return self._consumption.membership.revoke_seconds
+
+    async def _leave(self, client: AIOKafkaConsumer, budget_seconds: float) -> None:
+        partitions = list(self._dispatcher.partitions.values())
+        await self._dispatcher.drain(partitions, budget_seconds)
+        if partitions:
+            await self._commit(client, partitions)
+        self._forget(partitions)
+        stopping = asyncio.create_task(client.stop())
+        await asyncio.wait([stopping], timeout=_LEAVE_SECONDS)
+        if not stopping.done():
+            stopping.cancel()
+        with suppress(KafkaError, asyncio.CancelledError):
+            await stopping
+        await client._client.close()  # noqa: SLF001 -- whatever stop() did not reach
+
+
+class _Rebalance(ConsumerRebalanceListener):
+    """Passes on what the group decides.
+
+    It must not wait for anything that a poll holds: both would wait for ever.
+    """
+
+    def __init__(self, consumer: Consumer[Any], client: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._client = client
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002
+        await self._consumer.revoked(self._client)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._consumer.assigned(assigned)

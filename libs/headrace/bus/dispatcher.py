@@ -1,0 +1,197 @@
+"""Runs what the partitions have ready: at most so many handlers at once, partitions in turn."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from contextvars import copy_context
+from typing import Any, Final, Generic, TypeVar
+
+import structlog
+from aiokafka import TopicPartition
+
+from headrace.bus.dead_letters import Record
+from headrace.bus.delivery import Later, Work
+from headrace.bus.partition import Partition
+from headrace.bus.processing import Processor, TooManyDeadLetters
+from headrace.contracts.message import Message, rfc3339, utc_now
+from headrace.runtime import metrics
+from headrace.runtime.logging import get_logger
+
+M = TypeVar("M", bound=Message)
+
+_log: Final = get_logger(__name__)
+
+# A handler that is cancelled has this long to let go; it may finish later, but nothing waits for it.
+_CANCEL_SECONDS: Final = 5.0
+
+
+class Dispatcher(Generic[M]):
+    """The partitions in hand and the handlers that run for them."""
+
+    def __init__(
+        self,
+        processor: Processor[M],
+        *,
+        service: str,
+        topic: str,
+        concurrency: int,
+        dead_letters_in_a_row: int,
+    ) -> None:
+        self._processor = processor
+        self._service = service
+        self._concurrency = concurrency
+        self._dead_letters_in_a_row = dead_letters_in_a_row
+        self._running = 0
+        self._turn: deque[Partition] = deque()
+        # A task begins with this, not with what the task that made room for it had bound to its logs.
+        self._context = copy_context()
+        self._held_metric = metrics.HELD_PARTITIONS.labels(service, topic)
+        self.partitions: dict[TopicPartition, Partition] = {}
+        self.halted: str | None = None
+        self.failure: Exception | None = None
+        self.failed = asyncio.Event()
+        # Set when a partition may want more than at the last poll.
+        self.room = asyncio.Event()
+
+    def assign(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        """Partitions are ours from now on."""
+        for topic_partition in topic_partitions:
+            partition = Partition(topic_partition)
+            self.partitions[topic_partition] = partition
+            self._turn.append(partition)
+        self.room.set()
+
+    def submit(self, topic_partition: TopicPartition, records: Iterable[Record]) -> None:
+        """Take what was fetched."""
+        # What comes for a partition on its way out will be fetched again by its next owner.
+        partition = self.partitions.get(topic_partition)
+        if partition is None or partition.closed:
+            return
+        for record in records:
+            if self._processor.filtered(record):
+                partition.tracker.take(record.offset)
+                partition.tracker.finish(record.offset)
+            else:
+                partition.take(self._processor.take(record))
+
+    def fill(self) -> None:
+        """Start handlers while there is room and work, a message from each partition in turn."""
+        idle = 0
+        while idle < len(self._turn) and self._running < self._concurrency and self.halted is None:
+            partition = self._turn[0]
+            self._turn.rotate(-1)
+            work = partition.next()
+            if work is None:
+                idle += 1
+                continue
+            idle = 0
+            self._running += 1
+            partition.running[work] = asyncio.get_running_loop().create_task(
+                self._run(partition, work), context=self._context.copy()
+            )
+
+    async def _run(self, partition: Partition, work: Work[M]) -> None:
+        delivery = work.delivery
+        structlog.contextvars.bind_contextvars(
+            service=self._service,
+            topic=delivery.topic,
+            partition=delivery.partition,
+            offset=delivery.offset,
+        )
+        try:
+            later = await self._processor.advance(work)
+        except TooManyDeadLetters:
+            self._halt()
+        except Exception as error:  # noqa: BLE001 -- fatal, or a fault of the runtime itself: both end the consumer
+            self.failure = self.failure or error
+            self.failed.set()
+        else:
+            if later is None:
+                self._finish(partition, work)
+            elif not partition.closed:
+                self._park(partition, work, later)
+        finally:
+            self._running -= 1
+            del partition.running[work]
+            self.fill()
+
+    def _finish(self, partition: Partition, work: Work[M]) -> None:
+        was_held = bool(partition.held)
+        wanted = partition.wants_more
+        partition.finish(work)
+        if was_held and not partition.held:
+            _log.info("partition released")
+            self._measure_held()
+        if partition.wants_more and not wanted:
+            self.room.set()
+        if self._processor.dead_letters_in_a_row >= self._dead_letters_in_a_row:
+            self._halt()
+
+    def _park(self, partition: Partition, work: Work[M], later: Later) -> None:
+        if later.held is not None:
+            if not partition.held:
+                _log.error("partition held", reason=later.held)
+            _, since = partition.held.get(work, ("", utc_now()))
+            partition.held[work] = (later.held, since)
+            self._measure_held()
+        partition.parked[work] = asyncio.get_running_loop().call_later(
+            later.delay_seconds, self._due, partition, work
+        )
+
+    def _due(self, partition: Partition, work: Work[Any]) -> None:
+        partition.due(work)
+        self.fill()
+
+    def _halt(self) -> None:
+        if self.halted is None:
+            self.halted = (
+                f"stopped after {self._dead_letters_in_a_row} dead letters in a row, since {rfc3339(utc_now())}"
+                ": look at them, mend what is wrong, restart"
+            )
+            _log.error("consumer halted", reason=self.halted)
+
+    def close(self) -> None:
+        """Start nothing more."""
+        for partition in self.partitions.values():
+            partition.close()
+
+    async def drain(self, partitions: Iterable[Partition], budget_seconds: float) -> None:
+        """Start nothing more in these, let what runs finish within the budget, cancel the rest."""
+        partitions = list(partitions)
+        for partition in partitions:
+            partition.close()
+        running = [task for partition in partitions for task in partition.running.values()]
+        if running and budget_seconds > 0:
+            await asyncio.wait(running, timeout=budget_seconds)
+        late = [task for task in running if not task.done()]
+        if late:
+            _log.warning("handlers cancelled", count=len(late), budget_seconds=budget_seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late, timeout=_CANCEL_SECONDS)
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """Partitions are no longer ours."""
+        for partition in partitions:
+            if self.partitions.get(partition.topic_partition) is partition:
+                del self.partitions[partition.topic_partition]
+                self._turn.remove(partition)
+        self._measure_held()
+
+    def _measure_held(self) -> None:
+        self._held_metric.set(sum(1 for partition in self.partitions.values() if partition.held))
+
+    @property
+    def problem(self) -> str | None:
+        """Why work does not go on: halted, or the oldest hold."""
+        if self.halted is not None:
+            return self.halted
+        holds = [
+            (since, partition.topic_partition.partition, reason)
+            for partition in self.partitions.values()
+            for reason, since in partition.held.values()
+        ]
+        if not holds:
+            return None
+        since, number, reason = min(holds)
+        return f"partition {number} held since {rfc3339(since)}: {reason}"

@@ -1,0 +1,47 @@
+"""Reporting where a payload is, to the topic that the payload tracker keeps."""
+
+from datetime import datetime
+from typing import Final
+
+from headrace.bus.producer import Producer
+from headrace.contracts.message import rfc3339, utc_now
+from headrace.contracts.status import PayloadStatus
+from headrace.contracts.topics import PAYLOAD_STATUS, Topic
+
+# The tracker shows it to a person; an exception's text may be a page.
+_MAX_TEXT: Final = 2000
+
+
+class StatusReporter:
+    """Sends one service's statuses; those of one request keep their order, being keyed by its id."""
+
+    def __init__(
+        self, producer: Producer, service: str, *, topic: Topic[PayloadStatus] = PAYLOAD_STATUS
+    ) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._service = service
+
+    async def report(
+        self,
+        request_id: str,
+        status: str,
+        status_msg: str = "",
+        *,
+        account: str = "",
+        org_id: str = "",
+        source: str | None = None,
+        date: datetime | None = None,
+    ) -> None:
+        """Report one step and wait for the acknowledgement; raises `Retryable` as `Producer.send` does."""
+        message = PayloadStatus(
+            service=self._service,
+            source=source,
+            account=account,
+            org_id=org_id,
+            request_id=request_id,
+            status=status,
+            status_msg=status_msg[:_MAX_TEXT],
+            date=rfc3339(date or utc_now()),
+        )
+        await self._producer.send(self._topic, message, key=request_id)

@@ -1,0 +1,44 @@
+"""Which offset may be committed. Pure, so that it can be checked against a model."""
+
+from collections import deque
+
+
+class OffsetTracker:
+    """One partition's messages between taken and finished.
+
+    Invariant: every message below `committable` that was taken is finished. Offsets may have gaps
+    (compaction, transaction markers), so that the next offset is known only from what was taken.
+    """
+
+    def __init__(self) -> None:
+        self._open: deque[int] = deque()
+        self._finished: set[int] = set()
+        self._next: int | None = None
+
+    def take(self, offset: int) -> None:
+        """A message enters; offsets come in rising order."""
+        if self._next is not None and offset < self._next:
+            raise ValueError(f"offset {offset} taken after {self._next - 1}")
+        self._open.append(offset)
+        self._next = offset + 1
+
+    def finish(self, offset: int) -> None:
+        """A taken message's effects are durable; in any order, once each."""
+        self._finished.add(offset)
+        while self._open and self._open[0] in self._finished:
+            self._finished.remove(self._open.popleft())
+
+    def skip_to(self, position: int) -> None:
+        """Nothing is to be handled below ``position``; heeded only when idle."""
+        if not self._open:
+            self._next = max(position, self._next or 0)
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything taken is finished."""
+        return not self._open
+
+    @property
+    def committable(self) -> int | None:
+        """The offset to resume from: everything below is done; None before anything was taken."""
+        return self._open[0] if self._open else self._next

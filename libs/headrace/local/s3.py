@@ -1,0 +1,44 @@
+"""What the S3 servers have in common: where they listen and who may come in."""
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from headrace.local.engine import Engine
+from headrace.local.ports import HOST, EnginePorts
+
+
+def credentials_from_environment() -> dict[str, str]:
+    """The documents' names for them and the documents' values."""
+    return {
+        "access_key": os.environ.get("MINIO_ACCESS_KEY") or "minioaccesskey",
+        "secret_key": os.environ.get("MINIO_SECRET_KEY") or "miniosecretkey",
+    }
+
+
+class S3Engine(Engine):
+    """Either server, told apart by program and options only."""
+
+    name = "s3"
+
+    def __init__(self, directory: Path, ports: EnginePorts, program: Path) -> None:
+        super().__init__(directory)
+        self._ports = ports
+        self._program = program
+        self._credentials = credentials_from_environment()
+
+    @property
+    def url(self) -> str:
+        """`http://access:secret@host:port`."""
+        key, secret = (quote(value, safe="") for value in self._credentials.values())
+        return f"http://{key}:{secret}@{HOST}:{self._ports.s3}"
+
+    @property
+    def address(self) -> str:
+        """The endpoint alone."""
+        return f"http://{HOST}:{self._ports.s3}"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """`access_key` and `secret_key`."""
+        return dict(self._credentials)

@@ -1,0 +1,181 @@
+"""The three backing servers of a local stack, together."""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from headrace.local import install
+from headrace.local.directory import DataDirectory
+from headrace.local.engine import Engine, EngineName
+from headrace.local.install import Progress, S3Server
+from headrace.local.kafka import Kafka
+from headrace.local.minio import MinIO
+from headrace.local.ports import EnginePorts
+from headrace.local.postgres import Postgres
+from headrace.local.seaweedfs import SeaweedFS
+from headrace.local.supervisor import EngineStatus, RestartBudget, Supervisor
+from headrace.runtime.errors import ConfigurationError
+
+VARIABLES: dict[EngineName, str] = {
+    "kafka": "HEADRACE_KAFKA",
+    "s3": "HEADRACE_S3",
+    "postgres": "HEADRACE_POSTGRES",
+}
+
+
+def given_by_environment() -> dict[EngineName, str]:
+    """The URLs of servers that somebody else runs."""
+    return {name: os.environ[variable] for name, variable in VARIABLES.items() if os.environ.get(variable)}
+
+
+def read_run(directory: Path) -> dict[str, Any] | None:
+    """What the stack on this directory is, for another process; None when none runs.
+
+    Keys: pid, started, ready, engines (rows of `EngineStatus`), and what `Engines.publish` added.
+    """
+    return DataDirectory(directory).running()
+
+
+async def choose_s3(
+    directory: DataDirectory, ports: EnginePorts, wanted: S3Server | None, progress: Progress
+) -> Engine:
+    """The server the directory's objects are in; on first use the wanted one, else MinIO if it can be had."""
+    held = directory.s3_server(wanted)
+    choice = held or wanted
+    if choice != "seaweedfs":
+        try:
+            if choice == "minio" or install.find_minio() or install.can_build_minio():
+                program = await install.minio(progress)
+                return MinIO(directory.path / "minio", ports, program)
+            progress("no MinIO here and no Go to build it with: SeaweedFS serves S3")
+        except ConfigurationError as error:
+            if choice == "minio":
+                raise
+            progress(f"MinIO cannot be had, SeaweedFS serves S3 instead: {error}")
+    return SeaweedFS(directory.path / "seaweedfs", ports, install.seaweedfs())
+
+
+class Engines:
+    """`async with Engines(…) as engines`: all answer inside, none runs after.
+
+    `given` URLs, by engine, skip the matching child. Enter it in the thread that lasts as long as the servers
+    should. `progress` gets one line for each thing a waiting person wants to know.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        ports: EnginePorts,
+        *,
+        s3: S3Server | None = None,
+        given: Mapping[EngineName, str] | None = None,
+        progress: Progress = lambda _: None,
+        budget: RestartBudget | None = None,
+    ) -> None:
+        self._directory = DataDirectory(directory)
+        self._ports = ports
+        self._s3 = s3
+        self._given = dict(given or {})
+        self._progress = progress
+        self._budget = budget or RestartBudget()
+        self._parts: dict[EngineName, Supervisor] = {}
+        self._published: dict[str, Any] = {}
+        self._ready = False
+        self.ready_after_seconds = 0.0
+
+    async def __aenter__(self) -> Self:
+        began = time.monotonic()
+        self._directory.acquire()
+        try:
+            self._directory.end_leftovers()
+            # One that fails, a missing program say, ends the others' start.
+            async with asyncio.TaskGroup() as group:
+                for name in VARIABLES:
+                    if name not in self._given:
+                        group.create_task(self._start(name))
+        except BaseException as error:
+            await self._stop()
+            if isinstance(error, BaseExceptionGroup):
+                raise error.exceptions[0] from None
+            raise
+        self._ready = True
+        self.ready_after_seconds = time.monotonic() - began
+        self._write()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    def environment(self) -> dict[str, str]:
+        """HEADRACE_KAFKA (host:port), HEADRACE_S3 (URL with credentials) and HEADRACE_POSTGRES (URL)."""
+        return {VARIABLES[status.name]: status.url for status in self.describe()}
+
+    def describe(self) -> list[EngineStatus]:
+        """One row for each engine, in a fixed order."""
+        return [
+            self._parts[name].status() if name in self._parts else _given_status(name, self._given[name])
+            for name in VARIABLES
+            if name in self._parts or name in self._given
+        ]
+
+    def publish(self, **facts: Any) -> None:
+        """Add what else another process may want to read of this stack, such as the services' URLs."""
+        self._published |= facts
+        self._write()
+
+    async def _start(self, name: EngineName) -> None:
+        engine = await self._engine(name)
+        part = Supervisor(
+            engine,
+            logs=self._directory.path / "logs",
+            progress=self._progress,
+            budget=self._budget,
+            changed=self._write,
+        )
+        self._parts[name] = part
+        await part.start()
+        if isinstance(engine, MinIO | SeaweedFS):
+            self._directory.keep_s3_server("minio" if isinstance(engine, MinIO) else "seaweedfs")
+
+    async def _engine(self, name: EngineName) -> Engine:
+        if name == "kafka":
+            return Kafka(self._directory.path / name, self._ports)
+        if name == "postgres":
+            return Postgres(self._directory.path / name, self._ports)
+        return await choose_s3(self._directory, self._ports, self._s3, self._progress)
+
+    async def _stop(self) -> None:
+        self._ready = False
+        # Shielded: a second Ctrl-C must not leave a server behind.
+        stopping = asyncio.gather(*(part.stop() for part in self._parts.values()), return_exceptions=True)
+        await asyncio.shield(stopping)
+        self._directory.release()
+
+    def _write(self) -> None:
+        rows = [status.as_dict() for status in self.describe()]
+        self._directory.publish({"ready": self._ready, "engines": rows} | self._published)
+
+
+def _given_status(name: EngineName, url: str) -> EngineStatus:
+    parts = urlsplit(url if "://" in url else f"//{url}")
+    credentials = {}
+    address = url
+    if name == "s3" and parts.username:
+        credentials = {"access_key": parts.username, "secret_key": parts.password or ""}
+        address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return EngineStatus(
+        name=name,
+        product="given",
+        version="",
+        url=url,
+        address=address,
+        credentials=credentials,
+        state="given",
+    )

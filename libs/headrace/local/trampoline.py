@@ -1,0 +1,65 @@
+"""Becomes a server that dies with its parent: `trampoline.py PARENT-PID ACCOUNT PROGRAM [ARGUMENT…]`.
+
+A program of its own and not a `preexec_fn`, because code between fork and exec can deadlock in a process with
+threads. Imports the standard library only: it runs isolated and must be quick.
+"""
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+SIGKILL = 9
+CLONE_NEWUSER = 0x10000000
+
+# Any number but 0: the name root carries inside its own namespace, for servers that refuse to run as root.
+INNER_ID = 1000
+
+
+def enter_user_namespace() -> None:
+    """Stay the same user for the system, and be an ordinary one for oneself: files keep their owner."""
+    uid, gid = os.geteuid(), os.getegid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWUSER) != 0:
+        raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWUSER)")
+    own = Path("/proc/self")
+    own.joinpath("setgroups").write_text("deny", encoding="ascii")
+    own.joinpath("uid_map").write_text(f"{INNER_ID} {uid} 1", encoding="ascii")
+    own.joinpath("gid_map").write_text(f"{INNER_ID} {gid} 1", encoding="ascii")
+
+
+def become(account: str) -> None:
+    """`same`, `namespace` or `UID:GID`."""
+    if account == "same":
+        return
+    if account == "namespace":
+        enter_user_namespace()
+        return
+    uid, gid = map(int, account.split(":"))
+    os.setgroups([])
+    os.setgid(gid)
+    os.setuid(uid)
+
+
+def die_with(parent: int) -> None:
+    """Linux only. Comes after `become`, since a change of user clears it."""
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(1)
+
+
+def main(parent: str, account: str, *command: str) -> None:
+    """Does not return."""
+    become(account)
+    die_with(int(parent))
+    os.execv(command[0], command)  # noqa: S606 -- no shell is wanted
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except OSError as error:
+        sys.exit(f"cannot start {sys.argv[3]}: {error}")

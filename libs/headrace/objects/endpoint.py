@@ -1,0 +1,51 @@
+"""Where an S3 service is and who we are to it."""
+
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.settings import EngineSettings
+
+
+@dataclass(frozen=True)
+class S3Endpoint:
+    """An endpoint's ``url`` (scheme, host, port) and our keys; equal endpoints can copy server-side."""
+
+    url: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    region: str = "us-east-1"
+    # What presigned URLs name, where consumers know the service by another name.
+    public_url: str = ""
+
+    @classmethod
+    def parse(
+        cls, url: str, *, access_key: str = "", secret_key: str = "", region: str = "", public_url: str = ""
+    ) -> Self:
+        """Read ``http://key:secret@host:port``; keys may come apart from the URL."""
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigurationError(
+                f"S3 endpoint: got {url.rpartition('@')[2]!r}, expected http(s)://[key:secret@]host[:port]"
+            )
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        netloc = f"{host}:{parts.port}" if parts.port else host
+        return cls(
+            url=f"{parts.scheme}://{netloc}",
+            access_key=unquote(parts.username or "") or access_key,
+            secret_key=unquote(parts.password or "") or secret_key,
+            region=region or "us-east-1",
+            public_url=public_url.rstrip("/"),
+        )
+
+    @classmethod
+    def of(cls, engines: EngineSettings) -> Self:
+        """The platform's own S3."""
+        return cls.parse(
+            engines.s3,
+            access_key=engines.s3_access_key,
+            secret_key=engines.s3_secret_key,
+            region=engines.s3_region,
+            public_url=engines.s3_public,
+        )

@@ -1,0 +1,1 @@
+"""What every process needs: errors, settings, logs, metrics, spans, retries."""

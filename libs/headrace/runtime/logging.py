@@ -1,0 +1,81 @@
+"""One log pipeline for our lines and every library's: JSON or coloured columns.
+
+Event names are constant, data is in keywords, and a message's context (request id, topic, offset) is bound
+once by whoever owns the message.
+"""
+
+import logging
+import re
+import sys
+from typing import Any, Final
+
+import orjson
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+# A presigned URL is a credential for a day, a bearer token for longer.
+_SECRETS: Final = re.compile(
+    r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"']+"
+    r"|((?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]+"
+    r"|(://[^/\s:@]+:)[^/\s@]+(?=@)",
+    re.IGNORECASE,
+)
+
+
+def redact(text: str) -> str:
+    """Blank out tokens, passwords in URLs and the signatures of presigned URLs."""
+    return _SECRETS.sub(lambda match: f"{match[1] or match[2] or match[3]}***", text)
+
+
+def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _to_json(event: EventDict, **_: Any) -> str:
+    return orjson.dumps(event, default=repr).decode()
+
+
+def configure(level: str = "INFO", style: str = "json") -> None:
+    """Send everything to stdout in one style; ``style`` is ``json`` or ``text``."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="@timestamp"),
+        structlog.processors.format_exc_info,
+        _redact_event,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer(serializer=_to_json)
+        if style == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), timestamp_key="@timestamp")
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # Their every reconnect is an error line; ours say what it means for the flow.
+    for noisy in ("aiokafka", "botocore", "aiobotocore"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger whose lines carry ``name``."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger

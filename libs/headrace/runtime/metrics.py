@@ -1,0 +1,64 @@
+"""Metrics that come with the runtime. A service's own stand in its ``metrics.py``.
+
+Every service of a process shares one registry; the ``service`` label tells them apart.
+"""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY: Final = CollectorRegistry(auto_describe=True)
+
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+# How each message ended: processed, rejected, dead_lettered, filtered. Their sum is what was consumed.
+MESSAGES: Final = Counter(
+    "headrace_messages", "Messages by how they ended", ["service", "topic", "outcome"], registry=REGISTRY
+)
+# Attempts that failed, by error class. Rising with no dead letters: an engine is flapping.
+ATTEMPT_FAILURES: Final = Counter(
+    "headrace_attempt_failures", "Failed attempts", ["service", "topic", "error"], registry=REGISTRY
+)
+# Time in the handler, one attempt. Near the deadline: raise it or find what is slow.
+HANDLER_SECONDS: Final = Histogram(
+    "headrace_handler_seconds",
+    "Time of one attempt",
+    ["service", "topic"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+# From the record's timestamp to its end. The flow's latency, hop by hop.
+MESSAGE_AGE_SECONDS: Final = Histogram(
+    "headrace_message_age_seconds",
+    "Age of a message when it ended",
+    ["service", "topic"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+# Records between the committed offset and the end of the partition. Growing: add replicas or look for a hold.
+CONSUMER_LAG: Final = Gauge(
+    "headrace_consumer_lag", "Records not yet committed", ["service", "topic", "partition"], registry=REGISTRY
+)
+# Partitions waiting for an engine to come back. Not zero: see /health/ready for the reason.
+HELD_PARTITIONS: Final = Gauge(
+    "headrace_held_partitions", "Partitions on hold", ["service", "topic"], registry=REGISTRY
+)
+IN_FLIGHT: Final = Gauge(
+    "headrace_in_flight", "Messages fetched and not yet ended", ["service", "topic"], registry=REGISTRY
+)
+PRODUCED: Final = Counter(
+    "headrace_produced", "Messages acknowledged by the broker", ["service", "topic"], registry=REGISTRY
+)
+PRODUCE_FAILURES: Final = Counter(
+    "headrace_produce_failures", "Sends given up", ["service", "topic"], registry=REGISTRY
+)
+REDELIVERIES: Final = Counter(
+    "headrace_duplicates", "Messages whose effect was already there", ["service"], registry=REGISTRY
+)
+# Delay of a timer that should fire at once. Above 0.1: something blocks the loop.
+LOOP_LAG_SECONDS: Final = Gauge("headrace_loop_lag_seconds", "Delay of the event loop", registry=REGISTRY)
+
+
+def exposition() -> bytes:
+    """Everything in Prometheus' text format."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,59 @@
+"""How long to wait before trying again: full jitter inside a budget. Pure, so that it can be checked."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from headrace.runtime.errors import Retryable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """At most ``attempts`` attempts and ``budget_seconds`` of waiting, whichever ends first."""
+
+    attempts: int = 3
+    budget_seconds: float = 30.0
+    base_seconds: float = 0.2
+    cap_seconds: float = 10.0
+
+    def delay_seconds(self, attempt: int, draw: float) -> float:
+        """Wait after failed attempt number ``attempt`` (1 the first); ``draw`` is uniform in [0, 1)."""
+        # 2**60 is beyond any cap; without the clip a long hold would overflow a float.
+        ceiling = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 60))
+        return draw * ceiling
+
+    def next_delay_seconds(
+        self, attempt: int, waited_seconds: float, draw: float | None = None
+    ) -> float | None:
+        """The wait before the next attempt, or None when the budget is spent."""
+        if attempt >= self.attempts:
+            return None
+        delay = self.delay_seconds(attempt, _draw(draw))
+        return delay if waited_seconds + delay <= self.budget_seconds else None
+
+    def hold_seconds(self, attempt: int, draw: float | None = None) -> float:
+        """The wait while held: past the budget, for as long as the engine is away."""
+        return self.delay_seconds(attempt, _draw(draw))
+
+
+def _draw(draw: float | None) -> float:
+    return random.random() if draw is None else draw  # noqa: S311 -- jitter, no secret
+
+
+async def retrying(policy: RetryPolicy, call: Callable[[], Awaitable[T]]) -> T:
+    """Call until it succeeds, fails for good, or the budget (time in failed calls included) is spent."""
+    attempt, started = 1, time.monotonic()
+    while True:
+        try:
+            return await call()
+        except Retryable:
+            delay = policy.next_delay_seconds(attempt, time.monotonic() - started)
+            if delay is None:
+                raise
+            await asyncio.sleep(delay)
+            attempt += 1

@@ -1,0 +1,110 @@
+"""Settings: one small class a service, read from the environment, checked at start."""
+
+import os
+from typing import Any, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from headrace.runtime.errors import ConfigurationError
+
+S = TypeVar("S", bound="Settings")
+
+
+class Settings(BaseSettings):
+    """Base of all settings; an environment variable set to the empty text counts as unset."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="forbid", frozen=True, populate_by_name=True, env_nested_delimiter="__"
+    )
+
+
+def env(name: str, default: Any, description: str, **constraints: Any) -> Any:
+    """Declare one setting: its environment variable, its default, what it means (with its unit)."""
+    return Field(default=default, validation_alias=name, description=description, **constraints)
+
+
+def load(settings: type[S], **overrides: Any) -> S:
+    """Read and check; raises `ConfigurationError` with a line for each wrong variable."""
+    try:
+        return settings(**overrides)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']} (got {item.get('input')!r})"
+            for item in error.errors(include_url=False)
+        ]
+        raise ConfigurationError("; ".join(lines)) from None
+    except ValueError as error:  # pydantic-settings raises SettingsError for text that is no JSON
+        raise ConfigurationError(f"{error}: {error.__cause__}") from None
+
+
+class EngineSettings(Settings):
+    """Where Kafka, S3 and PostgreSQL are. Read by every service; the local shape fills them in."""
+
+    kafka: str = env("HEADRACE_KAFKA", "localhost:29092", "Kafka brokers, `host:port`, comma-separated")
+    kafka_security_protocol: str = env(
+        "HEADRACE_KAFKA_SECURITY_PROTOCOL",
+        "PLAINTEXT",
+        "`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`",
+        pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$",
+    )
+    kafka_sasl_mechanism: str = env(
+        "HEADRACE_KAFKA_SASL_MECHANISM", "PLAIN", "`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`"
+    )
+    kafka_username: str = env("HEADRACE_KAFKA_USERNAME", "", "SASL user name")
+    kafka_password: str = env("HEADRACE_KAFKA_PASSWORD", "", "SASL password", repr=False)
+    kafka_ca_file: str = env("HEADRACE_KAFKA_CA_FILE", "", "CA bundle that signs the brokers' certificates")
+    kafka_replication: int = env(
+        "HEADRACE_KAFKA_REPLICATION", 1, "replication factor of the topics that `headrace init` creates", ge=1
+    )
+    s3: str = env(
+        "HEADRACE_S3",
+        "http://localhost:9000",
+        "S3 endpoint; keys may stand in it (`http://key:secret@host:9000`)",
+    )
+    s3_access_key: str = env("AWS_ACCESS_KEY_ID", "", "S3 access key, unless it stands in the URL")
+    s3_secret_key: str = env(
+        "AWS_SECRET_ACCESS_KEY", "", "S3 secret key, unless it stands in the URL", repr=False
+    )
+    s3_region: str = env("AWS_REGION", "us-east-1", "S3 region")
+    s3_public: str = env(
+        "HEADRACE_S3_PUBLIC", "", "endpoint that presigned URLs name, where consumers know S3 by another name"
+    )
+    postgres: str = env(
+        "HEADRACE_POSTGRES",
+        "postgresql://postgres@localhost:5432/postgres",
+        "PostgreSQL server; each service uses a database of its own on it",
+        repr=False,
+    )
+
+
+class ProcessSettings(Settings):
+    """What one process of services listens on and how it talks."""
+
+    host: str = env("HEADRACE_HOST", "127.0.0.1", "address the HTTP listeners bind")
+    admin_port: int = env("HEADRACE_ADMIN_PORT", 9100, "port of `/metrics` and `/health/*`", ge=0, le=65535)
+    log_level: str = env("HEADRACE_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
+    log_format: str = env(
+        "HEADRACE_LOG_FORMAT", "json", "`json` (one object a line) or `text`", pattern="^(json|text)$"
+    )
+    lenient: bool = env(
+        "HEADRACE_LENIENT",
+        False,
+        "accept what the seed documents' curls leave out (identity type, vendor content type, known token); "
+        "the local shape turns it on",
+    )
+    stop_seconds: float = env(
+        "HEADRACE_STOP_SECONDS", 25.0, "time from SIGTERM to exit, work in flight included", gt=0
+    )
+    tracing: bool = env("HEADRACE_TRACING", False, "send OpenTelemetry spans (standard `OTEL_*` variables)")
+
+
+def environment_name(settings: type[BaseSettings], field: str) -> str:
+    """The environment variable of a field."""
+    alias = settings.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else field.upper()
+
+
+def is_set(name: str) -> bool:
+    """Whether the environment has a non-empty value."""
+    return bool(os.environ.get(name))

@@ -1,0 +1,111 @@
+"""What a service is given to start: its row, its settings, the engines, and places to hang its work."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aiohttp import web
+
+from headrace.bus.consumer import Consumer
+from headrace.bus.consumption import Consumption
+from headrace.bus.delivery import Handler, KeyFunction
+from headrace.bus.producer import Producer
+from headrace.bus.statuses import StatusReporter
+from headrace.contracts.message import Message
+from headrace.database.pool import Database
+from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.store import ObjectStore
+from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.health import Health
+from headrace.runtime.settings import EngineSettings, Settings, load
+from headrace.service.row import Service
+from headrace.web.listener import Listener
+
+if TYPE_CHECKING:
+    from headrace.service.host import Host
+
+S = TypeVar("S", bound=Settings)
+M = TypeVar("M", bound=Message)
+
+
+@dataclass
+class Context:
+    """One service in one process. ``app.start(context)`` wires everything through it."""
+
+    row: Service
+    host: "Host"
+    health: Health = field(default_factory=Health)
+    listeners: list[Listener] = field(default_factory=list)
+    consumers: list[Consumer[Any]] = field(default_factory=list)
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @property
+    def lenient(self) -> bool:
+        """Whether this process accepts what the seed documents' curls leave out."""
+        return self.host.process.lenient
+
+    def settings(self, kind: type[S]) -> S:
+        """The service's settings from the environment."""
+        return load(kind)
+
+    async def producer(self, engines: EngineSettings | None = None) -> Producer:
+        """The process' producer, counting for this service; the platform's own Kafka unless told otherwise."""
+        return (await self.host.producer(engines or self.host.engines)).for_service(self.row.name)
+
+    async def statuses(self) -> StatusReporter:
+        """Reports payload status under this service's name."""
+        return StatusReporter(await self.producer(), self.row.name.replace("_", "-"))
+
+    async def objects(self, endpoint: S3Endpoint | None = None) -> ObjectStore:
+        """An object store, shared by all services of the process; the platform's own unless told otherwise."""
+        return await self.host.objects(endpoint or S3Endpoint.of(self.host.engines))
+
+    async def database(self) -> Database:
+        """The service's database, created and migrated."""
+        if self.row.database is None:
+            raise ConfigurationError(f"{self.row.name}: its row in services/registry.py names no database")
+        database = await Database.open(self.host.engines.postgres, self.row.database, service=self.row.name)
+        self.stack.push_async_callback(database.close)
+        package = self.row.module("app").__file__
+        await database.migrate(Path(package or "").parent / "migrations")
+        self.host.watch(self.health, "postgres", database.ping)
+        return database
+
+    async def consume(
+        self,
+        consumption: Consumption,
+        handler: Handler[M],
+        *,
+        report_status: bool = True,
+        key: KeyFunction[M] | None = None,
+    ) -> None:
+        """Start handling a topic; ends with the process."""
+        consumer = Consumer(
+            consumption,
+            handler,
+            service=self.row.name,
+            settings=self.host.engines,
+            producer=await self.producer(),
+            statuses=await self.statuses() if report_status else None,
+            key=key,
+        )
+        self.consumers.append(consumer)
+        self.health.add(f"consumes {consumption.topic.name}", lambda: consumer.problem)
+        self.host.spawn(f"{self.row.name}: {consumption.topic.name}", consumer.run)
+
+    async def listen(self, app: web.Application, *, port: int | None = None) -> Listener:
+        """Serve HTTP on the service's port."""
+        chosen = self.host.port(self.row) if port is None else port
+        listener = await Listener.open(app, self.host.process.host, chosen)
+        self.listeners.append(listener)
+        return listener
+
+    def spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a background loop until the process stops; its failure stops the process."""
+        self.host.spawn(f"{self.row.name}: {name}", work)
+
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Call after listeners and consumers have ended, before the engines' clients close."""
+        self.stack.push_async_callback(close)

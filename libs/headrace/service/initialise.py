@@ -1,0 +1,24 @@
+"""Makes what services need in their engines: topics and buckets. Databases migrate as their services start."""
+
+from collections.abc import Iterable
+
+from headrace.bus.admin import ensure_topics
+from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.store import ObjectStore
+from headrace.runtime.settings import EngineSettings
+from headrace.service.row import Service
+
+
+async def initialise(engines: EngineSettings, rows: Iterable[Service]) -> None:
+    """Create what is missing; safe to repeat and to race."""
+    services = list(rows)
+    topics = {topic.name: topic for row in services for topic in row.topics}
+    await ensure_topics(engines, topics.values())
+    buckets = {bucket for row in services for bucket in row.buckets}
+    if buckets:
+        store = await ObjectStore.open(S3Endpoint.of(engines))
+        try:
+            for bucket in sorted(buckets):
+                await store.ensure_bucket(bucket)
+        finally:
+            await store.close()

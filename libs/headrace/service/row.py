@@ -1,0 +1,38 @@
+"""The row type of the services' table."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from headrace.bus.consumption import Consumption
+from headrace.contracts.topics import Topic
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service: the folder ``services/<name>`` and everything others must know of it.
+
+    ``port`` is where it listens in the local shape, ``port_variable`` the environment variable that moves it
+    (upstream's where upstream has one). ``database`` is the PostgreSQL database it owns, ``health_path`` what a
+    health curl asks.
+    """
+
+    name: str
+    summary: str
+    port: int | None = None
+    port_variable: str = ""
+    health_path: str = "/"
+    consumes: tuple[Consumption, ...] = ()
+    produces: tuple[Topic[Any], ...] = ()
+    buckets: tuple[str, ...] = ()
+    database: str | None = None
+
+    @property
+    def topics(self) -> tuple[Topic[Any], ...]:
+        """Every topic it reads or writes."""
+        return (*(item.topic for item in self.consumes), *self.produces)
+
+    def module(self, name: str) -> ModuleType:
+        """Import ``services.<service>.<name>``, only in the process that runs it."""
+        return import_module(f"services.{self.name}.{name}")

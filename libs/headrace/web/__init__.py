@@ -1,0 +1,1 @@
+"""The shell of an HTTP service: listener, limits, identity, error bodies, health and metrics."""

@@ -1,0 +1,37 @@
+"""The listener for probes and scrapes: ``/metrics``, ``/health/live``, ``/health/ready``, ``/health``."""
+
+from collections.abc import Mapping
+
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from headrace.runtime import metrics
+from headrace.runtime.health import Health
+
+
+def admin_app(healths: Mapping[str, Health]) -> web.Application:
+    """Serve the metrics of the process and the health of each service in it."""
+
+    async def lubdub(_request: web.Request) -> web.Response:
+        return web.Response(text="lubdub")
+
+    async def scrape(_request: web.Request) -> web.Response:
+        return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def report(_request: web.Request) -> web.Response:
+        checks = {name: health.report() for name, health in healths.items()}
+        ready = not any(health.problems for health in healths.values())
+        return web.Response(
+            body=orjson.dumps({"ready": ready, "services": checks}, option=orjson.OPT_INDENT_2),
+            status=200 if ready else 503,
+            content_type="application/json",
+        )
+
+    app = web.Application()
+    app.router.add_get("/", lubdub)
+    app.router.add_get("/metrics", scrape)
+    app.router.add_get("/health/live", lubdub)
+    app.router.add_get("/health/ready", report)
+    app.router.add_get("/health", report)
+    return app

@@ -1,0 +1,25 @@
+"""From a file part's content type to the service it is for."""
+
+import re
+from typing import Final, NamedTuple
+
+# Compared as they are: case and blanks count, as upstream's senders have learnt.
+_ADVISOR: Final = frozenset(
+    {"application/x-gzip; charset=binary", "application/gzip", "application/gzip; charset=binary"}
+)
+_VENDOR: Final = re.compile(r"application/vnd\.redhat\.([a-z0-9-]+)\.([a-z0-9-]+)")
+
+
+class Kind(NamedTuple):
+    """What an upload is: the service it is for and its category there."""
+
+    service: str
+    category: str
+
+
+def kind_of(content_type: str) -> Kind | None:
+    """The kind, or None when the type names no service."""
+    if content_type in _ADVISOR:
+        return Kind("advisor", "upload")
+    found = _VENDOR.search(content_type)
+    return Kind(found[1], found[2]) if found else None

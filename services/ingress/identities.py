@@ -1,0 +1,92 @@
+"""Who sends: by the gateway's header, or, where there is no gateway, by token and User-Agent.
+
+Source of the second way: RedHatInsights/uhc-auth-proxy, which the gateway asks.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from headrace.contracts.identity import (
+    ANONYMOUS,
+    Identity,
+    Internal,
+    System,
+    decode_identity,
+    encode_identity,
+)
+
+OPERATORS: Final = (
+    "insights-operator/", "cost-mgmt-operator/", "marketplace-operator/", "acm-operator/",
+    "assisted-installer-operator/", "cryostat-operator/", "openshift-lightspeed-operator/", "jws-operator/",
+    "runtimes-inventory-operator/",
+)  # fmt: skip
+_SCHEMES: Final = frozenset({"bearer", "basic"})
+
+
+class Unauthenticated(Exception):
+    """The credential is nobody's; answered 401."""
+
+
+class BadCredentials(Exception):
+    """The headers say nothing usable; answered 400."""
+
+
+@dataclass(frozen=True)
+class Sender:
+    """An identity and the header value that announces it downstream."""
+
+    identity: Identity
+    b64_identity: str
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Finds the sender of a request.
+
+    ``tokens`` maps the SHA-256 of a credential to its organisation, so that the table holds no secret.
+    """
+
+    required: bool
+    lenient: bool
+    tokens: Mapping[str, Mapping[str, str]]
+    default_org_id: str
+
+    def sender(self, headers: Mapping[str, str]) -> Sender:
+        """Raises `IdentityError`, `BadCredentials` or `Unauthenticated`."""
+        header = headers.get("x-rh-identity", "")
+        if not self.required:
+            return Sender(ANONYMOUS, header)
+        authorization = headers.get("Authorization", "")
+        if not header and authorization:
+            identity = self._by_token(authorization, headers.get("User-Agent", ""))
+            return Sender(identity, encode_identity(identity))
+        return Sender(decode_identity(header, type_required=not self.lenient), header)
+
+    def _by_token(self, authorization: str, user_agent: str) -> Identity:
+        cluster_id = cluster_of(user_agent)
+        scheme, _, credential = authorization.partition(" ")
+        if scheme.lower() not in _SCHEMES or not credential.strip():
+            raise BadCredentials("Invalid authorization header")
+        row = self.tokens.get(hashlib.sha256(credential.strip().encode()).hexdigest())
+        if row is None and not self.default_org_id:
+            raise Unauthenticated("Could not authenticate")
+        owner = row or {"org_id": self.default_org_id, "account_number": self.default_org_id}
+        org_id = owner.get("org_id", "")
+        return Identity(
+            account_number=owner.get("account_number", ""),
+            org_id=org_id,
+            type="System",
+            internal=Internal(org_id=org_id),
+            system=System(cluster_id=cluster_id),
+        )
+
+
+def cluster_of(user_agent: str) -> str:
+    """The cluster id in ``<operator>/<anything> cluster/<cluster id>``; raises `BadCredentials`."""
+    first, _, rest = user_agent.partition(" ")
+    cluster_id = rest.removeprefix("cluster/")
+    if not first.startswith(OPERATORS) or cluster_id == rest or not cluster_id:
+        raise BadCredentials("Invalid user-agent")
+    return cluster_id

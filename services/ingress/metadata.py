@@ -1,0 +1,29 @@
+"""The sender's metadata about its host.
+
+Any mistake in it drops it whole and silently, as upstream does: senders rely on their upload going on.
+"""
+
+import json
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from headrace.contracts.announcement import UploadMetadata
+from headrace.contracts.message import rfc3339, utc_now
+
+_STALE_AFTER = timedelta(days=30)
+
+
+def parse_metadata(text: bytes | None) -> UploadMetadata:
+    """Read the JSON object; keys match case-insensitively, unknown ones and nulls are dropped."""
+    if not text:
+        return UploadMetadata()
+    try:
+        raw = json.loads(text)
+        fields = {name.lower(): value for name, value in raw.items() if value is not None}
+        sent = UploadMetadata.model_validate(fields, strict=True)
+    except (ValidationError, ValueError, AttributeError, RecursionError):
+        return UploadMetadata()
+    values = {name: value for name, value in sent if value}
+    values |= {"reporter": "ingress", "stale_timestamp": rfc3339(utc_now() + _STALE_AFTER)}
+    return UploadMetadata.model_validate(values)

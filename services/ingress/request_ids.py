@@ -1,0 +1,28 @@
+"""The id that follows a payload through the flow."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Final
+
+HEADER: Final = "X-Rh-Insights-Request-Id"
+# The ROS document's spelling, and that of two upstream Makefiles.
+_ALIASES: Final = (HEADER, "x-rh-request-id", "x-rh-request_id")
+MAX_LENGTH: Final = 200
+# It becomes an object key and part of URLs: no empty, hidden or climbing path segments, nothing to escape.
+_VALID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:=+@-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.:=+@-]*)*")
+
+
+def new_request_id() -> str:
+    """32 hex digits, the form the gateway gives and every tracker keeps."""
+    return uuid.uuid4().hex
+
+
+def sent_request_id(headers: Mapping[str, str]) -> str:
+    """What the sender chose, or ``""``."""
+    return next((value for name in _ALIASES if (value := headers.get(name, ""))), "")
+
+
+def is_valid(request_id: str) -> bool:
+    """Whether an id can be a key."""
+    return len(request_id) <= MAX_LENGTH and _VALID.fullmatch(request_id) is not None

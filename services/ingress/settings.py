@@ -1,0 +1,177 @@
+"""Settings of ingress: upstream's environment variables, and a few of ours."""
+
+import json
+from functools import cached_property
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from headrace.objects.endpoint import S3Endpoint
+from headrace.runtime.settings import EngineSettings, Settings, env
+
+PRODUCTION_SERVICES: Final = (
+    "advisor,compliance,hccm,qpc,rhv,tower,leapp-reporting,xavier,mkt,playbook,playbook-sat,"
+    "resource-optimization,malware-detection,pinakes,assisted-installer,runtimes-java-general,openshift,tasks,"
+    "automation-hub,aap-billing-controller,aap-event-driven-ansible,ols,ocm-assisted-chat,rhos-lightspeed"
+)
+
+
+def _commas(value: Any) -> Any:
+    return frozenset(value.split(",")) if isinstance(value, str) else value
+
+
+def _words(value: Any) -> Any:
+    return frozenset(value.split()) if isinstance(value, str) else value
+
+
+def _brokers(value: Any) -> Any:
+    return ",".join(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+CommaList = Annotated[frozenset[str], NoDecode, BeforeValidator(_commas)]
+WordList = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
+SizeMap = Annotated[dict[str, Annotated[int, Field(gt=0)]], NoDecode, BeforeValidator(_json)]
+TokenTable = Annotated[dict[str, dict[str, str]], NoDecode, BeforeValidator(_json)]
+
+
+class IngressSettings(Settings):
+    """Names without a description of their own mean what they mean upstream."""
+
+    metrics_port: int | None = env(
+        "INGRESS_METRICSPORT", None, "a further port for `/metrics`, beside the process' admin port"
+    )
+    auth: bool = env("INGRESS_AUTH", True, "require and check an identity; also switches `/track` on")
+    valid_upload_types: CommaList = env(
+        "INGRESS_VALID_UPLOAD_TYPES",
+        _commas(PRODUCTION_SERVICES),
+        "services that may be uploaded for, comma list",
+    )
+    default_max_size_bytes: int = env("INGRESS_DEFAULTMAXSIZE", 104857600, "largest upload, bytes", gt=0)
+    max_size_bytes: SizeMap = env(
+        "INGRESS_MAXSIZEMAP", {"qpc": 157286400}, "largest upload by service, JSON object of bytes"
+    )
+    deny_listed_org_ids: WordList = env(
+        "INGRESS_DENY_LISTED_ORGIDS", frozenset(), "organisations answered 403, separated by white space"
+    )
+    stager: str = env("INGRESS_STAGERIMPLEMENTATION", "s3", "`s3` or `filebased`", pattern="^(s3|filebased)$")
+    stage_bucket: str = env("INGRESS_STAGEBUCKET", "insights-upload-perma", "bucket of staged uploads")
+    minio_endpoint: str = env("INGRESS_MINIOENDPOINT", "", "`host:port` of S3; empty: `HEADRACE_S3`")
+    minio_access_key: str = env("INGRESS_MINIOACCESSKEY", "", "its access key")
+    minio_secret_key: str = env("INGRESS_MINIOSECRETKEY", "", "its secret key", repr=False)
+    storage_region: str = env("INGRESS_STORAGEREGION", "", "its region")
+    use_ssl: bool = env("INGRESS_USESSL", False, "reach it by https")
+    storage_path: str = env("INGRESS_STORAGEFILESYSTEMPATH", "", "directory of the file-based stager")
+    service_base_url: str = env(
+        "INGRESS_SERVICEBASEURL", "http://localhost:3000", "where the file-based stager's URLs point"
+    )
+    kafka_brokers: Annotated[str, BeforeValidator(_brokers)] = env(
+        "INGRESS_KAFKABROKERS", "", "brokers, separated by white space or commas; empty: `HEADRACE_KAFKA`"
+    )
+    announce_topic: str = env(
+        "INGRESS_KAFKAANNOUNCETOPIC", "platform.upload.announce", "topic of announcements"
+    )
+    status_topic: str = env(
+        "INGRESS_KAFKATRACKERTOPIC", "platform.payload-status", "topic of payload statuses"
+    )
+    sources_topic: str = env(
+        "INGRESS_KAFKASOURCESTOPIC",
+        "platform.sources.event-stream",
+        "topic of the announcement's copy that the ROS document describes; `none` switches it off",
+    )
+    kafka_security_protocol: str = env(
+        "INGRESS_KAFKASECURITYPROTOCOL", "", "as upstream; empty: `HEADRACE_KAFKA_*`"
+    )
+    kafka_username: str = env("INGRESS_KAFKAUSERNAME", "", "SASL user name")
+    kafka_password: str = env("INGRESS_KAFKAPASSWORD", "", "SASL password", repr=False)
+    sasl_mechanism: str = env("INGRESS_SASLMECHANISM", "", "SASL mechanism")
+    kafka_ca: str = env("INGRESS_KAFKACA", "", "CA bundle of the brokers")
+    payload_tracker_url: str = env(
+        "INGRESS_PAYLOADTRACKERURL",
+        "http://localhost:8003/api/v1/payloads/",
+        "tracker, with the slash at the end",
+    )
+    http_client_timeout_seconds: float = env(
+        "INGRESS_HTTPCLIENTTIMEOUT", 10.0, "time `/track` may take, seconds", gt=0
+    )
+    build_commit: str = env("OPENSHIFT_BUILD_COMMIT", "notrunninginopenshift", "commit that `/version` names")
+
+    tokens: TokenTable = env(
+        "INGRESS_TOKENS",
+        {},
+        "who may send without a gateway: JSON object, SHA-256 (hex) of the Authorization credential to"
+        ' `{"org_id":…,"account_number":…}`',
+    )
+    default_org_id: str = env(
+        "INGRESS_DEFAULTORGID",
+        "",
+        "organisation of a token that is not in the table; empty: 401 (local shape: 000001)",
+    )
+    default_service: str = env(
+        "INGRESS_DEFAULTSERVICE",
+        "",
+        "service of a file part without a vendor content type; empty: 415 (local shape: hccm)",
+    )
+    max_concurrent_uploads: int = env(
+        "INGRESS_MAXCONCURRENTUPLOADS", 64, "uploads being stored at once; more wait, then get 429", gt=0
+    )
+    buffer_bytes: int = env(
+        "INGRESS_BUFFERBYTES",
+        40 << 20,
+        "memory for bodies on their way to S3, all uploads together",
+        ge=5 << 20,
+    )
+    queue_seconds: float = env(
+        "INGRESS_QUEUESECONDS", 8.0, "how long an upload waits for a place before it gets 429", gt=0
+    )
+    max_parts: int = env("INGRESS_MAXPARTS", 1000, "parts of one multipart body", gt=0)
+    body_base_seconds: float = env(
+        "INGRESS_BODYSECONDS", 60.0, "time a body may take, plus its size limit at 256 KiB/s", gt=0
+    )
+    min_rate_window_seconds: float = env(
+        "INGRESS_MINRATESECONDS", 10.0, "a body slower than 1 KiB/s over this window is dropped", gt=0
+    )
+    store_seconds: float = env(
+        "INGRESS_STORESECONDS", 9.0, "time storing may take after the last byte, then 503", gt=0
+    )
+    announce_seconds: float = env(
+        "INGRESS_ANNOUNCESECONDS", 8.0, "time the broker has to acknowledge, then 503", gt=0
+    )
+    url_expiry_seconds: int = env("INGRESS_URLEXPIRYSECONDS", 86400, "life of the presigned URL", gt=0)
+
+    def limit_bytes(self, service: str) -> int:
+        """Largest upload for a service."""
+        return self.max_size_bytes.get(service, self.default_max_size_bytes)
+
+    @cached_property
+    def largest_bytes(self) -> int:
+        """Largest upload for any service."""
+        return max(self.default_max_size_bytes, *self.max_size_bytes.values())
+
+    def s3(self, engines: EngineSettings) -> S3Endpoint:
+        """The S3 to stage in: upstream's variables first, the platform's own otherwise."""
+        if not self.minio_endpoint:
+            return S3Endpoint.of(engines)
+        return S3Endpoint.parse(
+            f"{'https' if self.use_ssl else 'http'}://{self.minio_endpoint}",
+            access_key=self.minio_access_key,
+            secret_key=self.minio_secret_key,
+            region=self.storage_region,
+            public_url=engines.s3_public,
+        )
+
+    def kafka(self, engines: EngineSettings) -> EngineSettings:
+        """The Kafka to announce on: upstream's variables first, the platform's own otherwise."""
+        own = {
+            "kafka": self.kafka_brokers,
+            "kafka_security_protocol": self.kafka_security_protocol,
+            "kafka_username": self.kafka_username,
+            "kafka_password": self.kafka_password,
+            "kafka_sasl_mechanism": self.sasl_mechanism,
+            "kafka_ca_file": self.kafka_ca,
+        }
+        return engines.model_copy(update={name: value for name, value in own.items() if value})

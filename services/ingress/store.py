@@ -1,0 +1,291 @@
+"""Staging: a body becomes an object while it comes in.
+
+An object's key is the request id. When the id is taken, the same bytes are recognised by their ETag and stored once;
+other bytes get a key of their own beside it (``<request id>~<digest>``), so that nothing is ever overwritten.
+"""
+
+import asyncio
+import filecmp
+import hashlib
+import os
+import re
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Final, Protocol
+
+from headrace.contracts.identity import Identity
+from headrace.contracts.message import utc_now
+from headrace.objects.store import PART_BYTES, ObjectStore, digest
+from headrace.objects.wire import ObjectExists
+from headrace.runtime.errors import Retryable
+from headrace.runtime.retries import RetryPolicy, retrying
+
+CONTENT_TYPE: Final = "application/gzip"
+_SIBLING: Final = "~"
+# Six tries pass a store that throttles three requests in ten, at fewer than 1.5 requests each.
+RETRY: Final = RetryPolicy(attempts=6, budget_seconds=6.0, base_seconds=0.1, cap_seconds=2.0)
+_STALE_UPLOAD_SECONDS: Final = 3600.0
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Where an upload is now. ``duplicate``: its bytes were there before."""
+
+    url: str
+    size: int
+    bucket: str | None = None
+    key: str | None = None
+    etag: str | None = None
+    duplicate: bool = False
+
+
+class Upload(Protocol):
+    """A body on its way into the store."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Take some bytes."""
+
+    async def finish(self) -> Staged:
+        """Make it durable; raises `Retryable` when the store cannot."""
+
+    async def abort(self) -> None:
+        """Leave nothing behind."""
+
+
+class Stager(Protocol):
+    """Where uploads are put."""
+
+    def open(self, request_id: str, sender: Identity) -> Upload:
+        """Begin one; nothing is sent before there is something to send."""
+
+
+class S3Stager:
+    """Stages in a bucket: one PUT when the body fits a part, else a multipart upload, a part at a time."""
+
+    def __init__(self, store: ObjectStore, bucket: str, url_expiry_seconds: int) -> None:
+        self.store = store
+        self.bucket = bucket
+        self._url_expiry_seconds = url_expiry_seconds
+
+    def open(self, request_id: str, sender: Identity) -> "S3Upload":
+        """Begin an upload."""
+        metadata = {"requestid": request_id, "account": sender.account_number, "org": sender.org_id}
+        return S3Upload(self, request_id, metadata)
+
+    def staged(self, key: str, size: int, etag: str, *, duplicate: bool) -> Staged:
+        """Describe a stored object."""
+        url = self.store.presign(self.bucket, key, expires_seconds=self._url_expiry_seconds)
+        return Staged(url, size, self.bucket, key, etag, duplicate)
+
+    async def twin(self, request_id: str, size: int, etag: str) -> str | None:
+        """The key under which the same bytes are stored already for this request id."""
+        found = await self.store.head(self.bucket, request_id)
+        if found and (found.size, found.etag) == (size, etag):
+            return request_id
+        async for sibling in self.store.list(self.bucket, request_id + _SIBLING):
+            if (sibling.size, sibling.etag) == (size, etag):
+                return sibling.key
+        return None
+
+    async def sweep(self) -> int:
+        """Abort multipart uploads that a killed process left; returns how many."""
+        swept = 0
+        now = utc_now().timestamp()
+        for key, upload_id, started in await self.store.unfinished_multiparts(self.bucket):
+            if now - started.timestamp() > _STALE_UPLOAD_SECONDS:
+                await self.store.abort_multipart(self.bucket, key, upload_id)
+                swept += 1
+        return swept
+
+
+class S3Upload:
+    """One body. Holds at most one part's bytes."""
+
+    def __init__(self, stager: S3Stager, request_id: str, metadata: dict[str, str]) -> None:
+        self._stager = stager
+        self._store = stager.store
+        self._bucket = stager.bucket
+        self._request_id = request_id
+        self._metadata = metadata
+        self._key = request_id
+        self._buffer: list[bytes] = []
+        self._buffered = 0
+        self._size = 0
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._upload_id = ""
+        self._etags: list[str] = []
+
+    async def write(self, chunk: bytes) -> None:
+        """Take some bytes; waits while a full part is being stored."""
+        while self._buffered + len(chunk) > PART_BYTES:
+            room = PART_BYTES - self._buffered
+            self._take(chunk[:room])
+            chunk = chunk[room:]
+            await self._put_part()
+        self._take(chunk)
+
+    async def finish(self) -> Staged:
+        """Store what is left and make the object whole."""
+        if self._upload_id:
+            return await self._finish_multipart()
+        md5 = self._md5.hexdigest()
+        for key in (self._request_id, f"{self._request_id}{_SIBLING}{md5[:16]}"):
+            try:
+                await retrying(RETRY, partial(self._put, key, md5))
+                return self._stager.staged(key, self._size, md5, duplicate=False)
+            except ObjectExists:
+                if twin := await self._twin(md5):
+                    return self._stager.staged(twin, self._size, md5, duplicate=True)
+        raise Retryable(f"every key for {self._request_id} is taken by other bytes")
+
+    async def abort(self) -> None:
+        """Drop the parts already stored."""
+        self._buffer.clear()
+        if upload_id := self._upload_id:
+            self._upload_id = ""
+            await retrying(RETRY, lambda: self._store.abort_multipart(self._bucket, self._key, upload_id))
+
+    async def _put(self, key: str, md5: str) -> None:
+        await self._store.put(
+            self._bucket,
+            key,
+            self._buffer,
+            content_type=CONTENT_TYPE,
+            metadata=self._metadata,
+            if_absent=True,
+            md5=md5,
+        )
+
+    def _take(self, chunk: bytes) -> None:
+        self._md5.update(chunk)
+        self._buffer.append(chunk)
+        self._buffered += len(chunk)
+        self._size += len(chunk)
+
+    async def _put_part(self) -> None:
+        if not self._upload_id:
+            if await self._store.head(self._bucket, self._request_id):
+                self._key = f"{self._request_id}{_SIBLING}{uuid.uuid4().hex[:16]}"
+            self._upload_id = await retrying(
+                RETRY,
+                lambda: self._store.start_multipart(
+                    self._bucket, self._key, content_type=CONTENT_TYPE, metadata=self._metadata
+                ),
+            )
+        number, md5 = len(self._etags) + 1, self._md5.hexdigest()
+        etag = await retrying(
+            RETRY,
+            lambda: self._store.put_part(self._bucket, self._key, self._upload_id, number, self._buffer, md5),
+        )
+        self._etags.append(etag)
+        self._buffer = []
+        self._buffered = 0
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    async def _finish_multipart(self) -> Staged:
+        await self._put_part()
+        etag = f"{digest([bytes.fromhex(part) for part in self._etags])}-{len(self._etags)}"
+        # A key of its own means that the id was taken when we began: these bytes may be there already.
+        if self._key != self._request_id and (twin := await self._twin(etag)):
+            await self.abort()
+            return self._stager.staged(twin, self._size, etag, duplicate=True)
+        try:
+            await retrying(
+                RETRY,
+                lambda: self._store.finish_multipart(
+                    self._bucket, self._key, self._upload_id, self._etags, if_absent=True
+                ),
+            )
+        except ObjectExists:
+            # Either our own first try was heard after all, or another upload of this id was quicker.
+            twin = await self._twin(etag)
+            await self.abort()
+            if twin is None:
+                raise Retryable(f"another upload with the id {self._request_id} ended first") from None
+            return self._stager.staged(twin, self._size, etag, duplicate=twin != self._key)
+        self._upload_id = ""
+        return self._stager.staged(self._key, self._size, etag, duplicate=False)
+
+    async def _twin(self, etag: str) -> str | None:
+        return await self._stager.twin(self._request_id, self._size, etag)
+
+
+class FileStager:
+    """Stages in a directory and serves ``/download/<name>``; for installations without S3."""
+
+    def __init__(self, directory: Path, base_url: str) -> None:
+        self.directory = directory
+        self._base_url = base_url.rstrip("/")
+
+    def open(self, request_id: str, sender: Identity) -> "FileUpload":  # noqa: ARG002 -- files carry no metadata
+        """Begin an upload."""
+        return FileUpload(self, request_id)
+
+    def path(self, name: str) -> Path:
+        """The file of a request id (or sibling name); a digest keeps names apart that differ in punctuation."""
+        plain = re.sub(r"[^A-Za-z0-9]", "", name)[:100]
+        suffix = "" if plain == name else f"-{digest(name.encode())[:8]}"
+        return self.directory / f"{plain}{suffix}.tar.gz"
+
+    def url(self, name: str) -> str:
+        """Where consumers get it."""
+        return f"{self._base_url}/download/{name}"
+
+
+class FileUpload:
+    """One body, written beside its final name and linked to it when whole."""
+
+    def __init__(self, stager: FileStager, request_id: str) -> None:
+        self._stager = stager
+        self._request_id = request_id
+        self._partial = stager.directory / f".{uuid.uuid4().hex}.partial"
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._file: IO[bytes] | None = None
+        self._size = 0
+
+    async def write(self, chunk: bytes) -> None:
+        """Append some bytes."""
+        await asyncio.to_thread(self._write, chunk)
+
+    async def finish(self) -> Staged:
+        """Sync and give it its name; a name that is taken by other bytes stays theirs."""
+        try:
+            return await asyncio.to_thread(self._finish)
+        except OSError as error:
+            raise Retryable(f"cannot write {self._stager.directory}: {error.strerror}") from error
+
+    async def abort(self) -> None:
+        """Remove the partial file."""
+        await asyncio.to_thread(self._discard)
+
+    def _write(self, chunk: bytes) -> None:
+        if self._file is None:
+            self._file = self._partial.open("xb")
+        self._file.write(chunk)
+        self._md5.update(chunk)
+        self._size += len(chunk)
+
+    def _finish(self) -> Staged:
+        self._write(b"")
+        if self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        etag = self._md5.hexdigest()
+        try:
+            for name in (self._request_id, f"{self._request_id}{_SIBLING}{etag[:16]}"):
+                try:
+                    self._stager.path(name).hardlink_to(self._partial)
+                    return Staged(self._stager.url(name), self._size, etag=etag)
+                except FileExistsError:
+                    if filecmp.cmp(self._stager.path(name), self._partial, shallow=False):
+                        return Staged(self._stager.url(name), self._size, etag=etag, duplicate=True)
+        finally:
+            self._discard()
+        raise Retryable(f"every name for {self._request_id} is taken by other bytes")
+
+    def _discard(self) -> None:
+        if self._file:
+            self._file.close()
+        self._partial.unlink(missing_ok=True)

@@ -1,0 +1,192 @@
+"""The tracker's REST, as clients of upstream's know it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from aiohttp import web
+
+from headrace.contracts.identity import IdentityError, decode_identity
+from headrace.contracts.message import rfc3339
+from headrace.database.pool import Record
+from headrace.objects.store import ObjectStore
+from headrace.web.errors import json_errors, json_response
+from services.payload_tracker import filters
+from services.payload_tracker.models import Step, durations
+from services.payload_tracker.openapi import document
+from services.payload_tracker.settings import TrackerSettings
+from services.payload_tracker.store import TrackerStore
+
+T = TypeVar("T")
+
+PREFIXES: Final = ("/api/v1", "/app/payload-tracker/api/v1")
+
+# What is left of a status at a higher verbosity number.
+_FIELDS: Final = {
+    1: ("service", "status", "inventory_id", "date", "status_msg"),
+    2: ("service", "status", "date"),
+}
+
+
+@dataclass(frozen=True)
+class Api:
+    """The handlers and what they stand on."""
+
+    store: TrackerStore
+    uploads: ObjectStore
+    settings: TrackerSettings
+
+    def application(self) -> web.Application:
+        """Every route, below each prefix."""
+        app = web.Application(middlewares=[json_errors(error_body)])
+        app.router.add_get("/", self.alive)
+        app.router.add_get("/health", self.health)
+        for prefix in PREFIXES:
+            for path in ("", "/"):
+                app.router.add_get(prefix + path, self.alive)
+            app.router.add_get(f"{prefix}/health", self.health)
+            app.router.add_get(f"{prefix}/openapi.json", self.openapi)
+            app.router.add_get(f"{prefix}/payloads", self.payloads)
+            # A request id may hold slashes, as it is or percent-encoded.
+            app.router.add_get(f"{prefix}/payloads/{{request_id:.+}}/archiveLink", self.archive_link)
+            app.router.add_get(f"{prefix}/payloads/{{request_id:.+}}/kibanaLink", self.kibana_link)
+            app.router.add_get(f"{prefix}/payloads/{{request_id:.+}}", self.payload)
+            app.router.add_get(f"{prefix}/statuses", self.statuses)
+            app.router.add_get(f"{prefix}/roles/archiveLink", self.archive_link_role)
+        return app
+
+    async def alive(self, _request: web.Request) -> web.Response:
+        """The process answers."""
+        return web.Response(text="lubdub")
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """The database answers too: `Retryable`, that is 503, otherwise."""
+        await self.store.ping()
+        return web.Response(text="OK")
+
+    async def openapi(self, _request: web.Request) -> web.Response:
+        """This API's description."""
+        return json_response(document(PREFIXES[0]))
+
+    async def payloads(self, request: web.Request) -> web.Response:
+        """The payloads that match."""
+        started = time.perf_counter()
+        listing = _checked(lambda: filters.listing(request.query, filters.PAYLOADS))
+        count, rows = await self.store.payloads(listing)
+        return _envelope(started, count, [_plain(row) for row in rows])
+
+    async def statuses(self, request: web.Request) -> web.Response:
+        """The statuses that match, of all payloads."""
+        started = time.perf_counter()
+        listing = _checked(lambda: filters.listing(request.query, filters.STATUSES))
+        count, rows = await self.store.statuses(listing)
+        return _envelope(started, count, [_filled(_plain(row)) for row in rows])
+
+    async def payload(self, request: web.Request) -> web.Response:
+        """One payload's statuses and how long each took."""
+        query = request.query
+        order = _checked(
+            lambda: filters.order(query, filters.PAYLOAD_SORTS, default="date", id_column=filters.STATUSES.id)
+        )
+        verbosity = _checked(
+            lambda: filters.integer(query, "verbosity", default=0, low=0, high=filters.MAX_VERBOSITY)
+        )
+        rows = await self._found(request, order)
+        data = [_filled(_plain(row), _FIELDS.get(verbosity)) for row in rows]
+        steps = [Step(row["service"], row["source"], row["date"]) for row in rows]
+        return json_response({"data": data, "duration": durations(steps)})
+
+    async def archive_link(self, request: web.Request) -> web.Response:
+        """A URL of the upload itself, for an associate with the role."""
+        self._check_role(request)
+        request_id = request.match_info["request_id"]
+        bucket = self.settings.stage_bucket
+        if "\0" in request_id or await self.uploads.head(bucket, request_id) is None:
+            raise web.HTTPNotFound(text=f"no upload of request id {_shown(request_id)} is stored")
+        seconds = self.settings.archive_link_seconds
+        return json_response({"url": self.uploads.presign(bucket, request_id, expires_seconds=seconds)})
+
+    async def archive_link_role(self, request: web.Request) -> web.Response:
+        """Whether the caller may have such links: 200, or the error it would get."""
+        self._check_role(request)
+        return json_response({"allowed": True})
+
+    async def kibana_link(self, request: web.Request) -> web.Response:
+        """Where a payload's log lines are."""
+        if not self.settings.kibana_url:
+            raise web.HTTPNotImplemented(text="no Kibana is configured (KIBANA_URL)")
+        await self._found(request, filters.STATUSES.id)
+        return json_response(
+            {
+                "url": kibana_url(
+                    self.settings, request.match_info["request_id"], request.query.get("service", "")
+                )
+            }
+        )
+
+    async def _found(self, request: web.Request, order: str) -> list[Record]:
+        request_id = request.match_info["request_id"]
+        rows = [] if "\0" in request_id else await self.store.payload(request_id, order)
+        if not rows:
+            raise web.HTTPNotFound(text=f"payload with request id {_shown(request_id)} not found")
+        return rows
+
+    def _check_role(self, request: web.Request) -> None:
+        try:
+            identity = decode_identity(request.headers.get("x-rh-identity"), type_required=False)
+        except IdentityError as error:
+            raise web.HTTPUnauthorized(text=str(error)) from None
+        role = self.settings.archive_link_role
+        if identity.associate is None or role not in identity.associate.Role:
+            raise web.HTTPForbidden(text=f"the identity is not an associate's with the role {role}")
+
+
+def error_body(status: int, message: str) -> dict[str, Any]:
+    """Upstream's error shape."""
+    return {"title": HTTPStatus(status).phrase, "message": message, "status": status}
+
+
+def kibana_url(settings: TrackerSettings, request_id: str, service: str) -> str:
+    """Kibana's discover page with the query that finds a payload's lines."""
+    terms = [f"request_id:{_kuery(request_id)}"]
+    if service:
+        terms.append(f"{settings.kibana_service_field}:{_kuery(service)}")
+    # Rison, Kibana's URL notation, escapes with an exclamation mark.
+    query = " and ".join(terms).replace("!", "!!").replace("'", "!'")
+    index = f"index:'{settings.kibana_index}'," if settings.kibana_index else ""
+    return (
+        settings.kibana_url
+        + "?_a="
+        + quote(f"({index}query:(language:kuery,query:'{query}'))", safe="():,'!")
+    )
+
+
+def _kuery(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _checked(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except filters.BadParameter as error:
+        raise web.HTTPBadRequest(text=str(error)) from None
+
+
+def _envelope(started: float, count: int, data: list[dict[str, Any]]) -> web.Response:
+    return json_response({"count": count, "elapsed": time.perf_counter() - started, "data": data})
+
+
+def _plain(row: Record) -> dict[str, Any]:
+    return {name: rfc3339(value) if hasattr(value, "tzinfo") else value for name, value in row.items()}
+
+
+def _filled(status: dict[str, Any], fields: tuple[str, ...] | None = None) -> dict[str, Any]:
+    return {name: value for name, value in status.items() if value != "" and (not fields or name in fields)}
+
+
+def _shown(request_id: str) -> str:
+    return request_id if len(request_id) <= 128 else f"{request_id[:128]}..."

@@ -1,0 +1,37 @@
+"""What an operator can set."""
+
+from headrace.runtime.settings import Settings, env
+
+
+class TrackerSettings(Settings):
+    """Settings of the payload tracker."""
+
+    request_id_length: int = env(
+        "VALIDATE_REQUEST_ID_LENGTH",
+        0,
+        "reject statuses whose request id has another number of characters (upstream: 32); 0 takes any form",
+        ge=0,
+    )
+    retention_days: int = env(
+        "PAYLOAD_TRACKER_RETENTION_DAYS", 30, "forget payloads first reported longer ago; 0 keeps all", ge=0
+    )
+    stage_bucket: str = env(
+        "INGRESS_STAGEBUCKET", "insights-upload-perma", "bucket where ingress stores uploads by request id"
+    )
+    archive_link_role: str = env(
+        "STORAGEBROKERURLROLE",
+        "platform-archive-download",
+        "role an associate needs to be given the link to an upload",
+    )
+    archive_link_seconds: int = env(
+        "PAYLOAD_TRACKER_ARCHIVE_LINK_SECONDS",
+        60,
+        "how long the link to an upload is valid",
+        gt=0,
+        le=604_800,
+    )
+    kibana_url: str = env(
+        "KIBANA_URL", "", "Kibana's discover page, for links to a payload's log lines; empty: no links"
+    )
+    kibana_index: str = env("KIBANA_INDEX", "", "id of the index pattern that those links name")
+    kibana_service_field: str = env("KIBANA_SERVICE_FIELD", "app", "field that holds a log line's service")

@@ -1,0 +1,95 @@
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+
+from tests.engines import Host, SessionEngines, Unavailable, s3_servers, start_early, url_of
+
+HOST = pytest.StashKey[Host]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.stash[HOST] = Host()
+        config.stash[HOST].start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if HOST in config.stash:
+        config.stash[HOST].close()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if not session.config.option.collectonly:
+        start_early({name for item in session.items for name in getattr(item, "fixturenames", ())})
+
+
+@dataclass(frozen=True)
+class S3Endpoint:
+    server: str
+    url: str
+
+
+@pytest.fixture(scope="session")
+def kafka_url() -> str:
+    """`host:port` of the session's broker."""
+    return url_of("kafka")
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> str:
+    """URL, with credentials, of the session's S3 server."""
+    return url_of("s3")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """URL of the session's PostgreSQL; tables belong into a `database` of one's own."""
+    return url_of("postgres")
+
+
+@pytest.fixture(scope="session")
+def engines(kafka_url: str, s3_url: str, postgres_url: str) -> SessionEngines:
+    return SessionEngines(kafka=kafka_url, s3=s3_url, postgres=postgres_url)
+
+
+@pytest.fixture(scope="session", params=s3_servers())
+def s3_endpoint(request: pytest.FixtureRequest) -> S3Endpoint:
+    """Each S3 server in turn: a test that takes it runs once on every one."""
+    try:
+        return S3Endpoint(server=request.param, url=url_of(request.param))
+    except Unavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def s3_endpoints() -> dict[str, str]:
+    """All S3 servers that can be had here at once, URL by name."""
+    found = {}
+    for server in s3_servers():
+        try:
+            found[server] = url_of(server)
+        except Unavailable:
+            continue
+    return found
+
+
+@pytest.fixture
+def fresh() -> Callable[[str], str]:
+    """Names nobody else uses, good for topics, groups, buckets: `fresh("topic")`."""
+    return lambda kind: f"{kind}-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def database(postgres_url: str, fresh: Callable[[str], str]) -> AsyncIterator[str]:
+    """URL of an empty database, dropped at the end."""
+    name = fresh("test").replace("-", "_")
+    connection = await asyncpg.connect(postgres_url, timeout=10)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+        yield f"{postgres_url.rpartition('/')[0]}/{name}"
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()

@@ -1,0 +1,190 @@
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+
+from headrace.local import install
+from headrace.local.ports import EnginePorts, check_free
+from headrace.local.stack import Engines, read_run
+from headrace.local.supervisor import RestartBudget
+from headrace.runtime.errors import ConfigurationError
+from tests.integration.local.clients import first_record, s3_client, send_record
+from tests.waiting import eventually
+
+PARENT = Path(__file__).with_name("parent_to_kill.py")
+NOT_STARTED = {
+    "kafka": "127.0.0.1:1",
+    "s3": "http://a:b@127.0.0.1:1",
+    "postgres": "postgresql://127.0.0.1:1/x",
+}
+
+minio = pytest.param(
+    "minio",
+    marks=pytest.mark.skipif(
+        not (install.find_minio() or install.can_build_minio()), reason="no MinIO and no Go to build it with"
+    ),
+)
+
+
+def only(name):
+    """All engines but one are said to be somebody else's."""
+    return {other: url for other, url in NOT_STARTED.items() if other != name}
+
+
+def pid_of(stack, name):
+    return next(status.pid for status in stack.describe() if status.name == name)
+
+
+def state_of(stack, name):
+    return next(status.state for status in stack.describe() if status.name == name)
+
+
+@pytest.mark.parametrize("server", [minio, "seaweedfs"])
+async def test_data_outlives_a_restart_even_on_other_ports(server, tmp_path, capsys):
+    async with Engines(tmp_path, EnginePorts.random(), s3=server) as stack:
+        with capsys.disabled():
+            print(f"first start with {server}: {stack.ready_after_seconds:.1f} s")
+        environment = stack.environment()
+        await send_record(environment["HEADRACE_KAFKA"], "kept", b"record")
+        async with s3_client(environment["HEADRACE_S3"]) as s3:
+            await s3.create_bucket(Bucket="kept")
+            await s3.put_object(Bucket="kept", Key="k", Body=b"object")
+        connection = await asyncpg.connect(environment["HEADRACE_POSTGRES"])
+        await connection.execute("CREATE TABLE kept AS SELECT 'row' AS value")
+        await connection.close()
+        pids = [status.pid for status in stack.describe()]
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+    async with Engines(tmp_path, EnginePorts.random()) as stack:
+        with capsys.disabled():
+            print(f"second start with {server}: {stack.ready_after_seconds:.1f} s")
+        assert stack.ready_after_seconds < 15
+        environment = stack.environment()
+        assert await first_record(environment["HEADRACE_KAFKA"], "kept") == b"record"
+        async with s3_client(environment["HEADRACE_S3"]) as s3:
+            answer = await s3.get_object(Bucket="kept", Key="k")
+            assert await answer["Body"].read() == b"object"
+        connection = await asyncpg.connect(environment["HEADRACE_POSTGRES"])
+        assert await connection.fetchval("SELECT value FROM kept") == "row"
+        await connection.close()
+
+
+async def test_objects_of_one_s3_server_are_not_handed_to_another(tmp_path):
+    async with Engines(tmp_path, EnginePorts.random(), s3="seaweedfs", given=only("s3")):
+        pass
+    with pytest.raises(ConfigurationError, match="holds objects of SeaweedFS, not of MinIO"):
+        async with Engines(tmp_path, EnginePorts.random(), s3="minio", given=only("s3")):
+            pass
+    async with Engines(tmp_path, EnginePorts.random(), given=only("s3")) as stack:
+        assert stack.describe()[1].product == "SeaweedFS"
+
+
+async def test_port_in_use_names_its_holder(tmp_path):
+    ports = EnginePorts.random()
+    with socket.create_server(("127.0.0.1", ports.postgres)):
+        with pytest.raises(
+            ConfigurationError, match=rf"port {ports.postgres}.*PostgreSQL.*pid {os.getpid()} \("
+        ):
+            async with Engines(tmp_path, ports, given=only("postgres")):
+                pass
+    check_free(ports.postgres, "nothing")
+    async with Engines(tmp_path, ports, given=only("postgres")) as stack:
+        assert state_of(stack, "postgres") == "ready"
+
+
+async def test_given_urls_start_nothing(tmp_path):
+    async with Engines(tmp_path, EnginePorts.random(), given=NOT_STARTED) as stack:
+        assert [status.pid for status in stack.describe()] == [None, None, None]
+        assert stack.environment()["HEADRACE_S3"] == "http://a:b@127.0.0.1:1"
+        assert stack.describe()[1].address == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("name", ["kafka", "s3", "postgres"])
+async def test_killed_child_is_restarted_and_its_log_is_shown(name, tmp_path):
+    said = []
+    ports = EnginePorts.random()
+    async with Engines(tmp_path, ports, s3="seaweedfs", given=only(name), progress=said.append) as stack:
+        before = pid_of(stack, name)
+        os.kill(before, signal.SIGKILL)
+        await eventually(
+            lambda: state_of(stack, name) == "ready" and pid_of(stack, name) != before,
+            within_seconds=20,
+            describe=f"{name} is back",
+        )
+        assert any("died (-9)" in line for line in said)
+        restarts = next(status.restarts for status in stack.describe() if status.name == name)
+        assert restarts >= 1
+
+
+async def test_child_that_keeps_dying_is_given_up_visibly(tmp_path):
+    said = []
+    async with Engines(
+        tmp_path,
+        EnginePorts.random(),
+        given=only("postgres"),
+        progress=said.append,
+        budget=RestartBudget(restarts=1, seconds=60),
+    ) as stack:
+        first = pid_of(stack, "postgres")
+        os.kill(first, signal.SIGKILL)
+        await eventually(
+            lambda: pid_of(stack, "postgres") not in (first, None) and state_of(stack, "postgres") == "ready"
+        )
+        os.kill(pid_of(stack, "postgres"), signal.SIGKILL)
+        await eventually(lambda: state_of(stack, "postgres") == "failed")
+        assert read_run(tmp_path)["engines"][2]["state"] == "failed"
+        assert "stays down" in said[-1]
+
+
+async def test_directory_in_use_names_its_holder(tmp_path):
+    async with Engines(tmp_path, EnginePorts.random(), given=NOT_STARTED):
+        with pytest.raises(ConfigurationError, match=rf"in use by pid {os.getpid()} \("):
+            async with Engines(tmp_path, EnginePorts.random(), given=NOT_STARTED):
+                pass
+    async with Engines(tmp_path, EnginePorts.random(), given=NOT_STARTED):
+        pass
+
+
+async def test_other_processes_read_what_runs(tmp_path):
+    assert read_run(tmp_path) is None
+    async with Engines(tmp_path, EnginePorts.random(), given=only("postgres")) as stack:
+        stack.publish(services=[{"name": "ingress"}])
+        run = read_run(tmp_path)
+        assert run["ready"]
+        assert run["services"] == [{"name": "ingress"}]
+        assert run["engines"][2]["pid"] == pid_of(stack, "postgres")
+    assert read_run(tmp_path) is None
+
+
+async def test_killed_parent_leaves_no_orphan_and_the_next_start_recovers(tmp_path, capsys):
+    ports = EnginePorts.random()
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, str(PARENT), str(tmp_path), str(ports.kafka), stdout=asyncio.subprocess.PIPE
+    )
+    assert await asyncio.wait_for(parent.stdout.readline(), 30) == b"ready\n"
+    children = [psutil.Process(part["pid"]) for part in read_run(tmp_path)["engines"]]
+    offspring = [grandchild for child in children for grandchild in child.children(recursive=True)] + children
+    assert len(offspring) > 3
+
+    parent.kill()
+    await parent.wait()
+    await eventually(lambda: not any(map(lives, offspring)), within_seconds=5, describe="no child is left")
+    assert read_run(tmp_path) is None
+
+    async with Engines(tmp_path, ports) as stack:
+        with capsys.disabled():
+            print(f"start after a kill: {stack.ready_after_seconds:.1f} s")
+        assert [status.state for status in stack.describe()] == ["ready", "ready", "ready"]
+
+
+def lives(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

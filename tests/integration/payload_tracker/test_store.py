@@ -1,0 +1,208 @@
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from headrace.database.pool import Database
+from headrace.runtime.errors import Retryable
+from services.payload_tracker.filters import PAYLOADS, STATUSES, listing
+from services.payload_tracker.models import StatusRow
+from services.payload_tracker.store import BatchWriter, TrackerStore
+
+NOW = datetime(2026, 11, 21, 21, 28, 22, tzinfo=UTC)
+
+
+def row(request_id: str = "r1", seconds: float = 0, **fields: Any) -> StatusRow:
+    values: dict[str, Any] = {
+        "request_id": request_id,
+        "account": "",
+        "org_id": "",
+        "inventory_id": "",
+        "system_id": "",
+        "service": "ingress",
+        "source": "",
+        "status": "received",
+        "status_msg": "",
+        "date": NOW + timedelta(seconds=seconds),
+        "created_at": NOW + timedelta(seconds=seconds + 0.01),
+    }
+    return StatusRow(**values | fields)
+
+
+async def contents(database: Database) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    payloads = await database.fetch(
+        "select request_id, account, org_id, inventory_id, system_id, created_at from payloads order by request_id"
+    )
+    statuses = await database.fetch(
+        """
+        select p.request_id, s.name, o.name, w.name, t.status_msg, t.date, t.created_at from payload_statuses t
+        join payloads p on p.id = t.payload_id join services s on s.id = t.service_id
+        left join sources o on o.id = t.source_id join statuses w on w.id = t.status_id
+        order by p.request_id, t.date, s.name, coalesce(o.name, ''), w.name, t.status_msg
+        """
+    )
+    return [tuple(item) for item in payloads], [tuple(item) for item in statuses]
+
+
+HISTORY = [
+    row(seconds=0, org_id="1", account="a"),
+    row(seconds=0, org_id="1", account="b", status="success"),
+    row(seconds=1, service="archiver"),
+    row(seconds=2, service="archiver", org_id="2", source="S3"),
+    row(seconds=3, service="archiver", status="success", status_msg="archived", inventory_id="i"),
+    row(seconds=3, service="archiver", status="success", status_msg="archived again"),
+    row("r2", seconds=5, system_id="s"),
+    row("r2", seconds=4, system_id="older", org_id="9"),
+]
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_any_order_and_any_repetition_leaves_the_same_rows(
+    tracker_database: Database, store: TrackerStore, seed: int
+) -> None:
+    await store.record(HISTORY)
+    expected = await contents(tracker_database)
+    await tracker_database.execute("truncate payloads, payload_statuses")
+    generator = random.Random(seed)
+    told = HISTORY + generator.choices(HISTORY, k=10)
+    generator.shuffle(told)
+    while told:
+        taken = generator.randint(1, 4)
+        await store.record(told[:taken])
+        del told[:taken]
+    assert await contents(tracker_database) == expected
+
+
+async def test_the_newest_non_empty_value_stands(tracker_database: Database, store: TrackerStore) -> None:
+    await store.record(HISTORY)
+    payloads, statuses = await contents(tracker_database)
+    assert payloads == [
+        ("r1", "b", "2", "i", "", NOW + timedelta(seconds=0.01)),
+        ("r2", "", "9", "", "s", NOW + timedelta(seconds=4.01)),
+    ]
+    assert len(statuses) == len(HISTORY)
+
+
+async def test_a_repeated_status_writes_nothing(tracker_database: Database, store: TrackerStore) -> None:
+    await store.record(HISTORY)
+    versions = "select array_agg(xmin::text order by id) from {}"
+    before = [
+        await tracker_database.fetch_value(versions.format(name)) for name in ("payloads", "payload_statuses")
+    ]
+    await store.record(HISTORY)
+    after = [
+        await tracker_database.fetch_value(versions.format(name)) for name in ("payloads", "payload_statuses")
+    ]
+    # A row lock shows as a new xmax, a rewritten row as a new xmin.
+    assert after == before
+
+
+async def test_many_writers_at_once_lose_nothing(tracker_database: Database, store: TrackerStore) -> None:
+    rows = [
+        row(f"r{number % 40}", seconds=number, service=f"service-{number % 7}", status=f"status-{number % 5}")
+        for number in range(400)
+    ]
+    generator = random.Random(1)
+    batches = []
+    for _ in range(3):
+        shuffled = generator.sample(rows, len(rows))
+        batches += [shuffled[start : start + 50] for start in range(0, len(shuffled), 50)]
+    await asyncio.gather(*(store.record(batch) for batch in batches))
+    payloads, statuses = await contents(tracker_database)
+    assert (len(payloads), len(statuses)) == (40, 400)
+
+
+async def test_a_page_has_its_share_and_the_count_has_all(store: TrackerStore) -> None:
+    await store.record([row(f"r{number:02}", seconds=number, org_id=str(number % 2)) for number in range(25)])
+    seen = []
+    for page in range(4):
+        count, rows = await store.payloads(listing({"page": str(page), "page_size": "5", "org_id": "1"}, PAYLOADS))
+        assert count == 12
+        seen += [item["request_id"] for item in rows]
+    assert seen == [f"r{number:02}" for number in range(23, 0, -2)]
+
+
+async def test_pages_of_equal_sort_values_neither_overlap_nor_miss(store: TrackerStore) -> None:
+    await store.record([row(f"r{number}", created_at=NOW) for number in range(30)])
+    seen = []
+    for page in range(3):
+        _, rows = await store.payloads(listing({"page": str(page)}, PAYLOADS))
+        seen += [item["request_id"] for item in rows]
+    assert sorted(seen) == sorted(f"r{number}" for number in range(30))
+
+
+async def test_statuses_without_a_source_are_listed(store: TrackerStore) -> None:
+    await store.record([row(), row(seconds=1, source="web")])
+    count, rows = await store.statuses(listing({}, STATUSES))
+    assert count == 2
+    assert [item["source"] for item in rows] == ["web", ""]
+    count, _ = await store.statuses(listing({"source": "WEB"}, STATUSES))
+    assert count == 1
+
+
+@pytest.mark.parametrize("sort_by", list(STATUSES.sorts))
+async def test_every_sort_of_the_statuses_is_one_postgresql_knows(store: TrackerStore, sort_by: str) -> None:
+    await store.record(HISTORY)
+    query = {"sort_by": sort_by, "sort_dir": "asc", "date_gte": "2026-11-21T21:28:23Z", "page_size": "100"}
+    count, rows = await store.statuses(listing(query, STATUSES))
+    assert count == len(rows) == 6
+    values = [item[sort_by] for item in rows]
+    assert values == sorted(values)
+
+
+async def test_old_payloads_are_forgotten_with_their_statuses(
+    tracker_database: Database, store: TrackerStore
+) -> None:
+    now = datetime.now(UTC)
+    await store.record(
+        [
+            row("old", date=now, created_at=now - timedelta(days=31)),
+            row("old", date=now + timedelta(seconds=1), created_at=now),
+            row("young", date=now, created_at=now - timedelta(days=29)),
+        ]
+    )
+    assert await store.forget(timedelta(days=30)) == 1
+    assert await store.forget(timedelta(days=30)) == 0
+    payloads, statuses = await contents(tracker_database)
+    assert [item[0] for item in payloads] == ["young"]
+    assert len(statuses) == 1
+
+
+async def test_waiting_rows_are_written_together(tracker_database: Database, store: TrackerStore) -> None:
+    writer = BatchWriter(store)
+    await asyncio.gather(*(writer.add(row(f"r{number}")) for number in range(300)))
+    transactions = await tracker_database.fetch_value("select count(distinct xmin::text) from payloads")
+    assert await tracker_database.fetch_value("select count(*) from payloads") == 300
+    assert transactions <= 2
+
+
+async def test_a_row_that_postgresql_refuses_does_not_take_its_neighbours_with_it(
+    tracker_database: Database, store: TrackerStore
+) -> None:
+    writer = BatchWriter(store)
+    rows = [row("good1"), row("bad", status_msg="\0"), row("good2")]
+    results = await asyncio.gather(*(writer.add(item) for item in rows), return_exceptions=True)
+    assert [isinstance(result, Exception) for result in results] == [False, True, False]
+    payloads, _ = await contents(tracker_database)
+    assert [item[0] for item in payloads] == ["good1", "good2"]
+
+
+async def test_an_engine_that_went_away_is_told_to_every_waiting_row_and_the_next_are_written(
+    tracker_database: Database, store: TrackerStore
+) -> None:
+    writer = BatchWriter(store)
+    async with tracker_database.connection() as connection:
+        backend = await connection.fetchval("select pg_backend_pid()")
+        writing = [asyncio.create_task(writer.add(row(f"r{number}"))) for number in range(3)]
+        async with connection.transaction():
+            await connection.execute("lock table payloads in access exclusive mode")
+            await asyncio.sleep(0)
+            others = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> $1 and wait_event_type = 'Lock'"
+            while not await connection.fetch(others, backend):
+                await asyncio.sleep(0.01)
+    results = await asyncio.gather(*writing, return_exceptions=True)
+    assert any(isinstance(result, Retryable) for result in results)
+    assert all(result is None or isinstance(result, Retryable) for result in results)
+    await writer.add(row("next"))
