@@ -89,7 +89,7 @@ class Body:
         before = time.monotonic()
         try:
             async with asyncio.timeout(min(self._left_seconds, self._window_left_seconds)):
-                chunk = await self._content.readany()
+                chunk = await self._next()
         except TimeoutError:
             raise TooSlow from None
         except (ClientError, ConnectionError, web.RequestPayloadError) as error:
@@ -101,6 +101,13 @@ class Body:
         if self._window_bytes >= self._window_seconds * _MIN_BYTES_PER_SECOND:
             self._window_bytes, self._window_left_seconds = 0, self._window_seconds
         return chunk
+
+    async def _next(self) -> bytes:
+        # One received buffer at a time: taking all that is there would first join, that is copy, them.
+        while True:
+            chunk, end_of_http_chunk = await self._content.readchunk()
+            if chunk or not end_of_http_chunk:
+                return chunk
 
 
 # Called with a file part's header before its body is read; None: the part is not wanted.

@@ -10,14 +10,14 @@ import hashlib
 import os
 import re
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, Final, Protocol
 
 from headrace.contracts.identity import Identity
 from headrace.contracts.message import utc_now
-from headrace.objects.store import PART_BYTES, ObjectStore, digest
+from headrace.objects.store import PART_BYTES, ObjectStore, Part, digest, multipart_etag
 from headrace.objects.wire import ObjectExists
 from headrace.runtime.errors import Retryable
 from headrace.runtime.retries import RetryPolicy, retrying
@@ -113,9 +113,8 @@ class S3Upload:
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._size = 0
-        self._md5 = hashlib.md5(usedforsecurity=False)
         self._upload_id = ""
-        self._etags: list[str] = []
+        self._parts: list[Part] = []
 
     async def write(self, chunk: bytes) -> None:
         """Take some bytes; waits while a full part is being stored."""
@@ -130,14 +129,15 @@ class S3Upload:
         """Store what is left and make the object whole."""
         if self._upload_id:
             return await self._finish_multipart()
-        md5 = self._md5.hexdigest()
-        for key in (self._request_id, f"{self._request_id}{_SIBLING}{md5[:16]}"):
-            try:
-                await retrying(RETRY, partial(self._put, key, md5))
-                return self._stager.staged(key, self._size, md5, duplicate=False)
-            except ObjectExists:
-                if twin := await self._twin(md5):
-                    return self._stager.staged(twin, self._size, md5, duplicate=True)
+        try:
+            return await self._put(self._request_id)
+        except ObjectExists:
+            md5 = digest(self._buffer)
+        for _ in range(2):
+            if twin := await self._twin(md5):
+                return self._stager.staged(twin, self._size, md5, duplicate=True)
+            with suppress(ObjectExists):
+                return await self._put(f"{self._request_id}{_SIBLING}{md5[:16]}")
         raise Retryable(f"every key for {self._request_id} is taken by other bytes")
 
     async def abort(self) -> None:
@@ -147,19 +147,21 @@ class S3Upload:
             self._upload_id = ""
             await retrying(RETRY, lambda: self._store.abort_multipart(self._bucket, self._key, upload_id))
 
-    async def _put(self, key: str, md5: str) -> None:
-        await self._store.put(
-            self._bucket,
-            key,
-            self._buffer,
-            content_type=CONTENT_TYPE,
-            metadata=self._metadata,
-            if_absent=True,
-            md5=md5,
+    async def _put(self, key: str) -> Staged:
+        stored = await retrying(
+            RETRY,
+            lambda: self._store.put(
+                self._bucket,
+                key,
+                self._buffer,
+                content_type=CONTENT_TYPE,
+                metadata=self._metadata,
+                if_absent=True,
+            ),
         )
+        return self._stager.staged(key, self._size, stored.etag, duplicate=False)
 
     def _take(self, chunk: bytes) -> None:
-        self._md5.update(chunk)
         self._buffer.append(chunk)
         self._buffered += len(chunk)
         self._size += len(chunk)
@@ -174,19 +176,18 @@ class S3Upload:
                     self._bucket, self._key, content_type=CONTENT_TYPE, metadata=self._metadata
                 ),
             )
-        number, md5 = len(self._etags) + 1, self._md5.hexdigest()
-        etag = await retrying(
+        number = len(self._parts) + 1
+        part = await retrying(
             RETRY,
-            lambda: self._store.put_part(self._bucket, self._key, self._upload_id, number, self._buffer, md5),
+            lambda: self._store.put_part(self._bucket, self._key, self._upload_id, number, self._buffer),
         )
-        self._etags.append(etag)
+        self._parts.append(part)
         self._buffer = []
         self._buffered = 0
-        self._md5 = hashlib.md5(usedforsecurity=False)
 
     async def _finish_multipart(self) -> Staged:
         await self._put_part()
-        etag = f"{digest([bytes.fromhex(part) for part in self._etags])}-{len(self._etags)}"
+        etag = multipart_etag(self._parts)
         # A key of its own means that the id was taken when we began: these bytes may be there already.
         if self._key != self._request_id and (twin := await self._twin(etag)):
             await self.abort()
@@ -195,7 +196,7 @@ class S3Upload:
             await retrying(
                 RETRY,
                 lambda: self._store.finish_multipart(
-                    self._bucket, self._key, self._upload_id, self._etags, if_absent=True
+                    self._bucket, self._key, self._upload_id, self._parts, if_absent=True
                 ),
             )
         except ObjectExists:

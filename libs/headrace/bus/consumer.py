@@ -23,6 +23,7 @@ from headrace.bus.partition import Partition
 from headrace.bus.processing import Processor
 from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
+from headrace.bus.tracker import LogTruncated
 from headrace.contracts.message import Message, rfc3339, utc_now
 from headrace.runtime import metrics
 from headrace.runtime.logging import get_logger
@@ -211,7 +212,12 @@ class Consumer(Generic[M]):
                 max_records=_POLL_RECORDS,
             )
             for topic_partition, records in fetched.items():
-                dispatcher.submit(topic_partition, records)
+                try:
+                    dispatcher.submit(topic_partition, records)
+                except LogTruncated as error:
+                    # What was done belongs to a log that is no more: committing it would skip what is new.
+                    self._forget(list(dispatcher.partitions.values()))
+                    raise KafkaError(f"{topic_partition}: the log was cut short: {error}") from error
             dispatcher.fill()
             # getmany returns at once while it has records: the handlers want the loop too.
             await asyncio.sleep(0)
@@ -249,7 +255,7 @@ class Consumer(Generic[M]):
                 for partition in partitions
                 if partition.tracker.committable not in {None, partition.committed}
             }
-            if not offsets:
+            if not offsets or _lost_membership(client):
                 return
             try:
                 async with asyncio.timeout(_COMMIT_DEADLINE_SECONDS):
@@ -302,12 +308,10 @@ class Consumer(Generic[M]):
         partitions = list(self._dispatcher.partitions.values())
         if not partitions:
             return
-        # Membership gone means that others may have the partitions already: hurry, and commit nothing.
-        coordinator: Any = client._coordinator  # noqa: SLF001 -- aiokafka tells a loss from a revocation only so
-        lost = coordinator.generation < 0
+        lost = _lost_membership(client)
+        # Others may have the partitions already: hurry.
         await self._dispatcher.drain(partitions, 0.0 if lost else self._drain_seconds())
-        if not lost:
-            await self._commit(client, partitions)
+        await self._commit(client, partitions)
         self._forget(partitions)
         _log.info("partitions revoked", service=self._service, topic=self._consumption.topic.name, lost=lost)
 
@@ -340,6 +344,16 @@ class Consumer(Generic[M]):
         with suppress(KafkaError, asyncio.CancelledError):
             await stopping
         await client._client.close()  # noqa: SLF001 -- whatever stop() did not reach
+
+
+def _lost_membership(client: AIOKafkaConsumer) -> bool:
+    """Whether the group put us out: then nothing is ours to commit.
+
+    It must be asked, since a commit without membership is no error to a broker whose group is empty. After the loss of
+    the broker's disk it would be accepted, and skip what is new in a topic that began anew.
+    """
+    coordinator: Any = client._coordinator  # noqa: SLF001 -- aiokafka tells a loss from a revocation only so
+    return coordinator is None or coordinator.generation < 0
 
 
 class _Rebalance(ConsumerRebalanceListener):

@@ -1,25 +1,27 @@
 """Dead letters: the original record with its story in headers; listing them and putting them back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from aiokafka.structs import ConsumerRecord
 
 from headrace.bus.connection import client_arguments
 from headrace.bus.delivery import Delivery
-from headrace.bus.producer import Headers, encode_headers
+from headrace.bus.producer import MAX_REQUEST_BYTES, Headers, close_client, encode_headers
 from headrace.contracts.message import rfc3339
 from headrace.contracts.topics import DEAD_LETTER_SUFFIX
 from headrace.runtime.errors import Fatal, Retryable
 from headrace.runtime.settings import EngineSettings
 
 PREFIX: Final = "headrace."
+# On a record beside the dead letters: the one at this partition and offset was put back.
+_MARK: Final = "headrace.redriven"
 # A reason may be a page of traceback; the record must stay within the topic's limit.
 _MAX_REASON: Final = 2000
 
@@ -106,27 +108,18 @@ def parse(record: Record, *, redriven: bool = False) -> DeadLetter:
     )
 
 
-def _group(dead_letter_topic: str) -> str:
-    return f"headrace-redrive.{dead_letter_topic}"
-
-
 @asynccontextmanager
 async def _reader(settings: EngineSettings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """Every partition of the topic, assigned by hand: nobody to rebalance with."""
+    """Every partition of the topic, assigned by hand: nobody to rebalance with, nothing to commit."""
     consumer = AIOKafkaConsumer(
         **client_arguments(settings, client_id="headrace-dead-letters"),
-        group_id=_group(topic),
-        enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
     )
     try:
-        try:
-            await consumer.start()
-            # The public way knows only the topics that were asked for before.
-            cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001
-        except KafkaError as error:
-            raise Retryable(f"cannot read {topic}: {type(error).__name__} {error}") from error
+        await consumer.start()
+        # The public way knows only the topics that were asked for before.
+        cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001
         partitions = cluster.partitions_for_topic(topic)
         if not partitions:
             raise Retryable(f"cannot read {topic}: there is no such topic")
@@ -136,34 +129,37 @@ async def _reader(settings: EngineSettings, topic: str) -> AsyncIterator[AIOKafk
         await consumer.stop()
 
 
-async def _read_to_end(consumer: AIOKafkaConsumer, start: dict[TopicPartition, int]) -> AsyncIterator[Record]:
-    """The records from ``start`` to what is the end now."""
-    ends = await consumer.end_offsets(list(start))
-    for partition, offset in start.items():
+async def _records(consumer: AIOKafkaConsumer) -> AsyncGenerator[Record, None]:
+    """All records up to what is the end now."""
+    partitions = sorted(consumer.assignment())
+    ends = await consumer.end_offsets(partitions)
+    for partition, offset in (await consumer.beginning_offsets(partitions)).items():
         consumer.seek(partition, offset)
-    left = {partition for partition, offset in start.items() if offset < ends[partition]}
+    left = set(partitions)
     while left:
-        fetched = await consumer.getmany(*left, timeout_ms=500, max_records=200)
+        # The position passes transaction markers, at which no record would ever arrive.
+        left -= {partition for partition in left if await consumer.position(partition) >= ends[partition]}
+        fetched = await consumer.getmany(*left, timeout_ms=100, max_records=200) if left else {}
         for partition, records in fetched.items():
             for record in records:
                 if record.offset < ends[partition]:
                     yield record
-        for partition in list(left):
-            # The position passes transaction markers, at which no record would ever arrive.
-            if await consumer.position(partition) >= ends[partition]:
-                left.discard(partition)
 
 
-async def _starts(consumer: AIOKafkaConsumer, *, redriven: bool) -> dict[TopicPartition, int]:
-    """Where each partition begins, or (``redriven``) where the last redrive stopped."""
-    partitions = sorted(consumer.assignment())
-    beginnings: dict[TopicPartition, int] = await consumer.beginning_offsets(partitions)
-    if not redriven:
-        return beginnings
-    return {
-        partition: max(beginnings[partition], await consumer.committed(partition) or 0)
-        for partition in partitions
-    }
+async def _letters(consumer: AIOKafkaConsumer) -> AsyncGenerator[tuple[Record, DeadLetter], None]:
+    """The dead letters, oldest first in each partition, each with whether it was put back."""
+    marks: set[str] = set()
+    async with aclosing(_records(consumer)) as records:
+        async for record in records:
+            marks.update(value.decode() for name, value in record.headers if name == _MARK)
+    async with aclosing(_records(consumer)) as records:
+        async for record in records:
+            if all(name != _MARK for name, _ in record.headers):
+                yield record, parse(record, redriven=_place(record.partition, record.offset) in marks)
+
+
+def _place(partition: int, offset: int) -> str:
+    return f"{partition}:{offset}"
 
 
 async def list_dead_letters(
@@ -171,18 +167,23 @@ async def list_dead_letters(
     dead_letter_topic: str,
     *,
     limit: int | None = None,
-    timeout_seconds: float = 30.0,
+    timeout_seconds: float = 60.0,
 ) -> list[DeadLetter]:
-    """The topic's dead letters, oldest first in each partition; those already put back are marked."""
-    letters: list[DeadLetter] = []
-    async with asyncio.timeout(timeout_seconds), _reader(settings, dead_letter_topic) as consumer:
-        stopped = await _starts(consumer, redriven=True)
-        async for record in _read_to_end(consumer, await _starts(consumer, redriven=False)):
-            at = TopicPartition(record.topic, record.partition)
-            letters.append(parse(record, redriven=record.offset < stopped[at]))
-            if limit is not None and len(letters) >= limit:
-                break
-    return letters
+    """The topic's dead letters, oldest first in each partition; raises `Retryable` when it cannot be read."""
+    found: list[DeadLetter] = []
+    try:
+        async with (
+            asyncio.timeout(timeout_seconds),
+            _reader(settings, dead_letter_topic) as consumer,
+            aclosing(_letters(consumer)) as letters,
+        ):
+            async for _, letter in letters:
+                if limit is not None and len(found) >= limit:
+                    break
+                found.append(letter)
+    except (TimeoutError, KafkaError) as error:
+        raise Retryable(f"cannot read {dead_letter_topic}: {type(error).__name__} {error}") from error
+    return found
 
 
 async def show(
@@ -199,54 +200,56 @@ async def redrive(
     settings: EngineSettings,
     dead_letter_topic: str,
     *,
+    only: Collection[tuple[int, int]] | None = None,
     limit: int | None = None,
     timeout_seconds: float = 300.0,
 ) -> list[DeadLetter]:
-    """Put dead letters back to their topics, each exactly once, from where the last redrive stopped.
+    """Put dead letters back to their topics, each exactly once; ``only`` names them by partition and offset.
 
-    Every record and the offset that says it was put back are one transaction, and the transactional id fences
-    a redrive of the same topic that is still running elsewhere. A crash anywhere leaves each letter put back
-    or not, never twice.
+    The record and a mark beside the dead letter that says it was put back are one transaction, and the transactional
+    id fences a redrive of the same topic that still runs elsewhere. A crash anywhere leaves each letter put back or
+    not, never twice. (The mark is no consumer offset, since the broker forgets those of an idle group after a week.)
     """
     producer = AIOKafkaProducer(
         **client_arguments(settings, client_id="headrace-redrive"),
-        transactional_id=_group(dead_letter_topic),
-        max_request_size=2 * 1024 * 1024,
+        transactional_id=f"headrace-redrive.{dead_letter_topic}",
+        max_request_size=MAX_REQUEST_BYTES,
     )
     put_back: list[DeadLetter] = []
     try:
         async with asyncio.timeout(timeout_seconds):
-            # Starting it ends whatever a redrive that died left open, so that the offsets read below are
-            # final.
+            # Starting it ends whatever a redrive that died left open, so that the marks read below are final.
             await producer.start()
-            async with _reader(settings, dead_letter_topic) as consumer:
-                records = _read_to_end(consumer, await _starts(consumer, redriven=True))
-                async for record in records:
+            async with (
+                _reader(settings, dead_letter_topic) as consumer,
+                aclosing(_letters(consumer)) as letters,
+            ):
+                async for record, letter in letters:
                     if limit is not None and len(put_back) >= limit:
                         break
-                    await _put_back(producer, record)
-                    put_back.append(parse(record, redriven=True))
+                    if letter.redriven or (
+                        only is not None and (letter.partition, letter.offset) not in only
+                    ):
+                        continue
+                    await _put_back(producer, record, letter)
+                    put_back.append(letter)
     except ProducerFenced:
         raise Fatal(f"{dead_letter_topic}: another redrive took over") from None
     except (TimeoutError, KafkaError) as error:
         raise Retryable(f"{dead_letter_topic}: {type(error).__name__} {error}") from error
     finally:
-        await producer.stop()
+        await close_client(producer, 1.0)
     return put_back
 
 
-async def _put_back(producer: AIOKafkaProducer, record: Record) -> None:
-    letter = parse(record)
-    partitions: set[int] = await producer.partitions_for(letter.original_topic)
+async def _put_back(producer: AIOKafkaProducer, record: Record, letter: DeadLetter) -> None:
     restored: dict[str, Any] = {"key": letter.key, "headers": list(letter.headers)}
     # A tombstone without a key cannot be sent; an empty value says as little.
     restored["value"] = b"" if letter.value is None and letter.key is None else letter.value
-    if letter.original_partition in partitions:
+    if letter.original_partition in await producer.partitions_for(letter.original_topic):
         restored["partition"] = letter.original_partition
+    mark = (_MARK, _place(record.partition, record.offset).encode())
     async with producer.transaction():
         # Awaited, since a batch that fails does not abort its transaction by itself.
         await producer.send_and_wait(letter.original_topic, **restored)
-        await producer.send_offsets_to_transaction(
-            {TopicPartition(record.topic, record.partition): OffsetAndMetadata(record.offset + 1, "")},
-            _group(record.topic),
-        )
+        await producer.send_and_wait(record.topic, b"", partition=record.partition, headers=[mark])

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from headrace.bus import dead_letters
 from headrace.bus.consumption import Consumption
-from headrace.bus.delivery import Delivery, Ending, Handler, KeyFunction, Later, Spent, Work
+from headrace.bus.delivery import Delivery, Ending, Handler, KeyFunction, Later, Payload, Spent, Work
 from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.contracts import status
@@ -27,6 +27,8 @@ PROCESSED: Final = "processed"
 REJECTED: Final = "rejected"
 DEAD_LETTERED: Final = "dead_lettered"
 FILTERED: Final = "filtered"
+
+SEND_SECONDS: Final = 10.0
 
 _log: Final = get_logger(__name__)
 
@@ -209,14 +211,13 @@ class Processor(Generic[M]):
             b"" if record.value is None else record.value,
             key=record.key,
             headers=[*record.headers, *told],
+            timeout_seconds=SEND_SECONDS,
         )
         work.dead_lettered = True
         _log.error("message dead-lettered", reason=reason, error=error_class, attempts=work.delivery.attempt)
 
 
-def _begin_report(
-    payload: dict[str, str], taken_up: datetime, statuses: StatusReporter
-) -> asyncio.Task[None]:
+def _begin_report(payload: Payload, taken_up: datetime, statuses: StatusReporter) -> asyncio.Task[None]:
     """Send `received` beside the handler, which need not wait for its acknowledgement."""
     report = asyncio.create_task(statuses.report(status=status.RECEIVED, date=taken_up, **payload))
     # When the message is handed back nobody asks for the result any more.
@@ -224,9 +225,7 @@ def _begin_report(
     return report
 
 
-async def _report_end(
-    work: Work[Any], payload: dict[str, str], ending: Ending, statuses: StatusReporter
-) -> None:
+async def _report_end(work: Work[Any], payload: Payload, ending: Ending, statuses: StatusReporter) -> None:
     if work.received is not None:
         try:
             await work.received
@@ -265,8 +264,8 @@ def _validation_text(error: ValidationError) -> str:
     )
 
 
-def _payload(work: Work[Any]) -> dict[str, str] | None:
-    """Which request the message is about; from the raw JSON when the message was not valid, so that nothing disappears."""
+def _payload(work: Work[Any]) -> Payload | None:
+    """Which request the message is about; of an invalid message from its raw JSON, so that none disappears."""
     fields: dict[str, Any]
     if work.message is not None:
         fields = {name: getattr(work.message, name, None) for name in ("request_id", "account", "org_id")}
@@ -275,14 +274,11 @@ def _payload(work: Work[Any]) -> dict[str, str] | None:
             fields = orjson.loads(work.record.value or b"")
         except orjson.JSONDecodeError:
             return None
-    if (
-        not isinstance(fields, dict)
-        or not isinstance(fields.get("request_id"), str)
-        or not fields["request_id"]
-    ):
+    request_id = fields.get("request_id") if isinstance(fields, dict) else None
+    if not isinstance(request_id, str) or not request_id:
         return None
-    return {
-        "request_id": fields["request_id"],
-        "account": str(fields.get("account") or ""),
-        "org_id": str(fields.get("org_id") or ""),
-    }
+    return Payload(
+        request_id=request_id,
+        account=str(fields.get("account") or ""),
+        org_id=str(fields.get("org_id") or ""),
+    )

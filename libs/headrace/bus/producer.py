@@ -33,7 +33,7 @@ Headers = Sequence[tuple[str, bytes]]
 _log: Final = get_logger(__name__)
 
 # Room for a message of 1 MiB with its headers; the topics' own limit is the broker's to enforce.
-_MAX_REQUEST_BYTES: Final = 2 * 1024 * 1024
+MAX_REQUEST_BYTES: Final = 2 * 1024 * 1024
 # A batch holds what arrives while the one before it is in flight; more would only be copied for nothing.
 _MAX_BATCH_BYTES: Final = 64 * 1024
 # So long without any acknowledgement, and the connection is made anew, from the bootstrap servers on: the
@@ -76,7 +76,7 @@ class _Connection:
             # since one request to a broker is in flight at a time and later messages gather behind it.
             linger_ms=0,
             max_batch_size=_MAX_BATCH_BYTES,
-            max_request_size=_MAX_REQUEST_BYTES,
+            max_request_size=MAX_REQUEST_BYTES,
         )
         try:
             await client.start()
@@ -110,7 +110,7 @@ class _Connection:
             return
         self._client = None
         _log.warning("producer replaced", reason=reason)
-        task = asyncio.create_task(_close(client, _CLOSE_SECONDS))
+        task = asyncio.create_task(close_client(client, _CLOSE_SECONDS))
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)
 
@@ -118,12 +118,12 @@ class _Connection:
         self._closed = True
         client, self._client = self._client, None
         if client is not None:
-            await _close(client, deadline_seconds)
+            await close_client(client, deadline_seconds)
         if self._retired:
             await asyncio.wait(self._retired, timeout=_CLOSE_SECONDS)
 
 
-async def _close(client: AIOKafkaProducer, deadline_seconds: float) -> None:
+async def close_client(client: AIOKafkaProducer, deadline_seconds: float) -> None:
     """Flush for at most so long, then fail what is left: an idempotent producer would try for ever."""
     stopping = asyncio.create_task(client.stop())
     await asyncio.wait([stopping], timeout=deadline_seconds)

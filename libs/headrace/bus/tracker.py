@@ -3,6 +3,10 @@
 from collections import deque
 
 
+class LogTruncated(Exception):
+    """The partition went back: its log lost its end, or is another one altogether."""
+
+
 class OffsetTracker:
     """One partition's messages between taken and finished.
 
@@ -16,9 +20,12 @@ class OffsetTracker:
         self._next: int | None = None
 
     def take(self, offset: int) -> None:
-        """A message enters; offsets come in rising order."""
+        """A message enters; offsets come in rising order.
+
+        Raises `LogTruncated` when they do not.
+        """
         if self._next is not None and offset < self._next:
-            raise ValueError(f"offset {offset} taken after {self._next - 1}")
+            raise LogTruncated(f"offset {offset} came after {self._next - 1}")
         self._open.append(offset)
         self._next = offset + 1
 

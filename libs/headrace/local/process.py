@@ -55,15 +55,24 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 @functools.cache
 def unprivileged_account() -> str:
-    """How to run a server that refuses root: as we are, in a user namespace, or failing that as `nobody`."""
-    if os.geteuid() != 0:
+    """How to run a server that refuses root and users without a name; as `trampoline.become` takes it."""
+    if os.geteuid() != 0 and _has_name(os.geteuid()):
         return "same"
-    attempt = _through_trampoline("namespace", (sys.executable, "-I", "-S", "-c", ""))
+    nobody = pwd.getpwnam("nobody")
+    inside = f"namespace:{nobody.pw_uid}:{nobody.pw_gid}"
+    attempt = _through_trampoline(inside, (sys.executable, "-I", "-S", "-c", ""))
     tried = subprocess.run(attempt, check=False, capture_output=True, timeout=30)  # noqa: S603
     if tried.returncode == 0:
-        return "namespace"
-    nobody = pwd.getpwnam("nobody")
-    return f"{nobody.pw_uid}:{nobody.pw_gid}"
+        return inside
+    return f"user:{nobody.pw_uid}:{nobody.pw_gid}" if os.geteuid() == 0 else "same"
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _through_trampoline(account: str, argv: tuple[str, ...]) -> list[str]:

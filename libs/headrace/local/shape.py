@@ -67,9 +67,7 @@ async def local_shape(
 ) -> AsyncIterator[LocalShape]:
     """Start everything, publish where it is, stop it in order."""
     ports = EnginePorts.seed() if port_base is None else EnginePorts.at(port_base)
-    async with Engines(
-        directory, ports, s3=s3, given=given_by_environment(), progress=progress
-    ) as engines:
+    async with Engines(directory, ports, s3=s3, given=given_by_environment(), progress=progress) as engines:
         os.environ.update(settings_of_ports(rows, port_base) | engines.environment())
         # The documents' curls work here as printed.
         os.environ.setdefault("HEADRACE_LENIENT", "true")

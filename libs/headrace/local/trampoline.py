@@ -13,30 +13,28 @@ PR_SET_PDEATHSIG = 1
 SIGKILL = 9
 CLONE_NEWUSER = 0x10000000
 
-# Any number but 0: the name root carries inside its own namespace, for servers that refuse to run as root.
-INNER_ID = 1000
 
-
-def enter_user_namespace() -> None:
-    """Stay the same user for the system, and be an ordinary one for oneself: files keep their owner."""
+def enter_user_namespace(inner_uid: int, inner_gid: int) -> None:
+    """Stay the same user for the system, and be another for oneself: files keep their owner."""
     uid, gid = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWUSER)")
     own = Path("/proc/self")
     own.joinpath("setgroups").write_text("deny", encoding="ascii")
-    own.joinpath("uid_map").write_text(f"{INNER_ID} {uid} 1", encoding="ascii")
-    own.joinpath("gid_map").write_text(f"{INNER_ID} {gid} 1", encoding="ascii")
+    own.joinpath("uid_map").write_text(f"{inner_uid} {uid} 1", encoding="ascii")
+    own.joinpath("gid_map").write_text(f"{inner_gid} {gid} 1", encoding="ascii")
 
 
 def become(account: str) -> None:
-    """`same`, `namespace` or `UID:GID`."""
+    """`same`, `namespace:UID:GID` (seen so from inside) or `user:UID:GID`."""
     if account == "same":
         return
-    if account == "namespace":
-        enter_user_namespace()
+    kind, *numbers = account.split(":")
+    uid, gid = map(int, numbers)
+    if kind == "namespace":
+        enter_user_namespace(uid, gid)
         return
-    uid, gid = map(int, account.split(":"))
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)

@@ -1,7 +1,9 @@
 """An object store: the effects every service has on S3."""
 
+import base64
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+import zlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +14,8 @@ from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
 from headrace.objects.endpoint import S3Endpoint
-from headrace.objects.wire import CONFIG, Body, ObjectNotFound, Wire, translated
+from headrace.objects.signing import quoted
+from headrace.objects.wire import CONFIG, Body, ObjectNotFound, Wire, length, translated
 from headrace.runtime.errors import Retryable
 
 if TYPE_CHECKING:
@@ -36,6 +39,15 @@ class ObjectInfo:
     metadata: Mapping[str, str]
     content_type: str = OCTETS
     modified: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stored part of a multipart upload."""
+
+    number: int
+    etag: str
+    crc32: str
 
 
 class ObjectStore:
@@ -81,32 +93,38 @@ class ObjectStore:
         content_type: str = OCTETS,
         metadata: Mapping[str, str] | None = None,
         if_absent: bool = False,
-        md5: str = "",
     ) -> ObjectInfo:
-        """Store in one request and check what the store says it has.
-
-        ``md5`` (hex) saves computing it again. With ``if_absent`` an object that is there raises `ObjectExists`.
-        """
-        size = len(body) if isinstance(body, bytes) else sum(map(len, body))
-        headers = {"Content-Type": content_type, **_metadata_headers(metadata)}
+        """Store in one request; with ``if_absent`` an object that is there raises `ObjectExists`."""
+        headers = {"content-type": content_type, **_metadata_headers(metadata)}
         if if_absent:
-            headers["If-None-Match"] = "*"
-        async with self._wire.request(
-            "PUT", bucket, key, headers=headers, body=body, timeout_seconds=_deadline_seconds(size)
-        ) as response:
-            etag = response.headers.get("ETag", "").strip('"')
-        check_etag(etag, md5 or digest(body), f"{bucket}/{key}")
-        return ObjectInfo(key, size, etag, metadata or {}, content_type)
+            headers["if-none-match"] = "*"
+        etag = await self._put(bucket, key, body, headers)
+        return ObjectInfo(key, length(body), etag, metadata or {}, content_type)
 
-    async def put_part(self, bucket: str, key: str, upload_id: str, number: int, body: Body, md5: str) -> str:
-        """Store one part of a multipart upload; returns its checked ETag."""
-        size = len(body) if isinstance(body, bytes) else sum(map(len, body))
-        query = f"partNumber={number}&uploadId={upload_id}"
+    async def put_part(self, bucket: str, key: str, upload_id: str, number: int, body: Body) -> "Part":
+        """Store one part of a multipart upload, numbered from 1."""
+        query = f"partNumber={number}&uploadId={quoted(upload_id)}"
+        return Part(number, await self._put(bucket, key, body, {}, query), checksum(body))
+
+    async def _put(
+        self, bucket: str, key: str, body: Body, headers: Mapping[str, str], query: str = ""
+    ) -> str:
+        """PUT, and refuse an answer that does not confirm the very bytes sent; returns the ETag."""
+        crc = checksum(body)
         async with self._wire.request(
-            "PUT", bucket, key, query=query, body=body, timeout_seconds=_deadline_seconds(size)
+            "PUT",
+            bucket,
+            key,
+            headers={**headers, "x-amz-checksum-crc32": crc},
+            query=query,
+            body=body,
+            timeout_seconds=_deadline_seconds(length(body)),
         ) as response:
             etag = response.headers.get("ETag", "").strip('"')
-        check_etag(etag, md5, f"{bucket}/{key} part {number}")
+            confirmed = response.headers.get("x-amz-checksum-crc32")
+        # A server that does not echo checksums still names the MD5.
+        if confirmed != crc if confirmed else etag != digest(body):
+            raise Retryable(f"S3 stored other bytes than were sent for {bucket}/{key}: ETag {etag!r}")
         return etag
 
     async def start_multipart(
@@ -115,12 +133,16 @@ class ObjectStore:
         """Begin a multipart upload; returns its id."""
         with translated(f"start a multipart upload of {bucket}/{key}"):
             answer = await self._client.create_multipart_upload(
-                Bucket=bucket, Key=key, ContentType=content_type, Metadata=dict(metadata or {})
+                Bucket=bucket,
+                Key=key,
+                ContentType=content_type,
+                Metadata=dict(metadata or {}),
+                ChecksumAlgorithm="CRC32",
             )
         return answer["UploadId"]
 
     async def finish_multipart(
-        self, bucket: str, key: str, upload_id: str, etags: list[str], *, if_absent: bool = False
+        self, bucket: str, key: str, upload_id: str, parts: Sequence[Part], *, if_absent: bool = False
     ) -> str:
         """Make the parts one object; returns its ETag."""
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_absent else {}
@@ -130,7 +152,10 @@ class ObjectStore:
                 Key=key,
                 UploadId=upload_id,
                 MultipartUpload={
-                    "Parts": [{"ETag": f'"{etag}"', "PartNumber": n} for n, etag in enumerate(etags, 1)]
+                    "Parts": [
+                        {"ETag": f'"{part.etag}"', "PartNumber": part.number, "ChecksumCRC32": part.crc32}
+                        for part in parts
+                    ]
                 },
                 **condition,
             )
@@ -221,12 +246,17 @@ def digest(body: Body) -> str:
     return md5.hexdigest()
 
 
-def check_etag(etag: str, expected: str, what: str) -> None:
-    """Refuse an answer that names other bytes than were sent."""
-    if etag != expected:
-        raise Retryable(
-            f"S3 stored other bytes than were sent for {what}: ETag {etag!r}, expected {expected!r}"
-        )
+def multipart_etag(parts: Sequence[Part]) -> str:
+    """The ETag of an object made of these parts."""
+    return f"{digest([bytes.fromhex(part.etag) for part in parts])}-{len(parts)}"
+
+
+def checksum(body: Body) -> str:
+    """CRC-32 in base64: what S3 confirms when asked to. Five times cheaper than MD5, and verified by the store."""
+    crc = 0
+    for chunk in (body,) if isinstance(body, bytes) else body:
+        crc = zlib.crc32(chunk, crc)
+    return base64.b64encode(crc.to_bytes(4, "big")).decode()
 
 
 def _deadline_seconds(size_bytes: int) -> float:

@@ -1,24 +1,23 @@
 """Signed S3 requests over aiohttp's client: the data plane.
 
-A PUT through the full client costs about 1.0 ms of CPU, signed by botocore and sent by aiohttp about 0.4 ms; the
-payload is not part of the signature (its ETag is checked instead), so that a body can be sent as it came in.
+A PUT through the full client costs about 1.0 ms of CPU, this way about 0.3 ms. The payload is not part of the
+signature, so that a body can be sent as it came in; a checksum that the store has to confirm stands in for it.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 import aiohttp
 from aiobotocore.config import AioConfig
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 from yarl import URL
 
+from headrace.contracts.message import utc_now
 from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.signing import Signer, quoted
 from headrace.runtime.errors import HeadraceError, Permanent, Retryable
 
 CONFIG: Final = AioConfig(
@@ -35,7 +34,6 @@ CONFIG: Final = AioConfig(
 CONNECT_SECONDS: Final = 2.0
 # Below it one joined write is cheaper than a generator; above it a copy is dearer.
 _JOIN_BELOW_BYTES: Final = 1 << 20
-_WRITE_BYTES: Final = 1 << 18
 
 Body = bytes | Sequence[bytes]
 
@@ -92,8 +90,8 @@ class Wire:
 
     def __init__(self, endpoint: S3Endpoint) -> None:
         self._endpoint = endpoint
-        self._credentials = Credentials(endpoint.access_key, endpoint.secret_key)
-        self._signer = S3SigV4Auth(self._credentials, "s3", endpoint.region)
+        self._host = urlsplit(endpoint.url).netloc
+        self._signer = Signer(endpoint)
         self._session = aiohttp.ClientSession(
             auto_decompress=False,
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],
@@ -108,11 +106,7 @@ class Wire:
     def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
         """A URL that reads the object without our keys."""
         base = self._endpoint.public_url or self._endpoint.url
-        request = AWSRequest("GET", _object_url(base, bucket, key))
-        S3SigV4QueryAuth(self._credentials, "s3", self._endpoint.region, expires=expires_seconds).add_auth(
-            request
-        )
-        return str(request.url)
+        return self._signer.url(base, _path(bucket, key), expires_seconds, utc_now())
 
     @asynccontextmanager
     async def request(
@@ -126,21 +120,16 @@ class Wire:
         body: Body = b"",
         timeout_seconds: float,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send one signed request; anything but a success raises one of ours."""
+        """Send one signed request, header names in lower case; anything but a success raises one of ours."""
         what = f"{method} {bucket}/{key}"
-        url = f"{_object_url(self._endpoint.url, bucket, key)}{'?' + query if query else ''}"
-        signed = AWSRequest(
-            method, url, headers={**(headers or {}), "X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}
-        )
-        signed.context["client_config"] = CONFIG
-        self._signer.add_auth(signed)
-        out = dict(signed.headers.items())
-        out["Content-Length"] = str(_length(body))
+        path = _path(bucket, key)
+        signed = self._signer.headers(method, self._host, path, query, headers or {}, utc_now())
+        signed["content-length"] = str(length(body))
         with translated(what):
             async with self._session.request(
                 method,
-                URL(url, encoded=True),
-                headers=out,
+                URL(f"{self._endpoint.url}{path}{'?' + query if query else ''}", encoded=True),
+                headers=signed,
                 data=_payload(body),
                 timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_SECONDS),
                 allow_redirects=False,
@@ -150,26 +139,26 @@ class Wire:
                 yield response
 
 
-def _object_url(base: str, bucket: str, key: str) -> str:
-    return f"{base}/{bucket}/{quote(key, safe='/~-._')}"
+def _path(bucket: str, key: str) -> str:
+    return f"/{bucket}/{quoted(key, safe='/-._~')}"
 
 
-def _length(body: Body) -> int:
+def length(body: Body) -> int:
+    """Bytes in a body."""
     return len(body) if isinstance(body, bytes) else sum(map(len, body))
 
 
 def _payload(body: Body) -> bytes | AsyncIterator[bytes] | None:
     if isinstance(body, bytes):
         return body or None
-    if _length(body) < _JOIN_BELOW_BYTES:
+    if length(body) < _JOIN_BELOW_BYTES:
         return b"".join(body) or None
     return _chunks(body)
 
 
 async def _chunks(body: Sequence[bytes]) -> AsyncIterator[bytes]:
     for chunk in body:
-        for start in range(0, len(chunk), _WRITE_BYTES):
-            yield chunk[start : start + _WRITE_BYTES]
+        yield chunk
 
 
 def _code(answer: bytes) -> str:

@@ -3,11 +3,13 @@ from collections import defaultdict
 from collections.abc import Callable
 
 import pytest
+import structlog
 
 from headrace.bus.consumer import Delivery
 from headrace.bus.consumption import Membership
 from headrace.contracts.topics import PAYLOAD_STATUS
-from headrace.runtime.errors import ConfigurationError, Rejected, Retryable
+from headrace.runtime.errors import ConfigurationError, Poison, Rejected, Retryable
+from headrace.runtime.logging import get_logger
 from headrace.runtime.metrics import REGISTRY
 from tests.integration.bus.flow import BRISK, Flow, Note
 from tests.waiting import eventually
@@ -234,7 +236,7 @@ async def test_too_many_dead_letters_in_a_row_stop_the_consumer_before_the_next_
     consumer = flow.consumer(handle, dead_letters_in_a_row=4)
     async with flow.running(consumer) as (run,):
         await eventually(lambda: consumer.problem and "4 dead letters in a row" in consumer.problem)
-        await eventually(lambda: flow.committed())
+        await eventually(flow.committed)
         assert not run.done()
     assert len(await flow.dead()) == 4
     assert await flow.committed() == 9
@@ -331,6 +333,39 @@ async def test_a_topic_made_later_is_consumed_from_then_on(flow: Flow, fresh: Ca
         await flow.send(notes(3))
         await eventually(lambda: flow.counted("processed") == 3, within_seconds=15)
         assert consumer.problem is None
+
+
+async def test_a_message_of_a_mebibyte_passes_and_fits_into_a_dead_letter(flow: Flow):
+    async def handle(note: Note, _delivery: Delivery) -> None:
+        if note.n:
+            raise Poison("x" * 10_000)
+
+    # The broker's limit is a mebibyte with the record's own overhead.
+    size_bytes = 1024 * 1024 - 200
+    await flow.send(Note(request_id="r" * size_bytes, n=n) for n in (0, 1))
+    async with flow.running(flow.consumer(handle)):
+        await eventually(lambda: flow.counted("processed") == 1 and flow.counted("dead_lettered") == 1)
+    (letter,) = await flow.dead()
+    assert len(letter.value) > size_bytes
+
+
+async def test_every_line_about_a_message_names_it(flow: Flow):
+    log = get_logger("test")
+
+    async def handle(note: Note, _delivery: Delivery) -> None:
+        log.info("handling", n=note.n)
+
+    await flow.send(notes(3, keys=1))
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        async with flow.running(flow.consumer(handle)):
+            await eventually(lambda: flow.counted("processed") == 3)
+    handled = [line for line in lines if line["event"] == "handling"]
+    assert [(line["request_id"], line["offset"], line["n"]) for line in handled] == [
+        ("r0", 0, 0),
+        ("r1", 1, 1),
+        ("r2", 2, 2),
+    ]
+    assert {(line["service"], line["topic"]) for line in handled} == {(flow.service, flow.topic.name)}
 
 
 async def test_lag_counts_down_to_zero(flow: Flow):

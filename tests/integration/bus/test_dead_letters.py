@@ -99,6 +99,21 @@ async def test_redrive_puts_each_letter_back_once_however_often_it_runs(flow: Fl
     assert sorted(healed) == sorted(note.n for note in bad)
 
 
+async def test_a_letter_can_be_put_back_by_name(flow: Flow):
+    await flow.send([Note(request_id=f"r{n}", n=-1) for n in range(4)])
+    async with flow.running(flow.consumer(refuse)):
+        await eventually(lambda: flow.counted("dead_lettered") == 4)
+    letters = await list_dead_letters(flow.settings, flow.topic.dead_letters)
+    chosen = {(letters[2].partition, letters[2].offset)}
+    (put_back,) = await redrive(flow.settings, flow.topic.dead_letters, only=chosen)
+    assert put_back.value == letters[2].value
+    assert await redrive(flow.settings, flow.topic.dead_letters, only=chosen) == []
+    assert len(await redrive(flow.settings, flow.topic.dead_letters)) == 3
+    values = sorted(record.value for record in await flow.records(flow.topic.name))
+    assert values[::2] == values[1::2]
+    assert len(values) == 8
+
+
 async def test_two_redrives_at_once_put_each_letter_back_once(flow: Flow):
     await flow.send([Note(request_id=f"r{n}", n=-1) for n in range(20)])
     async with flow.running(flow.consumer(refuse)):

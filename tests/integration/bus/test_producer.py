@@ -6,7 +6,7 @@ from time import monotonic
 import pytest
 
 from headrace.bus.admin import ensure_topics, reachable
-from headrace.bus.producer import Producer
+from headrace.bus.producer import Producer, _Connection
 from headrace.contracts.topics import Topic
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.runtime.metrics import REGISTRY
@@ -33,7 +33,7 @@ async def test_a_topic_that_is_not_there_is_answered_within_the_deadline(flow: F
 async def test_a_broker_that_is_away_is_answered_at_once():
     producer = await Producer.open(EngineSettings(kafka="127.0.0.1:9"), service="test")
     began = monotonic()
-    with pytest.raises(Retryable, match="127.0.0.1:9"):
+    with pytest.raises(Retryable, match=r"cannot reach Kafka at 127\.0\.0\.1:9"):
         await producer.send_raw("any", b"", key=None, timeout_seconds=5)
     assert monotonic() - began < 5
     assert "127.0.0.1:9" in producer.problem
@@ -43,18 +43,12 @@ async def test_a_broker_that_is_away_is_answered_at_once():
 async def test_a_broker_that_hangs_is_answered_within_the_deadline():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        producer = Producer(Producer_connection(address), "test")
+        producer = Producer(_Connection(EngineSettings(kafka=address), "test"), "test")
         began = monotonic()
-        with pytest.raises(Retryable, match="no acknowledgement within 0.5 s"):
+        with pytest.raises(Retryable, match=r"no acknowledgement within 0\.5 s"):
             await producer.send_raw("any", b"", key=None, timeout_seconds=0.5)
         assert monotonic() - began < 2
         await producer.close()
-
-
-def Producer_connection(address: str):  # noqa: N802
-    from headrace.bus.producer import _Connection
-
-    return _Connection(EngineSettings(kafka=address), "test")
 
 
 async def test_a_message_too_large_is_the_senders_fault_and_the_next_one_passes(flow: Flow):

@@ -10,6 +10,7 @@ from headrace.runtime.errors import Retryable
 from services.payload_tracker.filters import PAYLOADS, STATUSES, listing
 from services.payload_tracker.models import StatusRow
 from services.payload_tracker.store import BatchWriter, TrackerStore
+from tests.waiting import eventually
 
 NOW = datetime(2026, 11, 21, 21, 28, 22, tzinfo=UTC)
 
@@ -199,9 +200,8 @@ async def test_an_engine_that_went_away_is_told_to_every_waiting_row_and_the_nex
         async with connection.transaction():
             await connection.execute("lock table payloads in access exclusive mode")
             await asyncio.sleep(0)
-            others = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> $1 and wait_event_type = 'Lock'"
-            while not await connection.fetch(others, backend):
-                await asyncio.sleep(0.01)
+            blocked = "select pg_terminate_backend(pid) from pg_locks where not granted and $1 = any(pg_blocking_pids(pid))"
+            await eventually(lambda: connection.fetch(blocked, backend))
     results = await asyncio.gather(*writing, return_exceptions=True)
     assert any(isinstance(result, Retryable) for result in results)
     assert all(result is None or isinstance(result, Retryable) for result in results)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from headrace.bus.tracker import OffsetTracker
+from headrace.bus.tracker import LogTruncated, OffsetTracker
 
 
 class TrackerAgainstModel(RuleBasedStateMachine):
@@ -70,7 +70,7 @@ TestTracker = TrackerAgainstModel.TestCase
 def test_an_offset_that_comes_twice_is_refused():
     tracker = OffsetTracker()
     tracker.take(5)
-    with pytest.raises(ValueError, match="offset 5 taken after 5"):
+    with pytest.raises(LogTruncated, match="offset 5 came after 5"):
         tracker.take(5)
 
 

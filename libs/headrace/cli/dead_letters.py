@@ -1,0 +1,96 @@
+"""`dead-letters`: reading them and putting them back."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from headrace.bus import dead_letters
+from headrace.bus.dead_letters import DeadLetter
+from headrace.cli.output import Output
+from headrace.contracts.topics import DEAD_LETTER_SUFFIX
+from headrace.local.stack import VARIABLES, read_run
+from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.settings import EngineSettings, is_set, load
+from headrace.service.row import Service
+
+
+def engines(directory: Path) -> EngineSettings:
+    """The engines of the environment, else of the stack that runs on the directory, else the defaults."""
+    run = read_run(directory) or {"engines": []}
+    running = {row["name"]: row["url"] for row in run["engines"] if not is_set(VARIABLES[row["name"]])}
+    return load(EngineSettings, **running)
+
+
+async def show_all(
+    settings: EngineSettings, services: Sequence[Service], topic: str | None, *, as_json: bool
+) -> None:
+    """Print the dead letters of a topic, or of all that services consume."""
+    found = [
+        letter
+        for name in _topics(services, topic)
+        for letter in await dead_letters.list_dead_letters(settings, name)
+    ]
+    if as_json:
+        print(orjson.dumps([_plain(letter) for letter in found], option=orjson.OPT_INDENT_2).decode())
+        return
+    rows = [
+        (
+            letter.original_topic,
+            letter.partition,
+            letter.offset,
+            f"{letter.dead_since:%Y-%m-%d %H:%M:%S}",
+            letter.service,
+            letter.error_class,
+            letter.attempts,
+            "yes" if letter.redriven else "",
+            letter.reason,
+        )
+        for letter in found
+    ]
+    headers = ("topic", "partition", "offset", "since", "service", "error", "attempts", "redriven", "reason")
+    Output().table(headers, rows)
+
+
+async def show_one(settings: EngineSettings, topic: str, partition: int, offset: int) -> None:
+    """Print one dead letter as JSON; raises ConfigurationError when there is none."""
+    letter = await dead_letters.show(settings, _dead(topic), partition, offset)
+    if letter is None:
+        raise ConfigurationError(
+            f"{_dead(topic)} has no dead letter at partition {partition}, offset {offset}"
+        )
+    print(orjson.dumps(_plain(letter), option=orjson.OPT_INDENT_2).decode())
+
+
+async def put_back(
+    settings: EngineSettings, services: Sequence[Service], topic: str | None, limit: int | None
+) -> None:
+    """Put dead letters back; ``limit`` counts for each topic."""
+    output = Output()
+    for name in _topics(services, topic):
+        letters = await dead_letters.redrive(settings, name, limit=limit)
+        output.line(f"{name}: {len(letters)} put back")
+
+
+def _topics(services: Sequence[Service], topic: str | None) -> list[str]:
+    if topic is not None:
+        return [_dead(topic)]
+    return sorted({item.topic.dead_letters for row in services for item in row.consumes})
+
+
+def _dead(topic: str) -> str:
+    return topic if topic.endswith(DEAD_LETTER_SUFFIX) else topic + DEAD_LETTER_SUFFIX
+
+
+def _plain(letter: DeadLetter) -> dict[str, Any]:
+    fields = asdict(letter)
+    fields["key"] = _text(letter.key)
+    fields["value"] = _text(letter.value)
+    fields["headers"] = [[name, _text(value)] for name, value in letter.headers]
+    return fields
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")

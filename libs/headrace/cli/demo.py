@@ -1,0 +1,223 @@
+"""`demo`: the whole flow in one go. A row in `STEPS` for each thing sent, one in `CHECKS` for each thing seen."""
+
+import asyncio
+import hashlib
+import re
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from headrace.cli.following import Flow, Trail, consumers_of
+from headrace.cli.ingress_client import Acceptance, IngressClient
+from headrace.cli.lifetime import until_signal
+from headrace.cli.output import Output
+from headrace.cli.stack import LocalOptions, started_stack
+from headrace.cli.uploads import OCTETS, Upload, as_cluster, file_chunks
+from headrace.local.shape import LocalShape
+from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.store import ObjectStore
+from headrace.runtime.errors import HeadraceError, Permanent
+from headrace.runtime.logging import configure
+from headrace.runtime.settings import EngineSettings, load
+from headrace.samples import KINDS, SampleOptions
+from headrace.service.row import Service
+
+ARRIVES_WITHIN_SECONDS: Final = 30.0
+ARCHIVE_KEY: Final = re.compile(
+    r"archives/compressed/(?P<two>[0-9a-f]{2})/(?P<cluster>(?P=two)[0-9a-f-]{34})/\d{6}/\d{2}/\d{6}\.tar\.gz"
+)
+# As the ROS document's curl has it: no `type` in the identity, no vendor type on the part, a fixed id.
+DOCUMENT_IDENTITY: Final = (
+    "eyJpZGVudGl0eSI6eyJhY2NvdW50X251bWJlciI6IjEyMzQ1IiwiaW50ZXJuYWwiOnsib3JnX2lkIjoiMTIzNDUifX19"
+)
+DOCUMENT_REQUEST_ID: Final = "test-request-123"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that is sent; ``make`` writes the file below a directory."""
+
+    name: str
+    make: Callable[[Path], Upload]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of it."""
+
+    step: Step
+    upload: Upload
+    acceptance: Acceptance
+    trail: Trail
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What steps and checks work with."""
+
+    ingress: IngressClient
+    flow: Flow
+    objects: ObjectStore
+    services: Sequence[Service]
+
+
+# Gives what a person wants to read of it; raises `Permanent` with the reason when it is not as it should be.
+Check = Callable[[Tools, Outcome], Awaitable[str]]
+
+
+def _from_cluster(kind: str, seed: int) -> Step:
+    def make(directory: Path) -> Upload:
+        options = SampleOptions(seed=seed)
+        content_type = KINDS[kind].content_type
+        return Upload(
+            path=KINDS[kind].generate(directory / kind, options)[0],
+            content_type=content_type,
+            headers=as_cluster(options.cluster(), content_type, token="demo"),  # noqa: S106 -- any will do here
+        )
+
+    return Step(kind, make)
+
+
+def _as_the_document_prints(directory: Path) -> Upload:
+    return Upload(
+        path=KINDS["cost"].generate(directory / "document", SampleOptions(seed=5))[0],
+        content_type=OCTETS,
+        headers={"x-rh-identity": DOCUMENT_IDENTITY},
+        request_id=DOCUMENT_REQUEST_ID,
+        request_id_header="x-rh-request-id",
+    )
+
+
+STEPS: Final = (
+    _from_cluster("ols", 1),
+    _from_cluster("insights", 2),
+    _from_cluster("cost", 3),
+    _from_cluster("assisted", 4),
+    Step("the ROS document's curl", _as_the_document_prints),
+)
+
+
+async def archived(tools: Tools, outcome: Outcome) -> str:
+    """The archive: its key is as it should be and its bytes are those that were sent."""
+    archives = await tools.flow.archives(outcome.upload.request_id, outcome.acceptance.org_id)
+    wanted = await _digest(file_chunks(outcome.upload.path))
+    # A request id that was used before, for other bytes, has more than one.
+    for archive in reversed(archives):
+        async with tools.objects.get(archive.bucket, archive.key) as chunks:
+            if await _digest(chunks) != wanted:
+                continue
+        if ARCHIVE_KEY.fullmatch(archive.key) is None:
+            raise Permanent(f"its archive has the key {archive.key}")
+        return f"s3://{archive.bucket}/{archive.key}"
+    raise Permanent(f"none of its {len(archives)} archives holds the bytes that were sent")
+
+
+CHECKS: Final[tuple[tuple[str, Check], ...]] = (("archive", archived),)
+
+
+async def demo(services: Sequence[Service], options: LocalOptions, *, once: bool) -> None:
+    """Start, send, show; then stay until a signal, or with ``once`` end."""
+    # The tables are what is to be seen here; the services' own lines are for `up`.
+    configure("WARNING", "text" if sys.stdout.isatty() else "json")
+    output = Output()
+
+    async def work(shape: LocalShape, stop: asyncio.Event) -> None:
+        watching = asyncio.create_task(shape.host.run(stop))
+        showing = asyncio.create_task(_show(services, shape, output))
+        try:
+            await asyncio.wait({watching, showing}, return_when=asyncio.FIRST_COMPLETED)
+            failures = await showing if showing.done() else []
+            if not watching.done() and not once:
+                output.line("staying up; Ctrl-C ends it")
+            if watching.done() or not once:
+                await watching
+        finally:
+            for task in (watching, showing):
+                task.cancel()
+            await asyncio.gather(watching, showing, return_exceptions=True)
+        if failures:
+            raise Permanent("; ".join(failures))
+
+    await until_signal(started_stack(services, options, output), work)
+
+
+async def _show(services: Sequence[Service], shape: LocalShape, output: Output) -> list[str]:
+    """Send everything and print what became of it; returns what went wrong, a reason each."""
+    began = time.monotonic()
+    failures: list[str] = []
+    rows: list[tuple[object, ...]] = []
+    with tempfile.TemporaryDirectory(prefix="headrace-demo-") as directory:
+        async with _tools(services, shape) as tools:
+            for step in STEPS:
+                upload = await asyncio.to_thread(step.make, Path(directory))
+                left = max(1.0, began + ARRIVES_WITHIN_SECONDS - time.monotonic())
+                seen, wrong = await _step(tools, step, upload, output, within_seconds=left)
+                rows.append((step.name, upload.request_id, upload.size_bytes, *seen))
+                failures += [f"{step.name} ({upload.request_id}): {reason}" for reason in wrong[:1]]
+    output.table(("sent", "request id", "bytes", *(name for name, _ in CHECKS)), rows)
+    output.line()
+    arrived = len(STEPS) - len(failures)
+    output.line(f"{arrived} of {len(STEPS)} payloads arrived within {time.monotonic() - began:.1f} s")
+    for failure in failures:
+        output.line(failure, style="red")
+    return failures
+
+
+async def _step(
+    tools: Tools, step: Step, upload: Upload, output: Output, *, within_seconds: float
+) -> tuple[list[str], list[str]]:
+    """Send one and look; returns what each check saw and what is wrong."""
+    known = frozenset(hop.id for hop in await tools.flow.hops(upload.request_id))
+    trail = Trail(upload.request_id)
+    try:
+        acceptance = await tools.ingress.send(upload)
+        services = consumers_of(tools.services, upload.service)
+        follow = tools.flow.follow(trail, services=services, known=known, within_seconds=within_seconds)
+        rows = [
+            (hop.milliseconds_after(acceptance.sent_at), hop.service, hop.status, hop.message)
+            async for hop in follow
+        ]
+    except HeadraceError as error:
+        return ["" for _ in CHECKS], [str(error)]
+    title = f"{step.name}: {upload.path.name}, {upload.size_bytes} bytes, {acceptance.status}, {upload.request_id}"
+    output.table(("ms", "service", "status", "message"), rows, title=title)
+    output.line()
+    if wrong := trail.problems:
+        return ["" for _ in CHECKS], wrong
+    return await _checked(tools, Outcome(step, upload, acceptance, trail))
+
+
+async def _checked(tools: Tools, outcome: Outcome) -> tuple[list[str], list[str]]:
+    seen, wrong = [], []
+    for _, check in CHECKS:
+        try:
+            seen.append(await check(tools, outcome))
+        except HeadraceError as error:
+            seen.append("")
+            wrong.append(str(error))
+    return seen, wrong
+
+
+@asynccontextmanager
+async def _tools(services: Sequence[Service], shape: LocalShape) -> AsyncIterator[Tools]:
+    urls = {name: row["url"] for name, row in shape.urls()["services"].items()}
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        objects = await ObjectStore.open(S3Endpoint.of(load(EngineSettings)))
+        stack.push_async_callback(objects.close)
+        flow = Flow(session, urls["payload_tracker"], urls.get("archiver", ""))
+        yield Tools(IngressClient(session, urls["ingress"]), flow, objects, services)
+
+
+async def _digest(chunks: AsyncIterator[bytes]) -> str:
+    digest = hashlib.sha256()
+    async for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()

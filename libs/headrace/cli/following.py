@@ -1,0 +1,151 @@
+"""Where is my payload: the hops from the tracker, the archives from the archiver."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+
+from headrace.cli.uploads import as_organisation
+from headrace.contracts.status import ERROR, TERMINAL
+from headrace.contracts.topics import UPLOAD_ANNOUNCE
+from headrace.runtime.errors import Retryable
+from headrace.service.row import Service
+
+_REQUEST_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One status that a service reported."""
+
+    id: int
+    service: str
+    status: str
+    message: str
+    date: datetime
+    org_id: str = ""
+
+    def milliseconds_after(self, start: datetime) -> int:
+        """How long after ``start`` it was reported."""
+        return round((self.date - start).total_seconds() * 1000)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where a copy of an upload is."""
+
+    service: str
+    bucket: str
+    key: str
+
+
+@dataclass
+class Trail:
+    """What became of one request; ``missing`` names the services that have not said their last word."""
+
+    request_id: str
+    hops: list[Hop] = field(default_factory=list)
+    missing: frozenset[str] = frozenset()
+    archives: list[Archive] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        """Why it did not arrive; nothing when it did."""
+        reported = [f"{hop.service} reports: {hop.message}" for hop in self.hops if hop.status == ERROR]
+        silent = [f"nothing final from {', '.join(sorted(self.missing))}"] if self.missing else []
+        return reported + silent
+
+
+def consumers_of(services: Sequence[Service], upload_service: str) -> frozenset[str]:
+    """The services that will handle an upload for a service, as the tracker names them, ingress included."""
+    names = {
+        row.name
+        for row in services
+        for item in row.consumes
+        if item.topic.name == UPLOAD_ANNOUNCE.name and (not item.header or upload_service in item.values)
+    }
+    return frozenset(name.replace("_", "-") for name in {"ingress", *names})
+
+
+class Flow:
+    """The REST of the tracker and, where it is known, of the archiver."""
+
+    def __init__(self, session: aiohttp.ClientSession, tracker_url: str, archiver_url: str = "") -> None:
+        self._session = session
+        self._tracker = tracker_url.rstrip("/")
+        self._archiver = archiver_url.rstrip("/")
+
+    async def hops(self, request_id: str) -> list[Hop]:
+        """Every status of a request, oldest first; none while the tracker has not heard of it."""
+        url = f"{self._tracker}/api/v1/payloads/{quote(request_id, safe='')}?sort_by=date&sort_dir=asc"
+        answer = await self._get(url)
+        return [_hop(row) for row in answer["data"]] if answer else []
+
+    async def archives(self, request_id: str, org_id: str) -> list[Archive]:
+        """The finished archives of a request, oldest first."""
+        if not self._archiver:
+            return []
+        url = f"{self._archiver}/api/archives/v1/archives?request_id={quote(request_id, safe='')}"
+        answer = await self._get(url, headers=as_organisation(org_id))
+        rows = answer["data"] if answer else []
+        return [Archive(row["service"], row["bucket"], row["key"]) for row in rows if row["copied_at"]]
+
+    async def follow(
+        self,
+        trail: Trail,
+        *,
+        services: Collection[str],
+        known: Collection[int] = (),
+        within_seconds: float = 30.0,
+    ) -> AsyncIterator[Hop]:
+        """Yield each hop as the tracker learns of it, until every service has said its last word.
+
+        ``known`` are ids of statuses from before. At the deadline ``trail.missing`` names who did not end.
+        """
+        deadline = time.monotonic() + within_seconds
+        seen = set(known)
+        trail.missing = frozenset(services)
+        while trail.missing and time.monotonic() < deadline:
+            for hop in await self.hops(trail.request_id):
+                if hop.id in seen:
+                    continue
+                seen.add(hop.id)
+                trail.hops.append(hop)
+                if hop.status in TERMINAL:
+                    trail.missing -= {hop.service}
+                yield hop
+            if trail.missing:
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def _get(self, url: str, headers: dict[str, str] | None = None) -> Any:
+        timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
+        try:
+            async with self._session.get(url, headers=headers, timeout=timeout) as response:
+                body = await response.read()
+                if response.status == 404:
+                    return None
+                if response.status != 200:
+                    raise Retryable(
+                        f"{url} answered {response.status}: {body[:300].decode(errors='replace')}"
+                    )
+                return orjson.loads(body)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise Retryable(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
+
+
+def _hop(row: dict[str, Any]) -> Hop:
+    return Hop(
+        id=row["id"],
+        service=row["service"],
+        status=row["status"],
+        message=row.get("status_msg", ""),
+        date=datetime.fromisoformat(row["date"]).astimezone(UTC),
+        org_id=row.get("org_id", ""),
+    )

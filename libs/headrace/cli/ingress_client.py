@@ -1,0 +1,111 @@
+"""Sends an upload to an ingress, streamed from disk, as patiently as its Retry-After asks."""
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import aiohttp
+import orjson
+
+from headrace.cli.uploads import Upload, file_chunks
+from headrace.contracts.message import utc_now
+from headrace.runtime.errors import Permanent, Retryable
+
+_CONNECT_SECONDS: Final = 10.0
+_ANSWER_SECONDS: Final = 60.0
+_BUDGET_SECONDS: Final = 45.0
+_PAUSE_SECONDS: Final = 2.0
+_SLOWEST_BYTES_PER_SECOND: Final = 64 * 1024
+_ACCEPTED: Final = frozenset({200, 201, 202})
+
+Sent = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """An ingress' yes: ``sent_at`` is when the accepted attempt began, ``org_id`` whom it was accepted for."""
+
+    request_id: str
+    status: int
+    org_id: str
+    sent_at: datetime
+    seconds: float
+
+
+class IngressClient:
+    """One ingress; ``url`` is scheme, host and port."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+
+    async def send(self, upload: Upload, sent: Sent = lambda _: None) -> Acceptance:
+        """Raises `Permanent` when it is refused, `Retryable` when the budget is spent."""
+        deadline = time.monotonic() + _BUDGET_SECONDS
+        while True:
+            began, sent_at = time.monotonic(), utc_now()
+            status, text, retry_after = await self._post(upload, sent)
+            if status in _ACCEPTED:
+                seconds = time.monotonic() - began
+                return Acceptance(upload.request_id, status, _org_id(text), sent_at, seconds)
+            reason = f"{self._url} answered {status} for {upload.path}: {text or 'without a reason'}"
+            if status not in {429, 503}:
+                raise Permanent(reason)
+            pause = retry_after + random.uniform(0, _PAUSE_SECONDS)  # noqa: S311 -- jitter
+            if time.monotonic() + pause > deadline:
+                raise Retryable(reason)
+            await asyncio.sleep(pause)
+
+    async def _post(self, upload: Upload, sent: Sent) -> tuple[int, str, float]:
+        boundary = uuid.uuid4().hex
+        head = _part_head(boundary, upload)
+        tail = f"\r\n--{boundary}--\r\n".encode()
+        headers = upload.headers | {
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+            "Content-Length": str(len(head) + upload.size_bytes + len(tail)),
+            upload.request_id_header: upload.request_id,
+        }
+
+        async def body() -> AsyncIterator[bytes]:
+            yield head
+            async for chunk in file_chunks(upload.path):
+                yield chunk
+                sent(len(chunk))
+            yield tail
+
+        timeout = aiohttp.ClientTimeout(
+            total=_ANSWER_SECONDS + upload.size_bytes / _SLOWEST_BYTES_PER_SECOND, connect=_CONNECT_SECONDS
+        )
+        url = f"{self._url}/api/ingress/v1/upload"
+        try:
+            async with self._session.post(url, data=body(), headers=headers, timeout=timeout) as response:
+                text = (await response.text(errors="replace")).strip()
+                return response.status, text, _seconds(response.headers.get("Retry-After", ""))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Retryable(
+                f"the ingress at {self._url} does not answer: {str(error) or type(error).__name__}"
+            ) from None
+
+
+def _part_head(boundary: str, upload: Upload) -> bytes:
+    name = upload.path.name.replace("\\", "\\\\").replace('"', '\\"').replace("\r", "").replace("\n", "")
+    return (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+        f"Content-Type: {upload.content_type}\r\n\r\n"
+    ).encode()
+
+
+def _seconds(retry_after: str) -> float:
+    return float(retry_after) if retry_after.isdigit() else 0.0
+
+
+def _org_id(text: str) -> str:
+    try:
+        return str(orjson.loads(text)["upload"].get("org_id", ""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""

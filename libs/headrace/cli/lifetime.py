@@ -1,0 +1,61 @@
+"""Running a command's coroutine, and stopping it by signal at any moment, while it still starts too."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from typing import Any, NoReturn, TypeVar
+
+import uvloop
+
+from headrace.runtime.errors import HeadraceError
+from headrace.service.process import stop_on_signals
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run on uvloop; ends the command with one clear line when our own errors reach the top."""
+    try:
+        return uvloop.run(work)
+    except HeadraceError as error:
+        fail(str(error))
+    except BaseExceptionGroup as group:
+        ours, others = group.split(HeadraceError)
+        if ours is None or others is not None:
+            raise
+        fail(str(_first(ours)))
+
+
+def fail(reason: str) -> NoReturn:
+    """Say why on stderr and exit with 1."""
+    print(f"headrace: {reason}", file=sys.stderr, flush=True)
+    raise SystemExit(1)
+
+
+async def until_signal(
+    context: AbstractAsyncContextManager[T], work: Callable[[T, asyncio.Event], Awaitable[None]]
+) -> None:
+    """Enter the context, do the work, leave in order; the event is set by SIGTERM and Ctrl-C.
+
+    A signal while the context is being entered undoes what was begun.
+    """
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        entering = asyncio.create_task(stack.enter_async_context(context))
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({entering, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        if not entering.done():
+            entering.cancel()
+            with suppress(asyncio.CancelledError):
+                await entering
+            return
+        await work(entering.result(), stop)
+
+
+def _first(group: BaseExceptionGroup[HeadraceError]) -> HeadraceError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,225 @@
+"""The `headrace` command. Given the services' table, for this library imports no service."""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headrace.cli import dead_letters as letters
+from headrace.cli import demo as demonstration
+from headrace.cli import run_file, samples, sending, stack
+from headrace.cli.lifetime import fail
+from headrace.cli.lifetime import run as run_async
+from headrace.local.shape import DIRECTORY
+from headrace.runtime.errors import HeadraceError
+from headrace.runtime.logging import configure
+from headrace.samples import SampleOptions
+from headrace.service.row import Service
+
+
+class S3Choice(StrEnum):
+    """The S3 servers of the local shape."""
+
+    minio = "minio"
+    seaweedfs = "seaweedfs"
+
+
+Directory = Annotated[
+    Path,
+    typer.Option(envvar="HEADRACE_DIRECTORY", help="Where the local stack keeps its data.", file_okay=False),
+]
+PortBase = Annotated[
+    int | None, typer.Option(help="Move every port: N to N+97 and, for SeaweedFS, N+10097.", metavar="N")
+]
+S3 = Annotated[S3Choice | None, typer.Option(help="The S3 server; the data directory keeps to its first.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(help="Services; all when none is named.", metavar="[NAME]…")
+]
+Url = Annotated[
+    str | None, typer.Option(help="Its URL; by default that of the running local stack.", metavar="URL")
+]
+
+app = typer.Typer(
+    help="The ingress-to-pipeline flow of console.redhat.com, self-hosted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def run(services: Sequence[Service]) -> None:
+    """Run the command line."""
+    try:
+        app(obj=tuple(services))
+    except HeadraceError as error:
+        fail(str(error))
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        sys.stderr.close()
+        raise SystemExit(1) from None
+
+
+def _options(directory: Path, port_base: int | None, s3: S3Choice | None) -> stack.LocalOptions:
+    return stack.LocalOptions(directory, port_base, s3.value if s3 else None)
+
+
+@app.callback()
+def _main() -> None:
+    # What a client library has to say is not what was asked for; the running commands set their own.
+    configure("WARNING", "text")
+
+
+@app.command()
+def up(
+    ctx: typer.Context, directory: Directory = DIRECTORY, port_base: PortBase = None, s3: S3 = None
+) -> None:
+    """Run the backing servers and every service here, until Ctrl-C."""
+    run_async(stack.up(ctx.obj, _options(directory, port_base, s3)))
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    directory: Directory = DIRECTORY,
+    port_base: PortBase = None,
+    s3: S3 = None,
+    once: Annotated[bool, typer.Option(help="End by itself; 0 when every payload arrived.")] = False,
+) -> None:
+    """Run the stack, send a sample of each kind through it and show what became of them."""
+    run_async(demonstration.demo(ctx.obj, _options(directory, port_base, s3), once=once))
+
+
+@app.command()
+def serve(ctx: typer.Context, names: Names = None) -> None:
+    """Run services in this process, their engines given by HEADRACE_KAFKA, HEADRACE_S3, HEADRACE_POSTGRES."""
+    run_async(stack.serve(stack.chosen(ctx.obj, names or ())))
+
+
+@app.command()
+def init(ctx: typer.Context, names: Names = None) -> None:
+    """Make the topics, buckets and databases that services need in the given engines."""
+    run_async(stack.initialise_services(stack.chosen(ctx.obj, names or ())))
+
+
+@app.command()
+def services(ctx: typer.Context) -> None:
+    """List the services."""
+    stack.show_services(ctx.obj)
+
+
+@app.command()
+def urls(directory: Directory = DIRECTORY, as_json: AsJson = False) -> None:
+    """Show where every part of the running local stack is, credentials included."""
+    run_file.show_urls(directory, as_json=as_json)
+
+
+@app.command()
+def status(directory: Directory = DIRECTORY, as_json: AsJson = False) -> None:
+    """Show how every part of the running local stack is; exit code 1 when one is not well."""
+    run_async(run_file.show_status(directory, as_json=as_json))
+
+
+@app.command()
+def send(
+    ctx: typer.Context,
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE…")],
+    type_: Annotated[
+        str | None,
+        typer.Option("--type", help="A sample's kind (ols, insights …) or a content type; else guessed."),
+    ] = None,
+    cluster: Annotated[str | None, typer.Option(help="Send as this cluster's operator does.")] = None,
+    org: Annotated[str | None, typer.Option(help="Send with this organisation's identity.")] = None,
+    token: Annotated[str, typer.Option(envvar="HEADRACE_TOKEN", help="A cluster's bearer token.")] = "local",  # noqa: S107 -- what the local shape takes
+    request_id: Annotated[str | None, typer.Option(help="The request id; else a new one.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Show each hop as it happens.")] = False,
+    within: Annotated[float, typer.Option(help="Follow for at most so many seconds.", min=0.1)] = 30.0,
+    ingress: Url = None,
+    tracker: Url = None,
+    archiver: Url = None,
+    directory: Directory = DIRECTORY,
+) -> None:
+    """Send files to an ingress."""
+    options = sending.SendOptions(
+        type=type_,
+        cluster=cluster,
+        org=org,
+        token=token,
+        request_id=request_id,
+        follow=follow,
+        within_seconds=within,
+    )
+    where = sending.endpoints(ctx.obj, directory, ingress=ingress, tracker=tracker, archiver=archiver)
+    run_async(sending.send(ctx.obj, files, options, where))
+
+
+@app.command()
+def trace(
+    ctx: typer.Context,
+    request_id: str,
+    as_json: AsJson = False,
+    tracker: Url = None,
+    archiver: Url = None,
+    directory: Directory = DIRECTORY,
+) -> None:
+    """Show what became of a request: each hop with its time, and where the archive is."""
+    where = sending.endpoints(ctx.obj, directory, ingress=None, tracker=tracker, archiver=archiver)
+    run_async(sending.trace(request_id, where, as_json=as_json))
+
+
+@app.command()
+def sample(
+    kind: Annotated[str | None, typer.Argument(help="What to make; --list names them.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write into.")] = Path(),
+    list_: Annotated[bool, typer.Option("--list", help="List the kinds.")] = False,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 1,
+    cluster: Annotated[str | None, typer.Option(help="Cluster id; else one of the seed.")] = None,
+    org: Annotated[str, typer.Option(help="Organisation id.")] = "12345",
+    clusters: Annotated[int, typer.Option(help="Clusters (cost).")] = 1,
+    workloads: Annotated[int, typer.Option(help="Workloads a cluster (cost).")] = 8,
+    days: Annotated[int, typer.Option(help="Days of data.")] = 1,
+) -> None:
+    """Write a realistic archive."""
+    if list_ or kind is None:
+        samples.show_kinds()
+        return
+    options = SampleOptions(
+        seed=seed, cluster_id=cluster, org_id=org, clusters=clusters, workloads=workloads, days=days
+    )
+    samples.write(kind, output, options)
+
+
+dead_letters = typer.Typer(help="What could not be handled, and putting it back.", no_args_is_help=True)
+app.add_typer(dead_letters, name="dead-letters")
+
+
+@dead_letters.command("list")
+def list_dead_letters(
+    ctx: typer.Context,
+    topic: Annotated[str | None, typer.Argument(help="A topic; all when none is named.")] = None,
+    directory: Directory = DIRECTORY,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, oldest first."""
+    run_async(letters.show_all(letters.engines(directory), ctx.obj, topic, as_json=as_json))
+
+
+@dead_letters.command("show")
+def show_dead_letter(topic: str, partition: int, offset: int, directory: Directory = DIRECTORY) -> None:
+    """Show one dead letter whole."""
+    run_async(letters.show_one(letters.engines(directory), topic, partition, offset))
+
+
+@dead_letters.command("redrive")
+def redrive_dead_letters(
+    ctx: typer.Context,
+    topic: Annotated[str | None, typer.Argument(help="A topic; all when none is named.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    directory: Directory = DIRECTORY,
+) -> None:
+    """Put dead letters back to their topic, each once."""
+    run_async(letters.put_back(letters.engines(directory), ctx.obj, topic, limit))

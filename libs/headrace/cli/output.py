@@ -1,0 +1,75 @@
+"""What a person sees: rich on a terminal, plain aligned text anywhere else."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+STYLES: Final = {"success": "green", "ready": "green", "well": "green", "error": "red", "failed": "red"}
+
+Row = Sequence[object]
+Advance = Callable[[int], None]
+
+
+class Output:
+    """One stream, for a person when it is a terminal."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self.is_terminal = self._stream.isatty()
+        self._console = Console(file=self._stream, highlight=False, emoji=False, markup=False)
+
+    def line(self, text: str = "", *, style: str = "") -> None:
+        """Print a line, never wrapped by us: keys and URLs are there to be copied."""
+        if self.is_terminal:
+            self._console.print(text, style=style or None, soft_wrap=True)
+        else:
+            print(text, file=self._stream, flush=True)
+
+    def table(self, headers: Sequence[str], rows: Sequence[Row], *, title: str = "") -> None:
+        """Print rows under their headers."""
+        cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+        if self.is_terminal:
+            self._rich_table(headers, cells, title)
+            return
+        if title:
+            self.line(title)
+        widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
+        for row in (headers, *cells):
+            padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            self.line("  ".join(padded).rstrip())
+
+    @contextlib.contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Show a spinner on a terminal while the block lasts."""
+        if not self.is_terminal:
+            yield
+            return
+        with self._console.status(text):
+            yield
+
+    @contextlib.contextmanager
+    def transfer(self, what: str, size_bytes: int) -> Iterator[Advance]:
+        """Show a bar on a terminal; call what it gives with each number of bytes that went."""
+        if not self.is_terminal:
+            yield lambda _: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=self._console, transient=True) as progress:
+            task = progress.add_task(what, total=size_bytes)
+            yield lambda count: progress.advance(task, count)
+
+    def _rich_table(self, headers: Sequence[str], rows: list[list[str]], title: str) -> None:
+        table = Table(
+            title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False
+        )
+        for header in headers:
+            table.add_column(header, overflow="fold")
+        for row in rows:
+            style = next((STYLES[cell] for cell in row if cell in STYLES), None)
+            table.add_row(*row, style=style if style == "red" else None)
+        self._console.print(table)

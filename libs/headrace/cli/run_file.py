@@ -1,0 +1,118 @@
+"""`urls`, `status`: what the stack on a directory says of itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from headrace.cli.lifetime import fail
+from headrace.cli.output import Output
+from headrace.local.stack import read_run
+from headrace.runtime.errors import ConfigurationError
+
+Run = Mapping[str, Any]
+
+_HEALTH_SECONDS: Final = 5.0
+_WELL: Final = frozenset({"ready", "given", "well"})
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """One line of `headrace status`."""
+
+    part: str
+    state: str
+    detail: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing needs to be done about it."""
+        return self.state in _WELL
+
+
+def running_stack(directory: Path) -> Run:
+    """What runs on the directory; raises ConfigurationError when nothing does."""
+    run = read_run(directory)
+    if run is None:
+        raise ConfigurationError(f"no stack runs on {directory.absolute()}: start one with `headrace up`")
+    return run
+
+
+def urls(run: Run) -> dict[str, Any]:
+    """Engines by name (url, address, credentials, product, version), services by name (url, health), admin."""
+    fields = ("url", "address", "credentials", "product", "version")
+    engines = {row["name"]: {name: row[name] for name in fields} for row in run["engines"]}
+    return {"engines": engines, "services": run.get("services", {}), "admin": run.get("admin", {})}
+
+
+def part_rows(run: Run) -> list[tuple[str, str, str, str]]:
+    """Part, what it is, URL and credentials, for a table."""
+    known = urls(run)
+    engines = [
+        (
+            name,
+            " ".join(part for part in (row["product"], _short(row["version"])) if part),
+            row["address"],
+            " / ".join(row["credentials"].values()),
+        )
+        for name, row in known["engines"].items()
+    ]
+    services = [(name, "service", row["url"], "") for name, row in known["services"].items()]
+    return [*engines, *services, *((name, "admin", url, "") for name, url in known["admin"].items())]
+
+
+def show_urls(directory: Path, *, as_json: bool) -> None:
+    """Print every part's URL and credentials."""
+    run = running_stack(directory)
+    if as_json:
+        print(orjson.dumps(urls(run), option=orjson.OPT_INDENT_2).decode())
+    else:
+        Output().table(("part", "what", "url", "credentials"), part_rows(run))
+
+
+async def show_status(directory: Path, *, as_json: bool) -> None:
+    """Print how every part is; exit code 1 when one is not well."""
+    parts = await statuses(running_stack(directory))
+    if as_json:
+        rows = [{"part": item.part, "state": item.state, "detail": item.detail} for item in parts]
+        print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+    else:
+        Output().table(("part", "state", "detail"), [(item.part, item.state, item.detail) for item in parts])
+    ill = [item.part for item in parts if not item.is_well]
+    if ill:
+        fail(f"not well: {', '.join(ill)}")
+
+
+async def statuses(run: Run) -> list[PartStatus]:
+    """How every part is, engines first."""
+    engines = [
+        PartStatus(row["name"], row["state"], f"restarted {row['restarts']} times" if row["restarts"] else "")
+        for row in run["engines"]
+    ]
+    if "admin" not in run:
+        return [*engines, PartStatus("services", "starting")]
+    return engines + await _services(run["admin"]["health"])
+
+
+async def _services(health_url: str) -> list[PartStatus]:
+    timeout = aiohttp.ClientTimeout(total=_HEALTH_SECONDS)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(health_url) as response:
+            report = orjson.loads(await response.read())["services"]
+    except (TimeoutError, aiohttp.ClientError, ValueError, KeyError) as error:
+        reason = f"{health_url} does not answer: {str(error) or type(error).__name__}"
+        return [PartStatus("services", "failed", reason)]
+    return [_service(name, checks) for name, checks in report.items()]
+
+
+def _service(name: str, checks: Mapping[str, str | None]) -> PartStatus:
+    problems = [f"{check}: {reason}" for check, reason in checks.items() if reason is not None]
+    return PartStatus(name, "failed" if problems else "well", "; ".join(problems))
+
+
+def _short(version: str) -> str:
+    # MinIO's, built from source, is a Go pseudo-version or a path.
+    return version if len(version) <= 12 else ""

@@ -1,0 +1,148 @@
+"""`send` and `trace`."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import orjson
+
+from headrace.cli.following import Flow, Hop, Trail, consumers_of
+from headrace.cli.ingress_client import Acceptance, IngressClient
+from headrace.cli.output import Output
+from headrace.cli.uploads import Upload, content_type_of, sender
+from headrace.contracts.message import rfc3339
+from headrace.local.stack import read_run
+from headrace.runtime.errors import ConfigurationError, Permanent
+from headrace.service.row import Service
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendOptions:
+    """What `send` was told; None means: find out."""
+
+    type: str | None = None
+    cluster: str | None = None
+    org: str | None = None
+    token: str = "local"  # noqa: S105 -- the local shape takes any
+    request_id: str | None = None
+    follow: bool = False
+    within_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where a stack's services are."""
+
+    ingress: str
+    tracker: str
+    archiver: str
+
+
+def endpoints(
+    services: Sequence[Service],
+    directory: Path,
+    *,
+    ingress: str | None,
+    tracker: str | None,
+    archiver: str | None,
+) -> Endpoints:
+    """The given URLs, else those of the stack that runs on the directory, else the documents' ports."""
+    run = (read_run(directory) or {}).get("services", {})
+    ports = {row.name: row.port for row in services}
+
+    def url(name: str, given: str | None) -> str:
+        if given:
+            return given
+        return str(run[name]["url"]) if name in run else f"http://localhost:{ports.get(name)}"
+
+    return Endpoints(url("ingress", ingress), url("payload_tracker", tracker), url("archiver", archiver))
+
+
+async def uploads_of(files: Sequence[Path], options: SendOptions) -> list[Upload]:
+    """One upload a file; raises ConfigurationError before anything is sent."""
+    if options.request_id is not None and len(files) > 1:
+        raise ConfigurationError(f"--request-id names one upload, got {len(files)} files")
+    chosen = {} if options.request_id is None else {"request_id": options.request_id}
+    uploads = []
+    for path in files:
+        kind = await content_type_of(path, options.type)
+        headers = sender(options.cluster, options.org, kind, token=options.token)
+        uploads.append(Upload(path=path, content_type=kind, headers=headers, **chosen))
+    return uploads
+
+
+async def send(
+    services: Sequence[Service], files: Sequence[Path], options: SendOptions, where: Endpoints
+) -> None:
+    """Send files one after the other; raises `Permanent` when a followed one did not arrive."""
+    output = Output()
+    lost = []
+    uploads = await uploads_of(files, options)
+    async with aiohttp.ClientSession() as session:
+        flow = Flow(session, where.tracker, where.archiver)
+        for upload in uploads:
+            known = await _known(flow, upload) if options.follow else frozenset()
+            acceptance = await _send_one(IngressClient(session, where.ingress), upload, output)
+            if options.follow:
+                consumers = consumers_of(services, upload.service)
+                trail = Trail(upload.request_id)
+                async for hop in flow.follow(
+                    trail, services=consumers, known=known, within_seconds=options.within_seconds
+                ):
+                    show_hop(output, hop, acceptance)
+                lost += await _show_end(flow, output, trail, acceptance)
+    if lost:
+        raise Permanent("; ".join(lost))
+
+
+async def _known(flow: Flow, upload: Upload) -> frozenset[int]:
+    return frozenset(hop.id for hop in await flow.hops(upload.request_id))
+
+
+async def _send_one(ingress: IngressClient, upload: Upload, output: Output) -> Acceptance:
+    with output.transfer(upload.path.name, upload.size_bytes) as advance:
+        acceptance = await ingress.send(upload, advance)
+    output.line(
+        f"{upload.path}  {upload.content_type}  {upload.size_bytes} bytes  {acceptance.status}  "
+        f"request id {acceptance.request_id}  {acceptance.seconds * 1000:.0f} ms"
+    )
+    return acceptance
+
+
+def show_hop(output: Output, hop: Hop, acceptance: Acceptance) -> None:
+    """Print one hop with its time since sending."""
+    output.line(
+        f"  {hop.milliseconds_after(acceptance.sent_at):>6} ms  {hop.service:<16} {hop.status:<10} {hop.message}",
+        style="red" if hop.status == "error" else "",
+    )
+
+
+async def _show_end(flow: Flow, output: Output, trail: Trail, acceptance: Acceptance) -> list[str]:
+    for archive in await flow.archives(trail.request_id, acceptance.org_id):
+        output.line(f"  archived as s3://{archive.bucket}/{archive.key}")
+    return [f"{trail.request_id}: {', '.join(trail.problems)}"] if trail.problems else []
+
+
+async def trace(request_id: str, where: Endpoints, *, as_json: bool) -> None:
+    """Print what became of a request; raises `Permanent` when nobody has heard of it."""
+    async with aiohttp.ClientSession() as session:
+        flow = Flow(session, where.tracker, where.archiver)
+        hops = await flow.hops(request_id)
+        if not hops:
+            raise Permanent(f"the tracker at {where.tracker} has not heard of {request_id}")
+        org_id = next((hop.org_id for hop in hops if hop.org_id), "")
+        archives = await flow.archives(request_id, org_id) if org_id else []
+    if as_json:
+        print(orjson.dumps({"request_id": request_id, "hops": hops, "archives": archives}).decode())
+        return
+    output = Output(sys.stdout)
+    start = hops[0].date
+    rows = [
+        (rfc3339(hop.date), hop.milliseconds_after(start), hop.service, hop.status, hop.message)
+        for hop in hops
+    ]
+    output.table(("date", "ms", "service", "status", "message"), rows)
+    for archive in archives:
+        output.line(f"archived as s3://{archive.bucket}/{archive.key}")

@@ -1,0 +1,139 @@
+"""`up`, `serve`, `init`: running the stack or parts of it."""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.cli.lifetime import until_signal
+from headrace.cli.output import Output
+from headrace.cli.run_file import part_rows
+from headrace.database.pool import Database
+from headrace.local.install import S3Server
+from headrace.local.shape import LocalShape, local_shape
+from headrace.local.stack import read_run
+from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.logging import configure
+from headrace.runtime.settings import EngineSettings, ProcessSettings, is_set, load
+from headrace.service.host import Host
+from headrace.service.initialise import initialise
+from headrace.service.process import running
+from headrace.service.row import Service
+
+
+@dataclass(frozen=True)
+class LocalOptions:
+    """Where a local stack keeps its data and listens, and which S3 server it has."""
+
+    directory: Path
+    port_base: int | None = None
+    s3: S3Server | None = None
+
+
+def chosen(services: Sequence[Service], names: Sequence[str]) -> list[Service]:
+    """The rows of these names, all when none is given; raises ConfigurationError for a name nobody has."""
+    by_name = {service.name: service for service in services}
+    wanted = [name.replace("-", "_") for name in names]
+    if unknown := [name for name in wanted if name not in by_name]:
+        raise ConfigurationError(
+            f"no service is named {', '.join(unknown)}; expected some of {', '.join(by_name)}"
+        )
+    return [by_name[name] for name in dict.fromkeys(wanted)] or list(services)
+
+
+@asynccontextmanager
+async def started_stack(
+    services: Sequence[Service], options: LocalOptions, output: Output
+) -> AsyncIterator[LocalShape]:
+    """The local shape; tells a person how it comes up, then where everything is."""
+    began = time.monotonic()
+    with ExitStack() as spinner:
+        spinner.enter_context(output.waiting("starting"))
+        async with local_shape(
+            services,
+            directory=options.directory,
+            port_base=options.port_base,
+            s3=options.s3,
+            progress=output.line,
+        ) as shape:
+            spinner.close()
+            output.line(f"ready after {time.monotonic() - began:.1f} s")
+            show_urls(output, options.directory)
+            yield shape
+            output.line("stopping")
+
+
+def show_urls(output: Output, directory: Path) -> None:
+    """Print where every part of the running stack is."""
+    output.line()
+    output.table(("part", "what", "url", "credentials"), part_rows(read_run(directory) or {}))
+    output.line()
+
+
+async def up(services: Sequence[Service], options: LocalOptions) -> None:
+    """Run the local stack until a signal."""
+    settings = load(ProcessSettings)
+    on_terminal = sys.stdout.isatty()
+    # With nobody there to read it, stdout is the log's alone.
+    output = Output(sys.stdout if on_terminal else sys.stderr)
+    style = "text" if on_terminal and not is_set("HEADRACE_LOG_FORMAT") else settings.log_format
+    # On a terminal the spinner and the table come first.
+    configure("WARNING" if on_terminal else settings.log_level, style)
+
+    async def work(shape: LocalShape, stop: asyncio.Event) -> None:
+        logging.getLogger().setLevel(settings.log_level.upper())
+        await shape.host.run(stop)
+
+    await until_signal(started_stack(services, options, output), work)
+
+
+async def serve(rows: Sequence[Service]) -> None:
+    """Run services against engines given by URL until a signal."""
+    settings = load(ProcessSettings)
+    configure(settings.log_level, settings.log_format)
+
+    async def work(host: Host, stop: asyncio.Event) -> None:
+        await host.run(stop)
+
+    await until_signal(running(rows, load(EngineSettings), settings), work)
+
+
+async def initialise_services(rows: Sequence[Service]) -> None:
+    """Create topics, buckets and databases and bring their tables up to date; safe to repeat and to race."""
+    engines = load(EngineSettings)
+    output = Output()
+    await initialise(engines, rows)
+    output.line(
+        f"topics: {', '.join(sorted({topic.name for row in rows for topic in row.topics})) or 'none'}"
+    )
+    output.line(f"buckets: {', '.join(sorted({bucket for row in rows for bucket in row.buckets})) or 'none'}")
+    for row in rows:
+        if row.database is None:
+            continue
+        database = await Database.open(engines.postgres, row.database, service=row.name)
+        try:
+            await database.migrate(Path(row.module("app").__file__ or "").parent / "migrations")
+        finally:
+            await database.close()
+        output.line(f"database: {row.database}")
+
+
+def show_services(services: Sequence[Service]) -> None:
+    """Print the services' table."""
+    headers = ("service", "port", "consumes", "produces", "stores", "what it does")
+    rows = [
+        (
+            row.name,
+            row.port,
+            ", ".join(item.topic.name for item in row.consumes),
+            ", ".join(topic.name for topic in row.produces),
+            ", ".join([*row.buckets, *([f"database {row.database}"] if row.database else [])]),
+            row.summary,
+        )
+        for row in services
+    ]
+    Output().table(headers, rows)

@@ -1,0 +1,140 @@
+"""What is sent and as whom: the file, its type, its sender."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from headrace.archives import ArchiveRejected, read_members
+from headrace.contracts.identity import Identity, Internal, System, encode_identity
+from headrace.runtime.errors import ConfigurationError
+from headrace.samples import KINDS
+
+OCTETS: Final = "application/octet-stream"
+DEFAULT_ORG_ID: Final = "12345"
+_OPERATORS: Final = {
+    "ols": "openshift-lightspeed-operator/user-data-collection",
+    "openshift": "insights-operator/headrace",
+    "hccm": "cost-mgmt-operator/headrace",
+    "assisted-installer": "assisted-installer-operator/headrace",
+}
+_CHUNK_BYTES: Final = 256 * 1024
+# An archive shows what it is in its first members.
+_MEMBERS_LOOKED_AT: Final = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """One file with everything its request says; equal request ids make a repetition harmless."""
+
+    path: Path
+    content_type: str
+    headers: dict[str, str]
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    request_id_header: str = "x-rh-insights-request-id"
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file."""
+        return self.path.stat().st_size
+
+    @property
+    def service(self) -> str:
+        """Whom it is for."""
+        return service_of(self.content_type)
+
+
+def service_of(content_type: str) -> str:
+    """The service in ``application/vnd.redhat.<service>.<category>``, else the one a lenient ingress takes."""
+    _, found, rest = content_type.partition("application/vnd.redhat.")
+    if found:
+        return rest.partition(".")[0]
+    return "advisor" if content_type.startswith("application/gzip") else "hccm"
+
+
+def as_cluster(cluster_id: str, content_type: str, *, token: str) -> dict[str, str]:
+    """Headers of the operator that sends this kind of upload from a cluster, where no gateway stands before."""
+    operator = _OPERATORS.get(service_of(content_type), _OPERATORS["openshift"])
+    return {"Authorization": f"Bearer {token}", "User-Agent": f"{operator} cluster/{cluster_id}"}
+
+
+def as_organisation(org_id: str, cluster_id: str | None = None) -> dict[str, str]:
+    """The header that a gateway adds, of a user or, with a cluster id, of a cluster."""
+    identity = Identity(
+        account_number=org_id,
+        org_id=org_id,
+        type="System" if cluster_id else "User",
+        internal=Internal(org_id=org_id),
+        system=System(cluster_id=cluster_id) if cluster_id else None,
+    )
+    return {"x-rh-identity": encode_identity(identity)}
+
+
+def sender(cluster_id: str | None, org_id: str | None, content_type: str, *, token: str) -> dict[str, str]:
+    """A cluster alone sends by token, everybody else by identity."""
+    if cluster_id and not org_id:
+        return as_cluster(cluster_id, content_type, token=token)
+    return as_organisation(org_id or DEFAULT_ORG_ID, cluster_id)
+
+
+async def content_type_of(path: Path, wanted: str | None) -> str:
+    """The wanted type (a sample's kind or a content type), else what name or content tell.
+
+    Raises ConfigurationError when they tell nothing.
+    """
+    if wanted is not None:
+        if wanted not in KINDS and "/" not in wanted:
+            raise ConfigurationError(
+                f"--type: got {wanted!r}, expected one of {', '.join(KINDS)} or a content type"
+            )
+        return KINDS[wanted].content_type if wanted in KINDS else wanted
+    for kind in KINDS.values():
+        if path.name in kind.file_names:
+            return kind.content_type
+    if path.suffix == ".csv":
+        return KINDS["cost"].content_type
+    found = await _kind_by_members(path)
+    if found is None:
+        raise ConfigurationError(
+            f"{path}: neither its name nor its content tells what it is; say it with --type "
+            f"({', '.join(KINDS)} or a content type)"
+        )
+    return KINDS[found].content_type
+
+
+async def _kind_by_members(path: Path) -> str | None:
+    try:
+        async with aclosing(read_members(file_chunks(path))) as members:
+            count = 0
+            async for member in members:
+                count += 1
+                if (kind := _kind_by_member(member.name)) or count >= _MEMBERS_LOOKED_AT:
+                    return kind
+    except ArchiveRejected:
+        return None
+    return None
+
+
+def _kind_by_member(name: str) -> str | None:
+    name = name.removeprefix("./")
+    if name == "manifest.json":
+        return "cost"
+    if name.startswith(("feedback/", "transcripts/")):
+        return "ols"
+    if name.startswith(("config/", "insights-operator/")):
+        return "insights"
+    return "assisted" if name.endswith("/events.json") else None
+
+
+async def file_chunks(path: Path) -> AsyncIterator[bytes]:
+    """The file's bytes, read beside the event loop and never held."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        while chunk := await asyncio.to_thread(os.read, descriptor, _CHUNK_BYTES):
+            yield chunk
+    finally:
+        os.close(descriptor)

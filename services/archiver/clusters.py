@@ -1,0 +1,82 @@
+"""Whose archive is it? The cluster id, from the message, the identity or the archive itself."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Final
+
+import orjson
+
+from headrace.archives.errors import ArchiveRejected
+from headrace.archives.reader import Member, read_members
+from headrace.contracts.announcement import Announcement
+from headrace.contracts.identity import Identity
+from headrace.runtime.errors import Rejected
+
+# UUIDs normally. It becomes a folder's name, so nothing that could mean another folder.
+_CLUSTER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,127}")
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+# What languages write for "there is none".
+_NOTHING: Final = frozenset({"none", "null", "nil", "undefined"})
+_MAX_ID_BYTES: Final = 1024
+_MAX_MANIFEST_BYTES: Final = 1 << 20
+
+
+def checked(cluster_id: str, source: str) -> str:
+    """A cluster id that can be a folder's name; raises `Rejected` naming where it came from."""
+    if not _CLUSTER_ID.fullmatch(cluster_id) or cluster_id.lower() in _NOTHING:
+        raise Rejected(f"the cluster id {cluster_id[:64]!r} from {source} cannot be used: expected a UUID")
+    return cluster_id
+
+
+def announced(message: Announcement, identity: Identity) -> str | None:
+    """The cluster id that needs no look into the archive."""
+    extra = message.model_extra or {}
+    if name := extra.get("cluster_name"):
+        return checked(str(name), "the message's cluster_name")
+    if identity.cluster_id:
+        return checked(identity.cluster_id, "the identity")
+    return None
+
+
+async def inside(chunks: AsyncIterator[bytes]) -> str:
+    """The cluster id that a tar.gz names; stops reading at the first that does. Raises `Rejected` if none does."""
+    looked_for = "no cluster_name in the message, no system.cluster_id in the identity"
+    try:
+        async with aclosing(read_members(chunks)) as members:
+            async for member in members:
+                if found := await _named_by(member):
+                    return found
+    except ArchiveRejected as error:
+        raise Rejected(
+            f"cluster id not found: {looked_for}, and the payload cannot be read: {error}"
+        ) from error
+    raise Rejected(
+        f"cluster id not found: {looked_for}, and in the archive no config/id, no cluster_id in manifest.json "
+        "and no <cluster id>/events.json"
+    )
+
+
+async def _named_by(member: Member) -> str | None:
+    if not member.is_file:
+        return None
+    name = member.name.removeprefix("./")
+    if name == "config/id":
+        text = (await member.read(_MAX_ID_BYTES)).decode(errors="replace").strip()
+        return checked(text, "config/id")
+    if name == "manifest.json":
+        return _from_manifest(await member.read(_MAX_MANIFEST_BYTES))
+    folder, _, rest = name.partition("/")
+    # Any sender may have a folder with an events.json in it; only a cluster's is named by a UUID.
+    if rest == "events.json" and _UUID.fullmatch(folder):
+        return folder
+    return None
+
+
+def _from_manifest(content: bytes) -> str | None:
+    try:
+        manifest = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+    found = manifest.get("cluster_id") if isinstance(manifest, dict) else None
+    return checked(found, "manifest.json") if isinstance(found, str) and found else None

@@ -1,0 +1,143 @@
+"""What the archiver does with an announcement.
+
+Each step is on record before the next begins (key claimed, object copied, consumers told), so that the message can
+come again at any point: it goes on where it was, to the same key.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from headrace.bus.delivery import Delivery
+from headrace.bus.producer import Producer
+from headrace.contracts.announcement import Announcement
+from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
+from headrace.contracts.identity import ANONYMOUS, Identity, IdentityError, decode_identity
+from headrace.contracts.message import utc_now
+from headrace.contracts.topics import ARCHIVE_SYNCED
+from headrace.objects.store import ObjectStore
+from headrace.runtime import metrics
+from headrace.runtime.errors import Rejected, Retryable
+from services.archiver import clusters
+from services.archiver.copier import copy
+from services.archiver.sources import Sources, Upload
+from services.archiver.store import Archive, ArchiveTable, Claim
+from services.archiver.targets import Target
+from services.archiver.templates import KeyTemplate, Series
+
+# Positions taken by objects that are not in the table (another archiver's, or from before it was lost).
+_MAX_TRIES: Final = 100
+
+
+@dataclass(frozen=True)
+class Archiver:
+    """Copies announced uploads into the layout and says so. ``stores`` are by endpoint, ``""`` our own."""
+
+    table: ArchiveTable
+    sources: Sources
+    targets: Mapping[str, Target]
+    stores: Mapping[str, ObjectStore]
+    producer: Producer
+    now: Callable[[], datetime] = utc_now
+
+    async def handle(self, message: Announcement, delivery: Delivery) -> str:
+        """Archive one upload; returns where it is."""
+        upload = self.sources.locate(message)
+        archive = await self.table.find(upload.name, message.etag or "")
+        begun = archive is not None
+        if begun:
+            metrics.REDELIVERIES.labels("archiver").inc()
+        archive = archive or await self._claim(message, delivery, upload)
+        if archive.copied_at is None:
+            await self._copy(upload, archive, look_first=begun)
+        if archive.published_at is None:
+            await self._publish(upload, archive)
+        return f"archived to {archive.bucket}/{archive.key}"
+
+    async def _claim(self, message: Announcement, delivery: Delivery, upload: Upload) -> Archive:
+        service = delivery.headers.get("service") or message.service
+        target = self.targets.get(service)
+        if target is None:
+            raise Rejected(f"archives of the service {service!r} go nowhere: the archiver's table lacks it")
+        if not upload.url and message.size == 0:
+            raise Rejected("the upload is empty")
+        identity = _identity(message)
+        draft = Claim(
+            source=upload.name,
+            etag=message.etag or "",
+            request_id=message.request_id,
+            org_id=identity.org_id or message.org_id,
+            service=service,
+            cluster_id=await self._cluster_id(message, identity, upload, target.template),
+            endpoint=target.endpoint.url if target.endpoint else "",
+            bucket=target.bucket,
+            key="",
+            size_bytes=message.size,
+        )
+        values = {
+            **{name: getattr(draft, name) for name in ("cluster_id", "org_id", "service", "request_id")},
+            "account": identity.account_number or message.account,
+            "size": str(message.size),
+            "original_path": upload.path,
+        }
+        return await self._take_key(draft, target.template.series(values))
+
+    async def _cluster_id(
+        self, message: Announcement, identity: Identity, upload: Upload, template: KeyTemplate
+    ) -> str:
+        """Whose archive it is, ``""`` where that is unknown and the template does not ask."""
+        known = clusters.announced(message, identity)
+        if known is not None or not template.needs_cluster_id:
+            return known or ""
+        async with self.sources.open(upload) as chunks:
+            return await clusters.inside(chunks)
+
+    async def _take_key(self, draft: Claim, series: Series) -> Archive:
+        """Put the claim on record under the first key of the series that is free."""
+        for _ in range(_MAX_TRIES):
+            now = self.now()
+            first = series.first_position(now)
+            position = await self.table.take_position(draft.endpoint, draft.bucket, series.name, first)
+            claim = replace(draft, key=series.key(position, now))
+            # Whatever stands there is somebody's archive, though the table does not know it.
+            if await self.stores[claim.endpoint].head(claim.bucket, claim.key) is not None:
+                continue
+            # None: another delivery of this message was quicker, or another series led to the same key.
+            archive = await self.table.claim(claim) or await self.table.find(claim.source, claim.etag)
+            if archive is not None:
+                return archive
+        raise Retryable(f"no free key for {draft.source} in {_MAX_TRIES} tries")
+
+    async def _copy(self, upload: Upload, archive: Archive, *, look_first: bool) -> None:
+        store = self.stores.get(archive.endpoint)
+        if store is None:
+            raise Retryable(
+                f"{upload.name} was begun to be archived at {archive.endpoint}, which ARCHIVER_ENDPOINTS lacks now"
+            )
+        # The key was free when it was claimed, and an object appears whole: if it is there, it is ours.
+        if not look_first or await store.head(archive.bucket, archive.key) is None:
+            await copy(self.sources, upload, store, archive.bucket, archive.key)
+        await self.table.mark_copied(archive)
+
+    async def _publish(self, upload: Upload, archive: Archive) -> None:
+        # Consumers cannot do without the cluster id; where the layout does, there is nobody to tell.
+        if archive.cluster_id:
+            synced = ArchiveSynced(
+                path=archive.key,
+                original_path=upload.path,
+                metadata=ArchiveMetadata(cluster_id=archive.cluster_id, external_organization=archive.org_id),
+                request_id=archive.request_id,
+                bucket=archive.bucket,
+                service=archive.service,
+            )
+            await self.producer.send(ARCHIVE_SYNCED, synced, key=archive.cluster_id)
+        await self.table.mark_published(archive)
+
+
+def _identity(message: Announcement) -> Identity:
+    """Who sent it; an ingress that checks no identities passes on whatever came."""
+    try:
+        return decode_identity(message.b64_identity, type_required=False)
+    except IdentityError:
+        return ANONYMOUS

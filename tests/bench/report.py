@@ -1,0 +1,60 @@
+"""Figures, as they are printed and as they stand in docs/benchmarks.md."""
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "benchmarks.md"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value; `spread` is its lowest and highest over the rounds."""
+
+    name: str
+    value: str
+    spread: str = ""
+    bar: str = ""
+
+
+def of_rounds(name: str, values: Sequence[float], unit: str, *, digits: int = 0, bar: str = "") -> Figure:
+    """The median of several rounds, with their range."""
+    shown = [f"{value:.{digits}f}" for value in (statistics.median(values), min(values), max(values))]
+    return Figure(name, f"{shown[0]} {unit}".strip(), f"{shown[1]} … {shown[2]}", bar)
+
+
+def machine() -> str:
+    """What this was measured on."""
+    model = next(
+        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
+    )
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {platform.system()} {platform.release()}"
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def page(sections: Sequence[tuple[str, str, Sequence[Figure]]]) -> str:
+    """The whole page."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`. Everything (servers, services, senders) runs on the same machine, so that",
+        "the ratios say more than the figures.",
+        "",
+        f"- machine: {machine()}",
+        f"- Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}",
+    ]
+    for title, text, figures in sections:
+        lines += ["", f"## {title}", "", text, "", "| figure | median | range | aim |", "|---|---|---|---|"]
+        lines += [f"| {row.name} | {row.value} | {row.spread} | {row.bar} |" for row in figures]
+    return "\n".join(lines) + "\n"

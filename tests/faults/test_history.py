@@ -1,0 +1,225 @@
+"""Thousands of uploads while every part is killed: what was acknowledged is archived exactly once, and ended."""
+
+import asyncio
+import hashlib
+import os
+import random
+import signal
+import uuid
+from collections import defaultdict
+from contextlib import AsyncExitStack, suppress
+
+import aiohttp
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from headrace.contracts.archive_synced import ArchiveSynced
+from headrace.contracts.identity import Identity, Internal, System, encode_identity
+from headrace.contracts.topics import ARCHIVE_SYNCED
+from headrace.local.ports import EnginePorts
+from headrace.local.stack import Engines
+from headrace.local.supervisor import RestartBudget
+from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.store import ObjectStore
+from headrace.runtime.settings import EngineSettings
+from headrace.service.initialise import initialise
+from services.registry import SERVICES
+from tests.history import Seen, Sent, check
+from tests.processes import ServiceProcess
+from tests.waiting import eventually
+
+UPLOADS = 2000
+SENDERS = 12
+CLUSTERS = 150
+ARCHIVES = "insights-archives"
+# A sender gives up after so many tries, so that some ids stay unacknowledged.
+TRIES = 4
+
+
+class Stack:
+    """Three engines under supervision and three services as processes."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.ports = EnginePorts.random()
+        self.base = self.ports.kafka
+        self.engines = Engines(
+            directory / "data", self.ports, budget=RestartBudget(restarts=1000, seconds=60)
+        )
+        self.services = {}
+        self.kills = defaultdict(int)
+
+    async def start(self, stack):
+        await stack.enter_async_context(self.engines)
+        environment = self.engines.environment() | {
+            "INGRESS_WEBPORT": str(self.base + 10),
+            "PAYLOAD_TRACKER_PORT": str(self.base + 11),
+            "ARCHIVER_PORT": str(self.base + 12),
+        }
+        self.settings = EngineSettings(
+            kafka=environment["HEADRACE_KAFKA"],
+            s3=environment["HEADRACE_S3"],
+            postgres=environment["HEADRACE_POSTGRES"],
+        )
+        await initialise(self.settings, SERVICES)
+        for number, row in enumerate(SERVICES):
+            log = self.directory / f"{row.name}.log"
+            process = ServiceProcess((row.name,), environment, self.base + 20 + number, log)
+            self.services[row.name] = process
+            stack.push_async_callback(process.stop)
+        await asyncio.gather(*(process.start() for process in self.services.values()))
+
+    async def kill(self, part):
+        """kill -9 and bring back: services by the test, engines by their supervisor."""
+        self.kills[part] += 1
+        if part in self.services:
+            await self.services[part].kill()
+            await self.services[part].start(ready_within_seconds=60)
+            return
+        row = next(row for row in self.engines.describe() if row.name == part)
+        os.kill(row.pid, signal.SIGKILL)
+        await eventually(
+            lambda: any(
+                now.name == part and now.state == "ready" and now.pid not in (None, row.pid)
+                for now in self.engines.describe()
+            ),
+            within_seconds=60,
+            describe=f"{part} is back",
+        )
+
+
+async def send(session, url, number):
+    """One upload, tried again under its id as a sender does."""
+    request_id = uuid.uuid4().hex
+    payload = random.Random(number).randbytes(200 + number % 7 * 4000)
+    cluster_id = str(uuid.UUID(int=number % CLUSTERS))
+    identity = Identity(
+        org_id="1", type="System", internal=Internal(org_id="1"), system=System(cluster_id=cluster_id)
+    )
+    headers = {"x-rh-identity": encode_identity(identity), "x-rh-insights-request-id": request_id}
+    digest = hashlib.md5(payload, usedforsecurity=False).hexdigest()  # what S3 gives as the ETag
+    for attempt in range(1, TRIES + 1):
+        form = aiohttp.FormData()
+        form.add_field("file", payload, filename="a", content_type="application/vnd.redhat.ols.periodic+tar")
+        try:
+            async with session.post(f"{url}/api/ingress/v1/upload", data=form, headers=headers) as response:
+                if response.status in (201, 202):
+                    return Sent(request_id, digest, acknowledged=True, attempts=attempt)
+        except (aiohttp.ClientError, TimeoutError):
+            pass
+        await asyncio.sleep(random.random() * 0.5)  # a sender's own backoff, not a wait for a condition
+    return Sent(request_id, digest, acknowledged=False, attempts=TRIES)
+
+
+async def send_all(url):
+    numbers = iter(range(UPLOADS))
+    sent = []
+    timeout = aiohttp.ClientTimeout(total=20)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+
+        async def sender():
+            for number in numbers:
+                sent.append(await send(session, url, number))
+
+        await asyncio.gather(*(sender() for _ in range(SENDERS)))
+    return sent
+
+
+async def kill_at_random(stack, done, parts):
+    """One part after another, each at least once, until the uploads are through."""
+    order = list(parts)
+    random.shuffle(order)
+    while not done.is_set():
+        await stack.kill(order.pop() if order else random.choice(parts))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * random.random()):
+                await done.wait()
+
+
+async def archived_digests(settings):
+    store = await ObjectStore.open(S3Endpoint.of(settings))
+    found = defaultdict(list)
+    try:
+        keys = [item async for item in store.list(ARCHIVES)]
+        for item in keys:
+            info = await store.head(ARCHIVES, item.key)
+            found[info.metadata["requestid"]].append(item.etag)
+    finally:
+        await store.close()
+    return found
+
+
+async def synced_keys(settings):
+    consumer = AIOKafkaConsumer(
+        ARCHIVE_SYNCED.name, bootstrap_servers=settings.kafka, auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )  # fmt: skip
+    await consumer.start()
+    found = defaultdict(list)
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+        while any([await consumer.position(part) < end for part, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=1000)).values():
+                for record in records:
+                    message = ArchiveSynced.from_json(record.value)
+                    found[message.request_id].append(message.path)
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def tracked_statuses(settings):
+    url = settings.postgres.rpartition("/")[0] + "/payload_tracker"
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(
+            "SELECT p.request_id, s.name AS service, t.name AS status FROM payload_statuses x"
+            " JOIN payloads p ON p.id = x.payload_id JOIN services s ON s.id = x.service_id"
+            " JOIN statuses t ON t.id = x.status_id"
+        )
+    finally:
+        await connection.close()
+    found = defaultdict(list)
+    for row in rows:
+        found[row["request_id"]].append((row["service"], row["status"]))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(420)
+async def test_acknowledged_uploads_survive_the_killing_of_every_part(tmp_path, capsys):
+    async with AsyncExitStack() as closing:
+        stack = Stack(tmp_path)
+        await stack.start(closing)
+        done = asyncio.Event()
+        async with asyncio.TaskGroup() as killing:
+            killing.create_task(kill_at_random(stack, done, ["ingress", "archiver"]))
+            killing.create_task(kill_at_random(stack, done, ["kafka", "s3"]))
+            try:
+                sent = await send_all(f"http://127.0.0.1:{stack.base + 10}")
+            finally:
+                done.set()
+        acknowledged = {upload.request_id for upload in sent if upload.acknowledged}
+
+        async def all_ended():
+            statuses = await tracked_statuses(stack.settings)
+            return all(("archiver", "success") in statuses[request_id] for request_id in acknowledged)
+
+        await eventually(
+            all_ended, within_seconds=120, every_seconds=0.5, describe="every acknowledged id ended"
+        )
+        verdict = check(
+            sent,
+            Seen(
+                archived=await archived_digests(stack.settings),
+                synced=await synced_keys(stack.settings),
+                statuses=await tracked_statuses(stack.settings),
+            ),
+        )
+        with capsys.disabled():
+            print(f"\nkills: {dict(stack.kills)}\n{verdict}")
+        assert verdict.broken == []
+        assert verdict.counts["acknowledged"] >= UPLOADS * 0.6
+        assert min(stack.kills.values()) >= 1
+        assert len(stack.kills) == 4
