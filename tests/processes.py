@@ -34,7 +34,13 @@ class ServiceProcess:
     async def start(self, *, ready_within_seconds: float = 30.0) -> None:
         """Start and wait until its health says ready."""
         await self.spawn()
-        await eventually(self.is_ready, within_seconds=ready_within_seconds, describe=f"{self.names} ready")
+
+        async def ready():
+            if self.process is None or self.process.returncode is not None:
+                raise RuntimeError(f"{self.names} ended by itself:\n{self.log.read_text()[-3000:]}")
+            return await self.is_ready()
+
+        await eventually(ready, within_seconds=ready_within_seconds, describe=f"{self.names} ready")
 
     async def spawn(self) -> None:
         """Start without waiting."""
@@ -47,8 +53,6 @@ class ServiceProcess:
 
     async def is_ready(self) -> bool:
         """What the readiness probe says."""
-        if self.process is None or self.process.returncode is not None:
-            raise RuntimeError(f"{self.names} ended by itself:\n{self.log.read_text()[-3000:]}")
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,

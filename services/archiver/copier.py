@@ -46,12 +46,14 @@ async def stream(chunks: AsyncIterator[bytes], store: ObjectStore, bucket: str, 
         raise
 
 
-async def _parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
     """The same bytes in pieces of a part each, at least one; the last may be shorter, or empty."""
-    gathered = bytearray()
+    gathered: list[bytes] = []
+    room = PART_BYTES
     async for chunk in chunks:
-        gathered += chunk
-        while len(gathered) > PART_BYTES:
-            yield bytes(gathered[:PART_BYTES])
-            del gathered[:PART_BYTES]
-    yield bytes(gathered)
+        while len(chunk) > room:
+            yield [*gathered, chunk[:room]]
+            chunk, gathered, room = chunk[room:], [], PART_BYTES  # noqa: PLW2901 -- what is left of it
+        gathered.append(chunk)
+        room -= len(chunk)
+    yield gathered

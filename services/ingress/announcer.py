@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
@@ -17,6 +18,9 @@ from services.ingress.identities import Sender
 from services.ingress.settings import IngressSettings
 
 _log = get_logger(__name__)
+
+# A refused sender waits for this; when it is Kafka that is away, the status arrives after its return.
+_ERROR_SECONDS: Final = 1.0
 
 
 class Announcer:
@@ -42,25 +46,33 @@ class Announcer:
             status_msg,
             account=announcement.account,
             org_id=announcement.org_id,
+            timeout_seconds=self._timeout_seconds,
         )
         await asyncio.gather(*sends, report)
         metrics.MESSAGE_PRODUCED.labels(announcement.service).inc()
 
     async def received(self, request_id: str, sender: Sender) -> None:
         """Say that an upload came in whole."""
-        await self._report(request_id, sender, RECEIVED, "Payload received by ingress")
+        await self._report(request_id, sender, RECEIVED, "Payload received by ingress", self._timeout_seconds)
 
     async def failed(self, request_id: str, sender: Sender, reason: str) -> None:
         """Say that it went no further; when that cannot be said either, the answer's 503 still does."""
         try:
-            await self._report(request_id, sender, ERROR, reason)
+            await self._report(request_id, sender, ERROR, reason, _ERROR_SECONDS)
         except Retryable as error:
             _log.warning("status_not_sent", request_id=request_id, reason=str(error))
 
-    async def _report(self, request_id: str, sender: Sender, status: str, message: str) -> None:
+    async def _report(
+        self, request_id: str, sender: Sender, status: str, message: str, timeout_seconds: float
+    ) -> None:
         identity = sender.identity
         await self._statuses.report(
-            request_id, status, message, account=identity.account_number, org_id=identity.org_id
+            request_id,
+            status,
+            message,
+            account=identity.account_number,
+            org_id=identity.org_id,
+            timeout_seconds=timeout_seconds,
         )
 
     async def _send(

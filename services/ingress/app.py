@@ -20,7 +20,14 @@ from services.ingress.announcer import Announcer
 from services.ingress.budget import Budget
 from services.ingress.handlers import Uploads, answer, identify
 from services.ingress.identities import Identities
-from services.ingress.request_ids import HEADER, MAX_LENGTH, is_valid, new_request_id, sent_request_id
+from services.ingress.request_ids import (
+    HEADER,
+    MAX_LENGTH,
+    REQUEST_ID,
+    is_valid,
+    new_request_id,
+    sent_request_id,
+)
 from services.ingress.settings import IngressSettings
 from services.ingress.store import FileStager, S3Stager, Stager
 from services.ingress.tracking import Tracking
@@ -100,7 +107,7 @@ def build(
 async def _upstream_answers(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give every answer its request id, and routing failures upstream's bodies."""
     sent = sent_request_id(request.headers)
-    request["request_id"] = sent if sent and is_valid(sent) else new_request_id()
+    request[REQUEST_ID] = sent if sent and is_valid(sent) else new_request_id()
     response: web.StreamResponse
     if sent and not is_valid(sent):
         response = answer(
@@ -109,7 +116,7 @@ async def _upstream_answers(request: web.Request, handler: Handler) -> web.Strea
         )
     else:
         response = await _routed(request, handler)
-    response.headers[HEADER] = request["request_id"]
+    response.headers[HEADER] = request[REQUEST_ID]
     return response
 
 

@@ -7,7 +7,7 @@ asked for whole, up front, so that uploads never wait for one another with half 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from services.ingress import metrics
@@ -54,7 +54,9 @@ class Budget:
             if granted.done() and not granted.cancelled():
                 self._release(size)
             else:
-                self._waiting.remove((size, granted))
+                # A release between our deadline and this line has taken it out already.
+                with suppress(ValueError):
+                    self._waiting.remove((size, granted))
                 self._grant()
             if isinstance(error, TimeoutError):
                 raise Busy from None

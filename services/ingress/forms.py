@@ -17,7 +17,8 @@ FILE_FIELDS: Final = ("file", "upload")
 METADATA_FIELD: Final = "metadata"
 MAX_PART_HEADER_BYTES: Final = 8192
 MAX_PART_HEADERS: Final = 32
-MAX_METADATA_BYTES: Final = 1 << 20
+# Twice this (``queue_key`` is in the message and its key) has to fit into a message of 1 MiB.
+MAX_METADATA_BYTES: Final = 256 << 10
 # Everything that is not the file part, together; upstream's bound on plain values.
 MAX_OTHER_BYTES: Final = 18 << 20
 _BYTES_PER_SECOND: Final = 256 << 10
@@ -134,14 +135,18 @@ class FormReader:
             raise BadForm("the body is not multipart/form-data with a boundary")
         try:
             parser = PushMultipartParser(
-                boundary.encode(),
+                boundary.encode(errors="surrogateescape"),
                 max_header_size=MAX_PART_HEADER_BYTES,
                 max_header_count=MAX_PART_HEADERS,
                 max_segment_count=self._max_parts,
             )
             while chunk := await body.read():
+                # The parser says nothing of what stands before, between and after the parts.
+                self._other_bytes += len(chunk)
                 for event in parser.parse(chunk):
                     await self._on_event(event)
+                if self._other_bytes > MAX_OTHER_BYTES:
+                    raise BadForm(f"there are more than {MAX_OTHER_BYTES} bytes beside the file")
             parser.close()  # type: ignore[no-untyped-call]
         except MultipartError as error:
             raise BadForm(str(error)) from None
@@ -153,15 +158,12 @@ class FormReader:
         elif event is None:
             self._on_end()
         elif self._sink is not None:
+            self._other_bytes -= len(event)
             await self._sink.write(bytes(event))
-        else:
-            self._other_bytes += len(event)
-            if self._other_bytes > MAX_OTHER_BYTES:
-                raise BadForm(f"the parts beside the file hold more than {MAX_OTHER_BYTES} bytes")
-            if self._metadata is not None:
-                self._metadata += event
-                if len(self._metadata) > MAX_METADATA_BYTES:
-                    raise BadForm(f"the metadata is longer than {MAX_METADATA_BYTES} bytes")
+        elif self._metadata is not None:
+            self._metadata += event
+            if len(self._metadata) > MAX_METADATA_BYTES:
+                raise BadForm(f"the metadata is longer than {MAX_METADATA_BYTES} bytes")
 
     async def _on_header(self, segment: MultipartSegment) -> None:
         name = segment.name or ""

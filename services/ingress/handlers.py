@@ -20,9 +20,17 @@ from services.ingress.announcer import Announcer
 from services.ingress.budget import Budget, Busy
 from services.ingress.content_types import Kind, kind_of
 from services.ingress.forms import BadForm, Body, Disconnected, FilePart, Form, FormReader, TooSlow
-from services.ingress.identities import OPERATORS, BadCredentials, Identities, Sender, Unauthenticated
+from services.ingress.identities import (
+    IDENTITY_HEADER,
+    OPERATORS,
+    BadCredentials,
+    Identities,
+    Sender,
+    Unauthenticated,
+)
 from services.ingress.metadata import parse_metadata
 from services.ingress.pending import PendingUpload, TooLarge
+from services.ingress.request_ids import REQUEST_ID
 from services.ingress.settings import IngressSettings
 from services.ingress.store import Staged, Stager
 
@@ -101,7 +109,7 @@ class Uploads:
         sender = identify(self._identities, request)
         if isinstance(sender, web.Response):
             return sender
-        request_id: str = request["request_id"]
+        request_id = request[REQUEST_ID]
         if await _is_test(request):
             return self._accepted(200, request_id, sender)
         if sender.identity.org_id in self._settings.deny_listed_org_ids:
@@ -187,11 +195,11 @@ class Uploads:
         try:
             async with asyncio.timeout(seconds):
                 staged = await pending.finish()
-        except TimeoutError:
+        except BaseException as error:
             received.cancel()
-            raise Retryable(f"the store took longer than {seconds:.0f} s") from None
-        except BaseException:
-            received.cancel()
+            received.add_done_callback(_heard)
+            if isinstance(error, TimeoutError):
+                raise Retryable(f"the store took longer than {seconds:.0f} s") from None
             raise
         metrics.STAGE_SECONDS.observe(time.monotonic() - started)
         await received
@@ -260,11 +268,20 @@ class Uploads:
 def identify(identities: Identities, request: web.Request) -> Sender | web.Response:
     """The sender of a request, or the refusal to send instead."""
     try:
+        # Two different ones: the sender tries to slip its own past the gateway's.
+        if len(set(request.headers.getall(IDENTITY_HEADER, ()))) > 1:
+            raise IdentityError("more than one x-rh-identity header")
         return identities.sender(request.headers)
     except (IdentityError, BadCredentials) as error:
         return answer(400, f"Bad Request: {error}\n", **{"X-Content-Type-Options": "nosniff"})
     except Unauthenticated as error:
         return answer(401, f"Unauthorized: {error}\n")
+
+
+def _heard(task: asyncio.Task[None]) -> None:
+    # Nobody waits for it any more; asyncio would complain that nobody asked how it ended.
+    if not task.cancelled():
+        task.exception()
 
 
 async def _abort(session: _Session) -> None:

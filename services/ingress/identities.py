@@ -4,6 +4,7 @@ Source of the second way: RedHatInsights/uhc-auth-proxy, which the gateway asks.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -17,11 +18,14 @@ from headrace.contracts.identity import (
     encode_identity,
 )
 
+IDENTITY_HEADER: Final = "x-rh-identity"
 OPERATORS: Final = (
     "insights-operator/", "cost-mgmt-operator/", "marketplace-operator/", "acm-operator/",
     "assisted-installer-operator/", "cryostat-operator/", "openshift-lightspeed-operator/", "jws-operator/",
     "runtimes-inventory-operator/",
 )  # fmt: skip
+# Goes into identities, keys and logs.
+_CLUSTER_ID: Final = re.compile(r"[!-~]{1,200}")
 _SCHEMES: Final = frozenset({"bearer", "basic"})
 
 
@@ -55,9 +59,10 @@ class Identities:
 
     def sender(self, headers: Mapping[str, str]) -> Sender:
         """Raises `IdentityError`, `BadCredentials` or `Unauthenticated`."""
-        header = headers.get("x-rh-identity", "")
+        header = headers.get(IDENTITY_HEADER, "")
         if not self.required:
-            return Sender(ANONYMOUS, header)
+            # Passed on verbatim; what is not ASCII is no base64 and would not survive JSON.
+            return Sender(ANONYMOUS, header if header.isascii() else "")
         authorization = headers.get("Authorization", "")
         if not header and authorization:
             identity = self._by_token(authorization, headers.get("User-Agent", ""))
@@ -87,6 +92,6 @@ def cluster_of(user_agent: str) -> str:
     """The cluster id in ``<operator>/<anything> cluster/<cluster id>``; raises `BadCredentials`."""
     first, _, rest = user_agent.partition(" ")
     cluster_id = rest.removeprefix("cluster/")
-    if not first.startswith(OPERATORS) or cluster_id == rest or not cluster_id:
+    if not first.startswith(OPERATORS) or cluster_id == rest or not _CLUSTER_ID.fullmatch(cluster_id):
         raise BadCredentials("Invalid user-agent")
     return cluster_id

@@ -5,7 +5,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
+from aiohttp import web
+
 HEADER: Final = "X-Rh-Insights-Request-Id"
+REQUEST_ID: Final = web.RequestKey("request_id", str)
 # The ROS document's spelling, and that of two upstream Makefiles.
 _ALIASES: Final = (HEADER, "x-rh-request-id", "x-rh-request_id")
 MAX_LENGTH: Final = 200

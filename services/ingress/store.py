@@ -10,7 +10,8 @@ import hashlib
 import os
 import re
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -81,7 +82,7 @@ class S3Stager:
 
     async def twin(self, request_id: str, size: int, etag: str) -> str | None:
         """The key under which the same bytes are stored already for this request id."""
-        found = await self.store.head(self.bucket, request_id)
+        found = await retrying(RETRY, lambda: self.store.head(self.bucket, request_id))
         if found and (found.size, found.etag) == (size, etag):
             return request_id
         async for sibling in self.store.list(self.bucket, request_id + _SIBLING):
@@ -168,7 +169,7 @@ class S3Upload:
 
     async def _put_part(self) -> None:
         if not self._upload_id:
-            if await self._store.head(self._bucket, self._request_id):
+            if await retrying(RETRY, lambda: self._store.head(self._bucket, self._request_id)):
                 self._key = f"{self._request_id}{_SIBLING}{uuid.uuid4().hex[:16]}"
             self._upload_id = await retrying(
                 RETRY,
@@ -248,18 +249,24 @@ class FileUpload:
 
     async def write(self, chunk: bytes) -> None:
         """Append some bytes."""
-        await asyncio.to_thread(self._write, chunk)
+        with self._translated():
+            await asyncio.to_thread(self._write, chunk)
 
     async def finish(self) -> Staged:
         """Sync and give it its name; a name that is taken by other bytes stays theirs."""
-        try:
+        with self._translated():
             return await asyncio.to_thread(self._finish)
-        except OSError as error:
-            raise Retryable(f"cannot write {self._stager.directory}: {error.strerror}") from error
 
     async def abort(self) -> None:
         """Remove the partial file."""
         await asyncio.to_thread(self._discard)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Retryable(f"cannot write {self._stager.directory}: {error.strerror}") from error
 
     def _write(self, chunk: bytes) -> None:
         if self._file is None:

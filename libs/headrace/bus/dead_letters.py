@@ -206,10 +206,10 @@ async def redrive(
 ) -> list[DeadLetter]:
     """Put dead letters back to their topics, each exactly once; ``only`` names them by partition and offset.
 
-    The record and a mark beside the dead letter that says it was put back are one transaction, and the transactional
-    id fences a redrive of the same topic that still runs elsewhere. A crash anywhere leaves each letter put back or
-    not, never twice. (The mark is no consumer offset, since the broker forgets those of an idle group after a week.)
+    The record and a mark beside the dead letter that it was put back are one transaction; the transactional id fences
+    a redrive of the same topic elsewhere. So a crash leaves each letter put back or not, never twice.
     """
+    # The mark is no consumer offset, since the broker forgets those of an idle group after a week.
     producer = AIOKafkaProducer(
         **client_arguments(settings, client_id="headrace-redrive"),
         transactional_id=f"headrace-redrive.{dead_letter_topic}",
@@ -227,12 +227,9 @@ async def redrive(
                 async for record, letter in letters:
                     if limit is not None and len(put_back) >= limit:
                         break
-                    if letter.redriven or (
-                        only is not None and (letter.partition, letter.offset) not in only
-                    ):
-                        continue
-                    await _put_back(producer, record, letter)
-                    put_back.append(letter)
+                    if not letter.redriven and (only is None or (letter.partition, letter.offset) in only):
+                        await _put_back(producer, record, letter)
+                        put_back.append(letter)
     except ProducerFenced:
         raise Fatal(f"{dead_letter_topic}: another redrive took over") from None
     except (TimeoutError, KafkaError) as error:

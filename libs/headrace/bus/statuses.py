@@ -32,6 +32,7 @@ class StatusReporter:
         org_id: str = "",
         source: str | None = None,
         date: datetime | None = None,
+        timeout_seconds: float = 10.0,
     ) -> None:
         """Report one step and wait for the acknowledgement; raises `Retryable` as `Producer.send` does."""
         message = PayloadStatus(
@@ -44,4 +45,4 @@ class StatusReporter:
             status_msg=status_msg[:_MAX_TEXT],
             date=rfc3339(date or utc_now()),
         )
-        await self._producer.send(self._topic, message, key=request_id)
+        await self._producer.send(self._topic, message, key=request_id, timeout_seconds=timeout_seconds)

@@ -48,8 +48,8 @@ async def test_members_that_come_and_go_lose_nothing_and_keep_each_keys_order(
 
     assert rebalances >= 6
     assert all(numbers == sorted(numbers) for numbers in first_seen.values())
-    # Running handlers finish and are committed before a partition moves on: nothing needs to be done twice.
-    assert deliveries - MESSAGES <= rebalances * 4
+    # Running handlers finish before a partition moves on; only what overtook a handed-back message is done again.
+    assert deliveries - MESSAGES <= rebalances * 16
     print(f"{rebalances} rebalances, {deliveries - MESSAGES} redeliveries")
 
 

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 import services.archiver
+from headrace.bus.admin import ensure_topics
 from headrace.bus.delivery import Delivery
 from headrace.bus.producer import Producer
 from headrace.contracts.announcement import Announcement
@@ -71,7 +72,7 @@ class Bench:
     announced: list[Announcement] = field(default_factory=list)
 
     async def upload(self, request_id: str, content: bytes = b"not read", **fields: Any) -> Announcement:
-        stored = await self.store.put(self.stage, request_id, content, metadata={"requestid": request_id})
+        stored = await self.store.put(self.stage, request_id, [content], metadata={"requestid": request_id})
         identity = Identity(org_id="000001", type="System", system=System(cluster_id=CLUSTER))
         values = {
             "request_id": request_id,
@@ -116,7 +117,9 @@ class Bench:
 async def bench(engines: SessionEngines, database: str, fresh: Callable[[str], str]) -> AsyncIterator[Bench]:
     opened = await Database.open(database, database.rpartition("/")[2], service="archiver")
     store = await ObjectStore.open(S3Endpoint.parse(engines.s3))
-    producer = await Producer.open(EngineSettings(kafka=engines.kafka), service="archiver")
+    settings = EngineSettings(kafka=engines.kafka)
+    await ensure_topics(settings, [ARCHIVE_SYNCED])
+    producer = await Producer.open(settings, service="archiver")
     session = aiohttp.ClientSession(auto_decompress=False)
     try:
         await opened.migrate(MIGRATIONS)

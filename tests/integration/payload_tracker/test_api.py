@@ -1,0 +1,175 @@
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+
+from headrace.contracts.identity import Associate, Identity, encode_identity
+from headrace.database.pool import Database
+from services.payload_tracker.store import TrackerStore
+from tests.integration.payload_tracker.conftest import Client
+from tests.integration.payload_tracker.test_store import row
+
+
+def associate(*roles: str) -> dict[str, str]:
+    identity = Identity(type="Associate", associate=Associate(Role=list(roles)))
+    return {"x-rh-identity": encode_identity(identity)}
+
+
+DOWNLOADER = associate("platform-archive-download")
+
+
+async def test_a_payloads_statuses_are_newest_first_with_durations_and_without_empty_texts(
+    store: TrackerStore, api: Client
+) -> None:
+    await store.record(
+        [
+            row("r1", 0, org_id="000001", status_msg="Payload received by ingress"),
+            row("r1", 1.5, org_id="000001", status="success"),
+            row("r1", 2, service="archiver", source="S3"),
+        ]
+    )
+    answer = await api.get("/payloads/r1")
+    assert answer.status == 200
+    assert [item["date"] for item in answer.body["data"]] == [
+        "2026-11-21T21:28:24Z",
+        "2026-11-21T21:28:23.500000Z",
+        "2026-11-21T21:28:22Z",
+    ]
+    first = answer.body["data"][2]
+    assert {name: value for name, value in first.items() if name != "id"} == {
+        "service": "ingress",
+        "org_id": "000001",
+        "request_id": "r1",
+        "created_at": "2026-11-21T21:28:22.010000Z",
+        "status": "received",
+        "status_msg": "Payload received by ingress",
+        "date": "2026-11-21T21:28:22Z",
+    }
+    assert answer.body["duration"] == {
+        "archiver:S3": "00:00:00.000000",
+        "ingress:undefined": "00:00:01.500000",
+        "total_time_in_services": "00:00:01.500000",
+        "total_time": "00:00:02.000000",
+    }
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "fields"),
+    [(1, {"service", "status", "date", "status_msg"}), (2, {"service", "status", "date"})],
+)
+async def test_higher_verbosity_leaves_out_more(
+    store: TrackerStore, api: Client, verbosity: int, fields: set[str]
+) -> None:
+    await store.record([row("r1", status_msg="m", org_id="1")])
+    answer = await api.get(f"/payloads/r1?verbosity={verbosity}")
+    assert set(answer.body["data"][0]) == fields
+
+
+@pytest.mark.parametrize(
+    "request_id", ["test-request-123", "vm/XOwWrEsfMz-000001", "a b?c#d%e", "ü", "x" * 1024, "a/archiveLink/b"]
+)
+async def test_ids_of_any_form_are_found_percent_encoded(
+    store: TrackerStore, api: Client, request_id: str
+) -> None:
+    await store.record([row(request_id)])
+    answer = await api.get(f"/payloads/{quote(request_id, safe='')}")
+    assert (answer.status, answer.body["data"][0]["request_id"]) == (200, request_id)
+
+
+async def test_an_id_with_slashes_is_found_unencoded_too(store: TrackerStore, api: Client) -> None:
+    await store.record([row("vm/XOwWrEsfMz-000001")])
+    for prefix in ("/api/v1", "/app/payload-tracker/api/v1"):
+        answer = await api.get("/payloads/vm/XOwWrEsfMz-000001", prefix=prefix)
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "message"),
+    [
+        ("/payloads/unknown", 404, "payload with request id unknown not found"),
+        ("/payloads/a%00b", 404, "not found"),
+        ("/payloads/r1?verbosity=3", 400, "verbosity: got '3'"),
+        ("/payloads/r1?sort_by=status", 400, "sort_by: got 'status'"),
+        ("/payloads?page_size=0", 400, "page_size: got '0'"),
+        ("/payloads?created_at_lt=soon", 400, "created_at_lt: got 'soon'"),
+        ("/payloads?org_id=%00", 400, "org_id: has a NUL"),
+        ("/statuses?sort_dir=up", 400, "sort_dir: got 'up'"),
+        ("/nowhere", 404, "Not Found"),
+    ],
+)
+async def test_errors_have_upstreams_shape_and_name_what_was_wrong(
+    api: Client, path: str, status: int, message: str
+) -> None:
+    answer = await api.get(path)
+    assert answer.status == status
+    assert set(answer.body) == {"title", "message", "status"}
+    assert answer.body["status"] == status
+    assert message in answer.body["message"]
+
+
+async def test_the_listings_filter_and_count(store: TrackerStore, api: Client) -> None:
+    await store.record([row(f"r{number}", number, org_id=str(number % 2)) for number in range(12)])
+    answer = await api.get("/payloads?org_id=1&page_size=2&page=1&created_at_gte=2026-11-21T21:28:23Z")
+    assert answer.body["count"] == 6
+    assert [item["request_id"] for item in answer.body["data"]] == ["r7", "r5"]
+    assert set(answer.body["data"][0]) == {
+        "id", "request_id", "account", "inventory_id", "system_id", "created_at", "org_id"
+    }  # fmt: skip
+    assert answer.body["elapsed"] > 0
+    answer = await api.get("/statuses?service=INGRESS&date_lt=2026-11-21T21:28:24Z&sort_by=date&sort_dir=asc")
+    assert answer.body["count"] == 2
+    assert [item["request_id"] for item in answer.body["data"]] == ["r0", "r1"]
+
+
+async def test_an_upload_is_linked_to_for_the_role_only(api: Client) -> None:
+    await api.uploads.put(api.settings.stage_bucket, "vm/r1", b"payload")
+    path = "/payloads/vm%2Fr1/archiveLink"
+    answer = await api.get(path, headers=DOWNLOADER)
+    assert answer.status == 200
+    async with aiohttp.ClientSession() as session, session.get(answer.body["url"]) as response:
+        assert await response.read() == b"payload"
+    assert (await api.get(path)).status == 401
+    assert (await api.get(path, headers={"x-rh-identity": "nonsense!"})).status == 401
+    assert (await api.get(path, headers=associate("other"))).status == 403
+    assert (await api.get("/payloads/unknown/archiveLink", headers=DOWNLOADER)).status == 404
+
+
+@pytest.mark.parametrize(("headers", "status"), [({}, 401), (associate(), 403), (DOWNLOADER, 200)])
+async def test_the_role_can_be_asked_for(api: Client, headers: dict[str, str], status: int) -> None:
+    answer = await api.get("/roles/archiveLink", headers=headers)
+    assert answer.status == status
+    assert status != 200 or answer.body == {"allowed": True}
+
+
+async def test_a_kibana_link_names_the_payload_and_the_service(store: TrackerStore, api: Client) -> None:
+    await store.record([row("r1")])
+    answer = await api.get("/payloads/r1/kibanaLink?service=ingress")
+    assert answer.status == 200
+    assert answer.body["url"].startswith("https://kibana.example.com/discover?_a=")
+    assert "r1" in answer.body["url"]
+    assert (await api.get("/payloads/unknown/kibanaLink")).status == 404
+
+
+async def test_health_tells_whether_the_database_answers(
+    tracker_database: Database, api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await api.get("/health", prefix="")).body == "OK"
+    assert (await api.get("/", prefix="")).status == 200
+    await tracker_database.close()
+    answer = await api.get("/health", prefix="")
+    assert answer.status == 503
+    assert "Retry-After" in answer.headers
+
+
+async def test_the_openapi_document_describes_every_route(api: Client) -> None:
+    document: Any = (await api.get("/openapi.json")).body
+    assert document["openapi"].startswith("3.")
+    assert set(document["paths"]) == {
+        "/payloads",
+        "/payloads/{request_id}",
+        "/payloads/{request_id}/archiveLink",
+        "/payloads/{request_id}/kibanaLink",
+        "/roles/archiveLink",
+        "/statuses",
+    }
