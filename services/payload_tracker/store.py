@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from headrace.database.pool import Database, Record
@@ -14,16 +14,7 @@ from services.payload_tracker.models import StatusRow, columns
 _MAX_BATCH_ROWS: Final = 500
 _DELETE_ROWS: Final = 1000
 
-_FIELDS: Final = ", ".join(StatusRow.__dataclass_fields__)
-_ARRAYS: Final = ", ".join(
-    f"${number}::{'timestamptz' if field.type is datetime else 'text'}[]"
-    for number, field in enumerate(fields(StatusRow), 1)
-)
-# In the order of the request ids, so that two replicas' batches take their locks in the same order.
-_RECORD: Final = f"""
-select record_status({_FIELDS})
-from (select * from unnest({_ARRAYS}) as reported ({_FIELDS}) order by request_id, date) as ordered
-"""  # noqa: S608 -- names of a dataclass
+_RECORD: Final = f"select record_statuses({', '.join(f'${n}' for n, _ in enumerate(fields(StatusRow), 1))})"
 
 _PAYLOADS: Final = """
 select id, request_id, account, inventory_id, system_id, created_at, org_id from payloads

@@ -48,7 +48,9 @@ async def main() -> None:
             environment |= {"ARCHIVER_PORT": str(base + 2), "HEADRACE_LOG_LEVEL": "INFO"}
             url = f"http://127.0.0.1:{base}"
             front = ServiceProcess(("ingress",), environment, base + 20, directory / "ingress.log")
-            back = ServiceProcess(("payload_tracker", "archiver"), environment, base + 21, directory / "back.log")
+            back = ServiceProcess(
+                ("payload_tracker", "archiver"), environment, base + 21, directory / "back.log"
+            )
             closing.push_async_callback(front.stop)
             await front.start()
             process = psutil.Process(front.pid)

@@ -31,7 +31,11 @@ async def measure(ingress_url: str, brokers: str) -> list[Figure]:
     await consumer.start()
     await consumer.seek_to_end()
     try:
-        async with aiohttp.ClientSession() as session, asyncio.timeout(SECONDS * 3), asyncio.TaskGroup() as group:
+        async with (
+            aiohttp.ClientSession() as session,
+            asyncio.timeout(SECONDS * 3),
+            asyncio.TaskGroup() as group,
+        ):
             group.create_task(_collect(consumer, archived, count))
             body = multipart_body(os.urandom(100_000))
             began = time.perf_counter()

@@ -96,7 +96,9 @@ async def uploads(ingress_url: str, payload: bytes, count: int, in_flight: int =
         return await closed_loop(upload, count, in_flight)
 
 
-async def direct_puts(endpoint: S3Endpoint, bucket: str, payload: bytes, count: int, in_flight: int = 16) -> Load:
+async def direct_puts(
+    endpoint: S3Endpoint, bucket: str, payload: bytes, count: int, in_flight: int = 16
+) -> Load:
     """PUT the same bytes with the tuned client straight into the store."""
     run = uuid.uuid4().hex[:8]
     names = itertools.count()

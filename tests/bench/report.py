@@ -32,7 +32,8 @@ def of_rounds(name: str, values: Sequence[float], unit: str, *, digits: int = 0,
 def machine() -> str:
     """What this was measured on."""
     model = next(
-        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
+        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")),
+        platform.processor(),
     )
     memory = psutil.virtual_memory().total / 2**30
     return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {platform.system()} {platform.release()}"

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from headrace.local.stack import read_run
 from headrace.objects.endpoint import S3Endpoint
@@ -62,6 +62,10 @@ class Flow:
     known_statuses: set[int] = field(default_factory=set)
     announcement: dict[str, Any] = field(default_factory=dict)
     archive: dict[str, Any] = field(default_factory=dict)
+
+    async def close(self) -> None:
+        for consumer in self.consumers.values():
+            await consumer.stop()
 
     async def get(self, url: str, **headers: str) -> tuple[int, bytes]:
         async with self.http.get(url, headers=headers) as response:
@@ -109,15 +113,14 @@ async def tracker_is_healthy(flow: Flow) -> None:
 
 
 async def kafka_is_listened_to(flow: Flow) -> None:
-    for topic, consumer in flow.consumers.items():
+    for topic in (ANNOUNCE, SOURCES, SYNCED):
+        consumer = AIOKafkaConsumer(topic, bootstrap_servers=flow.urls["kafka"])
         await consumer.start()
-        partitions = consumer.partitions_for_topic(topic)
-        expect(partitions, f"there is no topic {topic}")
-        assigned = [TopicPartition(topic, number) for number in sorted(partitions or ())]
-        consumer.assign(assigned)
-        await consumer.seek_to_end(*assigned)
+        flow.consumers[topic] = consumer
+        expect(consumer.assignment(), f"there is no topic {topic}")
+        await consumer.seek_to_end()
         # Only asking fixes the position: what comes from here on is ours to see.
-        for partition in assigned:
+        for partition in consumer.assignment():
             await consumer.position(partition)
     flow.known_statuses = {row["id"] for row in await flow.statuses()}
 
@@ -226,9 +229,7 @@ async def run(urls: dict[str, str]) -> int:
         stack.push_async_callback(objects.close)
         file = KINDS["cost"].generate(Path(directory), options)[0]
         flow = Flow(urls, http, objects, file, options.cluster())
-        for topic in (ANNOUNCE, SOURCES, SYNCED):
-            flow.consumers[topic] = AIOKafkaConsumer(bootstrap_servers=urls["kafka"])
-            stack.push_async_callback(flow.consumers[topic].stop)
+        stack.push_async_callback(flow.close)
         for step in STEPS:
             if not await passes(step, flow):
                 return 1

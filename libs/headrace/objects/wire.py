@@ -149,11 +149,10 @@ def length(body: Body) -> int:
 
 
 def _payload(body: Body) -> bytes | AsyncIterator[bytes] | None:
-    if isinstance(body, bytes):
-        return body or None
+    chunks = (body,) if isinstance(body, bytes) else body
     if length(body) < _JOIN_BELOW_BYTES:
-        return b"".join(body) or None
-    return _chunks(body)
+        return b"".join(chunks) or None
+    return _chunks(chunks)
 
 
 async def _chunks(body: Sequence[bytes]) -> AsyncIterator[bytes]:

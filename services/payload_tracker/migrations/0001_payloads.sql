@@ -43,77 +43,87 @@ create unique index payload_statuses_once on payload_statuses
 create index payload_statuses_created_at on payload_statuses (created_at);
 create index payload_statuses_date on payload_statuses (date);
 
--- One status, in the one round trip its batch takes. Doing it again, or in another order, leaves the same rows.
-create function record_status(
-    in_request_id text, in_account text, in_org_id text, in_inventory_id text, in_system_id text,
-    in_service text, in_source text, in_status text, in_status_msg text,
-    in_date timestamptz, in_created_at timestamptz
+-- A batch of statuses in one round trip, one array a column. Doing it again, or in another order, leaves the same
+-- rows. Names first, then payloads, each in order: two batches take their locks in the same order, without deadlock.
+create function record_statuses(
+    in_request_id text[], in_account text[], in_org_id text[], in_inventory_id text[], in_system_id text[],
+    in_service text[], in_source text[], in_status text[], in_status_msg text[],
+    in_date timestamptz[], in_created_at timestamptz[]
 ) returns void language plpgsql as $$
 declare
+    r record;
     v_payload bigint;
-    v_service int;
-    v_source int;
-    v_status int;
 begin
-    insert into payloads as p (
-        request_id, account, org_id, inventory_id, system_id,
-        account_as_of, org_id_as_of, inventory_id_as_of, system_id_as_of, created_at
-    ) values (
-        in_request_id, in_account, in_org_id, in_inventory_id, in_system_id,
-        case when in_account = '' then '-infinity' else in_date end,
-        case when in_org_id = '' then '-infinity' else in_date end,
-        case when in_inventory_id = '' then '-infinity' else in_date end,
-        case when in_system_id = '' then '-infinity' else in_date end,
-        in_created_at
-    ) on conflict (request_id) do update set
-        account = case when (excluded.account_as_of, excluded.account) > (p.account_as_of, p.account)
-            then excluded.account else p.account end,
-        org_id = case when (excluded.org_id_as_of, excluded.org_id) > (p.org_id_as_of, p.org_id)
-            then excluded.org_id else p.org_id end,
-        inventory_id = case
-            when (excluded.inventory_id_as_of, excluded.inventory_id) > (p.inventory_id_as_of, p.inventory_id)
-            then excluded.inventory_id else p.inventory_id end,
-        system_id = case
-            when (excluded.system_id_as_of, excluded.system_id) > (p.system_id_as_of, p.system_id)
-            then excluded.system_id else p.system_id end,
-        account_as_of = greatest(p.account_as_of, excluded.account_as_of),
-        org_id_as_of = greatest(p.org_id_as_of, excluded.org_id_as_of),
-        inventory_id_as_of = greatest(p.inventory_id_as_of, excluded.inventory_id_as_of),
-        system_id_as_of = greatest(p.system_id_as_of, excluded.system_id_as_of),
-        created_at = least(p.created_at, excluded.created_at)
-    -- A repeated status writes nothing; the row is locked all the same, so that retention cannot take it away now.
-    where (excluded.account_as_of, excluded.account) > (p.account_as_of, p.account)
-        or (excluded.org_id_as_of, excluded.org_id) > (p.org_id_as_of, p.org_id)
-        or (excluded.inventory_id_as_of, excluded.inventory_id) > (p.inventory_id_as_of, p.inventory_id)
-        or (excluded.system_id_as_of, excluded.system_id) > (p.system_id_as_of, p.system_id)
-        or excluded.created_at < p.created_at
-    returning p.id into v_payload;
-    if v_payload is null then
-        select id into v_payload from payloads where request_id = in_request_id;
-    end if;
+    insert into services (name)
+        select distinct name from unnest(in_service) as new (name)
+        where not exists (select from services old where old.name = new.name) order by name
+        on conflict (name) do nothing;
+    insert into sources (name)
+        select distinct name from unnest(in_source) as new (name)
+        where name <> '' and not exists (select from sources old where old.name = new.name) order by name
+        on conflict (name) do nothing;
+    insert into statuses (name)
+        select distinct name from unnest(in_status) as new (name)
+        where not exists (select from statuses old where old.name = new.name) order by name
+        on conflict (name) do nothing;
 
-    select id into v_service from services where name = in_service;
-    if v_service is null then
-        insert into services (name) values (in_service) on conflict (name) do nothing;
-        select id into v_service from services where name = in_service;
-    end if;
-    select id into v_status from statuses where name = in_status;
-    if v_status is null then
-        insert into statuses (name) values (in_status) on conflict (name) do nothing;
-        select id into v_status from statuses where name = in_status;
-    end if;
-    if in_source <> '' then
-        select id into v_source from sources where name = in_source;
-        if v_source is null then
-            insert into sources (name) values (in_source) on conflict (name) do nothing;
-            select id into v_source from sources where name = in_source;
+    for r in
+        select * from unnest(
+            in_request_id, in_account, in_org_id, in_inventory_id, in_system_id,
+            in_service, in_source, in_status, in_status_msg, in_date, in_created_at
+        ) as reported (
+            request_id, account, org_id, inventory_id, system_id,
+            service, source, status, status_msg, date, created_at
+        ) order by request_id collate "C", date
+    loop
+        insert into payloads as p (
+            request_id, account, org_id, inventory_id, system_id,
+            account_as_of, org_id_as_of, inventory_id_as_of, system_id_as_of, created_at
+        ) values (
+            r.request_id, r.account, r.org_id, r.inventory_id, r.system_id,
+            case when r.account = '' then '-infinity' else r.date end,
+            case when r.org_id = '' then '-infinity' else r.date end,
+            case when r.inventory_id = '' then '-infinity' else r.date end,
+            case when r.system_id = '' then '-infinity' else r.date end,
+            r.created_at
+        ) on conflict (request_id) do update set
+            account = case
+                when (excluded.account_as_of, excluded.account) > (p.account_as_of, p.account)
+                then excluded.account else p.account end,
+            org_id = case
+                when (excluded.org_id_as_of, excluded.org_id) > (p.org_id_as_of, p.org_id)
+                then excluded.org_id else p.org_id end,
+            inventory_id = case
+                when (excluded.inventory_id_as_of, excluded.inventory_id) > (p.inventory_id_as_of, p.inventory_id)
+                then excluded.inventory_id else p.inventory_id end,
+            system_id = case
+                when (excluded.system_id_as_of, excluded.system_id) > (p.system_id_as_of, p.system_id)
+                then excluded.system_id else p.system_id end,
+            account_as_of = greatest(p.account_as_of, excluded.account_as_of),
+            org_id_as_of = greatest(p.org_id_as_of, excluded.org_id_as_of),
+            inventory_id_as_of = greatest(p.inventory_id_as_of, excluded.inventory_id_as_of),
+            system_id_as_of = greatest(p.system_id_as_of, excluded.system_id_as_of),
+            created_at = least(p.created_at, excluded.created_at)
+        -- A repeated status writes nothing; the row is locked all the same, so that retention leaves it alone now.
+        where (excluded.account_as_of, excluded.account) > (p.account_as_of, p.account)
+            or (excluded.org_id_as_of, excluded.org_id) > (p.org_id_as_of, p.org_id)
+            or (excluded.inventory_id_as_of, excluded.inventory_id) > (p.inventory_id_as_of, p.inventory_id)
+            or (excluded.system_id_as_of, excluded.system_id) > (p.system_id_as_of, p.system_id)
+            or excluded.created_at < p.created_at
+        returning p.id into v_payload;
+        if v_payload is null then
+            select id into v_payload from payloads where request_id = r.request_id;
         end if;
-    end if;
 
-    insert into payload_statuses as s (
-        payload_id, service_id, source_id, status_id, status_msg, date, created_at
-    ) values (
-        v_payload, v_service, v_source, v_status, in_status_msg, in_date, in_created_at
-    ) on conflict (payload_id, service_id, coalesce(source_id, 0), status_id, date, md5(status_msg))
-    do update set created_at = excluded.created_at where excluded.created_at < s.created_at;
+        insert into payload_statuses as s (
+            payload_id, service_id, source_id, status_id, status_msg, date, created_at
+        ) values (
+            v_payload,
+            (select id from services where name = r.service),
+            (select id from sources where name = r.source),
+            (select id from statuses where name = r.status),
+            r.status_msg, r.date, r.created_at
+        ) on conflict (payload_id, service_id, coalesce(source_id, 0), status_id, date, md5(status_msg))
+        do update set created_at = excluded.created_at where excluded.created_at < s.created_at;
+    end loop;
 end $$;

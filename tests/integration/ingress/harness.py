@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import io
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -132,7 +133,8 @@ class Ingress:
         async with self.session.request(
             method,
             URL(self.url + path, encoded=True),
-            data=data,
+            # The client warns of large bytes, though not of the same in a file.
+            data=io.BytesIO(data) if isinstance(data, bytes) else data,
             headers=sent,
             skip_auto_headers=["User-Agent", "Content-Type"],
             allow_redirects=False,
