@@ -22,6 +22,7 @@ SERVICES: Final = (
         port=8003,
         port_variable="PAYLOAD_TRACKER_PORT",
         health_path="/health",
+        known_by=(("INGRESS_PAYLOADTRACKERURL", "/api/v1/payloads/"),),
         consumes=(Consumption(PAYLOAD_STATUS, group="payload_tracker", concurrency=32),),
         database="payload_tracker",
     ),

@@ -4,20 +4,23 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.contracts.announcement import Announcement
+from headrace.contracts.identity import Identity
 from headrace.contracts.status import ERROR, RECEIVED, SUCCESS
 from headrace.contracts.topics import PAYLOAD_STATUS, SOURCES_EVENTS, UPLOAD_ANNOUNCE, Topic
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
 from services.ingress import metrics
-from services.ingress.identities import Sender
 from services.ingress.settings import IngressSettings
 
 _log = get_logger(__name__)
+
+_RECEIVED: Final = "Payload received by ingress"
 
 # A refused sender waits for this; when it is Kafka that is away, the status arrives after its return.
 _ERROR_SECONDS: Final = 1.0
@@ -36,43 +39,48 @@ class Announcer:
             producer, "ingress", topic=replace(PAYLOAD_STATUS, name=settings.status_topic)
         )
 
-    async def announce(self, announcement: Announcement, key: str | None, status_msg: str) -> None:
-        """Publish everywhere at once and wait for every acknowledgement."""
+    async def announce(
+        self, announcement: Announcement, key: str | None, *, received: datetime | None, note: str
+    ) -> None:
+        """Publish everywhere at once and wait for every acknowledgement.
+
+        That the upload was received is told here too, with the date on which it was: in one request with the rest it
+        costs the broker a third of what it would alone.
+        """
+        request_id, sender = announcement.request_id, (announcement.account, announcement.org_id)
         headers = {"service": announcement.service}
-        sends = [self._send(topic, announcement, key, headers) for topic in self._topics]
-        report = self._statuses.report(
-            announcement.request_id,
-            SUCCESS,
-            status_msg,
-            account=announcement.account,
-            org_id=announcement.org_id,
-            timeout_seconds=self._timeout_seconds,
+        await asyncio.gather(
+            *(self._send(topic, announcement, key, headers) for topic in self._topics),
+            self._report(request_id, sender, RECEIVED, _RECEIVED, received),
+            self._report(request_id, sender, SUCCESS, note),
         )
-        await asyncio.gather(*sends, report)
         metrics.MESSAGE_PRODUCED.labels(announcement.service).inc()
 
-    async def received(self, request_id: str, sender: Sender) -> None:
-        """Say that an upload came in whole."""
-        await self._report(request_id, sender, RECEIVED, "Payload received by ingress", self._timeout_seconds)
-
-    async def failed(self, request_id: str, sender: Sender, reason: str) -> None:
+    async def failed(
+        self, request_id: str, identity: Identity, received: datetime | None, reason: str
+    ) -> None:
         """Say that it went no further; when that cannot be said either, the answer's 503 still does."""
+        sender = (identity.account_number, identity.org_id)
         try:
-            await self._report(request_id, sender, ERROR, reason, _ERROR_SECONDS)
-        except Retryable as error:
+            async with asyncio.timeout(_ERROR_SECONDS):
+                if received:
+                    await self._report(request_id, sender, RECEIVED, _RECEIVED, received)
+                await self._report(request_id, sender, ERROR, reason)
+        except (Retryable, TimeoutError) as error:
             _log.warning("status_not_sent", request_id=request_id, reason=str(error))
 
     async def _report(
-        self, request_id: str, sender: Sender, status: str, message: str, timeout_seconds: float
+        self, request_id: str, sender: tuple[str, str], status: str, text: str, date: datetime | None = None
     ) -> None:
-        identity = sender.identity
+        account, org_id = sender
         await self._statuses.report(
             request_id,
             status,
-            message,
-            account=identity.account_number,
-            org_id=identity.org_id,
-            timeout_seconds=timeout_seconds,
+            text,
+            account=account,
+            org_id=org_id,
+            date=date,
+            timeout_seconds=self._timeout_seconds,
         )
 
     async def _send(

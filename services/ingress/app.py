@@ -20,6 +20,7 @@ from services.ingress.announcer import Announcer
 from services.ingress.budget import Budget
 from services.ingress.handlers import Uploads, answer, identify
 from services.ingress.identities import Identities
+from services.ingress.pending import Admission
 from services.ingress.request_ids import (
     HEADER,
     MAX_LENGTH,
@@ -37,6 +38,8 @@ _log = get_logger(__name__)
 PREFIXES: Final = ("/api/ingress/v1", "/r/insights/platform/ingress/v1")
 _LOCAL_ORG_ID: Final = "000001"
 _LOCAL_SERVICE: Final = "hccm"
+# Longer than this, and an upload goes on in small parts rather than wait for senders that may be slow.
+_MEMORY_SECONDS: Final = 1.0
 _SWEEP_EVERY_SECONDS: Final = 600.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -57,7 +60,10 @@ async def start(context: Context) -> None:
         identities,
         stager,
         Announcer(await context.producer(settings.kafka(context.host.engines)), settings),
-        Budget(settings.max_concurrent_uploads, settings.buffer_bytes, settings.queue_seconds),
+        Admission(
+            places=Budget(settings.max_concurrent_uploads, settings.queue_seconds, metrics.UPLOADS_IN_FLIGHT),
+            memory=Budget(settings.buffer_bytes, _MEMORY_SECONDS, metrics.BUFFERED_BYTES),
+        ),
         default_service=settings.default_service or (_LOCAL_SERVICE if context.lenient else ""),
     )
     tracking = Tracking(settings.payload_tracker_url, settings.http_client_timeout_seconds, identities)

@@ -1,6 +1,6 @@
-"""Admission: how many uploads are stored at once and how much memory their bodies may hold, in all.
+"""Admission: a bounded amount of something (places, bytes) that uploads share, first come, first served.
 
-A place is asked for only when an upload has something to buffer, so that connections which trickle hold none; it is
+A share is asked for only when an upload has something to buffer, so that connections which trickle hold none; it is
 asked for whole, up front, so that uploads never wait for one another with half a body in hand.
 """
 
@@ -10,78 +10,74 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from services.ingress import metrics
+from prometheus_client import Gauge
 
 # A longer queue than this would not be served in time anyway.
 _MAX_WAITING: Final = 1024
 
 
 class Busy(Exception):
-    """No place was free in time; answered 429."""
+    """No share was free in time."""
 
 
 class Budget:
-    """A first-come-first-served semaphore of two weights: places and bytes."""
+    """A weighted semaphore; ``gauge`` shows what is taken."""
 
-    def __init__(self, places: int, budget_bytes: int, wait_seconds: float) -> None:
-        self._places = places
-        self._bytes = budget_bytes
-        self._total_bytes = budget_bytes
+    def __init__(self, total: int, wait_seconds: float, gauge: Gauge) -> None:
+        self._total = total
+        self._free = total
         self._wait_seconds = wait_seconds
+        self._gauge = gauge
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
-    async def reserve(self, size_bytes: int) -> AsyncIterator[None]:
-        """Hold one place and ``size_bytes`` (at most all there are); raises `Busy`."""
-        size = min(size_bytes, self._total_bytes)
-        await self._acquire(size)
+    async def reserve(self, amount: int) -> AsyncIterator[None]:
+        """Hold an amount (at most all there is); raises `Busy`."""
+        share = min(amount, self._total)
+        await self._acquire(share)
         try:
             yield
         finally:
-            self._release(size)
+            self._release(share)
 
-    async def _acquire(self, size: int) -> None:
-        if not self._waiting and self._take(size):
+    async def _acquire(self, share: int) -> None:
+        if not self._waiting and self._take(share):
             return
         if len(self._waiting) >= _MAX_WAITING:
             raise Busy
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, granted))
+        self._waiting.append((share, granted))
         try:
             async with asyncio.timeout(self._wait_seconds):
                 await granted
         except BaseException as error:
             if granted.done() and not granted.cancelled():
-                self._release(size)
+                self._release(share)
             else:
                 # A release between our deadline and this line has taken it out already.
                 with suppress(ValueError):
-                    self._waiting.remove((size, granted))
+                    self._waiting.remove((share, granted))
                 self._grant()
             if isinstance(error, TimeoutError):
                 raise Busy from None
             raise
 
-    def _take(self, size: int) -> bool:
-        if not self._places or self._bytes < size:
+    def _take(self, share: int) -> bool:
+        if self._free < share:
             return False
-        self._places -= 1
-        self._bytes -= size
-        metrics.UPLOADS_IN_FLIGHT.inc()
-        metrics.BUFFERED_BYTES.inc(size)
+        self._free -= share
+        self._gauge.inc(share)
         return True
 
-    def _release(self, size: int) -> None:
-        self._places += 1
-        self._bytes += size
-        metrics.UPLOADS_IN_FLIGHT.dec()
-        metrics.BUFFERED_BYTES.dec(size)
+    def _release(self, share: int) -> None:
+        self._free += share
+        self._gauge.dec(share)
         self._grant()
 
     def _grant(self) -> None:
         while self._waiting:
-            size, granted = self._waiting[0]
-            if not granted.cancelled() and not self._take(size):
+            share, granted = self._waiting[0]
+            if not granted.cancelled() and not self._take(share):
                 return
             self._waiting.popleft()
             if not granted.cancelled():

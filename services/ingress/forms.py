@@ -107,7 +107,8 @@ class Body:
         # One received buffer at a time: taking all that is there would first join, that is copy, them.
         while True:
             chunk, end_of_http_chunk = await self._content.readchunk()
-            if chunk or not end_of_http_chunk:
+            # An empty body's reader, one for all requests, says "end of chunk" for ever after its first use.
+            if chunk or not end_of_http_chunk or self._content.at_eof():
                 return chunk
 
 
@@ -170,7 +171,11 @@ class FormReader:
         self._form.name(name)
         if name in FILE_FIELDS and segment.filename:
             self._sink = await self._open_sink(FilePart(name, segment.header("Content-Type") or ""))
-        elif name == METADATA_FIELD and (segment.filename or not self._metadata_is_file):
+        elif (
+            name == METADATA_FIELD
+            and not self._metadata_is_file
+            and (segment.filename or self._form.metadata is None)
+        ):
             self._metadata, self._metadata_is_file = bytearray(), bool(segment.filename)
 
     def _on_end(self) -> None:

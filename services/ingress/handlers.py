@@ -5,6 +5,7 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import orjson
@@ -17,7 +18,7 @@ from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger, redact
 from services.ingress import metrics
 from services.ingress.announcer import Announcer
-from services.ingress.budget import Budget, Busy
+from services.ingress.budget import Busy
 from services.ingress.content_types import Kind, kind_of
 from services.ingress.forms import BadForm, Body, Disconnected, FilePart, Form, FormReader, TooSlow
 from services.ingress.identities import (
@@ -29,7 +30,7 @@ from services.ingress.identities import (
     Unauthenticated,
 )
 from services.ingress.metadata import parse_metadata
-from services.ingress.pending import PendingUpload, TooLarge
+from services.ingress.pending import Admission, PendingUpload, TooLarge
 from services.ingress.request_ids import REQUEST_ID
 from services.ingress.settings import IngressSettings
 from services.ingress.store import Staged, Stager
@@ -76,6 +77,8 @@ class _Session:
     pending: PendingUpload | None = None
     # Why an ``upload`` part was passed over; it counts when no ``file`` part follows.
     refusal: Unsupported | None = None
+    # When the whole body was here.
+    received: datetime | None = None
 
 
 class Uploads:
@@ -87,7 +90,7 @@ class Uploads:
         identities: Identities,
         stager: Stager,
         announcer: Announcer,
-        budget: Budget,
+        admission: Admission,
         *,
         default_service: str,
     ) -> None:
@@ -95,7 +98,7 @@ class Uploads:
         self._identities = identities
         self._stager = stager
         self._announcer = announcer
-        self._budget = budget
+        self._admission = admission
         self._default_service = default_service
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -167,7 +170,7 @@ class Uploads:
             part,
             kind,
             self._stager.open(session.request_id, session.sender.identity),
-            self._budget,
+            self._admission,
             limit_bytes=self._settings.limit_bytes(kind.service),
             expected_bytes=expected_bytes,
         )
@@ -191,18 +194,13 @@ class Uploads:
     async def _store(self, session: _Session, pending: PendingUpload) -> Staged:
         started = time.monotonic()
         seconds = self._settings.store_seconds + pending.size / _STORE_BYTES_PER_SECOND
-        received = asyncio.create_task(self._announcer.received(session.request_id, session.sender))
+        session.received = utc_now()
         try:
             async with asyncio.timeout(seconds):
                 staged = await pending.finish()
-        except BaseException as error:
-            received.cancel()
-            received.add_done_callback(_heard)
-            if isinstance(error, TimeoutError):
-                raise Retryable(f"the store took longer than {seconds:.0f} s") from None
-            raise
+        except TimeoutError:
+            raise Retryable(f"the store took longer than {seconds:.0f} s") from None
         metrics.STAGE_SECONDS.observe(time.monotonic() - started)
-        await received
         return staged
 
     async def _announce(self, session: _Session, form: Form, pending: PendingUpload, staged: Staged) -> None:
@@ -229,7 +227,8 @@ class Uploads:
             metrics.DUPLICATES.inc()
             note += " (the same bytes were stored before)"
         # One cluster's uploads stay in order, being on one partition.
-        await self._announcer.announce(announcement, metadata.queue_key or identity.cluster_id or None, note)
+        key = metadata.queue_key or identity.cluster_id or None
+        await self._announcer.announce(announcement, key, received=session.received, note=note)
         _log.info(
             "upload_accepted",
             request_id=session.request_id,
@@ -252,7 +251,9 @@ class Uploads:
         )  # fmt: skip
         if isinstance(error, Retryable):
             # What an engine said is for the operator's log; its sender learns what to do.
-            await self._announcer.failed(session.request_id, session.sender, reason)
+            await self._announcer.failed(
+                session.request_id, session.sender.identity, session.received, reason
+            )
             return answer(status, text, **{"Retry-After": str(_RETRY_AFTER_SECONDS)})
         if isinstance(error, Busy):
             return answer(status, text, **{"Retry-After": str(_RETRY_AFTER_SECONDS)})
@@ -276,12 +277,6 @@ def identify(identities: Identities, request: web.Request) -> Sender | web.Respo
         return answer(400, f"Bad Request: {error}\n", **{"X-Content-Type-Options": "nosniff"})
     except Unauthenticated as error:
         return answer(401, f"Unauthorized: {error}\n")
-
-
-def _heard(task: asyncio.Task[None]) -> None:
-    # Nobody waits for it any more; asyncio would complain that nobody asked how it ended.
-    if not task.cancelled():
-        task.exception()
 
 
 async def _abort(session: _Session) -> None:

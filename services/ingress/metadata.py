@@ -3,9 +3,9 @@
 Any mistake in it drops it whole and silently, as upstream does: senders rely on their upload going on.
 """
 
-import json
 from datetime import timedelta
 
+import orjson
 from pydantic import ValidationError
 
 from headrace.contracts.announcement import UploadMetadata
@@ -19,10 +19,10 @@ def parse_metadata(text: bytes | None) -> UploadMetadata:
     if not text:
         return UploadMetadata()
     try:
-        raw = json.loads(text)
+        raw = orjson.loads(text)
         fields = {name.lower(): value for name, value in raw.items() if value is not None}
         sent = UploadMetadata.model_validate(fields, strict=True)
-    except (ValidationError, ValueError, AttributeError, RecursionError):
+    except (ValidationError, ValueError, AttributeError):
         return UploadMetadata()
     values = {name: value for name, value in sent if value}
     values |= {"reporter": "ingress", "stale_timestamp": rfc3339(utc_now() + _STALE_AFTER)}

@@ -1,16 +1,26 @@
 """An upload between its part header and its place in the store."""
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from typing import Final
 
-from headrace.objects.store import PART_BYTES
-from services.ingress.budget import Budget
+from services.ingress.budget import Budget, Busy
 from services.ingress.content_types import Kind
 from services.ingress.forms import FilePart
 from services.ingress.store import Staged, Upload
 
 # A sender may trickle so much without holding a place that others need.
 _FREE_BYTES: Final = 64 << 10
+# A body that fits is stored in one request, a third cheaper than in parts, if there is memory for it.
+_WHOLE_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What uploads share: ``places`` are hard (`Busy`), ``memory`` soft (without it a body goes in small parts)."""
+
+    places: Budget
+    memory: Budget
 
 
 class TooLarge(Exception):
@@ -25,7 +35,7 @@ class PendingUpload:
         part: FilePart,
         kind: Kind,
         upload: Upload,
-        budget: Budget,
+        admission: Admission,
         *,
         limit_bytes: int,
         expected_bytes: int,
@@ -34,9 +44,9 @@ class PendingUpload:
         self.kind = kind
         self.size = 0
         self._upload = upload
-        self._budget = budget
+        self._admission = admission
         self._limit_bytes = limit_bytes
-        self._reserve_bytes = min(expected_bytes, PART_BYTES)
+        self._expected_bytes = expected_bytes
         self._early: list[bytes] | None = []
         self._place = AsyncExitStack()
         self._finished = False
@@ -59,7 +69,7 @@ class PendingUpload:
     async def finish(self) -> Staged:
         """Make it durable and give up the place; raises `Retryable` when the store cannot."""
         if self._early is not None:
-            self._reserve_bytes = self.size
+            self._expected_bytes = self.size
             await self._take_place()
         staged = await self._upload.finish()
         self._finished = True
@@ -75,7 +85,13 @@ class PendingUpload:
             await self._place.aclose()
 
     async def _take_place(self) -> None:
-        await self._place.enter_async_context(self._budget.reserve(self._reserve_bytes))
+        await self._place.enter_async_context(self._admission.places.reserve(1))
+        with suppress(Busy):
+            if self._expected_bytes <= _WHOLE_BYTES:
+                await self._place.enter_async_context(self._admission.memory.reserve(self._expected_bytes))
+                self._upload.hold_bytes = max(self._expected_bytes, self._upload.hold_bytes)
+            else:
+                await self._place.enter_async_context(self._admission.memory.reserve(self._upload.hold_bytes))
         early, self._early = self._early or [], None
         for chunk in early:
             await self._upload.write(chunk)

@@ -43,7 +43,9 @@ class Staged:
 
 
 class Upload(Protocol):
-    """A body on its way into the store."""
+    """A body on its way into the store. It keeps at most ``hold_bytes`` in memory."""
+
+    hold_bytes: int
 
     async def write(self, chunk: bytes) -> None:
         """Take some bytes."""
@@ -102,7 +104,7 @@ class S3Stager:
 
 
 class S3Upload:
-    """One body. Holds at most one part's bytes."""
+    """One body: whole in one request if it fits ``hold_bytes``, else in parts of that size."""
 
     def __init__(self, stager: S3Stager, request_id: str, metadata: dict[str, str]) -> None:
         self._stager = stager
@@ -111,6 +113,7 @@ class S3Upload:
         self._request_id = request_id
         self._metadata = metadata
         self._key = request_id
+        self.hold_bytes = PART_BYTES
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._size = 0
@@ -119,8 +122,8 @@ class S3Upload:
 
     async def write(self, chunk: bytes) -> None:
         """Take some bytes; waits while a full part is being stored."""
-        while self._buffered + len(chunk) > PART_BYTES:
-            room = PART_BYTES - self._buffered
+        while self._buffered + len(chunk) > self.hold_bytes:
+            room = self.hold_bytes - self._buffered
             self._take(chunk[:room])
             chunk = chunk[room:]
             await self._put_part()
@@ -242,6 +245,7 @@ class FileUpload:
     def __init__(self, stager: FileStager, request_id: str) -> None:
         self._stager = stager
         self._request_id = request_id
+        self.hold_bytes = 0
         self._partial = stager.directory / f".{uuid.uuid4().hex}.partial"
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._file: IO[bytes] | None = None

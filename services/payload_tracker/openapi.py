@@ -78,6 +78,11 @@ _FAILURES: Final = {
 }
 
 
+def _or_empty(**schema: Any) -> Json:
+    """A parameter without a value counts as not given."""
+    return {"anyOf": [schema, {"type": "string", "maxLength": 0}]}
+
+
 def _parameter(name: str, schema: Json, *, where: str = "query", description: str = "") -> Json:
     item: Json = {"name": name, "in": where, "required": where == "path", "schema": schema}
     return item | {"description": description} if description else item
@@ -85,19 +90,19 @@ def _parameter(name: str, schema: Json, *, where: str = "query", description: st
 
 def _sorting(names: Sequence[str], default: str) -> list[Json]:
     return [
-        _parameter("sort_by", {"type": "string", "enum": list(names), "default": default}),
-        _parameter("sort_dir", {"type": "string", "enum": list(DIRECTIONS), "default": "desc"}),
+        _parameter("sort_by", _or_empty(type="string", enum=list(names), default=default)),
+        _parameter("sort_dir", _or_empty(type="string", enum=list(DIRECTIONS), default="desc")),
     ]
 
 
 def _listing(shape: Shape) -> list[Json]:
     return [
-        _parameter("page", {"type": "integer", "minimum": 0, "maximum": MAX_PAGE, "default": 0}),
-        _parameter("page_size", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": 10}),
+        _parameter("page", _or_empty(type="integer", minimum=0, maximum=MAX_PAGE, default=0)),
+        _parameter("page_size", _or_empty(type="integer", minimum=1, maximum=MAX_PAGE_SIZE, default=10)),
         *_sorting(list(shape.sorts), shape.default_sort),
         # PostgreSQL's text has no NUL.
         *(_parameter(name, _TEXT | {"pattern": "^[^\\u0000]*$"}) for name in shape.texts),
-        *(_parameter(name, _MOMENT) for name in shape.moment_parameters),
+        *(_parameter(name, _or_empty(**_MOMENT)) for name in shape.moment_parameters),
     ]
 
 
@@ -124,7 +129,7 @@ def document(prefix: str) -> Json:
     of_payload = [_REQUEST_ID, *_sorting(list(PAYLOAD_SORTS), "date")]
     verbosity = _parameter(
         "verbosity",
-        {"type": "integer", "minimum": 0, "maximum": MAX_VERBOSITY, "default": 0},
+        _or_empty(type="integer", minimum=0, maximum=MAX_VERBOSITY, default=0),
         description="higher numbers leave out more",
     )
     role = ("401", "403")

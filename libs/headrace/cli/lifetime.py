@@ -1,15 +1,14 @@
 """Running a command's coroutine, and stopping it by signal at any moment, while it still starts too."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import uvloop
 
+from headrace.cli.output import fail
 from headrace.runtime.errors import HeadraceError
-from headrace.service.process import stop_on_signals
 
 T = TypeVar("T")
 
@@ -27,12 +26,6 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         fail(str(_first(ours)))
 
 
-def fail(reason: str) -> NoReturn:
-    """Say why on stderr and exit with 1."""
-    print(f"headrace: {reason}", file=sys.stderr, flush=True)
-    raise SystemExit(1)
-
-
 async def until_signal(
     context: AbstractAsyncContextManager[T], work: Callable[[T, asyncio.Event], Awaitable[None]]
 ) -> None:
@@ -40,6 +33,8 @@ async def until_signal(
 
     A signal while the context is being entered undoes what was begun.
     """
+    from headrace.service.process import stop_on_signals
+
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
         entering = asyncio.create_task(stack.enter_async_context(context))

@@ -1,23 +1,24 @@
-"""The `headrace` command. Given the services' table, for this library imports no service."""
+"""The `headrace` command. Given the services' table, for this library imports no service.
+
+Each command imports what it needs, so that the short ones answer at once.
+"""
 
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from headrace.cli import dead_letters as letters
-from headrace.cli import demo as demonstration
-from headrace.cli import run_file, samples, sending, stack
-from headrace.cli.lifetime import fail
-from headrace.cli.lifetime import run as run_async
-from headrace.local.shape import DIRECTORY
+from headrace.cli.output import fail
 from headrace.runtime.errors import HeadraceError
 from headrace.runtime.logging import configure
-from headrace.samples import SampleOptions
-from headrace.service.row import Service
+
+if TYPE_CHECKING:
+    from headrace.service.row import Service
+
+DIRECTORY: Final = Path(".headrace")
 
 
 class S3Choice(StrEnum):
@@ -52,7 +53,7 @@ app = typer.Typer(
 )
 
 
-def run(services: Sequence[Service]) -> None:
+def run(services: "Sequence[Service]") -> None:
     """Run the command line."""
     try:
         app(obj=tuple(services))
@@ -62,10 +63,6 @@ def run(services: Sequence[Service]) -> None:
         # Whoever read our output has seen enough.
         sys.stderr.close()
         raise SystemExit(1) from None
-
-
-def _options(directory: Path, port_base: int | None, s3: S3Choice | None) -> stack.LocalOptions:
-    return stack.LocalOptions(directory, port_base, s3.value if s3 else None)
 
 
 @app.callback()
@@ -79,11 +76,14 @@ def up(
     ctx: typer.Context, directory: Directory = DIRECTORY, port_base: PortBase = None, s3: S3 = None
 ) -> None:
     """Run the backing servers and every service here, until Ctrl-C."""
-    run_async(stack.up(ctx.obj, _options(directory, port_base, s3)))
+    from headrace.cli import lifetime, stack
+
+    options = stack.LocalOptions(directory, port_base, s3.value if s3 else None)
+    lifetime.run(stack.up(ctx.obj, options))
 
 
-@app.command()
-def demo(
+@app.command("demo")
+def run_demo(
     ctx: typer.Context,
     directory: Directory = DIRECTORY,
     port_base: PortBase = None,
@@ -91,37 +91,50 @@ def demo(
     once: Annotated[bool, typer.Option(help="End by itself; 0 when every payload arrived.")] = False,
 ) -> None:
     """Run the stack, send a sample of each kind through it and show what became of them."""
-    run_async(demonstration.demo(ctx.obj, _options(directory, port_base, s3), once=once))
+    from headrace.cli import demo, lifetime, stack
+
+    options = stack.LocalOptions(directory, port_base, s3.value if s3 else None)
+    lifetime.run(demo.demo(ctx.obj, options, once=once))
 
 
 @app.command()
 def serve(ctx: typer.Context, names: Names = None) -> None:
     """Run services in this process, their engines given by HEADRACE_KAFKA, HEADRACE_S3, HEADRACE_POSTGRES."""
-    run_async(stack.serve(stack.chosen(ctx.obj, names or ())))
+    from headrace.cli import lifetime, stack
+
+    lifetime.run(stack.serve(stack.chosen(ctx.obj, names or ())))
 
 
 @app.command()
 def init(ctx: typer.Context, names: Names = None) -> None:
     """Make the topics, buckets and databases that services need in the given engines."""
-    run_async(stack.initialise_services(stack.chosen(ctx.obj, names or ())))
+    from headrace.cli import lifetime, stack
+
+    lifetime.run(stack.initialise_services(stack.chosen(ctx.obj, names or ())))
 
 
 @app.command()
 def services(ctx: typer.Context) -> None:
     """List the services."""
+    from headrace.cli import stack
+
     stack.show_services(ctx.obj)
 
 
 @app.command()
 def urls(directory: Directory = DIRECTORY, as_json: AsJson = False) -> None:
     """Show where every part of the running local stack is, credentials included."""
+    from headrace.cli import run_file
+
     run_file.show_urls(directory, as_json=as_json)
 
 
 @app.command()
 def status(directory: Directory = DIRECTORY, as_json: AsJson = False) -> None:
     """Show how every part of the running local stack is; exit code 1 when one is not well."""
-    run_async(run_file.show_status(directory, as_json=as_json))
+    from headrace.cli import lifetime, run_file
+
+    lifetime.run(run_file.show_status(directory, as_json=as_json))
 
 
 @app.command()
@@ -144,6 +157,8 @@ def send(
     directory: Directory = DIRECTORY,
 ) -> None:
     """Send files to an ingress."""
+    from headrace.cli import lifetime, sending
+
     options = sending.SendOptions(
         type=type_,
         cluster=cluster,
@@ -154,7 +169,7 @@ def send(
         within_seconds=within,
     )
     where = sending.endpoints(ctx.obj, directory, ingress=ingress, tracker=tracker, archiver=archiver)
-    run_async(sending.send(ctx.obj, files, options, where))
+    lifetime.run(sending.send(ctx.obj, files, options, where))
 
 
 @app.command()
@@ -167,8 +182,10 @@ def trace(
     directory: Directory = DIRECTORY,
 ) -> None:
     """Show what became of a request: each hop with its time, and where the archive is."""
+    from headrace.cli import lifetime, sending
+
     where = sending.endpoints(ctx.obj, directory, ingress=None, tracker=tracker, archiver=archiver)
-    run_async(sending.trace(request_id, where, as_json=as_json))
+    lifetime.run(sending.trace(request_id, where, as_json=as_json))
 
 
 @app.command()
@@ -184,6 +201,9 @@ def sample(
     days: Annotated[int, typer.Option(help="Days of data.")] = 1,
 ) -> None:
     """Write a realistic archive."""
+    from headrace.cli import samples
+    from headrace.samples import SampleOptions
+
     if list_ or kind is None:
         samples.show_kinds()
         return
@@ -193,11 +213,11 @@ def sample(
     samples.write(kind, output, options)
 
 
-dead_letters = typer.Typer(help="What could not be handled, and putting it back.", no_args_is_help=True)
-app.add_typer(dead_letters, name="dead-letters")
+letters = typer.Typer(help="What could not be handled, and putting it back.", no_args_is_help=True)
+app.add_typer(letters, name="dead-letters")
 
 
-@dead_letters.command("list")
+@letters.command("list")
 def list_dead_letters(
     ctx: typer.Context,
     topic: Annotated[str | None, typer.Argument(help="A topic; all when none is named.")] = None,
@@ -205,16 +225,20 @@ def list_dead_letters(
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, oldest first."""
-    run_async(letters.show_all(letters.engines(directory), ctx.obj, topic, as_json=as_json))
+    from headrace.cli import dead_letters, lifetime
+
+    lifetime.run(dead_letters.show_all(dead_letters.engines(directory), ctx.obj, topic, as_json=as_json))
 
 
-@dead_letters.command("show")
+@letters.command("show")
 def show_dead_letter(topic: str, partition: int, offset: int, directory: Directory = DIRECTORY) -> None:
     """Show one dead letter whole."""
-    run_async(letters.show_one(letters.engines(directory), topic, partition, offset))
+    from headrace.cli import dead_letters, lifetime
+
+    lifetime.run(dead_letters.show_one(dead_letters.engines(directory), topic, partition, offset))
 
 
-@dead_letters.command("redrive")
+@letters.command("redrive")
 def redrive_dead_letters(
     ctx: typer.Context,
     topic: Annotated[str | None, typer.Argument(help="A topic; all when none is named.")] = None,
@@ -222,4 +246,6 @@ def redrive_dead_letters(
     directory: Directory = DIRECTORY,
 ) -> None:
     """Put dead letters back to their topic, each once."""
-    run_async(letters.put_back(letters.engines(directory), ctx.obj, topic, limit))
+    from headrace.cli import dead_letters, lifetime
+
+    lifetime.run(dead_letters.put_back(dead_letters.engines(directory), ctx.obj, topic, limit))

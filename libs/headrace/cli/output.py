@@ -3,7 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Final
+from typing import IO, Final, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -73,3 +73,9 @@ class Output:
             style = next((STYLES[cell] for cell in row if cell in STYLES), None)
             table.add_row(*row, style=style if style == "red" else None)
         self._console.print(table)
+
+
+def fail(reason: str) -> NoReturn:
+    """Say why on stderr and exit with 1."""
+    print(f"headrace: {reason}", file=sys.stderr, flush=True)
+    raise SystemExit(1)

@@ -8,8 +8,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from headrace.cli.lifetime import fail
-from headrace.cli.output import Output
+from headrace.cli.output import Output, fail
 from headrace.local.stack import read_run
 from headrace.runtime.errors import ConfigurationError
 

@@ -1,13 +1,14 @@
 """`up`, `serve`, `init`: running the stack or parts of it."""
 
 import asyncio
-import logging
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from headrace.cli.lifetime import until_signal
 from headrace.cli.output import Output
@@ -81,11 +82,14 @@ async def up(services: Sequence[Service], options: LocalOptions) -> None:
     # With nobody there to read it, stdout is the log's alone.
     output = Output(sys.stdout if on_terminal else sys.stderr)
     style = "text" if on_terminal and not is_set("HEADRACE_LOG_FORMAT") else settings.log_format
-    # On a terminal the spinner and the table come first.
     configure("WARNING" if on_terminal else settings.log_level, style)
+    if on_terminal:
+        # The spinner and the table come first: no logger may keep the level of now.
+        structlog.configure(cache_logger_on_first_use=False)
 
     async def work(shape: LocalShape, stop: asyncio.Event) -> None:
-        logging.getLogger().setLevel(settings.log_level.upper())
+        if on_terminal:
+            configure(settings.log_level, style)
         await shape.host.run(stop)
 
     await until_signal(started_stack(services, options, output), work)

@@ -5,9 +5,10 @@ Source: RedHatInsights/platform-go-middlewares v2, identity; its order of checks
 
 import base64
 import binascii
-import json
+from functools import lru_cache
 from typing import Any, Final
 
+import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 WITHOUT_ORG: Final = frozenset({"Associate", "X509"})
@@ -114,6 +115,8 @@ class _Envelope(_Part):
 ANONYMOUS: Final = Identity()
 
 
+# A sender's header is the same from upload to upload.
+@lru_cache(maxsize=1024)
 def decode_identity(header: str | None, *, type_required: bool = True) -> Identity:
     """Decode and check the header; raises `IdentityError` with upstream's text.
 
@@ -126,8 +129,9 @@ def decode_identity(header: str | None, *, type_required: bool = True) -> Identi
     except (binascii.Error, ValueError):
         raise IdentityError("unable to b64 decode x-rh-identity header") from None
     try:
-        identity = _Envelope.model_validate(json.loads(text)).identity
-    except (ValidationError, ValueError, RecursionError) as error:
+        # Strict: a lone surrogate or a NaN would be accepted here and fail wherever it is written again.
+        identity = _Envelope.model_validate(orjson.loads(text)).identity
+    except (ValidationError, ValueError) as error:
         raise IdentityError(f"x-rh-identity header does not contain valid JSON: {_reason(error)}") from None
     if not identity.org_id and identity.internal.org_id:
         identity = identity.model_copy(update={"org_id": identity.internal.org_id})
@@ -143,7 +147,7 @@ def decode_identity(header: str | None, *, type_required: bool = True) -> Identi
 def encode_identity(identity: Identity) -> str:
     """The header's value for an identity."""
     body = {"identity": identity.model_dump(exclude_none=True, exclude_defaults=True)}
-    return base64.b64encode(json.dumps(body, separators=(",", ":")).encode()).decode()
+    return base64.b64encode(orjson.dumps(body)).decode()
 
 
 def _reason(error: Exception) -> str:

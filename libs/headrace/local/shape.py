@@ -1,6 +1,5 @@
 """The local shape: the backing servers as children, every service in this process."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from headrace.local.install import S3Server
-from headrace.local.ports import EnginePorts
+from headrace.local.ports import HOST, EnginePorts, check_free
 from headrace.local.stack import Engines, given_by_environment
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
 from headrace.service.host import Host
@@ -17,9 +16,9 @@ from headrace.service.initialise import initialise
 from headrace.service.process import running
 from headrace.service.row import Service
 
-DIRECTORY: Final = Path(".headrace")
 _ADMIN_OFFSET: Final = 5
 _SERVICES_OFFSET: Final = 10
+_STOP_SECONDS: Final = "12"
 
 
 @dataclass(frozen=True)
@@ -48,19 +47,28 @@ def settings_of_ports(rows: Sequence[Service], port_base: int | None) -> dict[st
     """Environment that moves every port: the admin listener's to base + 5, the services' to base + 10 onward."""
     if port_base is None:
         return {}
-    ports = {
-        row.port_variable: str(port_base + _SERVICES_OFFSET + index)
-        for index, row in enumerate(rows)
-        if row.port_variable
-    }
-    return {"HEADRACE_ADMIN_PORT": str(port_base + _ADMIN_OFFSET), **ports}
+    settings = {"HEADRACE_ADMIN_PORT": str(port_base + _ADMIN_OFFSET)}
+    for port, row in enumerate(rows, port_base + _SERVICES_OFFSET):
+        if row.port_variable:
+            settings[row.port_variable] = str(port)
+            settings |= {variable: f"http://{HOST}:{port}{path}" for variable, path in row.known_by}
+    return settings
+
+
+def _check_ports(rows: Sequence[Service], process: ProcessSettings) -> None:
+    """Name who has a port that a service wants; a service itself could only say that somebody has."""
+    check_free(process.admin_port, "health and metrics")
+    for row in rows:
+        moved = os.environ.get(row.port_variable, "") if row.port_variable else ""
+        if port := int(moved) if moved.isdigit() else row.port:
+            check_free(port, row.name)
 
 
 @asynccontextmanager
 async def local_shape(
     rows: Sequence[Service],
     *,
-    directory: Path = DIRECTORY,
+    directory: Path,
     port_base: int | None = None,
     s3: S3Server | None = None,
     progress: Callable[[str], None] = lambda _: None,
@@ -71,14 +79,13 @@ async def local_shape(
         os.environ.update(settings_of_ports(rows, port_base) | engines.environment())
         # The documents' curls work here as printed.
         os.environ.setdefault("HEADRACE_LENIENT", "true")
+        # The servers stop after the services, and everything within 25 s.
+        os.environ.setdefault("HEADRACE_STOP_SECONDS", _STOP_SECONDS)
         engine_settings = load(EngineSettings)
+        process = load(ProcessSettings)
+        _check_ports(rows, process)
         await initialise(engine_settings, rows)
-        async with running(rows, engine_settings, load(ProcessSettings)) as host:
+        async with running(rows, engine_settings, process) as host:
             shape = LocalShape(engines, host)
             engines.publish(**shape.urls())
             yield shape
-
-
-async def run_until(stop: asyncio.Event, shape: LocalShape) -> None:
-    """Work until ``stop``; raises what made a service fail."""
-    await shape.host.run(stop)

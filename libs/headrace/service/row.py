@@ -15,7 +15,8 @@ class Service:
 
     ``port`` is where it listens in the local shape, ``port_variable`` the environment variable that moves it
     (upstream's where upstream has one). ``database`` is the PostgreSQL database it owns, ``health_path`` what a
-    health curl asks.
+    health curl asks. ``known_by`` are the environment variables in which others are told its URL, each with the
+    path that goes with it.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Service:
     port: int | None = None
     port_variable: str = ""
     health_path: str = "/"
+    known_by: tuple[tuple[str, str], ...] = ()
     consumes: tuple[Consumption, ...] = ()
     produces: tuple[Topic[Any], ...] = ()
     buckets: tuple[str, ...] = ()

@@ -15,7 +15,9 @@ Get = Callable[..., Awaitable[tuple[int, Any]]]
 OWNER = encode_identity(Identity(org_id="000001", type="User"))
 STRANGER = encode_identity(Identity(org_id="000002", type="User"))
 ASSOCIATE = encode_identity(Identity(type="Associate", associate=Associate(Role=["some-role"])))
-DOWNLOADER = encode_identity(Identity(type="Associate", associate=Associate(Role=["platform-archive-download"])))
+DOWNLOADER = encode_identity(
+    Identity(type="Associate", associate=Associate(Role=["platform-archive-download"]))
+)
 
 
 @pytest.fixture(params=[True])
@@ -47,7 +49,9 @@ async def test_an_organisation_finds_its_archive_and_no_other_does(bench: Bench,
     assert (await get(path, OWNER))[0] == 400
 
 
-async def test_storage_brokers_question_is_answered_for_the_owner_and_the_role(bench: Bench, get: Get) -> None:
+async def test_storage_brokers_question_is_answered_for_the_owner_and_the_role(
+    bench: Bench, get: Get
+) -> None:
     await bench.handle(await bench.upload("r1", b"payload"))
     for identity in (OWNER, DOWNLOADER):
         status, body = await get("/archive/url/", identity, request_id="r1")
@@ -63,7 +67,9 @@ async def test_storage_brokers_question_is_answered_for_the_owner_and_the_role(b
 
 
 @pytest.mark.parametrize("get", [False], indirect=True)
-async def test_without_authentication_anyone_is_answered_as_storage_broker_answers(bench: Bench, get: Get) -> None:
+async def test_without_authentication_anyone_is_answered_as_storage_broker_answers(
+    bench: Bench, get: Get
+) -> None:
     await bench.handle(await bench.upload("r1"))
     assert (await get("/archive/url/", request_id="r1"))[0] == 200
     assert (await get("/archive/url/"))[0] == 400

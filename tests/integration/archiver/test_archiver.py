@@ -99,7 +99,9 @@ async def test_a_redelivery_after_a_crash_at_any_point_ends_in_one_copy_at_one_k
     assert note == f"archived to {bench.bucket}/{next(iter(archived))}"
     # What was sent, though not on record as sent, is sent once more: at least once, to the same path.
     paths = [synced.path for synced in bench.producer.sent]
-    assert paths == list(archived) * (2 if (method, after) in {("send", True), ("mark_published", False)} else 1)
+    assert paths == list(archived) * (
+        2 if (method, after) in {("send", True), ("mark_published", False)} else 1
+    )
     assert await bench.handle(message) == note
 
 
@@ -236,7 +238,9 @@ async def test_archives_for_another_endpoint_are_streamed_there_whole(
     store, bucket = elsewhere
     content = (b"0123456789abcde" * (size // 15 + 1))[:size]
     endpoint = store.endpoint
-    archiver = replace(bench.with_target(endpoint=endpoint, bucket=bucket), stores={"": bench.store, endpoint.url: store})
+    archiver = replace(
+        bench.with_target(endpoint=endpoint, bucket=bucket), stores={"": bench.store, endpoint.url: store}
+    )
     await bench.handle(await bench.upload("r1", content), archiver)
     async with store.get(bucket, KEY) as chunks:
         assert b"".join([chunk async for chunk in chunks]) == content
@@ -314,7 +318,13 @@ async def test_an_upload_at_an_allowed_host_is_fetched_and_its_url_kept_secret(
     ],
 )
 async def test_an_answer_that_is_not_the_upload_is_never_archived(
-    bench: Bench, ingress: Ingress, fetching: Archiver, status: int, body: bytes, error: type[Exception], reason: str
+    bench: Bench,
+    ingress: Ingress,
+    fetching: Archiver,
+    status: int,
+    body: bytes,
+    error: type[Exception],
+    reason: str,
 ) -> None:
     ingress.status, ingress.body = status, body
     foreign = {"bucket": None, "object_key": None, "etag": None, "url": ingress.url}

@@ -67,7 +67,8 @@ async def test_higher_verbosity_leaves_out_more(
 
 
 @pytest.mark.parametrize(
-    "request_id", ["test-request-123", "vm/XOwWrEsfMz-000001", "a b?c#d%e", "ü", "x" * 1024, "a/archiveLink/b"]
+    "request_id",
+    ["test-request-123", "vm/XOwWrEsfMz-000001", "a b?c#d%e", "ü", "x" * 1024, "a/archiveLink/b"],
 )
 async def test_ids_of_any_form_are_found_percent_encoded(
     store: TrackerStore, api: Client, request_id: str

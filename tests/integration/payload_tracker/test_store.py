@@ -119,7 +119,9 @@ async def test_a_page_has_its_share_and_the_count_has_all(store: TrackerStore) -
     await store.record([row(f"r{number:02}", seconds=number, org_id=str(number % 2)) for number in range(25)])
     seen = []
     for page in range(4):
-        count, rows = await store.payloads(listing({"page": str(page), "page_size": "5", "org_id": "1"}, PAYLOADS))
+        count, rows = await store.payloads(
+            listing({"page": str(page), "page_size": "5", "org_id": "1"}, PAYLOADS)
+        )
         assert count == 12
         seen += [item["request_id"] for item in rows]
     assert seen == [f"r{number:02}" for number in range(23, 0, -2)]
@@ -200,7 +202,10 @@ async def test_an_engine_that_went_away_is_told_to_every_waiting_row_and_the_nex
         async with connection.transaction():
             await connection.execute("lock table payloads in access exclusive mode")
             await asyncio.sleep(0)
-            blocked = "select pg_terminate_backend(pid) from pg_locks where not granted and $1 = any(pg_blocking_pids(pid))"
+            blocked = """
+                select pg_terminate_backend(pid) from pg_locks
+                where not granted and $1 = any(pg_blocking_pids(pid))
+            """
             await eventually(lambda: connection.fetch(blocked, backend))
     results = await asyncio.gather(*writing, return_exceptions=True)
     assert any(isinstance(result, Retryable) for result in results)

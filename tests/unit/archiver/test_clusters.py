@@ -47,7 +47,8 @@ def test_the_message_comes_before_the_identity() -> None:
 
 
 @pytest.mark.parametrize(
-    "cluster_id", ["None", "null", "../../etc", "a/b", ".", "..", "", "x", "a b", "é" * 8, "a" * 129, "-rf", "a\n"]
+    "cluster_id",
+    ["None", "null", "../../etc", "a/b", ".", "..", "", "x", "a b", "é" * 8, "a" * 129, "-rf", "a\n"],
 )
 def test_what_cannot_be_a_folder_is_no_cluster_id(cluster_id: str) -> None:
     with pytest.raises(Rejected, match="from the identity cannot be used"):
@@ -81,13 +82,17 @@ async def test_an_archive_names_its_cluster_in_each_documented_place(members: di
         {"sub/config/id": CLUSTER.encode()},
     ],
 )
-async def test_an_archive_that_names_none_is_rejected_with_all_that_was_looked_for(members: dict[str, bytes]) -> None:
-    with pytest.raises(Rejected, match=r"no cluster_name .* no system.cluster_id .* config/id.*manifest.json.*events"):
+async def test_an_archive_that_names_none_is_rejected_with_all_that_was_looked_for(
+    members: dict[str, bytes],
+) -> None:
+    with pytest.raises(
+        Rejected, match=r"no cluster_name .* no system.cluster_id .* config/id.*manifest.json.*events"
+    ):
         await inside(archive(members))
 
 
 async def test_a_bare_csv_is_rejected_as_unreadable_without_a_cluster_id() -> None:
-    with pytest.raises(Rejected, match="cluster id not found: .* the payload cannot be read"):
+    with pytest.raises(Rejected, match=r"cluster id not found: .* the payload cannot be read"):
         await inside(b"report_period_start,report_period_end\n2026-11-01,2026-11-30\n")
 
 

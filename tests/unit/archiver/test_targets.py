@@ -21,8 +21,9 @@ def test_the_default_table_is_the_registrys_row() -> None:
 
 def test_a_table_names_bucket_endpoint_and_format_by_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
-        "ARCHIVER_SERVICES", '{"ols": {"bucket": "PROD-OLS-ARCHIVES", "endpoint": "datahub"}, "tower": {"format": "{org_id}/{request_id}"}}'
-    )  # fmt: skip
+        "ARCHIVER_SERVICES",
+        '{"ols": {"bucket": "PROD-OLS-ARCHIVES", "endpoint": "datahub"}, "tower": {"format": "{org_id}/{request_id}"}}',
+    )
     monkeypatch.setenv("ARCHIVER_ENDPOINTS", '{"datahub": "https://key:secret@s3.example.com"}')
     table = targets(load(ArchiverSettings))
     assert set(table) == {"ols", "tower"}

@@ -44,7 +44,9 @@ def test_both_notations_give_the_documented_keys(template: str, expected: str) -
     assert key(template) == expected
 
 
-@pytest.mark.parametrize("template", ["$clusterid/x", "{tenant}/$cluster_id", "archives/$day.tar.gz", "fixed"])
+@pytest.mark.parametrize(
+    "template", ["$clusterid/x", "{tenant}/$cluster_id", "archives/$day.tar.gz", "fixed"]
+)
 def test_a_template_that_cannot_work_is_refused_at_start(template: str) -> None:
     with pytest.raises(ConfigurationError, match="key template"):
         KeyTemplate.parse(template)

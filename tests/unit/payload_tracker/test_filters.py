@@ -22,7 +22,8 @@ def test_nothing_asked_is_the_first_ten_newest() -> None:
 
 def test_filters_become_conditions_with_their_values_apart() -> None:
     result = listing(
-        {"org_id": "1'; drop table payloads", "created_at_gte": "2026-11-21T00:00:00Z", "account": ""}, PAYLOADS
+        {"org_id": "1'; drop table payloads", "created_at_gte": "2026-11-21T00:00:00Z", "account": ""},
+        PAYLOADS,
     )
     assert result.conditions == ["org_id = $1", "created_at >= $2"]
     assert result.arguments == ["1'; drop table payloads", datetime(2026, 11, 21, tzinfo=UTC)]

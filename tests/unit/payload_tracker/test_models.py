@@ -40,7 +40,8 @@ def test_every_form_of_date_that_services_send_is_read_as_utc(text: str, microse
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "2026-11-21", "20261121T212822Z", "2026-13-01T00:00:00Z", "2026-11-21T25:00:00Z"]
+    "text",
+    ["", "yesterday", "2026-11-21", "20261121T212822Z", "2026-13-01T00:00:00Z", "2026-11-21T25:00:00Z"],
 )
 def test_what_is_no_date_is_refused_with_what_was_got(text: str) -> None:
     with pytest.raises(ValueError, match="got "):

@@ -1,0 +1,123 @@
+"""`docs`: the configuration page, written from the settings themselves."""
+
+import inspect
+import json
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_settings import NoDecode
+
+from headrace.runtime.settings import EngineSettings, ProcessSettings, Settings, environment_name
+from headrace.service.row import Service
+
+SettingsClass = type[Settings]
+
+_HEAD: Final = """\
+# Configuration
+
+Written by `make docs` from the settings themselves; edit the descriptions there.
+
+Every setting is an environment variable, read once at start.
+One that is set to the empty text counts as unset.
+A value that cannot be used stops the process with a line that names the variable.
+Where a variable begins with another word than `HEADRACE`, `ARCHIVER` or `PAYLOAD_TRACKER`, it is upstream's.
+"""
+_WORDS: Final[dict[Any, str]] = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`"}
+_BOUNDS: Final = (("gt", "more than"), ("ge", "at least"), ("lt", "less than"), ("le", "at most"))
+
+
+def configuration_page(rows: Sequence[Service]) -> str:
+    """The page in Markdown: what every process reads, then each service's own settings."""
+    sections = [
+        _HEAD,
+        _section("The backing engines", EngineSettings),
+        _section("The process", ProcessSettings),
+        _ports(rows),
+    ]
+    for row in rows:
+        sections += [_section(f"Service `{row.name}`", kind) for kind in settings_of(row)]
+    return "\n".join(sections)
+
+
+def settings_of(row: Service) -> list[SettingsClass]:
+    """The settings classes of a service, in the order they stand; none where it has no ``settings.py``."""
+    try:
+        module = row.module("settings")
+    except ModuleNotFoundError as error:
+        if error.name == f"services.{row.name}.settings":
+            return []
+        raise
+    return [
+        kind
+        for kind in vars(module).values()
+        if inspect.isclass(kind) and issubclass(kind, Settings) and kind.__module__ == module.__name__
+    ]
+
+
+def _section(title: str, kind: SettingsClass) -> str:
+    lines = [
+        ("variable", "type", "default", "meaning"),
+        ("---", "---", "---", "---"),
+        *_rows(kind),
+    ]
+    return f"## {title}\n\n" + "".join(_line(cells) for cells in lines)
+
+
+def _rows(kind: SettingsClass) -> Iterator[tuple[str, ...]]:
+    for name, field in kind.model_fields.items():
+        variable = f"`{environment_name(kind, name)}`"
+        yield variable, _type(field), _default(field), field.description or ""
+
+
+def _ports(rows: Sequence[Service]) -> str:
+    lines = [("variable", "default", "service"), ("---", "---", "---")]
+    lines += [(f"`{row.port_variable}`", f"`{row.port}`", row.name) for row in rows if row.port_variable]
+    return "## Where services listen\n\n" + "".join(_line(cells) for cells in lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def _type(field: FieldInfo) -> str:
+    bounds = [
+        f"{words} {getattr(item, bound):g}"
+        for bound, words in _BOUNDS
+        for item in field.metadata
+        if getattr(item, bound, None) is not None
+    ]
+    return ", ".join([_word(field.annotation, encoded=NoDecode not in field.metadata), *bounds])
+
+
+def _word(annotation: Any, *, encoded: bool) -> str:
+    """``encoded``: a collection is written in JSON, not in a notation of its own."""
+    origin = get_origin(annotation)
+    if origin in {Union, types.UnionType}:
+        return _word(next(item for item in get_args(annotation) if item is not type(None)), encoded=encoded)
+    if origin is dict:
+        return "JSON object"
+    if origin in {frozenset, list, tuple}:
+        return "JSON list" if encoded else "list"
+    return _WORDS[annotation]
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is None or value == "" or (isinstance(value, (frozenset, dict)) and not value):
+        return ""
+    if not field.repr:
+        return "(not shown)"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, frozenset):
+        return f"`{','.join(sorted(value))}`"
+    if isinstance(value, dict):
+        return f"`{json.dumps(value, default=_plain)}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _plain(value: BaseModel) -> dict[str, Any]:
+    return value.model_dump(exclude_defaults=True)

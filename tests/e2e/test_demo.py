@@ -1,0 +1,63 @@
+"""What `make run ONCE=1` runs."""
+
+import re
+
+import psutil
+import pytest
+
+from headrace.local.ports import EnginePorts
+from tests.e2e.command import headrace
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
+KEY = re.compile(
+    r"s3://insights-archives/archives/compressed/([0-9a-f]{2})/\1[0-9a-f-]{34}/\d{6}/\d{2}/\d{6}\.tar\.gz$"
+)
+SENT = ("ols ", "insights ", "cost ", "assisted ", "the ROS document's curl ")
+
+
+def test_every_sample_arrives_under_its_key_on_every_s3_server(s3_endpoint, tmp_path):
+    if s3_endpoint.server == "given":
+        pytest.skip("the local stack runs its own server")
+    options = ("--directory", tmp_path / "stack", "--port-base", EnginePorts.random().kafka)
+    shown = headrace("demo", "--once", "--s3", s3_endpoint.server, *options)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    lines = shown.stdout.splitlines()
+    table = lines[next(number for number, line in enumerate(lines) if line.startswith("sent ")) + 1 :]
+    for row, name in zip(table, SENT, strict=False):
+        assert row.startswith(name), table
+        assert KEY.search(row), row
+    assert re.search(r"^5 of 5 payloads arrived", shown.stdout, re.MULTILINE), shown.stdout
+    assert re.search(r"^ready after \d+\.\d s$", shown.stdout, re.MULTILINE), shown.stdout
+    assert left_over(tmp_path) == []
+
+
+def test_payload_that_does_not_arrive_ends_the_demo_with_its_reason(tmp_path):
+    options = (
+        "--directory",
+        tmp_path / "stack",
+        "--port-base",
+        EnginePorts.random().kafka,
+        "--s3",
+        "seaweedfs",
+    )
+    shown = headrace(
+        "demo", "--once", *options, INGRESS_VALID_UPLOAD_TYPES="openshift,hccm,assisted-installer"
+    )
+    assert shown.returncode == 1
+    assert re.search(r"^4 of 5 payloads arrived", shown.stdout, re.MULTILINE), shown.stdout + shown.stderr
+    reason = r"headrace: ols \([0-9a-f]{32}\): .* answered 415 for .*: Unsupported service 'ols': .*\n"
+    assert re.fullmatch(reason, shown.stderr), shown.stderr
+    assert left_over(tmp_path) == []
+
+
+def test_demo_that_cannot_start_says_why_in_one_line(tmp_path):
+    shown = headrace("demo", "--once", "--port-base", "80", "--directory", tmp_path / "stack")
+    assert shown.returncode == 1
+    assert shown.stderr == "headrace: --port-base must be between 1024 and 55000, got 80\n"
+
+
+def left_over(directory):
+    """Processes of a stack on the directory."""
+    lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if any(str(directory) in word for word in line)]

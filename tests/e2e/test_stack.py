@@ -1,0 +1,258 @@
+"""`headrace up` and the commands that speak to it."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+
+import aiohttp
+import pytest
+
+from headrace.local.ports import EnginePorts
+from tests.e2e.command import REPOSITORY, STOP_SECONDS, environment, headrace, running, spawned, starting
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
+IDENTITY = "eyJpZGVudGl0eSI6eyJhY2NvdW50X251bWJlciI6IjEyMzQ1IiwiaW50ZXJuYWwiOnsib3JnX2lkIjoiMTIzNDUifX19"
+ENGINES = {"kafka", "s3", "postgres"}
+SERVICES = {"ingress", "payload_tracker", "archiver"}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("e2e") / "stack") as ready:
+        yield ready
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("samples")
+    for kind in ("ols", "cost"):
+        made = headrace("sample", kind, "-o", directory)
+        assert made.returncode == 0, made.stderr
+    return directory
+
+
+def test_dataflow_script_passes(stack):
+    done = subprocess.run(
+        [sys.executable, "tests/e2e/dataflow.py"],
+        cwd=REPOSITORY,
+        env=environment(HEADRACE_DIRECTORY=str(stack.directory)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(lines) == 12
+    assert all(re.fullmatch(r"PASS [a-z0-9 ]+ \d+\.\d{3} s", line) for line in lines), lines
+
+
+def test_dataflow_script_ends_at_its_first_failure(stack):
+    tracker = stack.urls()["services"]["payload_tracker"]["url"]
+    done = subprocess.run(
+        [sys.executable, "tests/e2e/dataflow.py", "--ingress", tracker],
+        cwd=REPOSITORY,
+        env=environment(HEADRACE_DIRECTORY=str(stack.directory)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"FAIL ingress is healthy \d+\.\d{3} s: answered 404: .*\n", done.stdout), done.stdout
+
+
+async def test_urls_reach_every_part(stack):
+    urls = stack.urls()
+    assert set(urls["engines"]) == ENGINES
+    assert set(urls["services"]) == SERVICES
+    assert urls["engines"]["s3"]["credentials"] == {
+        "access_key": "minioaccesskey",
+        "secret_key": "miniosecretkey",
+    }
+    async with aiohttp.ClientSession() as session:
+        for url in (*(row["health"] for row in urls["services"].values()), *urls["admin"].values()):
+            async with session.get(url) as response:
+                assert response.status == 200, url
+
+
+def test_status_is_well(stack):
+    shown = stack.run("status", "--json")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    states = {row["part"]: row["state"] for row in json.loads(shown.stdout)}
+    assert states == dict.fromkeys(ENGINES, "ready") | dict.fromkeys(SERVICES, "well")
+
+
+def test_second_stack_on_the_directory_is_refused_in_one_line(stack):
+    ports = EnginePorts.random()
+    shown = headrace("up", "--directory", stack.directory, "--port-base", ports.kafka)
+    assert shown.returncode == 1
+    assert shown.stderr.startswith(f"headrace: {stack.directory} is in use by pid {stack.process.pid} (")
+    assert shown.stderr.count("\n") == 1
+
+
+def test_second_stack_on_the_ports_is_refused_naming_who_has_them(stack, tmp_path):
+    shown = headrace("up", "--directory", tmp_path / "other", "--port-base", stack.port_base)
+    assert shown.returncode == 1
+    assert re.search(
+        r"^headrace: port \d+, wanted for .*, is taken by pid \d+ \(", shown.stderr, re.MULTILINE
+    )
+    assert "Traceback" not in shown.stderr
+
+
+def test_send_follows_to_the_archive_and_trace_tells_the_same(stack, samples):
+    cluster, request_id = str(uuid.uuid4()), uuid.uuid4().hex
+    options = ("--cluster", cluster, "--request-id", request_id, "--follow")
+    sent = stack.run("send", samples / "ols.tgz", *options)
+    assert sent.returncode == 0, sent.stdout + sent.stderr
+    hops = re.findall(r"^ +\d+ ms  (\S+) +(\S+)", sent.stdout, re.MULTILINE)
+    assert [hop for hop in hops if hop[0] == "ingress"] == [("ingress", "received"), ("ingress", "success")]
+    assert ("archiver", "success") in hops
+    key = re.search(r"^  archived as s3://insights-archives/(\S+)$", sent.stdout, re.MULTILINE)
+    assert key
+    assert key[1].startswith(f"archives/compressed/{cluster[:2]}/{cluster}/")
+
+    traced = json.loads(stack.run("trace", request_id, "--json").stdout)
+    assert sorted((hop["service"], hop["status"]) for hop in traced["hops"]) == sorted(hops)
+    assert [archive["key"] for archive in traced["archives"]] == [key[1]]
+
+
+def test_followed_upload_that_cannot_be_archived_fails_with_the_reason(stack, tmp_path):
+    file = tmp_path / "notes.tgz"
+    file.write_bytes(b"no archive at all")
+    sent = stack.run("send", file, "--type", "cost", "--org", "777", "--follow")
+    assert sent.returncode == 1
+    assert re.fullmatch(r"headrace: [0-9a-f]{32}: archiver reports: .+\n", sent.stderr), sent.stderr
+
+
+def test_refused_upload_is_told_with_its_reason(stack, samples):
+    sent = stack.run("send", samples / "ols.tgz", "--type", "application/vnd.redhat.nobody.test+tgz")
+    assert sent.returncode == 1
+    assert "answered 415" in sent.stderr
+    assert "Unsupported service 'nobody'" in sent.stderr
+
+
+def test_trace_of_an_unknown_request_says_so(stack):
+    shown = stack.run("trace", "never-sent")
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert shown.stderr.endswith("has not heard of never-sent\n")
+
+
+def test_dead_letters_of_a_healthy_stack_are_none(stack):
+    shown = stack.run("dead-letters", "list", "--json")
+    assert (shown.returncode, json.loads(shown.stdout)) == (0, []), shown.stderr
+
+
+def test_documents_health_curls(stack):
+    urls = stack.urls()
+    ingress = curl("-f", f"{urls['services']['ingress']['url']}/api/ingress/v1/version")
+    assert set(json.loads(ingress)) == {"version", "commit"}
+    if urls["engines"]["s3"]["product"] == "MinIO":
+        curl("-f", f"{urls['engines']['s3']['address']}/minio/health/live")
+
+
+def test_ros_documents_upload_curl_works_each_time(stack, samples):
+    url = f"{stack.urls()['services']['ingress']['url']}/api/ingress/v1/upload"
+    headers = ("-H", f"x-rh-identity: {IDENTITY}", "-H", "x-rh-request-id: test-request-123")
+    for _ in range(2):
+        answer = curl("-X", "POST", "-F", f"file=@{samples / 'cost-mgmt.tar.gz'}", *headers, url)
+        assert json.loads(answer) == {
+            "request_id": "test-request-123",
+            "upload": {"account_number": "12345", "org_id": "12345"},
+        }
+
+
+def test_ols_documents_upload_is_answered_202_with_a_request_id(stack, samples):
+    url = f"{stack.urls()['services']['ingress']['url']}/api/ingress/v1/upload"
+    cluster = str(uuid.uuid4())
+    answer = curl(
+        *(
+            "-w",
+            "\n%{http_code}",
+            "-A",
+            f"openshift-lightspeed-operator/user-data-collection cluster/{cluster}",
+        ),
+        *("-H", "Authorization: Bearer any-token"),
+        *("-F", f"file=@{samples / 'ols.tgz'};type=application/vnd.redhat.ols.periodic+tar"),
+        url,
+    )
+    body, status = answer.rsplit("\n", 1)
+    assert status == "202"
+    assert re.fullmatch("[0-9a-f]{32}", json.loads(body)["request_id"])
+
+
+def test_ingress_finds_its_tracker_on_moved_ports(stack, samples):
+    request_id = str(uuid.uuid4())
+    sent = stack.run("send", samples / "ols.tgz", "--org", "12345", "--request-id", request_id, "--follow")
+    assert request_id in sent.stdout
+    ingress = stack.urls()["services"]["ingress"]["url"]
+    answer = curl(
+        "-H", f"x-rh-identity: {IDENTITY}", f"{ingress}/api/ingress/v1/track/{request_id}?verbosity=2"
+    )
+    assert {row["service"] for row in json.loads(answer)["data"]} >= {"ingress"}
+
+
+def test_service_of_its_own_process_is_strict_and_uses_engines_given_by_url(stack, samples, tmp_path):
+    engines = {f"HEADRACE_{name.upper()}": row["url"] for name, row in stack.urls()["engines"].items()}
+    made = headrace("init", "ingress", "archiver", **engines)
+    assert made.returncode == 0, made.stderr
+    assert "buckets: insights-archives, insights-upload-perma" in made.stdout
+    assert "database: archiver" in made.stdout
+
+    port = stack.port_base + 50
+    ports = {"INGRESS_WEBPORT": str(port), "HEADRACE_ADMIN_PORT": str(port + 1)}
+    with spawned(("serve", "ingress"), tmp_path / "serve.log", **engines, **ports) as served:
+        served.wait_until_said('"event":"service_started"')
+        url = f"http://127.0.0.1:{port}/api/ingress/v1/upload"
+        file = f"file=@{samples / 'cost-mgmt.tar.gz'}"
+        refused = curl("-H", f"x-rh-identity: {IDENTITY}", "-F", file, url)
+        code, _ = served.stop()
+    assert refused == "Bad Request: x-rh-identity header is missing type\n"
+    assert code == 0, served.said()
+
+
+def test_term_signal_stops_everything_in_time(tmp_path):
+    with running(tmp_path / "stack", "--s3", "seaweedfs") as stack:
+        children = stack.children()
+        assert len(children) >= len(ENGINES)
+        code, seconds = stack.stop(signal.SIGTERM)
+    assert (code, seconds < STOP_SECONDS) == (0, True), f"{code} after {seconds} s:\n{stack.said()}"
+    assert [child for child in children if child.is_running()] == []
+    assert not (stack.directory / "run.json").exists()
+
+
+def test_interrupt_while_starting_leaves_nothing(tmp_path):
+    with starting(tmp_path / "stack", "--s3", "seaweedfs") as stack:
+        stack.wait_until_said(" is ready after ")
+        children = stack.children()
+        code, seconds = stack.stop(signal.SIGINT)
+    assert (code, seconds < STOP_SECONDS) == (0, True), f"{code} after {seconds} s:\n{stack.said()}"
+    assert "\nready after " not in stack.said()
+    assert [child for child in children if child.is_running()] == []
+
+
+def test_nothing_running_is_not_well(tmp_path):
+    for command in ("status", "urls"):
+        shown = headrace(command, "--directory", tmp_path)
+        assert (shown.returncode, shown.stdout) == (1, "")
+        assert shown.stderr == f"headrace: no stack runs on {tmp_path}: start one with `headrace up`\n"
+
+
+def curl(*arguments: str) -> str:
+    program = shutil.which("curl")
+    if program is None:
+        pytest.skip("there is no curl on PATH")
+    done = subprocess.run(
+        [program, "-sS", "--max-time", "20", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,0 +1,34 @@
+"""Plain output, for everything that is no terminal."""
+
+import io
+
+import pytest
+
+from headrace.cli.output import Output, fail
+
+
+def test_table_is_aligned_and_never_cut_or_wrapped():
+    stream, key = io.StringIO(), "x" * 300
+    Output(stream).table(("name", "key"), [("a", key), ("longer", None), ("c", 7)], title="t")
+    assert stream.getvalue() == f"t\nname    key\na       {key}\nlonger\nc       7\n"
+
+
+def test_table_without_rows_shows_its_headers():
+    stream = io.StringIO()
+    Output(stream).table(("name", "key"), [])
+    assert stream.getvalue() == "name  key\n"
+
+
+def test_waiting_and_transfer_say_nothing():
+    stream = io.StringIO()
+    output = Output(stream)
+    with output.waiting("starting"), output.transfer("file", 10) as advance:
+        advance(10)
+    assert stream.getvalue() == ""
+
+
+def test_failure_is_one_line_and_exit_code_1(capsys):
+    with pytest.raises(SystemExit) as ended:
+        fail("why")
+    assert ended.value.code == 1
+    assert capsys.readouterr() == ("", "headrace: why\n")

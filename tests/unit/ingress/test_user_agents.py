@@ -1,0 +1,25 @@
+import pytest
+
+from services.ingress.identities import OPERATORS
+from services.ingress.metrics import user_agent_label
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "label"),
+    [
+        ("insights-operator/one10time-abc cluster/x", "insights-operator"),
+        ("openshift-lightspeed-operator/user-data-collection cluster/x", "openshift-lightspeed-operator"),
+        ("insights-client/3.2.1 Core 3.4.5 (x86)", "insights-client/3.2.1 Core 3.4.5"),
+        ("python insights-client/3.2.1 (x86)", "insights-client/3.2.1"),
+        ("redhat-access-insights/1.0.8", "redhat-access-insights/1.0.8"),
+        ("made-up-operator/1", "other"),
+        ("curl/8.0", "other"),
+        ("", "other"),
+    ],
+)
+def test_known_clients_have_a_label_of_their_own_and_all_others_share_one(user_agent: str, label: str):
+    assert user_agent_label(user_agent, OPERATORS) == label
+
+
+def test_a_label_is_short_whatever_is_sent():
+    assert len(user_agent_label("insights-client/" + "1" * 5000 + " Core " + "2" * 5000, OPERATORS)) < 80

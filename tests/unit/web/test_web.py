@@ -1,0 +1,118 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from headrace.runtime.errors import ConfigurationError, Retryable
+from headrace.runtime.health import Health
+from headrace.web import listener
+from headrace.web.admin import admin_app
+from headrace.web.errors import json_errors
+from headrace.web.listener import Listener
+
+Serve = Callable[[web.Application], Awaitable[str]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    opened = []
+
+    async def start(app: web.Application) -> str:
+        opened.append(await Listener.open(app, "127.0.0.1", 0))
+        return f"http://127.0.0.1:{opened[-1].port}"
+
+    yield start
+    for each in opened:
+        await each.close()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as opened:
+        yield opened
+
+
+async def test_readiness_names_what_is_not_well(serve: Serve, session: aiohttp.ClientSession):
+    well, ill = Health(), Health()
+    problem: list[str | None] = ["away"]
+    ill.add("s3", lambda: problem[0])
+    url = await serve(admin_app({"a": well, "b": ill}))
+    async with session.get(f"{url}/health/ready") as response:
+        assert response.status == 503
+        assert await response.json() == {"ready": False, "services": {"a": {}, "b": {"s3": "away"}}}
+    problem[0] = None
+    async with session.get(f"{url}/health") as response:
+        assert response.status == 200
+    async with session.get(f"{url}/health/live") as response:
+        assert await response.text() == "lubdub"
+    async with session.get(f"{url}/metrics") as response:
+        assert "headrace_loop_lag_seconds" in await response.text()
+
+
+async def test_failures_become_json(serve: Serve, session: aiohttp.ClientSession):
+    async def fail(request: web.Request) -> web.Response:
+        raise {"away": Retryable("S3 is away"), "odd": ValueError("secret detail")}[request.match_info["how"]]
+
+    app = web.Application(middlewares=[json_errors(lambda status, text: {"status": status, "text": text})])
+    app.router.add_get("/{how}", fail)
+    url = await serve(app)
+    for path, method, status, text in (
+        ("away", "GET", 503, "S3 is away"),
+        ("odd", "GET", 500, "Internal Server Error"),
+        ("away/x", "GET", 404, "404: Not Found"),
+        ("away", "POST", 405, "405: Method Not Allowed"),
+    ):
+        async with session.request(method, f"{url}/{path}") as response:
+            assert (response.status, await response.json()) == (status, {"status": status, "text": text})
+            assert ("Retry-After" in response.headers) == (status == 503)
+            assert ("Allow" in response.headers) == (status == 405)
+
+
+async def test_a_taken_port_is_said_in_one_line():
+    first = await Listener.open(web.Application(), "127.0.0.1", 0)
+    with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{first.port}: "):
+        await Listener.open(web.Application(), "127.0.0.1", first.port)
+    await first.close()
+
+
+@pytest.mark.parametrize("name", ["x-rh-identity", "cookie"])
+async def test_a_huge_header_is_refused(serve: Serve, session: aiohttp.ClientSession, name: str):
+    url = await serve(admin_app({}))
+    async with session.get(url, headers={name: "x" * (listener.MAX_HEADER_BYTES - 100)}) as response:
+        assert response.status == 200
+    async with session.get(url, headers={name: "x" * (listener.MAX_HEADER_BYTES + 100)}) as response:
+        assert response.status == 400
+
+
+async def test_a_connection_that_sends_no_whole_head_is_dropped(serve: Serve, monkeypatch):
+    monkeypatch.setattr(listener, "KEEPALIVE_SECONDS", 0.3)
+    url = await serve(admin_app({}))
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_what_is_in_flight_ends_before_the_listener_does():
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: web.Request) -> web.Response:
+        entered.set()
+        await leave.wait()
+        return web.Response(text="done")
+
+    app = web.Application()
+    app.router.add_get("/", slow)
+    opened = await Listener.open(app, "127.0.0.1", 0)
+    async with aiohttp.ClientSession() as session:
+        asked = asyncio.create_task(session.get(f"http://127.0.0.1:{opened.port}/"))
+        await entered.wait()
+        closing = asyncio.create_task(opened.close())
+        await asyncio.sleep(0)
+        leave.set()
+        async with await asked as response:
+            assert await response.text() == "done"
+        await closing
