@@ -4,6 +4,7 @@ Everything is bounded: pieces of 64 KiB pass with back-pressure, connections are
 """
 
 import asyncio
+import io
 import random
 import socket
 import struct
@@ -254,7 +255,7 @@ class S3Proxy:
             request.method,
             URL(self._target + request.raw_path, encoded=True),
             headers=headers,
-            data=await request.read() or None,
+            data=io.BytesIO(await request.read()),
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],
             allow_redirects=False,
         ) as response:

@@ -13,9 +13,10 @@ from aiohttp import web
 
 from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.logging import get_logger
+from headrace.runtime.settings import is_set
 from headrace.service.context import Context
 from headrace.web.admin import admin_app
-from services.ingress import metrics
+from services.ingress import clowder, metrics
 from services.ingress.announcer import Announcer
 from services.ingress.budget import Budget
 from services.ingress.handlers import Uploads, answer, identify
@@ -29,7 +30,7 @@ from services.ingress.request_ids import (
     new_request_id,
     sent_request_id,
 )
-from services.ingress.settings import IngressSettings
+from services.ingress.settings import WITHOUT_EFFECT, IngressSettings
 from services.ingress.store import FileStager, S3Stager, Stager
 from services.ingress.tracking import Tracking
 
@@ -47,7 +48,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 async def start(context: Context) -> None:
     """Wire and serve."""
-    settings = context.settings(IngressSettings)
+    settings = _settings(context)
     identities = Identities(
         required=settings.auth,
         lenient=context.lenient,
@@ -69,9 +70,20 @@ async def start(context: Context) -> None:
     tracking = Tracking(settings.payload_tracker_url, settings.http_client_timeout_seconds, identities)
     context.on_close(tracking.close)
     metrics.VERSION.labels(version("headrace"), settings.build_commit).set(1)
-    await context.listen(build(settings, identities, uploads, tracking, stager))
+    await context.listen(build(settings, identities, uploads, tracking, stager), port=settings.web_port)
     if settings.metrics_port is not None:
         await context.listen(admin_app({context.row.name: context.health}), port=settings.metrics_port)
+
+
+def _settings(context: Context) -> IngressSettings:
+    settings = context.settings(IngressSettings)
+    if settings.acg_config:
+        asked = {name: getattr(settings, name) for name in ("announce_topic", "status_topic", "stage_bucket")}
+        settings = settings.model_copy(update=clowder.settings_of(settings.acg_config, asked))
+    for name, reason in WITHOUT_EFFECT.items():
+        if is_set(name):
+            _log.warning("setting_without_effect", name=name, reason=reason)
+    return settings
 
 
 def build(

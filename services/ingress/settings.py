@@ -17,6 +17,24 @@ PRODUCTION_SERVICES: Final = (
 )
 
 
+# Upstream's variables that are accepted and do nothing here, and why.
+WITHOUT_EFFECT: Final = {
+    "INGRESS_MAXUPLOADMEM": "bodies are streamed; INGRESS_BUFFERBYTES bounds their memory",
+    "INGRESS_KAFKAGROUPID": "ingress consumes nothing",
+    "INGRESS_KAFKADELIVERYREPORTS": "every send is acknowledged before its upload is answered",
+    "INGRESS_LOGLEVEL": "HEADRACE_LOG_LEVEL sets the process' level",
+    "INGRESS_DEBUG": "whole requests, identities included, are never logged",
+    "INGRESS_DEBUGUSERAGENT": "whole requests, identities included, are never logged",
+    "INGRESS_PROFILE": "there is no profiler to expose",
+    "INGRESS_TLSCAPATH": "SSL_CERT_FILE names the CA bundle",
+    "INGRESS_HOSTNAME": "generated request ids do not hold the host name",
+    "INGRESS_LOGGROUP": "logs go to stdout; a collector ships them",
+    "INGRESS_AWSREGION": "logs go to stdout; a collector ships them",
+    "INGRESS_AWSACCESSKEYID": "logs go to stdout; a collector ships them",
+    "INGRESS_AWSSECRETACCESSKEY": "logs go to stdout; a collector ships them",
+}
+
+
 def _commas(value: Any) -> Any:
     return frozenset(value.split(",")) if isinstance(value, str) else value
 
@@ -42,6 +60,9 @@ TokenTable = Annotated[dict[str, dict[str, str]], NoDecode, BeforeValidator(_jso
 class IngressSettings(Settings):
     """Names without a description of their own mean what they mean upstream."""
 
+    web_port: int | None = env(
+        "INGRESS_WEBPORT", None, "port of the uploads; 3000 unless set", ge=0, le=65535
+    )
     metrics_port: int | None = env(
         "INGRESS_METRICSPORT", None, "a further port for `/metrics`, beside the process' admin port"
     )
@@ -99,6 +120,10 @@ class IngressSettings(Settings):
         "INGRESS_HTTPCLIENTTIMEOUT", 10.0, "time `/track` may take, seconds", gt=0
     )
     build_commit: str = env("OPENSHIFT_BUILD_COMMIT", "notrunninginopenshift", "commit that `/version` names")
+
+    acg_config: str = env(
+        "ACG_CONFIG", "", "Clowder's configuration file; what it names goes before the variables"
+    )
 
     tokens: TokenTable = env(
         "INGRESS_TOKENS",

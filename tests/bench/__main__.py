@@ -1,6 +1,5 @@
 """`make bench`: measures, prints, and writes docs/benchmarks.md. Everything stays on loopback and ends by itself."""
 
-import asyncio
 import sys
 import tempfile
 from contextlib import AsyncExitStack

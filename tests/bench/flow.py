@@ -15,7 +15,7 @@ from tests.bench.report import Figure
 
 TITLE = "From 202 to archived"
 TEXT = (
-    "50 uploads of 100 KB a second, sent at their times whether or not earlier ones are answered; from the moment the "
+    "50 uploads of 100 KB a second from 200 clusters, sent at their times whether or not earlier ones are answered; from the moment the "
     "sender has its 202 to the moment `ccx.archive.synced` is read. Negative where the archive was quicker."
 )
 RATE_PER_SECOND = 50
@@ -41,7 +41,7 @@ async def measure(ingress_url: str, brokers: str) -> list[Figure]:
             began = time.perf_counter()
             for number in range(count):
                 await asyncio.sleep(max(0.0, began + number / RATE_PER_SECOND - time.perf_counter()))
-                group.create_task(_upload(session, ingress_url, body, answered))
+                group.create_task(_upload(session, ingress_url, number, body, answered))
     finally:
         await consumer.stop()
     delays = Load(1.0, [archived[request_id] - at for request_id, at in answered.items()])
@@ -52,9 +52,11 @@ async def measure(ingress_url: str, brokers: str) -> list[Figure]:
     ]
 
 
-async def _upload(session: aiohttp.ClientSession, url: str, body: bytes, answered: dict[str, float]) -> None:
+async def _upload(
+    session: aiohttp.ClientSession, url: str, number: int, body: bytes, answered: dict[str, float]
+) -> None:
     request_id = uuid.uuid4().hex
-    headers = upload_headers(request_id)
+    headers = upload_headers(number, request_id)
     async with session.post(f"{url}/api/ingress/v1/upload", data=body, headers=headers) as response:
         if response.status != 202:
             raise RuntimeError(f"{response.status}: {await response.text()}")

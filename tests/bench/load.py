@@ -1,33 +1,21 @@
 """Load: uploads to an ingress and direct PUTs to the store behind it, with so many in flight."""
 
 import asyncio
-import base64
 import itertools
-import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import aiohttp
 from aiobotocore.session import get_session
 
+from headrace.contracts.identity import Identity, Internal, System, encode_identity
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.wire import CONFIG
 
-IDENTITY = base64.b64encode(
-    json.dumps(
-        {
-            "identity": {
-                "account_number": "1",
-                "org_id": "1",
-                "type": "System",
-                "internal": {"org_id": "1"},
-                "system": {"cluster_id": "11111111-2222-3333-4444-555555555555"},
-            }
-        }
-    ).encode()
-).decode()
+CLUSTERS = 200
 _BOUNDARY = "----headrace-bench"
 
 
@@ -72,11 +60,20 @@ def multipart_body(payload: bytes, content_type: str = "application/vnd.redhat.o
     return head.encode() + payload + f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
-def upload_headers(request_id: str | None = None) -> dict[str, str]:
-    """What a gateway sends."""
+@lru_cache(maxsize=CLUSTERS)
+def identity_of(cluster: int) -> str:
+    """The header of one of the sending clusters."""
+    system = System(cluster_id=str(uuid.UUID(int=cluster)))
+    return encode_identity(
+        Identity(account_number="1", org_id="1", type="System", internal=Internal(org_id="1"), system=system)
+    )
+
+
+def upload_headers(number: int, request_id: str | None = None) -> dict[str, str]:
+    """What a gateway sends for upload ``number``: the clusters send in turn."""
     return {
         "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}",
-        "x-rh-identity": IDENTITY,
+        "x-rh-identity": identity_of(number % CLUSTERS),
         "x-rh-insights-request-id": request_id or uuid.uuid4().hex,
     }
 
@@ -86,9 +83,9 @@ async def uploads(ingress_url: str, payload: bytes, count: int, in_flight: int =
     body = multipart_body(payload)
     async with aiohttp.ClientSession() as session:
 
-        async def upload(_number: int) -> None:
+        async def upload(number: int) -> None:
             url = f"{ingress_url}/api/ingress/v1/upload"
-            async with session.post(url, data=body, headers=upload_headers()) as response:
+            async with session.post(url, data=body, headers=upload_headers(number)) as response:
                 if response.status != 202:
                     raise RuntimeError(f"{response.status}: {await response.text()}")
                 await response.read()

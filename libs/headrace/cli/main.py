@@ -213,6 +213,19 @@ def sample(
     samples.write(kind, output, options)
 
 
+@app.command()
+def docs(
+    ctx: typer.Context,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path(
+        "docs/configuration.md"
+    ),
+) -> None:
+    """Write the page that lists every setting."""
+    from headrace.cli import reference
+
+    reference.write_page(ctx.obj, output)
+
+
 letters = typer.Typer(help="What could not be handled, and putting it back.", no_args_is_help=True)
 app.add_typer(letters, name="dead-letters")
 

@@ -4,12 +4,15 @@ import inspect
 import json
 import types
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
+from headrace.cli.output import Output
+from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import EngineSettings, ProcessSettings, Settings, environment_name
 from headrace.service.row import Service
 
@@ -57,6 +60,15 @@ def settings_of(row: Service) -> list[SettingsClass]:
     ]
 
 
+def write_page(rows: Sequence[Service], path: Path) -> None:
+    """Write the page; raises ConfigurationError when there is no such directory."""
+    try:
+        path.write_text(configuration_page(rows), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+    Output().line(str(path))
+
+
 def _section(title: str, kind: SettingsClass) -> str:
     lines = [
         ("variable", "type", "default", "meaning"),
@@ -84,7 +96,7 @@ def _line(cells: Sequence[str]) -> str:
 
 def _type(field: FieldInfo) -> str:
     bounds = [
-        f"{words} {getattr(item, bound):g}"
+        f"{words} {getattr(item, bound)}"
         for bound, words in _BOUNDS
         for item in field.metadata
         if getattr(item, bound, None) is not None

@@ -1,0 +1,111 @@
+"""The document's example service, taken out of the document, on real engines."""
+
+import re
+import sys
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+import pytest
+
+import services
+from headrace.bus.producer import Producer
+from headrace.cli.reference import settings_of
+from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
+from headrace.runtime import metrics
+from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.service.initialise import initialise
+from headrace.service.process import running
+from services import registry
+from tests.waiting import eventually
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "adding-a-service.md"
+BLOCK = re.compile(r"^```\w+\n(?:#|--) (?P<path>services/\S+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+CLUSTERS = ("11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000")
+
+
+def example():
+    """Path to code, of every block that names a file."""
+    return {block["path"]: block["code"] for block in BLOCK.finditer(DOCUMENT.read_text(encoding="utf-8"))}
+
+
+@pytest.fixture
+def row(tmp_path, monkeypatch, fresh):
+    """The example's row, its folder importable as `services.last_seen`, on a topic and a database of its own."""
+    files = example()
+    row = eval(files.pop("services/registry.py"), vars(registry).copy())  # noqa: S307 -- our own document
+    for path, code in files.items():
+        place = tmp_path / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(code, encoding="utf-8")
+    monkeypatch.setattr(services, "__path__", [*services.__path__, str(tmp_path / "services")])
+    (consumed,) = row.consumes
+    consumed = replace(consumed, topic=replace(consumed.topic, name=fresh("synced")), group=fresh("group"))
+    yield replace(row, port=0, port_variable="", consumes=(consumed,), database=fresh("last_seen"))
+    for name in [name for name in sys.modules if name.startswith("services.last_seen")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+async def host(row, engines):
+    settings = EngineSettings(kafka=engines.kafka, s3=engines.s3, postgres=engines.postgres)
+    await initialise(settings, [row])
+    async with running([row], settings, ProcessSettings(admin_port=0)) as host:
+        yield host
+    connection = await asyncpg.connect(engines.postgres)
+    await connection.execute(f'drop database "{row.database}" with (force)')
+    await connection.close()
+
+
+def synced(cluster_id, second):
+    return ArchiveSynced(
+        path=f"archives/compressed/{cluster_id[:2]}/{cluster_id}/202611/21/2128{second:02}.tar.gz",
+        original_path="upload",
+        metadata=ArchiveMetadata(cluster_id=cluster_id, external_organization="12345"),
+        request_id=uuid.uuid4().hex,
+        bucket="insights-archives",
+        service="ols",
+    )
+
+
+async def shown(host):
+    (listener,) = host.contexts[0].listeners
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{listener.port}/") as response,
+    ):
+        assert response.status == 200
+        return await response.json()
+
+
+def handled(row):
+    labels = {"service": row.name, "topic": row.consumes[0].topic.name, "outcome": "processed"}
+    return metrics.REGISTRY.get_sample_value("headrace_messages_total", labels)
+
+
+async def test_the_documents_service_consumes_stores_and_answers(row, host):
+    (consumed,) = row.consumes
+    messages = [synced(cluster_id, second) for cluster_id in CLUSTERS for second in (1, 2)]
+    producer = await Producer.open(host.engines, service="test")
+    # The newest of each once more, as a redelivery has it.
+    for message in (*messages, messages[1], messages[3]):
+        await producer.send(consumed.topic, message, key=message.metadata.cluster_id)
+    await producer.close()
+    await eventually(lambda: handled(row) == 6, describe="six messages handled")
+    assert await shown(host) == {messages[1].metadata.cluster_id: messages[1].path} | {
+        messages[3].metadata.cluster_id: messages[3].path
+    }
+    assert host.contexts[0].health.problems == {}
+
+
+def test_the_documents_service_has_settings_that_can_be_listed(row):
+    (kind,) = settings_of(row)
+    assert kind.__name__ == "LastSeenSettings"
+
+
+def test_the_document_touches_nothing_but_a_row_and_a_folder():
+    assert {path for path in example() if not path.startswith("services/last_seen/")} == {
+        "services/registry.py"
+    }
