@@ -48,7 +48,7 @@ class Toxics:
 
     async def delay(self, size: int) -> None:
         """Wait as long as this piece has to."""
-        while self.hang:
+        while self.hang:  # noqa: ASYNC110 -- a plain field is easier to script
             await asyncio.sleep(0.01)
         seconds = self.latency_seconds + random.uniform(-1, 1) * self.jitter_seconds
         if self.bytes_per_second:
@@ -231,7 +231,7 @@ class S3Proxy:
         operation = _operation(request)
         self.requests[operation] += 1
         faults = self.faults
-        while self.faults.hang:
+        while self.faults.hang:  # noqa: ASYNC110 -- as above
             await asyncio.sleep(0.02)
         if operation in {"PUT", "PUT part"}:
             if faults.reset_at_share is not None:
@@ -250,7 +250,9 @@ class S3Proxy:
         return answer
 
     async def _forward(self, request: web.Request) -> web.Response:
-        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP]
+        headers = [
+            (name, value) for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP
+        ]
         async with self._session.request(
             request.method,
             URL(self._target + request.raw_path, encoded=True),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from pydantic import ValidationError
 
 from headrace.objects.endpoint import S3Endpoint
@@ -55,10 +56,6 @@ def _target(
 
 def _rows_of_map_file(path: str) -> dict[str, TargetRow]:
     """Storage-broker's table: topic, then ``services``, then service to format and bucket."""
-    try:
-        import yaml  # type: ignore[import-untyped]
-    except ImportError:
-        raise ConfigurationError("BUCKET_MAP_FILE: expected PyYAML to be installed to read it") from None
     try:
         table: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:

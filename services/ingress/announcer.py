@@ -1,18 +1,16 @@
 """Telling the world: the announcement, its copy for the ROS document's readers, and the payload's status."""
 
-import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from headrace.bus.producer import Producer
+from headrace.bus.producer import Outgoing, Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.contracts.announcement import Announcement
 from headrace.contracts.identity import Identity
 from headrace.contracts.status import ERROR, RECEIVED, SUCCESS
-from headrace.contracts.topics import PAYLOAD_STATUS, SOURCES_EVENTS, UPLOAD_ANNOUNCE, Topic
+from headrace.contracts.topics import PAYLOAD_STATUS, SOURCES_EVENTS, UPLOAD_ANNOUNCE
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
 from services.ingress import metrics
@@ -49,11 +47,24 @@ class Announcer:
         """
         request_id, sender = announcement.request_id, (announcement.account, announcement.org_id)
         headers = {"service": announcement.service}
-        await asyncio.gather(
-            *(self._send(topic, announcement, key, headers) for topic in self._topics),
-            self._report(request_id, sender, RECEIVED, _RECEIVED, received),
-            self._report(request_id, sender, SUCCESS, note),
-        )
+        names = [topic.name for topic in self._topics]
+        started = time.monotonic()
+        try:
+            await self._producer.send_all(
+                [
+                    *(Outgoing.of(topic, announcement, key=key, headers=headers) for topic in self._topics),
+                    self._status(request_id, sender, RECEIVED, _RECEIVED, received),
+                    self._status(request_id, sender, SUCCESS, note),
+                ],
+                timeout_seconds=self._timeout_seconds,
+            )
+        except Retryable:
+            for name in names:
+                metrics.KAFKA_PRODUCE_FAILURES.labels(name).inc()
+            raise
+        for name in names:
+            metrics.KAFKA_PRODUCED.labels(name).inc()
+            metrics.PUBLISH_SECONDS.labels(name).observe(time.monotonic() - started)
         metrics.MESSAGE_PRODUCED.labels(announcement.service).inc()
 
     async def failed(
@@ -61,38 +72,16 @@ class Announcer:
     ) -> None:
         """Say that it went no further; when that cannot be said either, the answer's 503 still does."""
         sender = (identity.account_number, identity.org_id)
+        statuses = [self._status(request_id, sender, ERROR, reason)]
+        if received:
+            statuses.insert(0, self._status(request_id, sender, RECEIVED, _RECEIVED, received))
         try:
-            async with asyncio.timeout(_ERROR_SECONDS):
-                if received:
-                    await self._report(request_id, sender, RECEIVED, _RECEIVED, received)
-                await self._report(request_id, sender, ERROR, reason)
-        except (Retryable, TimeoutError) as error:
+            await self._producer.send_all(statuses, timeout_seconds=_ERROR_SECONDS)
+        except Retryable as error:
             _log.warning("status_not_sent", request_id=request_id, reason=str(error))
 
-    async def _report(
+    def _status(
         self, request_id: str, sender: tuple[str, str], status: str, text: str, date: datetime | None = None
-    ) -> None:
+    ) -> Outgoing:
         account, org_id = sender
-        await self._statuses.report(
-            request_id,
-            status,
-            text,
-            account=account,
-            org_id=org_id,
-            date=date,
-            timeout_seconds=self._timeout_seconds,
-        )
-
-    async def _send(
-        self, topic: Topic[Announcement], message: Announcement, key: str | None, headers: Mapping[str, str]
-    ) -> None:
-        started = time.monotonic()
-        try:
-            await self._producer.send(
-                topic, message, key=key, headers=headers, timeout_seconds=self._timeout_seconds
-            )
-        except Retryable:
-            metrics.KAFKA_PRODUCE_FAILURES.labels(topic.name).inc()
-            raise
-        metrics.KAFKA_PRODUCED.labels(topic.name).inc()
-        metrics.PUBLISH_SECONDS.labels(topic.name).observe(time.monotonic() - started)
+        return self._statuses.message(request_id, status, text, account=account, org_id=org_id, date=date)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from headrace.bus.admin import reachable
 from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.logging import get_logger
-from headrace.runtime.settings import is_set
+from headrace.runtime.settings import EngineSettings, is_set
 from headrace.service.context import Context
 from headrace.web.admin import admin_app
 from services.ingress import clowder, metrics
@@ -55,12 +57,14 @@ async def start(context: Context) -> None:
         tokens=settings.tokens,
         default_org_id=settings.default_org_id or (_LOCAL_ORG_ID if context.lenient else ""),
     )
+    kafka = settings.kafka(context.host.engines)
+    context.host.watch(context.health, "kafka", partial(_answers, kafka))
     stager = await _stager(context, settings)
     uploads = Uploads(
         settings,
         identities,
         stager,
-        Announcer(await context.producer(settings.kafka(context.host.engines)), settings),
+        Announcer(await context.producer(kafka), settings),
         Admission(
             places=Budget(settings.max_concurrent_uploads, settings.queue_seconds, metrics.UPLOADS_IN_FLIGHT),
             memory=Budget(settings.buffer_bytes, _MEMORY_SECONDS, metrics.BUFFERED_BYTES),
@@ -73,6 +77,11 @@ async def start(context: Context) -> None:
     await context.listen(build(settings, identities, uploads, tracking, stager), port=settings.web_port)
     if settings.metrics_port is not None:
         await context.listen(admin_app({context.row.name: context.health}), port=settings.metrics_port)
+
+
+async def _answers(kafka: EngineSettings) -> None:
+    if not await reachable(kafka):
+        raise Retryable(f"no broker at {kafka.kafka}")
 
 
 def _settings(context: Context) -> IngressSettings:

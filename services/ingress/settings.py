@@ -175,7 +175,7 @@ class IngressSettings(Settings):
     @cached_property
     def largest_bytes(self) -> int:
         """Largest upload for any service."""
-        return max(self.default_max_size_bytes, *self.max_size_bytes.values())
+        return max([self.default_max_size_bytes, *self.max_size_bytes.values()])
 
     def s3(self, engines: EngineSettings) -> S3Endpoint:
         """The S3 to stage in: upstream's variables first, the platform's own otherwise."""

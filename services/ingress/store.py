@@ -10,15 +10,16 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Final, Protocol
 
 from headrace.contracts.identity import Identity
 from headrace.contracts.message import utc_now
-from headrace.objects.store import PART_BYTES, ObjectStore, Part, digest, multipart_etag
+from headrace.objects.store import PART_BYTES, ObjectInfo, ObjectStore, Part, digest, multipart_etag
 from headrace.objects.wire import ObjectExists
 from headrace.runtime.errors import Retryable
 from headrace.runtime.retries import RetryPolicy, retrying
@@ -40,6 +41,16 @@ class Staged:
     key: str | None = None
     etag: str | None = None
     duplicate: bool = False
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an upload holds; ``key`` where it is stored already."""
+
+    size: int
+    etag: str
+    md5: Callable[[], Awaitable[str]]
+    key: str = ""
 
 
 class Upload(Protocol):
@@ -82,15 +93,34 @@ class S3Stager:
         url = self.store.presign(self.bucket, key, expires_seconds=self._url_expiry_seconds)
         return Staged(url, size, self.bucket, key, etag, duplicate)
 
-    async def twin(self, request_id: str, size: int, etag: str) -> str | None:
+    async def twin(self, request_id: str, new: "Content") -> str | None:
         """The key under which the same bytes are stored already for this request id."""
-        found = await retrying(RETRY, lambda: self.store.head(self.bucket, request_id))
-        if found and (found.size, found.etag) == (size, etag):
-            return request_id
-        async for sibling in self.store.list(self.bucket, request_id + _SIBLING):
-            if (sibling.size, sibling.etag) == (size, etag):
-                return sibling.key
+        async for other in self._uploads_of(request_id):
+            if other.size != new.size or other.key == new.key:
+                continue
+            if other.etag == new.etag:
+                return other.key
+            # Stored whole the one, in parts the other: their ETags cannot be compared, their bytes can.
+            if "-" in new.etag + other.etag and await self.md5(other.key, other.etag) == await new.md5():
+                return other.key
         return None
+
+    async def md5(self, key: str, etag: str) -> str:
+        """MD5 of an object, read back where its ETag is something else."""
+        if "-" not in etag:
+            return etag
+        md5 = hashlib.md5(usedforsecurity=False)
+        async with self.store.get(self.bucket, key) as chunks:
+            async for chunk in chunks:
+                md5.update(chunk)
+        return md5.hexdigest()
+
+    async def _uploads_of(self, request_id: str) -> AsyncIterator[ObjectInfo]:
+        first = await retrying(RETRY, lambda: self.store.head(self.bucket, request_id))
+        if first:
+            yield first
+        async for sibling in self.store.list(self.bucket, request_id + _SIBLING):
+            yield sibling
 
     async def sweep(self) -> int:
         """Abort multipart uploads that a killed process left; returns how many."""
@@ -137,8 +167,12 @@ class S3Upload:
             return await self._put(self._request_id)
         except ObjectExists:
             md5 = digest(self._buffer)
+
+        async def own_md5() -> str:
+            return md5
+
         for _ in range(2):
-            if twin := await self._twin(md5):
+            if twin := await self._stager.twin(self._request_id, Content(self._size, md5, own_md5)):
                 return self._stager.staged(twin, self._size, md5, duplicate=True)
             with suppress(ObjectExists):
                 return await self._put(f"{self._request_id}{_SIBLING}{md5[:16]}")
@@ -192,10 +226,6 @@ class S3Upload:
     async def _finish_multipart(self) -> Staged:
         await self._put_part()
         etag = multipart_etag(self._parts)
-        # A key of its own means that the id was taken when we began: these bytes may be there already.
-        if self._key != self._request_id and (twin := await self._twin(etag)):
-            await self.abort()
-            return self._stager.staged(twin, self._size, etag, duplicate=True)
         try:
             await retrying(
                 RETRY,
@@ -204,17 +234,24 @@ class S3Upload:
                 ),
             )
         except ObjectExists:
-            # Either our own first try was heard after all, or another upload of this id was quicker.
-            twin = await self._twin(etag)
-            await self.abort()
-            if twin is None:
+            # Our own first try was heard after all, or another upload of this id was quicker: then its sender's
+            # next try finds the id taken, and a key of its own.
+            stored = await retrying(RETRY, lambda: self._store.head(self._bucket, self._key))
+            if stored is None or stored.etag != etag:
                 raise Retryable(f"another upload with the id {self._request_id} ended first") from None
-            return self._stager.staged(twin, self._size, etag, duplicate=twin != self._key)
+            await self.abort()
         self._upload_id = ""
+        if self._key != self._request_id and (twin := await self._stored_twin(etag)):
+            return self._stager.staged(twin, self._size, etag, duplicate=True)
         return self._stager.staged(self._key, self._size, etag, duplicate=False)
 
-    async def _twin(self, etag: str) -> str | None:
-        return await self._stager.twin(self._request_id, self._size, etag)
+    async def _stored_twin(self, etag: str) -> str | None:
+        """The id was taken when we began: if it was by the same bytes, one copy goes."""
+        content = Content(self._size, etag, partial(self._stager.md5, self._key, etag), self._key)
+        twin = await self._stager.twin(self._request_id, content)
+        if twin:
+            await retrying(RETRY, lambda: self._store.delete(self._bucket, self._key))
+        return twin
 
 
 class FileStager:

@@ -111,7 +111,7 @@ async def test_an_acknowledgement_that_is_lost_costs_a_duplicate_at_most(proxy: 
 
 async def test_a_broker_far_away_is_only_slow(proxy: TcpProxy, s3_url: str):
     async with behind(proxy, s3_url) as ingress:
-        proxy.up.latency_seconds, proxy.up.jitter_seconds, proxy.up.slice_bytes = 0.1, 0.05, 100
+        proxy.up.latency_seconds, proxy.up.jitter_seconds, proxy.up.slice_bytes = 0.05, 0.02, 2000
         try:
             answers = await asyncio.gather(*(ingress.upload(b"abc") for _ in range(10)))
         finally:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from headrace.bus.producer import Producer
+from headrace.bus.producer import Outgoing, Producer
 from headrace.contracts.message import rfc3339, utc_now
 from headrace.contracts.status import PayloadStatus
 from headrace.contracts.topics import PAYLOAD_STATUS, Topic
@@ -35,6 +35,23 @@ class StatusReporter:
         timeout_seconds: float = 10.0,
     ) -> None:
         """Report one step and wait for the acknowledgement; raises `Retryable` as `Producer.send` does."""
+        outgoing = self.message(
+            request_id, status, status_msg, account=account, org_id=org_id, source=source, date=date
+        )
+        await self._producer.send_all([outgoing], timeout_seconds=timeout_seconds)
+
+    def message(
+        self,
+        request_id: str,
+        status: str,
+        status_msg: str = "",
+        *,
+        account: str = "",
+        org_id: str = "",
+        source: str | None = None,
+        date: datetime | None = None,
+    ) -> Outgoing:
+        """One step, to be sent together with other messages."""
         message = PayloadStatus(
             service=self._service,
             source=source,
@@ -45,4 +62,4 @@ class StatusReporter:
             status_msg=status_msg[:_MAX_TEXT],
             date=rfc3339(date or utc_now()),
         )
-        await self._producer.send(self._topic, message, key=request_id, timeout_seconds=timeout_seconds)
+        return Outgoing.of(self._topic, message, key=request_id)

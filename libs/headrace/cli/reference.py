@@ -3,7 +3,7 @@
 import inspect
 import json
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Union, get_args, get_origin
 
@@ -42,22 +42,35 @@ def configuration_page(rows: Sequence[Service]) -> str:
     ]
     for row in rows:
         sections += [_section(f"Service `{row.name}`", kind) for kind in settings_of(row)]
+        if idle := without_effect(row):
+            sections.append(_without_effect(row, idle))
     return "\n".join(sections)
 
 
 def settings_of(row: Service) -> list[SettingsClass]:
     """The settings classes of a service, in the order they stand; none where it has no ``settings.py``."""
+    return [
+        item
+        for item in _settings_module(row).values()
+        if inspect.isclass(item)
+        and issubclass(item, Settings)
+        and item.__module__ == f"services.{row.name}.settings"
+    ]
+
+
+def without_effect(row: Service) -> Mapping[str, str]:
+    """Upstream's variables that a service takes and does nothing with, and why."""
+    idle: Mapping[str, str] = _settings_module(row).get("WITHOUT_EFFECT", {})
+    return idle
+
+
+def _settings_module(row: Service) -> Mapping[str, Any]:
     try:
-        module = row.module("settings")
+        return vars(row.module("settings"))
     except ModuleNotFoundError as error:
         if error.name == f"services.{row.name}.settings":
-            return []
+            return {}
         raise
-    return [
-        kind
-        for kind in vars(module).values()
-        if inspect.isclass(kind) and issubclass(kind, Settings) and kind.__module__ == module.__name__
-    ]
 
 
 def write_page(rows: Sequence[Service], path: Path) -> None:
@@ -88,6 +101,11 @@ def _ports(rows: Sequence[Service]) -> str:
     lines = [("variable", "default", "service"), ("---", "---", "---")]
     lines += [(f"`{row.port_variable}`", f"`{row.port}`", row.name) for row in rows if row.port_variable]
     return "## Where services listen\n\n" + "".join(_line(cells) for cells in lines)
+
+
+def _without_effect(row: Service, idle: Mapping[str, str]) -> str:
+    lines = [("variable", "why"), ("---", "---"), *((f"`{name}`", reason) for name, reason in idle.items())]
+    return f"### Taken by `{row.name}` without effect\n\n" + "".join(_line(cells) for cells in lines)
 
 
 def _line(cells: Sequence[str]) -> str:

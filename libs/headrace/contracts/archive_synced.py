@@ -23,6 +23,6 @@ class ArchiveSynced(Message):
     path: str
     original_path: str
     metadata: ArchiveMetadata
-    request_id: str | None
+    request_id: str | None = None
     bucket: str
     service: str

@@ -1,8 +1,11 @@
 """Listening: one place for the limits every HTTP service of ours has."""
 
+import asyncio
+from contextlib import suppress
 from typing import Final, Self
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headrace.runtime.errors import ConfigurationError
 
@@ -15,19 +18,57 @@ KEEPALIVE_SECONDS: Final = 15.0
 LINGER_SECONDS: Final = 5.0
 READ_BUFFER_BYTES: Final = 1 << 17
 BACKLOG: Final = 1024
+# What was not done by the end of the stop is cancelled, and has this long to clean up.
+_CANCEL_SECONDS: Final = 2.0
+
+
+class _InFlight:
+    """Counts requests, so that a stop can wait for them while their bodies still come in."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+        self._closing = False
+
+    @web.middleware
+    async def count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._count += 1
+        self._none.clear()
+        try:
+            response = await handler(request)
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._none.set()
+        if self._closing:
+            response.force_close()
+        return response
+
+    async def end(self, within_seconds: float) -> None:
+        self._closing = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_seconds):
+                await self._none.wait()
 
 
 class Listener:
     """An application bound to an address until closed."""
 
-    def __init__(self, runner: web.AppRunner, site: web.TCPSite, port: int) -> None:
+    def __init__(
+        self, runner: web.AppRunner, site: web.TCPSite, port: int, in_flight: _InFlight, stop_seconds: float
+    ) -> None:
         self._runner = runner
         self._site = site
+        self._in_flight = in_flight
+        self._stop_seconds = stop_seconds
         self.port = port
 
     @classmethod
     async def open(cls, app: web.Application, host: str, port: int, *, stop_seconds: float = 20.0) -> Self:
         """Bind and serve; port 0 takes a free one. A taken port is a `ConfigurationError`."""
+        in_flight = _InFlight()
+        app.middlewares.insert(0, in_flight.count)
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -39,7 +80,7 @@ class Listener:
             # A sender's Content-Encoding must not inflate an upload on its way in.
             auto_decompress=False,
             read_bufsize=READ_BUFFER_BYTES,
-            shutdown_timeout=stop_seconds,
+            shutdown_timeout=_CANCEL_SECONDS,
         )
         await runner.setup()
         site = web.TCPSite(runner, host, port, backlog=BACKLOG)
@@ -49,8 +90,12 @@ class Listener:
             await runner.cleanup()
             raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
         bound: int = runner.addresses[0][1]
-        return cls(runner, site, bound)
+        return cls(runner, site, bound, in_flight, stop_seconds)
 
     async def close(self) -> None:
         """Stop accepting, let requests in flight finish, close."""
+        if self._site in self._runner.sites:
+            await self._site.stop()
+        # The runner's own way to wait lets handlers end, yet drops what is still to come of their bodies.
+        await self._in_flight.end(self._stop_seconds)
         await self._runner.cleanup()

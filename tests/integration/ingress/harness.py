@@ -5,14 +5,15 @@ import base64
 import io
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 from yarl import URL
@@ -22,7 +23,7 @@ from headrace.bus.connection import client_arguments
 from headrace.contracts.announcement import Announcement
 from headrace.contracts.topics import Topic
 from headrace.objects.endpoint import S3Endpoint
-from headrace.objects.store import ObjectStore
+from headrace.objects.store import PART_BYTES, ObjectStore
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
 from headrace.service.process import running
@@ -149,11 +150,12 @@ class Ingress:
         return await self.request("POST", path, data=form(*parts), headers={"Content-Type": FORM} | named)
 
     async def upload(self, data: bytes, request_id: str = "", **part_terms: Any) -> Answer:
-        """The common case: one file part."""
+        """The common case: one file part; a large one comes in chunks, so that it is stored in parts."""
+        body = form(part(data, **part_terms))
         return await self.request(
             "POST",
             UPLOAD,
-            data=form(part(data, **part_terms)),
+            data=pieces(body) if len(data) > PART_BYTES else body,
             headers={"Content-Type": FORM, ID_HEADER: request_id},
         )
 
@@ -169,7 +171,7 @@ class Ingress:
                     writer.write_eof()
                 return await read_answer(reader)
             finally:
-                writer.close()
+                await hang_up(writer)
 
     async def announced(self, request_id: str) -> list[ConsumerRecord]:
         """Announcements of an id."""
@@ -201,6 +203,13 @@ class Ingress:
         return not traces and not [key for key in await self.unfinished() if key.startswith(request_id)]
 
 
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    """End a connection at once, whatever is under way on it."""
+    writer.transport.abort()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = dict(line.split(": ", 1) for line in head[1:] if line)
@@ -221,6 +230,12 @@ def request_head(
         *lines,
     ]
     return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n"
+
+
+async def pieces(body: bytes) -> AsyncIterator[bytes]:
+    """Makes the client send chunks, without a length."""
+    for at in range(0, len(body), 65_000):
+        yield body[at : at + 65_000]
 
 
 def chunk(data: bytes) -> bytes:
@@ -288,4 +303,22 @@ async def open_ingress(
         await store.close()
 
 
-OpenIngress = Callable[..., Any]
+@asynccontextmanager
+async def serving_tracker(answers: dict[str, tuple[int, bytes]]) -> AsyncIterator[str]:
+    """What the payload tracker answers, byte for byte, by id (or `any`); the tracker itself is tested elsewhere."""
+
+    async def payload(request: web.Request) -> web.Response:
+        status, body = answers.get(request.match_info["request_id"]) or answers.get(
+            "any", (404, b'{"title":"Not Found","status":404}')
+        )
+        return web.Response(status=status, body=body, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/api/v1/payloads/{request_id}", payload)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

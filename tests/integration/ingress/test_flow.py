@@ -43,27 +43,35 @@ async def test_an_announcement_says_all_that_consumers_read(ingress: Ingress):
     request_id, data = new_id(), b"some bytes"
     metadata = json.dumps({"fqdn": "h1", "custom_metadata": {"a": "<&>"}, "novel": 1})
     before = datetime.now(UTC)
-    await ingress.post(part(data, content_type=f"{OLS}; x=y"), value("metadata", metadata), **{ID_HEADER: request_id})
+    await ingress.post(
+        part(data, content_type=f"{OLS}; x=y"), value("metadata", metadata), **{ID_HEADER: request_id}
+    )
     (record,) = await ingress.announced(request_id)
     assert record.headers == (("service", b"ols"),)
     assert record.key is None
     found = json.loads(record.value)
     assert list(found) == KEYS.split()
-    assert found.items() >= {
-        "account": "0000001",
-        "category": "periodic",
-        "content_type": f"{OLS}; x=y",
-        "request_id": request_id,
-        "principal": "000001",
-        "org_id": "000001",
-        "service": "ols",
-        "size": len(data),
-        "b64_identity": IDENTITY,
-        "bucket": ingress.bucket,
-        "object_key": request_id,
-        "etag": hashlib.md5(data).hexdigest(),  # noqa: S324 -- what S3 calls it
-    }.items()
-    assert found["metadata"].items() >= {"fqdn": "h1", "custom_metadata": {"a": "<&>"}, "reporter": "ingress"}.items()
+    assert (
+        found.items()
+        >= {
+            "account": "0000001",
+            "category": "periodic",
+            "content_type": f"{OLS}; x=y",
+            "request_id": request_id,
+            "principal": "000001",
+            "org_id": "000001",
+            "service": "ols",
+            "size": len(data),
+            "b64_identity": IDENTITY,
+            "bucket": ingress.bucket,
+            "object_key": request_id,
+            "etag": hashlib.md5(data).hexdigest(),  # noqa: S324 -- what S3 calls it
+        }.items()
+    )
+    assert (
+        found["metadata"].items()
+        >= {"fqdn": "h1", "custom_metadata": {"a": "<&>"}, "reporter": "ingress"}.items()
+    )
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", found["timestamp"])
     assert before - timedelta(seconds=1) < datetime.fromisoformat(found["timestamp"]) < datetime.now(UTC)
 
@@ -84,7 +92,9 @@ async def test_the_ros_documents_topic_gets_the_same_message(ingress: Ingress):
         (b64_identity(type="System", system={"cluster_id": CLUSTER_ID}), '{"queue_key": "q"}', b"q"),
     ],
 )
-async def test_the_key_is_the_senders_or_its_clusters(ingress: Ingress, identity: str, metadata: str, key: bytes):
+async def test_the_key_is_the_senders_or_its_clusters(
+    ingress: Ingress, identity: str, metadata: str, key: bytes
+):
     answer = await ingress.post(part(b"abc"), value("metadata", metadata), x_rh_identity=identity)
     (record,) = await ingress.announced(answer.request_id)
     assert record.key == key
@@ -132,7 +142,9 @@ async def test_statuses_say_received_then_success(ingress: Ingress):
         ([value("metadata", "nonsense")], "", None),
     ],
 )
-async def test_metadata_may_come_in_three_ways(ingress: Ingress, parts: list[bytes], query: str, fqdn: str | None):
+async def test_metadata_may_come_in_three_ways(
+    ingress: Ingress, parts: list[bytes], query: str, fqdn: str | None
+):
     answer = await ingress.post(*parts, part(b"abc"), path=f"/api/ingress/v1/upload{query}")
     assert answer.status == 202
     metadata = (await ingress.announcement(answer.request_id))["metadata"]
@@ -190,7 +202,9 @@ async def test_the_same_bytes_again_are_stored_once(anywhere: Ingress, size: int
 
 
 @pytest.mark.parametrize("sizes", [(SMALL, SMALL), (SMALL, LARGE), (LARGE, SMALL), (LARGE, LARGE)])
-async def test_other_bytes_under_the_same_id_survive_beside_the_first(anywhere: Ingress, sizes: tuple[int, int]):
+async def test_other_bytes_under_the_same_id_survive_beside_the_first(
+    anywhere: Ingress, sizes: tuple[int, int]
+):
     request_id = new_id()
     bodies = [b"a" * sizes[0], b"b" * sizes[1]]
     for body in [*bodies, *bodies]:

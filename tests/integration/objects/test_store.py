@@ -1,6 +1,7 @@
 """What every S3 server we support must do; each test runs on each of them."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -9,7 +10,7 @@ import pytest
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import PART_BYTES, ObjectStore, Part, digest, multipart_etag
 from headrace.objects.wire import ObjectExists, ObjectNotFound
-from headrace.runtime.errors import Retryable
+from headrace.runtime.errors import HeadraceError, Retryable
 from tests.conftest import S3Endpoint as Server
 
 ODD_KEYS = (
@@ -42,7 +43,9 @@ async def keys(store: ObjectStore, bucket: str, prefix: str = "") -> list[str]:
 
 
 async def put_parts(store: ObjectStore, bucket: str, key: str, *bodies: bytes) -> tuple[str, list[Part]]:
-    upload_id = await store.start_multipart(bucket, key, content_type="application/gzip", metadata={"org": "1"})
+    upload_id = await store.start_multipart(
+        bucket, key, content_type="application/gzip", metadata={"org": "1"}
+    )
     return upload_id, [
         await store.put_part(bucket, key, upload_id, number, body) for number, body in enumerate(bodies, 1)
     ]
@@ -62,7 +65,10 @@ async def test_what_is_put_is_what_is_got(store: ObjectStore, bucket: str, body:
     assert found
     assert (found.size, found.etag, found.content_type) == (len(whole), stored.etag, "application/gzip")
     # A server may leave out an empty value.
-    assert {name: value for name, value in found.metadata.items() if value} == {"requestid": "r/1", "org": "000001"}
+    assert {name: value for name, value in found.metadata.items() if value} == {
+        "requestid": "r/1",
+        "org": "000001",
+    }
     assert found.modified is not None
     assert await read(store, bucket, "key") == whole
 
@@ -110,11 +116,8 @@ async def test_a_key_may_be_another_ones_folder(store: ObjectStore, bucket: str)
 
 async def test_a_key_that_is_too_long_is_refused_for_good_or_stored(store: ObjectStore, bucket: str):
     key = "/".join(["k" * 250] * 5)
-    try:
+    with suppress(HeadraceError):
         await store.put(bucket, key, b"1")
-    except Exception as error:  # noqa: BLE001 -- whichever: it must be one of ours
-        assert type(error).__module__.startswith("headrace.")
-    else:
         assert await read(store, bucket, key) == b"1"
 
 
@@ -125,7 +128,11 @@ async def test_a_copy_keeps_bytes_and_metadata(store: ObjectStore, bucket: str, 
     await store.copy(bucket, "a/b", other, "c/d")
     found = await store.head(other, "c/d")
     assert found
-    assert (found.metadata, found.content_type, found.etag) == ({"org": "1"}, "application/gzip", digest(b"abc"))
+    assert (found.metadata, found.content_type, found.etag) == (
+        {"org": "1"},
+        "application/gzip",
+        digest(b"abc"),
+    )
     with pytest.raises(ObjectNotFound):
         await store.copy(bucket, "nothing", other, "e")
 
@@ -170,7 +177,11 @@ async def test_a_presigned_url_reads_without_keys_and_only_what_it_names(store: 
     async with aiohttp.ClientSession() as session:
         async with session.get(_unchanged(url), headers={"Range": "bytes=1-1"}) as response:
             assert (response.status, await response.read()) == (206, b"b")
-        for forged in (url.split("?")[0], url.replace("/key?", "/kez?"), url.replace("Expires=60", "Expires=61")):
+        for forged in (
+            url.split("?")[0],
+            url.replace("/key?", "/kez?"),
+            url.replace("Expires=60", "Expires=61"),
+        ):
             async with session.get(_unchanged(forged)) as response:
                 assert response.status in {400, 403, 404}
 

@@ -13,9 +13,7 @@ NO_BASE64 = "unable to b64 decode x-rh-identity header"
 NO_JSON = "x-rh-identity header does not contain valid JSON: "
 NO_ORG = "x-rh-identity header has an invalid or missing org_id"
 NO_TYPE = "x-rh-identity header is missing type"
-ROS_DOCUMENT = (
-    "eyJpZGVudGl0eSI6eyJhY2NvdW50X251bWJlciI6IjEyMzQ1IiwiaW50ZXJuYWwiOnsib3JnX2lkIjoiMTIzNDUifX19"
-)
+ROS_DOCUMENT = "eyJpZGVudGl0eSI6eyJhY2NvdW50X251bWJlciI6IjEyMzQ1IiwiaW50ZXJuYWwiOnsib3JnX2lkIjoiMTIzNDUifX19"
 
 
 def encoded(value: Any) -> str:

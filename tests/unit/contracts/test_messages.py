@@ -10,7 +10,8 @@ from headrace.contracts.message import rfc3339
 from headrace.contracts.status import PayloadStatus
 
 UPSTREAMS_ORDER = (
-    "account category content_type metadata request_id principal org_id service size url b64_identity timestamp"
+    "account category content_type metadata request_id principal org_id service size url"
+    " b64_identity timestamp"
 )
 
 
@@ -56,7 +57,9 @@ def test_an_announcement_survives_a_round_trip_with_what_a_newer_sender_added():
     assert json.loads(message.to_json())["novel"] == {"a": 1}
 
 
-@pytest.mark.parametrize("text", [b"{}", b'{"request_id":"r"}', b"[]", b"", b'{"request_id":"r","url":"u","size":-1}'])
+@pytest.mark.parametrize(
+    "text", [b"{}", b'{"request_id":"r"}', b"[]", b"", b'{"request_id":"r","url":"u","size":-1}']
+)
 def test_an_announcement_without_what_consumers_need_is_refused(text: bytes):
     with pytest.raises(ValidationError):
         Announcement.from_json(text)
@@ -64,7 +67,15 @@ def test_an_announcement_without_what_consumers_need_is_refused(text: bytes):
 
 def test_a_status_has_upstreams_keys_and_leaves_out_empty_ones():
     written = PayloadStatus(service="ingress", request_id="r", status=status.RECEIVED, date="d").to_json()
-    assert list(json.loads(written)) == "service account org_id request_id status status_msg date".split()
+    assert list(json.loads(written)) == [
+        "service",
+        "account",
+        "org_id",
+        "request_id",
+        "status",
+        "status_msg",
+        "date",
+    ]
 
 
 def test_success_and_error_end_a_payload():

@@ -12,6 +12,8 @@ from services.ingress import budget as budget_module
 from services.ingress.budget import Budget, Busy
 from tests.waiting import eventually
 
+GAUGE = Gauge("taken", "what is taken", registry=None)
+
 
 def budget_of(total: int, wait_seconds: float) -> Budget:
     return Budget(total, wait_seconds, Gauge("taken", "Taken", registry=None))

@@ -23,7 +23,9 @@ def test_a_url_gives_address_and_keys(url: str, address: str, access_key: str, s
 
 def test_keys_may_come_apart_from_the_url():
     endpoint = S3Endpoint.of(
-        EngineSettings(s3="http://h:1", s3_access_key="a", s3_secret_key="b", s3_region="r", s3_public="http://p/")
+        EngineSettings(
+            s3="http://h:1", s3_access_key="a", s3_secret_key="b", s3_region="r", s3_public="http://p/"
+        )
     )
     assert endpoint == S3Endpoint("http://h:1", "a", "b", "r", "http://p")
 

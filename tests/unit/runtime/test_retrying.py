@@ -1,6 +1,14 @@
 import pytest
 
-from headrace.runtime.errors import ConfigurationError, Fatal, HeadraceError, Permanent, Poison, Rejected, Retryable
+from headrace.runtime.errors import (
+    ConfigurationError,
+    Fatal,
+    HeadraceError,
+    Permanent,
+    Poison,
+    Rejected,
+    Retryable,
+)
 from headrace.runtime.health import Health
 from headrace.runtime.retries import RetryPolicy, retrying
 from headrace.runtime.settings import EngineSettings, Settings, env, environment_name, load
@@ -83,5 +91,7 @@ def test_a_wrong_setting_is_named_with_what_was_got(monkeypatch):
 
 
 def test_secrets_do_not_show_in_settings():
-    shown = repr(EngineSettings(s3_secret_key="geheim", kafka_password="geheim", postgres="postgresql://a:geheim@h/d"))
+    shown = repr(
+        EngineSettings(s3_secret_key="geheim", kafka_password="geheim", postgres="postgresql://a:geheim@h/d")
+    )
     assert "geheim" not in shown

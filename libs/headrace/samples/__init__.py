@@ -1,0 +1,64 @@
+"""Realistic archives of every sender, equal for equal options."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.samples import assisted, cost, insights, ols
+from headrace.samples.options import DEFAULT_NOW, SampleOptions
+
+__all__ = ["DEFAULT_NOW", "KINDS", "SampleKind", "SampleOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleKind:
+    """A kind of sample; ``generate`` writes it into a directory and returns what it wrote, uploads first.
+
+    ``file_names`` are those of the default options, the upload first; ``content_type`` is that of its part.
+    """
+
+    name: str
+    file_names: tuple[str, ...]
+    content_type: str
+    service: str
+    description: str
+    generate: Callable[[Path, SampleOptions], list[Path]]
+
+
+KINDS: Mapping[str, SampleKind] = {
+    kind.name: kind
+    for kind in (
+        SampleKind(
+            name="ols",
+            file_names=(ols.FILE_NAME,),
+            content_type="application/vnd.redhat.ols.periodic+tar",
+            service="ols",
+            description="OpenShift Lightspeed: feedback and transcripts of a few conversations",
+            generate=ols.generate,
+        ),
+        SampleKind(
+            name="insights",
+            file_names=(insights.FILE_NAME,),
+            content_type="application/vnd.redhat.openshift.periodic",
+            service="openshift",
+            description="Insights Operator: a small cluster with a few troubles",
+            generate=insights.generate,
+        ),
+        SampleKind(
+            name="cost",
+            file_names=(cost.FILE_NAME, cost.ROS_CSV_NAME),
+            content_type="application/vnd.redhat.hccm.tar+tgz",
+            service="hccm",
+            description="Cost management: usage of containers, namespaces and pods, and the bare ROS CSV",
+            generate=cost.generate,
+        ),
+        SampleKind(
+            name="assisted",
+            file_names=(assisted.FILE_NAME,),
+            content_type="application/vnd.redhat.assisted-installer.events+tar",
+            service="assisted-installer",
+            description="Assisted installer: the events of a finished installation",
+            generate=assisted.generate,
+        ),
+    )
+}
