@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Final, Protocol
+from weakref import WeakValueDictionary
 
 from headrace.contracts.identity import Identity
 from headrace.contracts.message import utc_now
@@ -82,6 +83,11 @@ class S3Stager:
         self.store = store
         self.bucket = bucket
         self._url_expiry_seconds = url_expiry_seconds
+        self._ending: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def ending(self, request_id: str) -> asyncio.Lock:
+        """Held while an upload of the id ends: SeaweedFS looks whether a key is free, then writes, not in one step."""
+        return self._ending.setdefault(request_id, asyncio.Lock())
 
     def open(self, request_id: str, sender: Identity) -> "S3Upload":
         """Begin an upload."""
@@ -161,6 +167,10 @@ class S3Upload:
 
     async def finish(self) -> Staged:
         """Store what is left and make the object whole."""
+        async with self._stager.ending(self._request_id):
+            return await self._finish()
+
+    async def _finish(self) -> Staged:
         if self._upload_id:
             return await self._finish_multipart()
         try:

@@ -15,8 +15,8 @@ from tests.bench.report import Figure
 
 TITLE = "From 202 to archived"
 TEXT = (
-    "50 uploads of 100 KB a second from 200 clusters, sent at their times whether or not earlier ones are answered; from the moment the "
-    "sender has its 202 to the moment `ccx.archive.synced` is read. Negative where the archive was quicker."
+    "50 uploads of 100 KB a second from 200 clusters, sent at their times whether or not earlier ones are answered; "
+    "from the moment the sender has its 202 to the moment `ccx.archive.synced` is read."
 )
 RATE_PER_SECOND = 50
 SECONDS = 20

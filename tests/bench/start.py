@@ -10,6 +10,7 @@ from pathlib import Path
 from headrace.local.ports import EnginePorts
 from tests.bench.report import Figure
 from tests.processes import ROOT
+from tests.waiting import eventually
 
 TITLE = "Start of the local stack"
 TEXT = (
@@ -37,9 +38,9 @@ async def _ready_seconds(directory: Path, base: int) -> float:
         cwd=ROOT, stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(120):
-            while not _is_ready(directory / "data" / "run.json"):
-                await asyncio.sleep(0.02)
+        await eventually(
+            lambda: _is_ready(directory / "data" / "run.json"), within_seconds=120, describe="ready"
+        )
         return time.perf_counter() - began
     finally:
         process.terminate()

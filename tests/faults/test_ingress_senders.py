@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from headrace.objects.store import PART_BYTES
+from headrace.runtime.metrics import REGISTRY
 from tests.integration.ingress.harness import (
     BOUNDARY,
     FORM,
@@ -260,7 +261,7 @@ async def test_more_large_uploads_than_fit_get_429_and_memory_stays(kafka_url: s
         for _, writer in holders:
             writer.write(request_head(new_id(), "Content-Length: 400000") + START + b"x" * 200_000)
         in_flight = ingress.host.contexts[0].listeners[0]._in_flight
-        await eventually(lambda: in_flight._count == 2)
+        await eventually(lambda: REGISTRY.get_sample_value("ingress_uploads_in_flight") == 2)
         rss = psutil.Process().memory_info().rss
         ids = [new_id() for _ in range(20)]
         answers = await asyncio.gather(*(ingress.upload(b"x" * (3 << 20), request_id) for request_id in ids))
