@@ -28,7 +28,7 @@ async def start(context: Context) -> None:
             stores[target.endpoint.url] = await context.objects(target.endpoint)
     for endpoint, bucket in {(target.endpoint, target.bucket) for target in archive_targets.values()}:
         look = partial(_look_for_bucket, stores[endpoint.url if endpoint else ""], bucket, ours=not endpoint)
-        context.host.watch(context.health, f"bucket {bucket}", look)
+        context.watch(f"bucket {bucket}", look)
     session = aiohttp.ClientSession(auto_decompress=False)
     context.on_close(session.close)
     sources = Sources(

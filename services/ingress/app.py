@@ -57,8 +57,8 @@ async def start(context: Context) -> None:
         tokens=settings.tokens,
         default_org_id=settings.default_org_id or (_LOCAL_ORG_ID if context.lenient else ""),
     )
-    kafka = settings.kafka(context.host.engines)
-    context.host.watch(context.health, "kafka", partial(_answers, kafka))
+    kafka = settings.kafka(context.engines)
+    context.watch("kafka", partial(_answers, kafka))
     stager = await _stager(context, settings)
     uploads = Uploads(
         settings,
@@ -170,7 +170,7 @@ async def _stager(context: Context, settings: IngressSettings) -> Stager:
             )
         return FileStager(directory, settings.service_base_url)
     stager = S3Stager(
-        await context.objects(settings.s3(context.host.engines)),
+        await context.objects(settings.s3(context.engines)),
         settings.stage_bucket,
         settings.url_expiry_seconds,
     )
@@ -188,7 +188,7 @@ async def _stager(context: Context, settings: IngressSettings) -> Stager:
                 _log.warning("sweep_failed", reason=str(error))
             await asyncio.sleep(_SWEEP_EVERY_SECONDS)
 
-    context.host.watch(context.health, "s3", has_bucket)
+    context.watch("s3", has_bucket)
     context.spawn("sweep", sweep)
     return stager
 

@@ -13,6 +13,7 @@ import structlog
 from headrace.cli.lifetime import until_signal
 from headrace.cli.output import Output
 from headrace.cli.run_file import part_rows
+from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.local.install import S3Server
 from headrace.local.shape import LocalShape, local_shape
@@ -120,7 +121,7 @@ async def initialise_services(rows: Sequence[Service]) -> None:
             continue
         database = await Database.open(engines.postgres, row.database, service=row.name)
         try:
-            await database.migrate(Path(row.module("app").__file__ or "").parent / "migrations")
+            await migrate(database, Path(row.module("app").__file__ or "").parent / "migrations")
         finally:
             await database.close()
         output.line(f"database: {row.database}")

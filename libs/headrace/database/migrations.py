@@ -9,16 +9,14 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import asyncpg
 
 from headrace.database.errors import passes
+from headrace.database.pool import Connection, Database
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.logging import get_logger
-
-if TYPE_CHECKING:
-    from headrace.database.pool import Connection, Database
 
 _log = get_logger(__name__)
 
@@ -66,7 +64,7 @@ def read_migrations(directory: Path) -> list[Migration]:
     return [Migration(name, (directory / name).read_text(encoding="utf-8")) for name in names]
 
 
-async def migrate(database: "Database", directory: Path) -> list[str]:
+async def migrate(database: Database, directory: Path) -> list[str]:
     """Apply what is missing; returns the names applied now.
 
     Raises `ConfigurationError` for a file changed after it was applied, or one PostgreSQL refuses;
@@ -85,7 +83,7 @@ async def migrate(database: "Database", directory: Path) -> list[str]:
         _log.info("migration_applied", database=database.name, migration=missing[0].name)
 
 
-async def _take_turn(connection: "Connection") -> None:
+async def _take_turn(connection: Connection) -> None:
     await connection.execute(f"set local statement_timeout = '{_WAIT_SECONDS}s'", timeout=_WAIT_SECONDS)
     await connection.execute(f"set local lock_timeout = '{_WAIT_SECONDS}s'")
     await connection.execute("select pg_advisory_xact_lock($1)", _LOCK_KEY, timeout=_WAIT_SECONDS)
@@ -94,7 +92,7 @@ async def _take_turn(connection: "Connection") -> None:
     await connection.execute(_TABLE)
 
 
-async def _missing(connection: "Connection", migrations: list[Migration]) -> list[Migration]:
+async def _missing(connection: Connection, migrations: list[Migration]) -> list[Migration]:
     """Names the schema has and we do not are a newer release's: its rule lets us run on."""
     applied = {
         row["name"]: row["checksum"] for row in await connection.fetch("select * from schema_migrations")
@@ -108,7 +106,7 @@ async def _missing(connection: "Connection", migrations: list[Migration]) -> lis
     return [migration for migration in migrations if migration.name not in applied]
 
 
-async def _apply(connection: "Connection", migration: Migration) -> None:
+async def _apply(connection: Connection, migration: Migration) -> None:
     try:
         await connection.execute(migration.sql, timeout=_STATEMENT_SECONDS)
     except asyncpg.PostgresError as error:

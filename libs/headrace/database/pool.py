@@ -7,14 +7,12 @@ replaces connections that the server has closed.
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from headrace.database import migrations
 from headrace.database.errors import translated
 from headrace.runtime.errors import ConfigurationError
 
@@ -81,10 +79,6 @@ class Database:
                 reset=_leave_as_it_is,
             )
         return cls(pool, name, acquire_seconds=acquire_seconds)
-
-    async def migrate(self, directory: Path) -> list[str]:
-        """Bring the schema up to the files in ``directory``; returns the names of those applied now."""
-        return await migrations.migrate(self, directory)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

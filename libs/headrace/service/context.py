@@ -1,10 +1,11 @@
 """What a service is given to start: its row, its settings, the engines, and places to hang its work."""
 
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -14,6 +15,7 @@ from headrace.bus.delivery import Handler, KeyFunction
 from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.contracts.message import Message
+from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
@@ -21,10 +23,8 @@ from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.health import Health
 from headrace.runtime.settings import EngineSettings, Settings, load
 from headrace.service.row import Service
+from headrace.service.shared import Shared
 from headrace.web.listener import Listener
-
-if TYPE_CHECKING:
-    from headrace.service.host import Host
 
 S = TypeVar("S", bound=Settings)
 M = TypeVar("M", bound=Message)
@@ -35,7 +35,7 @@ class Context:
     """One service in one process. ``app.start(context)`` wires everything through it."""
 
     row: Service
-    host: "Host"
+    shared: Shared
     health: Health = field(default_factory=Health)
     listeners: list[Listener] = field(default_factory=list)
     consumers: list[Consumer[Any]] = field(default_factory=list)
@@ -44,7 +44,12 @@ class Context:
     @property
     def lenient(self) -> bool:
         """Whether this process accepts what the seed documents' curls leave out."""
-        return self.host.process.lenient
+        return self.shared.process.lenient
+
+    @property
+    def engines(self) -> EngineSettings:
+        """Where the platform's engines are."""
+        return self.shared.engines
 
     def settings(self, kind: type[S]) -> S:
         """The service's settings from the environment."""
@@ -52,7 +57,7 @@ class Context:
 
     async def producer(self, engines: EngineSettings | None = None) -> Producer:
         """The process' producer, counting for this service; the platform's own Kafka unless told otherwise."""
-        return (await self.host.producer(engines or self.host.engines)).for_service(self.row.name)
+        return (await self.shared.producer(engines or self.engines)).for_service(self.row.name)
 
     async def statuses(self) -> StatusReporter:
         """Reports payload status under this service's name."""
@@ -60,17 +65,17 @@ class Context:
 
     async def objects(self, endpoint: S3Endpoint | None = None) -> ObjectStore:
         """An object store, shared by all services of the process; the platform's own unless told otherwise."""
-        return await self.host.objects(endpoint or S3Endpoint.of(self.host.engines))
+        return await self.shared.objects(endpoint or S3Endpoint.of(self.engines))
 
     async def database(self) -> Database:
         """The service's database, created and migrated."""
         if self.row.database is None:
             raise ConfigurationError(f"{self.row.name}: its row in services/registry.py names no database")
-        database = await Database.open(self.host.engines.postgres, self.row.database, service=self.row.name)
+        database = await Database.open(self.engines.postgres, self.row.database, service=self.row.name)
         self.stack.push_async_callback(database.close)
         package = self.row.module("app").__file__
-        await database.migrate(Path(package or "").parent / "migrations")
-        self.host.watch(self.health, "postgres", database.ping)
+        await migrate(database, Path(package or "").parent / "migrations")
+        self.watch("postgres", database.ping)
         return database
 
     async def consume(
@@ -86,26 +91,40 @@ class Context:
             consumption,
             handler,
             service=self.row.name,
-            settings=self.host.engines,
+            settings=self.engines,
             producer=await self.producer(),
             statuses=await self.statuses() if report_status else None,
             key=key,
         )
         self.consumers.append(consumer)
         self.health.add(f"consumes {consumption.topic.name}", lambda: consumer.problem)
-        self.host.spawn(f"{self.row.name}: {consumption.topic.name}", consumer.run)
+        self.shared.spawn(f"{self.row.name}: {consumption.topic.name}", consumer.run)
 
     async def listen(self, app: web.Application, *, port: int | None = None) -> Listener:
         """Serve HTTP on the service's port."""
-        chosen = self.host.port(self.row) if port is None else port
-        listener = await Listener.open(app, self.host.process.host, chosen)
+        chosen = self._port() if port is None else port
+        listener = await Listener.open(app, self.shared.process.host, chosen)
         self.listeners.append(listener)
         return listener
 
     def spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run a background loop until the process stops; its failure stops the process."""
-        self.host.spawn(f"{self.row.name}: {name}", work)
+        self.shared.spawn(f"{self.row.name}: {name}", work)
+
+    def watch(self, name: str, ping: Callable[[], Awaitable[Any]]) -> None:
+        """Make an engine's answer part of the service's health; ``ping`` raises `Retryable` when it is not well."""
+        self.shared.watch(self.health, name, ping)
 
     def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Call after listeners and consumers have ended, before the engines' clients close."""
         self.stack.push_async_callback(close)
+
+    def _port(self) -> int:
+        """Its environment variable, else its row's port."""
+        variable = self.row.port_variable
+        text = os.environ.get(variable, "") if variable else ""
+        if not text:
+            return self.row.port or 0
+        if not text.isdigit() or int(text) > 65535:
+            raise ConfigurationError(f"{variable}: got {text!r}, expected a port number")
+        return int(text)

@@ -18,6 +18,7 @@ from headrace.contracts.announcement import Announcement
 from headrace.contracts.archive_synced import ArchiveSynced
 from headrace.contracts.identity import Identity, System, encode_identity
 from headrace.contracts.topics import ARCHIVE_SYNCED
+from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
@@ -122,7 +123,7 @@ async def bench(engines: SessionEngines, database: str, fresh: Callable[[str], s
     producer = await Producer.open(settings, service="archiver")
     session = aiohttp.ClientSession(auto_decompress=False)
     try:
-        await opened.migrate(MIGRATIONS)
+        await migrate(opened, MIGRATIONS)
         stage, bucket = fresh("stage"), fresh("archives")
         await asyncio.gather(store.ensure_bucket(stage), store.ensure_bucket(bucket))
         synced = Synced(producer)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.runtime.errors import ConfigurationError
 from services.registry import SERVICES
@@ -24,10 +25,10 @@ def write(directory: Path, **files: str) -> Path:
 
 async def test_files_are_applied_in_order_and_once(opened: Database, tmp_path: Path) -> None:
     write(tmp_path, m0001_things="create table things (id int); insert into things values (1)")
-    assert await opened.migrate(tmp_path) == ["0001_things.sql"]
+    assert await migrate(opened, tmp_path) == ["0001_things.sql"]
     write(tmp_path, m0002_more="alter table things add name text; update things set name = 'one'")
-    assert await opened.migrate(tmp_path) == ["0002_more.sql"]
-    assert await opened.migrate(tmp_path) == []
+    assert await migrate(opened, tmp_path) == ["0002_more.sql"]
+    assert await migrate(opened, tmp_path) == []
     assert [tuple(row) for row in await opened.fetch("select * from things")] == [(1, "one")]
 
 
@@ -36,17 +37,17 @@ async def test_replicas_that_start_together_apply_each_file_once(database: str, 
         write(tmp_path, **{f"m{number:04}_step": f"create table t{number} (id int); select pg_sleep(0.02)"})
     name = database.rpartition("/")[2]
     replicas = [await Database.open(database, name, service="test") for _ in range(5)]
-    applied = await asyncio.gather(*(replica.migrate(tmp_path) for replica in replicas))
+    applied = await asyncio.gather(*(migrate(replica, tmp_path) for replica in replicas))
     names = [name for names in applied for name in names]
     assert sorted(names) == [f"{number:04}_step.sql" for number in range(1, 6)]
     await asyncio.gather(*(replica.close() for replica in replicas))
 
 
 async def test_a_file_changed_after_it_was_applied_is_refused(opened: Database, tmp_path: Path) -> None:
-    await opened.migrate(write(tmp_path, m0001_things="create table things (id int)"))
+    await migrate(opened, write(tmp_path, m0001_things="create table things (id int)"))
     write(tmp_path, m0001_things="create table things (id bigint)")
     with pytest.raises(ConfigurationError, match=r"0001_things\.sql was changed after it was applied"):
-        await opened.migrate(tmp_path)
+        await migrate(opened, tmp_path)
 
 
 async def test_a_file_that_fails_leaves_nothing_of_itself(opened: Database, tmp_path: Path) -> None:
@@ -54,16 +55,16 @@ async def test_a_file_that_fails_leaves_nothing_of_itself(opened: Database, tmp_
         tmp_path, m0001_good="create table good (id int)", m0002_bad="create table half (id int); select 1/0"
     )
     with pytest.raises(ConfigurationError, match=r"0002_bad\.sql failed: division by zero"):
-        await opened.migrate(tmp_path)
+        await migrate(opened, tmp_path)
     assert await opened.fetch_value("select to_regclass('good') is not null and to_regclass('half') is null")
     write(tmp_path, m0002_bad="create table half (id int)")
-    assert await opened.migrate(tmp_path) == ["0002_bad.sql"]
+    assert await migrate(opened, tmp_path) == ["0002_bad.sql"]
 
 
 async def test_an_older_release_runs_on_a_newer_schema(opened: Database, tmp_path: Path) -> None:
-    await opened.migrate(write(tmp_path, m0001_old="select 1", m0002_new="select 2"))
+    await migrate(opened, write(tmp_path, m0001_old="select 1", m0002_new="select 2"))
     (tmp_path / "0002_new.sql").unlink()
-    assert await opened.migrate(tmp_path) == []
+    assert await migrate(opened, tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -75,10 +76,10 @@ async def test_files_that_do_not_count_up_are_refused(
     for name in names:
         (tmp_path / f"{name}.sql").write_text("select 1")
     with pytest.raises(ConfigurationError, match=r"expected a file named|no migrations"):
-        await opened.migrate(tmp_path)
+        await migrate(opened, tmp_path)
 
 
 @pytest.mark.parametrize("name", [row.name for row in SERVICES if row.database])
 async def test_every_services_migrations_apply(opened: Database, name: str) -> None:
     directory = Path(__file__).parents[3] / "services" / name / "migrations"
-    assert await opened.migrate(directory)
+    assert await migrate(opened, directory)

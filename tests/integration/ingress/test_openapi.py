@@ -17,7 +17,11 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.integration.ingress.harness import IDENTITY, PREFIXES, Ingress, open_ingress, serving_tracker
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    # The service draws its jitter in the same process, while hypothesis watches for just that.
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module"),
+]
 
 NOT_CHECKED = [
     # A wrong identity is upstream's 400, not 401, and version and openapi.json are for everybody.

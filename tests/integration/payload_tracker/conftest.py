@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 import services.payload_tracker
+from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
@@ -22,7 +23,7 @@ MIGRATIONS = Path(services.payload_tracker.__file__).parent / "migrations"
 async def tracker_database(database: str) -> AsyncIterator[Database]:
     opened = await Database.open(database, database.rpartition("/")[2], service="payload_tracker")
     try:
-        await opened.migrate(MIGRATIONS)
+        await migrate(opened, MIGRATIONS)
         yield opened
     finally:
         await opened.close()

@@ -88,7 +88,7 @@ def handled(row):
 async def test_the_documents_service_consumes_stores_and_answers(row, host):
     (consumed,) = row.consumes
     messages = [synced(cluster_id, second) for cluster_id in CLUSTERS for second in (1, 2)]
-    producer = await Producer.open(host.engines, service="test")
+    producer = await Producer.open(host.contexts[0].engines, service="test")
     # The newest of each once more, as a redelivery has it.
     for message in (*messages, messages[1], messages[3]):
         await producer.send(consumed.topic, message, key=message.metadata.cluster_id)

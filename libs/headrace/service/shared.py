@@ -1,0 +1,84 @@
+"""What the services of one process share: engines' clients, background tasks, watches."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Final
+
+from headrace.bus.producer import Producer
+from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.store import ObjectStore
+from headrace.runtime.errors import Retryable
+from headrace.runtime.health import Health
+from headrace.runtime.settings import EngineSettings, ProcessSettings
+
+_PING_EVERY_SECONDS: Final = 5.0
+_PING_SECONDS: Final = 5.0
+
+
+class Shared:
+    """One of everything for a process, opened when first asked for."""
+
+    def __init__(self, engines: EngineSettings, process: ProcessSettings) -> None:
+        self.engines = engines
+        self.process = process
+        self.tasks: dict[asyncio.Task[None], str] = {}
+        self._stack = AsyncExitStack()
+        self._lock = asyncio.Lock()
+        self._producers: dict[EngineSettings, Producer] = {}
+        self._stores: dict[S3Endpoint, ObjectStore] = {}
+
+    def spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run until the process stops; a failure stops the process."""
+
+        async def run() -> None:
+            await work()
+
+        self.tasks[asyncio.create_task(run(), name=name)] = name
+
+    async def producer(self, engines: EngineSettings) -> Producer:
+        """The one producer of the process for a Kafka."""
+        async with self._lock:
+            if engines not in self._producers:
+                producer = await Producer.open(engines, service="host")
+                self._stack.push_async_callback(producer.close)
+                self._producers[engines] = producer
+        return self._producers[engines]
+
+    async def objects(self, endpoint: S3Endpoint) -> ObjectStore:
+        """The one object store of the process for an endpoint."""
+        async with self._lock:
+            if endpoint not in self._stores:
+                store = await ObjectStore.open(endpoint)
+                self._stack.push_async_callback(store.close)
+                self._stores[endpoint] = store
+        return self._stores[endpoint]
+
+    def watch(self, health: Health, name: str, ping: Callable[[], Awaitable[Any]]) -> None:
+        """Ask an engine every few seconds; the health check answers from the last answer."""
+        state: dict[str, str | None] = {"problem": None}
+        health.add(name, lambda: state["problem"])
+
+        async def loop() -> None:
+            while True:
+                try:
+                    async with asyncio.timeout(_PING_SECONDS):
+                        await ping()
+                    state["problem"] = None
+                except (Retryable, TimeoutError, OSError) as error:
+                    state["problem"] = f"{name} does not answer: {str(error) or type(error).__name__}"
+                await asyncio.sleep(_PING_EVERY_SECONDS)
+
+        self.spawn(f"watch {name}", loop)
+
+    async def end_tasks(self) -> None:
+        """End what runs in the background."""
+        for task in self.tasks:
+            task.cancel()
+        for task in list(self.tasks):
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+    async def close(self) -> None:
+        """Close every client."""
+        await self._stack.aclose()
