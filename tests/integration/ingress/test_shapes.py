@@ -209,7 +209,7 @@ async def test_track_tells_only_whom_it_concerns(kafka_url: str, s3_url: str):
 
 
 async def test_readiness_names_a_missing_bucket(kafka_url: str, s3_url: str, monkeypatch):
-    monkeypatch.setattr("headrace.service.host._PING_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("headrace.service.shared._PING_EVERY_SECONDS", 0.05)
     async with open_ingress(kafka_url, s3_url) as ingress:
         health = ingress.host.contexts[0].health
         await eventually(lambda: not health.problems)
