@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 
 from headrace.contracts.identity import Identity
 from headrace.contracts.message import utc_now
-from headrace.objects.store import PART_BYTES, ObjectInfo, ObjectStore, Part, digest, multipart_etag
+from headrace.objects.store import PART_BYTES, ObjectInfo, ObjectStore, Part, crc32, digest, multipart_etag
 from headrace.objects.wire import ObjectExists
 from headrace.runtime.errors import Retryable
 from headrace.runtime.retries import RetryPolicy, retrying
@@ -152,6 +152,7 @@ class S3Upload:
         self.hold_bytes = PART_BYTES
         self._buffer: list[bytes] = []
         self._buffered = 0
+        self._crc32 = 0
         self._size = 0
         self._upload_id = ""
         self._parts: list[Part] = []
@@ -205,11 +206,14 @@ class S3Upload:
                 content_type=CONTENT_TYPE,
                 metadata=self._metadata,
                 if_absent=True,
+                crc32=self._crc32,
             ),
         )
         return self._stager.staged(key, self._size, stored.etag, duplicate=False)
 
     def _take(self, chunk: bytes) -> None:
+        # Now, while the bytes are in the processor's cache.
+        self._crc32 = crc32(chunk, self._crc32)
         self._buffer.append(chunk)
         self._buffered += len(chunk)
         self._size += len(chunk)
@@ -227,11 +231,14 @@ class S3Upload:
         number = len(self._parts) + 1
         part = await retrying(
             RETRY,
-            lambda: self._store.put_part(self._bucket, self._key, self._upload_id, number, self._buffer),
+            lambda: self._store.put_part(
+                self._bucket, self._key, self._upload_id, number, self._buffer, crc32=self._crc32
+            ),
         )
         self._parts.append(part)
         self._buffer = []
         self._buffered = 0
+        self._crc32 = 0
 
     async def _finish_multipart(self) -> Staged:
         await self._put_part()

@@ -16,7 +16,8 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.wire import CONFIG
 
 CLUSTERS = 200
-_BOUNDARY = "----headrace-bench"
+# As long as curl makes them.
+_BOUNDARY = "------------------------d74496d66958873e7f0c42"
 
 
 @dataclass(frozen=True)

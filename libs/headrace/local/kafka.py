@@ -139,7 +139,8 @@ class Kafka(Engine):
 
     async def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        options = ("format", "--ignore-formatted", "-t", cluster, "-c", str(self._properties))
+        # In one word: an id may begin with a dash, and would be taken for an option.
+        options = ("format", "--ignore-formatted", f"--cluster-id={cluster}", "-c", str(self._properties))
         command = self._java_command("kafka.tools.StorageTool", *options)
         await run("formatting Kafka's storage", command, self.directory / "format.log", within_seconds=60)
 

@@ -143,26 +143,37 @@ def _path(bucket: str, key: str) -> str:
     return f"/{bucket}/{quoted(key, safe='/-._~')}"
 
 
+def pieces(body: Body) -> Sequence[bytes]:
+    """A body as the pieces it is made of."""
+    return (body,) if isinstance(body, bytes) else body
+
+
 def length(body: Body) -> int:
     """Bytes in a body."""
-    return len(body) if isinstance(body, bytes) else sum(map(len, body))
+    return sum(map(len, pieces(body)))
 
 
 def _payload(body: Body) -> bytes | AsyncIterator[bytes] | None:
-    chunks = (body,) if isinstance(body, bytes) else body
     if length(body) < _JOIN_BELOW_BYTES:
-        return b"".join(chunks) or None
-    return _chunks(chunks)
+        return b"".join(pieces(body)) or None
+    return _stream(pieces(body))
 
 
-async def _chunks(body: Sequence[bytes]) -> AsyncIterator[bytes]:
-    for chunk in body:
-        yield chunk
+async def _stream(body: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for piece in body:
+        yield piece
+
+
+def parse_xml(answer: bytes) -> ET.Element:
+    """A store's answer; one that is no XML is as good as none."""
+    try:
+        return ET.fromstring(answer)  # noqa: S314 -- the store is ours, and expat bounds entity expansion
+    except ET.ParseError as error:
+        raise Retryable(f"S3 answered with something else than XML: {error}") from error
 
 
 def _code(answer: bytes) -> str:
     try:
-        # Our own store's answer, and expat refuses nothing that 64 KiB could blow up.
-        return ET.fromstring(answer).findtext("Code", "") if answer else ""  # noqa: S314
-    except ET.ParseError:
+        return parse_xml(answer).findtext("Code", "")
+    except Retryable:
         return ""
