@@ -18,15 +18,19 @@ from headrace.runtime.metrics import REGISTRY
 from tests.conftest import S3Endpoint as Server
 from tests.integration.ingress.harness import (
     CLUSTER_ID,
+    FORM,
     ID_HEADER,
     IDENTITY,
     OLS,
     OPERATOR,
+    UPLOAD,
     Ingress,
     b64_identity,
+    form,
     new_id,
     open_ingress,
     part,
+    pieces,
     value,
 )
 
@@ -198,6 +202,26 @@ async def test_the_same_bytes_again_are_stored_once(anywhere: Ingress, size: int
     assert await anywhere.objects(request_id) == [request_id]
     announced = [json.loads(record.value) for record in await anywhere.announced(request_id)]
     assert {(each["object_key"], each["size"]) for each in announced} == {(request_id, size)}
+    assert request_id not in "".join(await anywhere.unfinished())
+
+
+@pytest.mark.parametrize("in_parts_first", [True, False])
+async def test_the_same_bytes_are_one_object_however_they_were_stored(
+    anywhere: Ingress, *, in_parts_first: bool
+):
+    """With its length told a body is stored whole, without it in parts, under an ETag that cannot be compared."""
+    request_id, body = new_id(), form(part(b"x" * LARGE))
+    for in_parts in (in_parts_first, not in_parts_first):
+        answer = await anywhere.request(
+            "POST",
+            UPLOAD,
+            data=pieces(body) if in_parts else body,
+            headers={"Content-Type": FORM, ID_HEADER: request_id},
+        )
+        assert answer.status == 202
+    assert await anywhere.objects(request_id) == [request_id]
+    announced = [json.loads(record.value) for record in await anywhere.announced(request_id)]
+    assert [each["object_key"] for each in announced] == [request_id, request_id]
     assert request_id not in "".join(await anywhere.unfinished())
 
 
