@@ -23,7 +23,7 @@ from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.health import Health
 from headrace.runtime.settings import EngineSettings, Settings, load
 from headrace.service.row import Service
-from headrace.service.shared import Shared
+from headrace.service.shared import STOP_SHARE, Shared
 from headrace.web.listener import Listener
 
 S = TypeVar("S", bound=Settings)
@@ -103,7 +103,8 @@ class Context:
     async def listen(self, app: web.Application, *, port: int | None = None) -> Listener:
         """Serve HTTP on the service's port."""
         chosen = self._port() if port is None else port
-        listener = await Listener.open(app, self.shared.process.host, chosen)
+        stop_seconds = self.shared.process.stop_seconds * STOP_SHARE
+        listener = await Listener.open(app, self.shared.process.host, chosen, stop_seconds=stop_seconds)
         self.listeners.append(listener)
         return listener
 

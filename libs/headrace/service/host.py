@@ -12,15 +12,13 @@ from headrace.runtime.logging import get_logger
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.context import Context
 from headrace.service.row import Service
-from headrace.service.shared import Shared
+from headrace.service.shared import STOP_SHARE, Shared
 from headrace.web.admin import admin_app
 from headrace.web.listener import Listener
 
 _log = get_logger(__name__)
 
 _LOOP_LAG_EVERY_SECONDS: Final = 1.0
-# Of the time to stop: what is left over closes the engines' clients.
-_CONSUMERS_SHARE: Final = 0.8
 
 
 class Host:
@@ -80,9 +78,12 @@ class Host:
             _log.error("stop_deadline_passed", seconds=self.process.stop_seconds)
 
     async def _stop(self) -> None:
-        share = self.process.stop_seconds * _CONSUMERS_SHARE
-        await asyncio.gather(*(listener.close() for c in self.contexts for listener in c.listeners))
-        await asyncio.gather(*(consumer.stop(share) for c in self.contexts for consumer in c.consumers))
+        share = self.process.stop_seconds * STOP_SHARE
+        # Side by side: a slow sender must not use up the time that handlers need to finish and commit.
+        await asyncio.gather(
+            *(listener.close() for context in self.contexts for listener in context.listeners),
+            *(consumer.stop(share) for context in self.contexts for consumer in context.consumers),
+        )
         await self._shared.end_tasks()
         for context in reversed(self.contexts):
             await context.stack.aclose()

@@ -12,6 +12,8 @@ from headrace.runtime.errors import Retryable
 from headrace.runtime.health import Health
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 
+# Of the time to stop, for requests and messages in flight; what is left over closes the engines' clients.
+STOP_SHARE: Final = 0.8
 _PING_EVERY_SECONDS: Final = 5.0
 _PING_SECONDS: Final = 5.0
 

@@ -39,6 +39,12 @@ async def consume(arguments: list[str], seed: int, *, kill: bool) -> None:
     dies_after = draw.randrange(1, 60) if draw.random() < 0.6 else 10**9
     dies_at_seconds = draw.uniform(0.05, 1.2)
     effects = 0
+    told_to_stop = asyncio.Event()
+    if kill:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    else:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told_to_stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     async with asyncpg.create_pool(postgres, min_size=4, max_size=4) as pool:
 
@@ -62,17 +68,22 @@ async def consume(arguments: list[str], seed: int, *, kill: bool) -> None:
         )
         if kill:
             asyncio.get_running_loop().call_later(dies_at_seconds, die)
-        else:
-            asyncio.get_running_loop().add_signal_handler(
-                signal.SIGTERM, lambda: asyncio.ensure_future(consumer.stop(10))
-            )
+
+        async def stop() -> None:
+            await told_to_stop.wait()
+            await consumer.stop(10)
+
+        stopping = asyncio.create_task(stop())
         await consumer.run()
+        await stopping
         await producer.close()
 
 
 def main() -> None:
     *arguments, seed = sys.argv[1:]
     for round_number, line in enumerate(sys.stdin):
+        # Until each of the two has its own handler: told to end too early, neither must miss it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         child = os.fork()
         if child == 0:
             # Logs go to stderr; stdout is for the answers.
@@ -81,6 +92,7 @@ def main() -> None:
             os._exit(0)
         # So that a nursery told to end takes its child along.
         signal.signal(signal.SIGTERM, lambda *_, child=child: os.kill(child, signal.SIGTERM))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
