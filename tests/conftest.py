@@ -26,6 +26,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         start_early({name for item in session.items for name in getattr(item, "fixturenames", ())})
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests measured (`record_property("figures", text)`), whichever worker ran them."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, text in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(f"{report.nodeid}\n{text}\n")
+
+
 @dataclass(frozen=True)
 class S3Endpoint:
     server: str
