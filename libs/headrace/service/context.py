@@ -1,7 +1,7 @@
 """What a service is given to start: its row, its settings, the engines, and places to hang its work."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +108,7 @@ class Context:
         self.listeners.append(listener)
         return listener
 
-    def spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    def spawn(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a background loop until the process stops; its failure stops the process."""
         self.shared.spawn(f"{self.row.name}: {name}", work)
 

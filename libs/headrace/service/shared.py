@@ -1,7 +1,7 @@
 """What the services of one process share: engines' clients, background tasks, watches."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
@@ -30,13 +30,9 @@ class Shared:
         self._producers: dict[EngineSettings, Producer] = {}
         self._stores: dict[S3Endpoint, ObjectStore] = {}
 
-    def spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    def spawn(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run until the process stops; a failure stops the process."""
-
-        async def run() -> None:
-            await work()
-
-        self.tasks[asyncio.create_task(run(), name=name)] = name
+        self.tasks[asyncio.create_task(work(), name=name)] = name
 
     async def producer(self, engines: EngineSettings) -> Producer:
         """The one producer of the process for a Kafka."""
