@@ -6,7 +6,7 @@ import io
 import json
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -289,16 +289,18 @@ async def open_ingress(
     process = ProcessSettings(admin_port=0, lenient=lenient, stop_seconds=stop_seconds)
     try:
         await store.ensure_bucket(bucket)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, text in (variables | environment).items():
-                patch.setenv(f"INGRESS_{name}", text)
-            async with (
-                running([BY_NAME["ingress"]], engines, process) as host,
-                open_records(seen, topics) as records,
-                aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
-            ):
-                url = f"http://127.0.0.1:{host.contexts[0].listeners[0].port}"
-                yield Ingress(url, host, store, bucket, records, *topics, session)
+        async with AsyncExitStack() as opened:
+            # Variables are read at start: one that stayed set would be another, concurrently open ingress' too.
+            with pytest.MonkeyPatch.context() as patch:
+                for name, text in (variables | environment).items():
+                    patch.setenv(f"INGRESS_{name}", text)
+                host = await opened.enter_async_context(running([BY_NAME["ingress"]], engines, process))
+            records = await opened.enter_async_context(open_records(seen, topics))
+            session = await opened.enter_async_context(
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+            )
+            url = f"http://127.0.0.1:{host.contexts[0].listeners[0].port}"
+            yield Ingress(url, host, store, bucket, records, *topics, session)
     finally:
         await store.close()
 
