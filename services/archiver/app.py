@@ -5,13 +5,13 @@ from functools import partial
 
 import aiohttp
 
+from headrace.objects.fetch import Fetcher
 from headrace.objects.store import ObjectStore
 from headrace.runtime.errors import Retryable
 from headrace.service.context import Context
 from services.archiver.api import Api
 from services.archiver.handlers import Archiver
 from services.archiver.settings import ArchiverSettings
-from services.archiver.sources import Sources
 from services.archiver.store import ArchiveTable
 from services.archiver.targets import targets
 
@@ -31,14 +31,15 @@ async def start(context: Context) -> None:
         context.watch(f"bucket {bucket}", look)
     session = aiohttp.ClientSession(auto_decompress=False)
     context.on_close(session.close)
-    sources = Sources(
+    fetcher = Fetcher(
         own,
         session,
         allowed_hosts=settings.allowed_hosts,
+        variable="ARCHIVER_ALLOWED_HOSTS",
         max_bytes=settings.max_fetch_bytes,
         fetch_seconds=settings.fetch_seconds,
     )
-    archiver = Archiver(table, sources, archive_targets, stores, await context.producer())
+    archiver = Archiver(table, fetcher, archive_targets, stores, await context.producer())
     (announcements,) = context.row.consumes
     # The row names the default table's services; an operator's own table replaces it.
     await context.consume(replace(announcements, values=frozenset(archive_targets)), archiver.handle)

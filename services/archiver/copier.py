@@ -3,23 +3,23 @@
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
+from headrace.objects.fetch import Fetcher, Location, gone
 from headrace.objects.store import PART_BYTES, ObjectStore, Part
 from headrace.objects.wire import ObjectNotFound
 from headrace.runtime.errors import Retryable
-from services.archiver.sources import Sources, Upload, gone
 
 _CONTENT_TYPE = "application/gzip"
 
 
-async def copy(sources: Sources, upload: Upload, store: ObjectStore, bucket: str, key: str) -> None:
+async def copy(fetcher: Fetcher, upload: Location, store: ObjectStore, bucket: str, key: str) -> None:
     """Make the object; raises `Rejected` when the upload is not there (any more)."""
-    if not upload.url and store.endpoint == sources.store.endpoint:
+    if not upload.url and store.endpoint == fetcher.store.endpoint:
         try:
             await store.copy(upload.bucket, upload.key, bucket, key)
         except ObjectNotFound as error:
             raise gone(upload) from error
         return
-    async with sources.open(upload) as chunks:
+    async with fetcher.open(upload) as chunks:
         await stream(chunks, store, bucket, key)
 
 

@@ -16,12 +16,12 @@ from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
 from headrace.contracts.identity import ANONYMOUS, Identity, IdentityError, decode_identity
 from headrace.contracts.message import utc_now
 from headrace.contracts.topics import ARCHIVE_SYNCED
+from headrace.objects.fetch import Fetcher, Location
 from headrace.objects.store import ObjectStore
 from headrace.runtime import metrics
 from headrace.runtime.errors import Rejected, Retryable
 from services.archiver import clusters
 from services.archiver.copier import copy
-from services.archiver.sources import Sources, Upload
 from services.archiver.store import Archive, ArchiveTable, Claim
 from services.archiver.targets import Target
 from services.archiver.templates import KeyTemplate, Series
@@ -35,7 +35,7 @@ class Archiver:
     """Copies announced uploads into the layout and says so. ``stores`` are by endpoint, ``""`` our own."""
 
     table: ArchiveTable
-    sources: Sources
+    fetcher: Fetcher
     targets: Mapping[str, Target]
     stores: Mapping[str, ObjectStore]
     producer: Producer
@@ -43,7 +43,7 @@ class Archiver:
 
     async def handle(self, message: Announcement, delivery: Delivery) -> str:
         """Archive one upload; returns where it is."""
-        upload = self.sources.locate(message)
+        upload = self.fetcher.locate_upload(message)
         archive = await self.table.find(upload.name, message.etag or "")
         begun = archive is not None
         if begun:
@@ -55,7 +55,7 @@ class Archiver:
             await self._publish(upload, archive)
         return f"archived to {archive.bucket}/{archive.key}"
 
-    async def _claim(self, message: Announcement, delivery: Delivery, upload: Upload) -> Archive:
+    async def _claim(self, message: Announcement, delivery: Delivery, upload: Location) -> Archive:
         service = delivery.headers.get("service") or message.service
         target = self.targets.get(service)
         if target is None:
@@ -84,13 +84,13 @@ class Archiver:
         return await self._take_key(draft, target.template.series(values))
 
     async def _cluster_id(
-        self, message: Announcement, identity: Identity, upload: Upload, template: KeyTemplate
+        self, message: Announcement, identity: Identity, upload: Location, template: KeyTemplate
     ) -> str:
         """Whose archive it is, ``""`` where that is unknown and the template does not ask."""
         known = clusters.announced(message, identity)
         if known is not None or not template.needs_cluster_id:
             return known or ""
-        async with self.sources.open(upload) as chunks:
+        async with self.fetcher.open(upload) as chunks:
             return await clusters.inside(chunks)
 
     async def _take_key(self, draft: Claim, series: Series) -> Archive:
@@ -109,7 +109,7 @@ class Archiver:
                 return archive
         raise Retryable(f"no free key for {draft.source} in {_MAX_TRIES} tries")
 
-    async def _copy(self, upload: Upload, archive: Archive, *, look_first: bool) -> None:
+    async def _copy(self, upload: Location, archive: Archive, *, look_first: bool) -> None:
         store = self.stores.get(archive.endpoint)
         if store is None:
             raise Retryable(
@@ -117,10 +117,10 @@ class Archiver:
             )
         # The key was free when it was claimed, and an object appears whole: if it is there, it is ours.
         if not look_first or await store.head(archive.bucket, archive.key) is None:
-            await copy(self.sources, upload, store, archive.bucket, archive.key)
+            await copy(self.fetcher, upload, store, archive.bucket, archive.key)
         await self.table.mark_copied(archive)
 
-    async def _publish(self, upload: Upload, archive: Archive) -> None:
+    async def _publish(self, upload: Location, archive: Archive) -> None:
         # Consumers cannot do without the cluster id; where the layout does, there is nobody to tell.
         if archive.cluster_id:
             synced = ArchiveSynced(

@@ -121,7 +121,7 @@ async def initialise_services(rows: Sequence[Service]) -> None:
             continue
         database = await Database.open(engines.postgres, row.database, service=row.name)
         try:
-            await migrate(database, Path(row.module("app").__file__ or "").parent / "migrations")
+            await migrate(database, row.migrations)
         finally:
             await database.close()
         output.line(f"database: {row.database}")

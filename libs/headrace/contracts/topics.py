@@ -6,6 +6,8 @@ from typing import Final, Generic, TypeVar
 from headrace.contracts.announcement import Announcement
 from headrace.contracts.archive_synced import ArchiveSynced
 from headrace.contracts.message import Message
+from headrace.contracts.ros import RecommendationRequest, RosEvent, UploadValidation
+from headrace.contracts.sources import SourcesEvent
 from headrace.contracts.status import PayloadStatus
 
 M = TypeVar("M", bound=Message)
@@ -31,5 +33,10 @@ UPLOAD_ANNOUNCE: Final = Topic("platform.upload.announce", Announcement)
 # The ROS document has ingress publish here; upstream the topic is the Sources API's, so that other
 # kinds of message share it.
 SOURCES_EVENTS: Final = Topic("platform.sources.event-stream", Announcement)
+# The same topic as the Sources API fills it; the header `event_type` tells its messages from ingress' own.
+SOURCES_RESOURCES: Final = Topic(SOURCES_EVENTS.name, SourcesEvent)
 PAYLOAD_STATUS: Final = Topic("platform.payload-status", PayloadStatus)
 ARCHIVE_SYNCED: Final = Topic("ccx.archive.synced", ArchiveSynced)
+ROS_EVENTS: Final = Topic("hccm.ros.events", RosEvent)
+RECOMMENDATION_REQUESTS: Final = Topic("rosocp.kruize.recommendations", RecommendationRequest)
+UPLOAD_VALIDATION: Final = Topic("platform.upload.validation", UploadValidation)

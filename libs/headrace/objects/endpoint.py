@@ -1,5 +1,6 @@
 """Where an S3 service is and who we are to it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import unquote, urlsplit
@@ -18,10 +19,19 @@ class S3Endpoint:
     region: str = "us-east-1"
     # What presigned URLs name, where consumers know the service by another name.
     public_url: str = ""
+    # More names (`host:port`) by which messages may know it; nobody is ever connected to by them.
+    aliases: frozenset[str] = field(default=frozenset(), compare=False)
 
     @classmethod
     def parse(
-        cls, url: str, *, access_key: str = "", secret_key: str = "", region: str = "", public_url: str = ""
+        cls,
+        url: str,
+        *,
+        access_key: str = "",
+        secret_key: str = "",
+        region: str = "",
+        public_url: str = "",
+        aliases: Iterable[str] = (),
     ) -> Self:
         """Read ``http://key:secret@host:port``; keys may come apart from the URL."""
         parts = urlsplit(url)
@@ -37,6 +47,7 @@ class S3Endpoint:
             secret_key=unquote(parts.password or "") or secret_key,
             region=region or "us-east-1",
             public_url=public_url.rstrip("/"),
+            aliases=frozenset(alias.lower() for alias in aliases),
         )
 
     @classmethod
@@ -48,4 +59,5 @@ class S3Endpoint:
             secret_key=engines.s3_secret_key,
             region=engines.s3_region,
             public_url=engines.s3_public,
+            aliases=engines.s3_aliases.replace(",", " ").split(),
         )

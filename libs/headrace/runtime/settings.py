@@ -70,6 +70,11 @@ class EngineSettings(Settings):
     s3_public: str = env(
         "HEADRACE_S3_PUBLIC", "", "endpoint that presigned URLs name, where consumers know S3 by another name"
     )
+    s3_aliases: str = env(
+        "HEADRACE_S3_ALIASES",
+        "minio:9000 localhost:9000",
+        "more names, `host:port`, by which URLs in messages may know our S3; they are read from it, with our keys",
+    )
     postgres: str = env(
         "HEADRACE_POSTGRES",
         "postgresql://postgres@localhost:5432/postgres",

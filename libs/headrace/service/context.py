@@ -4,7 +4,6 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -73,8 +72,7 @@ class Context:
             raise ConfigurationError(f"{self.row.name}: its row in services/registry.py names no database")
         database = await Database.open(self.engines.postgres, self.row.database, service=self.row.name)
         self.stack.push_async_callback(database.close)
-        package = self.row.module("app").__file__
-        await migrate(database, Path(package or "").parent / "migrations")
+        await migrate(database, self.row.migrations)
         self.watch("postgres", database.ping)
         return database
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,8 @@ class Service:
     """One service: the folder ``services/<name>`` and everything others must know of it.
 
     ``port`` is where it listens in the local shape, ``port_variable`` the environment variable that moves it
-    (upstream's where upstream has one). ``database`` is the PostgreSQL database it owns, ``health_path`` what a
+    (upstream's where upstream has one). ``database`` is the PostgreSQL database it keeps its tables in, ``schema`` the
+    package whose ``migrations`` make them (its own, unless it shares the database). ``health_path`` is what a
     health curl asks. ``known_by`` are the environment variables in which others are told its URL, each with the
     path that goes with it.
     """
@@ -29,11 +31,18 @@ class Service:
     produces: tuple[Topic[Any], ...] = ()
     buckets: tuple[str, ...] = ()
     database: str | None = None
+    schema: str = ""
 
     @property
     def topics(self) -> tuple[Topic[Any], ...]:
         """Every topic it reads or writes."""
         return (*(item.topic for item in self.consumes), *self.produces)
+
+    @property
+    def migrations(self) -> Path:
+        """The folder of its database's migrations."""
+        package = import_module(self.schema or f"services.{self.name}")
+        return Path(package.__path__[0]) / "migrations"
 
     def module(self, name: str) -> ModuleType:
         """Import ``services.<service>.<name>``, only in the process that runs it."""

@@ -21,10 +21,10 @@ from headrace.contracts.topics import ARCHIVE_SYNCED
 from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.fetch import Fetcher
 from headrace.objects.store import ObjectStore
 from headrace.runtime.settings import EngineSettings
 from services.archiver.handlers import Archiver
-from services.archiver.sources import Sources
 from services.archiver.store import ArchiveTable
 from services.archiver.targets import Target
 from services.archiver.templates import CLUSTER_LAYOUT, KeyTemplate
@@ -131,7 +131,7 @@ async def bench(engines: SessionEngines, database: str, fresh: Callable[[str], s
         table = ArchiveTable(opened)
         archiver = Archiver(
             table=table,
-            sources=Sources(store, session),
+            fetcher=Fetcher(store, session, variable="ARCHIVER_ALLOWED_HOSTS"),
             targets=dict.fromkeys(("ols", "openshift", "hccm", "assisted-installer"), target),
             stores={"": store},
             producer=synced,

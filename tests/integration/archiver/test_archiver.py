@@ -11,11 +11,11 @@ from aiohttp import web
 from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
 from headrace.contracts.identity import Identity, encode_identity
 from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.fetch import Fetcher
 from headrace.objects.store import PART_BYTES, ObjectStore
 from headrace.runtime.errors import Rejected, Retryable
 from headrace.web.listener import Listener
 from services.archiver.handlers import Archiver
-from services.archiver.sources import Sources
 from services.archiver.templates import KeyTemplate
 from tests.integration.archiver.conftest import CLUSTER, KEY, NOW, Bench, tar_gz
 
@@ -291,8 +291,14 @@ async def ingress() -> AsyncIterator[Ingress]:
 @pytest.fixture
 async def fetching(bench: Bench) -> AsyncIterator[Archiver]:
     async with aiohttp.ClientSession(auto_decompress=False) as session:
-        sources = Sources(bench.store, session, allowed_hosts=frozenset({"127.0.0.1"}), max_bytes=1000)
-        yield replace(bench.archiver, sources=sources)
+        fetcher = Fetcher(
+            bench.store,
+            session,
+            allowed_hosts={"127.0.0.1"},
+            variable="ARCHIVER_ALLOWED_HOSTS",
+            max_bytes=1000,
+        )
+        yield replace(bench.archiver, fetcher=fetcher)
 
 
 async def test_an_upload_at_an_allowed_host_is_fetched_and_its_url_kept_secret(

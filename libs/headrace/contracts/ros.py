@@ -1,0 +1,113 @@
+"""The messages of the resource-optimization chain, between koku, the ROS processor and the poller.
+
+Their keys are matched case-insensitively, as upstream's readers do.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from headrace.contracts.message import Message
+
+# PostgreSQL has no text with it, and no name has it either.
+Text = Annotated[str, Field(min_length=1, max_length=1024, pattern="^[^\0]*$")]
+ExperimentType = Literal["container", "namespace"]
+
+
+def _fold_keys(model: type[BaseModel], value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    names = {name.lower(): name for name in model.model_fields}
+    return {names.get(str(key).lower(), key): item for key, item in value.items()}
+
+
+def _is_uuid(text: str) -> str:
+    UUID(text)
+    return text
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fold(cls, value: Any) -> Any:
+        return _fold_keys(cls, value)
+
+
+class _FoldedMessage(Message):
+    @model_validator(mode="before")
+    @classmethod
+    def _fold(cls, value: Any) -> Any:
+        return _fold_keys(cls, value)
+
+
+class RosMetadata(_Part):
+    """Whose usage it is. ``provider_uuid`` and ``operator_version`` are absent in hand-made messages."""
+
+    account: str | None = None
+    org_id: Text
+    source_id: Text
+    provider_uuid: str | None = None
+    cluster_uuid: Annotated[Text, AfterValidator(_is_uuid)]
+    operator_version: str | None = None
+    cluster_alias: Text
+
+
+class RosEvent(_FoldedMessage):
+    """Usage CSVs of one payload, ready to be read: topic ``hccm.ros.events``.
+
+    ``object_keys[i]``, where present, is the key of ``files[i]`` in the ROS bucket.
+    """
+
+    request_id: Text
+    b64_identity: Text
+    metadata: RosMetadata
+    files: list[str]
+    object_keys: list[str] | None = None
+
+    @property
+    def account(self) -> str:
+        """For the payload's status."""
+        return self.metadata.account or ""
+
+    @property
+    def org_id(self) -> str:
+        """For the payload's status."""
+        return self.metadata.org_id
+
+
+class UploadValidation(Message):
+    """Koku's word on one archive: topic ``platform.upload.validation``."""
+
+    request_id: str
+    validation: Literal["success", "failure"]
+
+
+class RecommendationMetadata(_Part):
+    """One workload whose usage was sent to Kruize."""
+
+    Org_id: Text
+    Workload_id: int = Field(gt=0)
+    Experiment_name: Text
+    Max_endtime_report: datetime
+    ExperimentType: ExperimentType
+
+
+class RecommendationRequest(_FoldedMessage):
+    """Ask for recommendations: topic ``rosocp.kruize.recommendations``, keyed by the experiment's name."""
+
+    Request_id: Text
+    Metadata: RecommendationMetadata
+
+    @property
+    def request_id(self) -> str:
+        """For the payload's status."""
+        return self.Request_id
+
+    @property
+    def org_id(self) -> str:
+        """For the payload's status."""
+        return self.Metadata.Org_id

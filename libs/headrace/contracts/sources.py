@@ -1,0 +1,24 @@
+"""What the Sources API tells of its resources: topic ``platform.sources.event-stream``, header ``event_type``."""
+
+from typing import Any
+
+from pydantic import model_validator
+
+from headrace.contracts.message import Message
+
+
+class SourcesEvent(Message):
+    """One resource as it is now (or last was); ids are integers. Fields of other kinds are kept as extra ones.
+
+    Keys match case-insensitively: koku's own events write ``Id`` and ``Source_id``.
+    """
+
+    id: int
+    source_id: int | None = None
+    application_type_id: int | None = None
+    tenant: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fold(cls, value: Any) -> Any:
+        return {str(key).lower(): item for key, item in value.items()} if isinstance(value, dict) else value

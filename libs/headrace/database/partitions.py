@@ -1,0 +1,116 @@
+"""Half-month partitions of tables that hold measurements: made before they are needed, dropped when old.
+
+A table is ``partition by range (<column>)`` on a timestamptz, without a default partition, so that adding one takes
+no lock that readers or writers would notice.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from headrace.contracts.message import rfc3339, utc_now
+from headrace.database.pool import Connection, Database
+from headrace.runtime.logging import get_logger
+
+_log = get_logger(__name__)
+
+_MIDDLE: Final = 16
+_LOCK_KEY: Final = 0x4EAD_2ACF
+_TABLE: Final = re.compile(r"[a-z][a-z0-9_]{0,49}")
+
+
+@dataclass(frozen=True, order=True)
+class HalfMonth:
+    """Days 1 to 15 of a month, or those after."""
+
+    start: datetime
+
+    @classmethod
+    def of(cls, moment: datetime) -> "HalfMonth":
+        """The one a moment falls into, in UTC."""
+        utc = moment.astimezone(UTC)
+        day = 1 if utc.day < _MIDDLE else _MIDDLE
+        return cls(utc.replace(day=day, hour=0, minute=0, second=0, microsecond=0))
+
+    @property
+    def end(self) -> datetime:
+        """The next one's start."""
+        if self.start.day == 1:
+            return self.start.replace(day=_MIDDLE)
+        return (self.start + timedelta(days=20)).replace(day=1)
+
+    @property
+    def suffix(self) -> str:
+        """``2026_11_16``."""
+        return f"{self.start:%Y_%m_%d}"
+
+
+class Partitions:
+    """The partitions of one table."""
+
+    def __init__(self, database: Database, table: str) -> None:
+        if not _TABLE.fullmatch(table):
+            raise ValueError(f"got the table name {table!r}, expected {_TABLE.pattern}")
+        self._database = database
+        self._table = table
+        self._known: set[HalfMonth] = set()
+        self._making = asyncio.Lock()
+
+    async def ensure(self, moments: Iterable[datetime]) -> None:
+        """Make what is missing for rows of these moments."""
+        wanted = {HalfMonth.of(moment) for moment in moments}
+        if wanted <= self._known:
+            return
+        async with self._making:
+            if missing := sorted(wanted - self._known):
+                async with self._database.transaction() as connection:
+                    await self._take_turn(connection)
+                    for half in missing:
+                        await self._make(connection, half)
+                self._known |= wanted
+
+    async def retire(self, before: datetime) -> list[str]:
+        """Drop what ends before a moment; returns the names.
+
+        A partition made after that moment stays: data that is old when it comes is kept as long as new data is.
+        """
+        async with self._database.transaction() as connection:
+            await self._take_turn(connection)
+            rows = await connection.fetch(
+                "select c.relname as name, coalesce(obj_description(c.oid), '') as made_at from pg_inherits i"
+                " join pg_class c on c.oid = i.inhrelid where i.inhparent = to_regclass($1)",
+                self._table,
+            )
+            old = sorted(row["name"] for row in rows if self._is_old(row["name"], row["made_at"], before))
+            for name in old:
+                await connection.execute(f"drop table if exists {name}")
+                _log.info("partition_dropped", table=self._table, partition=name)
+        self._known.clear()
+        return old
+
+    async def _take_turn(self, connection: Connection) -> None:
+        """Order replicas; `attach` and `drop` of one table must not meet."""
+        await connection.execute("select pg_advisory_xact_lock($1, hashtext($2))", _LOCK_KEY, self._table)
+
+    async def _make(self, connection: Connection, half: HalfMonth) -> None:
+        name = f"{self._table}_{half.suffix}"
+        if await connection.fetchval("select to_regclass($1)", name) is not None:
+            return
+        await connection.execute(
+            f"create table {name} (like {self._table} including defaults including constraints);"
+            f"comment on table {name} is '{rfc3339(utc_now())}';"
+            f"alter table {self._table} attach partition {name}"
+            f" for values from ('{half.start.isoformat()}') to ('{half.end.isoformat()}')"
+        )
+        _log.info("partition_made", table=self._table, partition=name)
+
+    def _is_old(self, name: str, made_at: str, before: datetime) -> bool:
+        try:
+            start = datetime.strptime(name.removeprefix(self._table + "_"), "%Y_%m_%d").replace(tzinfo=UTC)
+            made = datetime.fromisoformat(made_at) if made_at else start
+        except ValueError:
+            return False  # not one of ours
+        return HalfMonth(start).end <= before and made < before

@@ -1,0 +1,146 @@
+"""Reading what a message names by bucket and key, or by URL: from our own S3, or from hosts an operator named."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import aiohttp
+
+from headrace.contracts.announcement import Announcement
+from headrace.objects.store import ObjectStore
+from headrace.objects.wire import ObjectNotFound
+from headrace.runtime.errors import Rejected, Retryable
+
+_CHUNK_BYTES: Final = 1 << 18
+_CONNECT_SECONDS: Final = 5.0
+_PORTS: Final = {"http": 80, "https": 443}
+# Names are indexed; S3's own keys have 1024 bytes at most.
+_MAX_NAME_BYTES: Final = 2000
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where something is: in a bucket of ours, or at ``url``.
+
+    ``name`` tells it from everything else and holds no credential; ``path`` is what others may know of where it was.
+    """
+
+    name: str
+    path: str
+    bucket: str = ""
+    key: str = ""
+    url: str = ""
+
+
+class Fetcher:
+    """Finds and reads. Redirects are not followed, and what a URL answers is bounded in bytes and time."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        session: aiohttp.ClientSession,
+        *,
+        allowed_hosts: Iterable[str] = (),
+        variable: str,
+        max_bytes: int = 1 << 30,
+        fetch_seconds: float = 120.0,
+    ) -> None:
+        """``variable`` is the setting that holds ``allowed_hosts`` (``host`` or ``host:port``), for error texts."""
+        self.store = store
+        self._session = session
+        self._allowed_hosts = {host.lower() for host in allowed_hosts}
+        self._variable = variable
+        self._max_bytes = max_bytes
+        self._timeout = aiohttp.ClientTimeout(total=fetch_seconds, sock_connect=_CONNECT_SECONDS)
+        endpoint = store.endpoint
+        names = [urlsplit(url) for url in (endpoint.url, endpoint.public_url) if url]
+        self._own = {_authority(name) for name in names} | set(endpoint.aliases)
+
+    def locate_upload(self, message: Announcement) -> Location:
+        """Where an announced upload is; raises `Rejected` when that is nowhere we may read."""
+        if message.bucket and message.object_key:
+            return stored(message.bucket, message.object_key)
+        return self.locate(message.url, request_id=message.request_id)
+
+    def locate(self, url_text: str, *, request_id: str) -> Location:
+        """Where a URL leads; raises `Rejected` when that is nowhere we may read."""
+        try:
+            url = urlsplit(url_text)
+            authority = _authority(url)
+        except ValueError:
+            raise Rejected("the url cannot be read") from None
+        if inside := self._in_own_store(url, authority):
+            return inside
+        if url.scheme not in _PORTS or not {authority, url.hostname} & self._allowed_hosts:
+            raise Rejected(
+                f"the url leads to {authority or 'no host'}, which is neither our S3 nor among {self._variable}"
+            )
+        name = f"{request_id} {url.scheme}://{authority}{url.path}"
+        if len(name.encode()) > _MAX_NAME_BYTES:
+            raise Rejected(f"the url has a path of more than {_MAX_NAME_BYTES} bytes")
+        return Location(name=name, path=unquote(url.path.lstrip("/")), url=url_text)
+
+    def _in_own_store(self, url: SplitResult, authority: str) -> Location | None:
+        """Path-style and virtual-host URLs of our own endpoint, which we read with our own keys."""
+        path = unquote(url.path.lstrip("/"))
+        if authority in self._own:
+            bucket, _, key = path.partition("/")
+            return stored(bucket, key) if bucket and key else None
+        bucket, _, host = authority.partition(".")
+        return stored(bucket, path) if host in self._own and bucket and path else None
+
+    @asynccontextmanager
+    async def open(self, location: Location) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes; raises `Rejected` when they are not there (any more)."""
+        if not location.url:
+            try:
+                async with self.store.get(location.bucket, location.key) as chunks:
+                    yield chunks
+            except ObjectNotFound as error:
+                raise gone(location) from error
+            return
+        try:
+            async with self._session.get(
+                location.url, allow_redirects=False, timeout=self._timeout
+            ) as response:
+                _check(response, location)
+                yield self._capped(response)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            # The text of a client's error may hold the whole URL, and a presigned one is a credential.
+            raise Retryable(f"cannot fetch {location.name}: {type(error).__name__}") from error
+
+    async def _capped(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise Rejected(f"what the url leads to has more than {self._max_bytes} bytes")
+            yield chunk
+
+
+def stored(bucket: str, key: str) -> Location:
+    """An object of our own S3."""
+    return Location(name=f"{bucket}/{key}", path=key, bucket=bucket, key=key)
+
+
+def gone(location: Location) -> Rejected:
+    """It is not where a message said."""
+    return Rejected(f"{location.name} is not there")
+
+
+def _check(response: aiohttp.ClientResponse, location: Location) -> None:
+    if response.status == 200:
+        return
+    reason = f"fetching {location.name} was answered {response.status}"
+    if response.status == 429 or response.status >= 500:
+        raise Retryable(reason)
+    raise Rejected(reason)
+
+
+def _authority(url: SplitResult) -> str:
+    """Host and port, the port left out where the scheme implies it."""
+    port = url.port
+    host = url.hostname or ""
+    return host if port in {None, _PORTS.get(url.scheme)} else f"{host}:{port}"

@@ -1,0 +1,97 @@
+"""Asking another service over HTTP, in JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from headrace.runtime.errors import Permanent, Retryable
+from headrace.runtime.logging import redact
+
+_CONNECT_SECONDS: Final = 5.0
+# It is there but cannot answer now.
+_LATER: Final = frozenset({429, 502, 503, 504})
+_SHOWN_CHARACTERS: Final = 300
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; ``body`` is the decoded JSON, None where it is none."""
+
+    status: int
+    body: Any
+    text: str
+
+    @property
+    def shown(self) -> str:
+        """Status and the beginning of the text, for a reason a person reads."""
+        return f"{self.status}: {redact(self.text[:_SHOWN_CHARACTERS])}"
+
+
+class Peer:
+    """One service at ``url``, called ``name`` in reasons."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        *,
+        name: str,
+        timeout_seconds: float = 30.0,
+        max_bytes: int = 64 << 20,
+    ) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+        self._name = name
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS)
+        self._max_bytes = max_bytes
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request. Raises `Retryable` when the peer is away, too slow or busy; other answers are the caller's."""
+        sent = dict(headers or {})
+        data = None if json is None else orjson.dumps(json)
+        if data is not None:
+            sent["Content-Type"] = "application/json"
+        try:
+            async with self._session.request(
+                method,
+                self._url + path,
+                data=data,
+                params=params,
+                headers=sent,
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                text = await self._read(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Retryable(f"{self._name} does not answer: {type(error).__name__}") from error
+        answer = Answer(response.status, _decoded(text), text.decode(errors="replace"))
+        if answer.status in _LATER:
+            raise Retryable(f"{self._name} answers {answer.shown}")
+        return answer
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        pieces, size = [], 0
+        async for piece in response.content.iter_any():
+            size += len(piece)
+            if size > self._max_bytes:
+                raise Permanent(f"{self._name} answers more than {self._max_bytes} bytes")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+def _decoded(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return None
