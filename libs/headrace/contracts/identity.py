@@ -117,10 +117,11 @@ ANONYMOUS: Final = Identity()
 
 # A sender's header is the same from upload to upload.
 @lru_cache(maxsize=1024)
-def decode_identity(header: str | None, *, type_required: bool = True) -> Identity:
+def decode_identity(header: str | None, *, type_required: bool = True, org_required: bool = True) -> Identity:
     """Decode and check the header; raises `IdentityError` with upstream's text.
 
-    ``type_required=False`` accepts an identity without ``type``, as the ROS document's curl sends it.
+    ``type_required=False`` accepts an identity without ``type``, as the ROS document's curl sends it,
+    ``org_required=False`` one that has an account number only.
     """
     if not header:
         raise IdentityError("missing x-rh-identity header")
@@ -137,7 +138,7 @@ def decode_identity(header: str | None, *, type_required: bool = True) -> Identi
         identity = identity.model_copy(update={"org_id": identity.internal.org_id})
     if identity.type in WITHOUT_ORG and not identity.account_number:
         return identity
-    if not identity.org_id:
+    if not identity.org_id and (org_required or not identity.account_number):
         raise IdentityError("x-rh-identity header has an invalid or missing org_id")
     if type_required and not identity.type:
         raise IdentityError("x-rh-identity header is missing type")

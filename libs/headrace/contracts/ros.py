@@ -63,7 +63,8 @@ class RosEvent(_FoldedMessage):
     """
 
     request_id: Text
-    b64_identity: Text
+    # A header of up to 16 KiB.
+    b64_identity: Annotated[str, Field(min_length=1)]
     metadata: RosMetadata
     files: list[str]
     object_keys: list[str] | None = None

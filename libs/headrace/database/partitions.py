@@ -72,6 +72,10 @@ class Partitions:
                         await self._make(connection, half)
                 self._known |= wanted
 
+    def forget(self) -> None:
+        """Look again at the next `ensure`: another replica may have retired what we made."""
+        self._known.clear()
+
     async def retire(self, before: datetime) -> list[str]:
         """Drop what ends before a moment; returns the names.
 
@@ -88,7 +92,7 @@ class Partitions:
             for name in old:
                 await connection.execute(f"drop table if exists {name}")
                 _log.info("partition_dropped", table=self._table, partition=name)
-        self._known.clear()
+        self.forget()
         return old
 
     async def _take_turn(self, connection: Connection) -> None:

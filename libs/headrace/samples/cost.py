@@ -1,6 +1,5 @@
 """Cost management archives as the metrics operator sends them, and the bare ROS CSV of the ROS document."""
 
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,9 @@ FILE_NAME = "cost-mgmt.tar.gz"
 ROS_CSV_NAME = "ros-ocp-usage.csv"
 # The operator packs at most so much, uncompressed, into an archive (its max_size_MB).
 _MAX_ARCHIVE_BYTES = 100 * 1000 * 1000
-_OPERATOR_VERSION = "costmanagement-metrics-operator:4.1.0"
+_OPERATOR_VERSION = "costmanagement-metrics-operator:4.2.0"
+# No throttling in the quietest moment, no accelerator.
+_EXTENSION = ",0.000000" + "," * 11 + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class _Part:
 
 
 def generate(directory: Path, options: SampleOptions) -> list[Path]:
-    """Write ``cost-mgmt.tar.gz`` and ``ros-ocp-usage.csv``, the container CSV of the first cluster.
+    """Write ``cost-mgmt.tar.gz`` and ``ros-ocp-usage.csv``, the first cluster's containers in 37 columns.
 
     More than one cluster, or more rows than an archive takes, give ``cost-mgmt-2.tar.gz`` and so on.
     """
@@ -41,7 +42,7 @@ def generate(directory: Path, options: SampleOptions) -> list[Path]:
             rows = CostRows(options, number, containers_of(options, number))
             parts = list(_parts(Path(workspace), rows, f"{rows.start:%Y%m}"))
             if number == 0:
-                shutil.copyfile(parts[0].path, ros_csv)
+                _write_ros_csv(ros_csv, rows)
             for group in _grouped(parts):
                 name = FILE_NAME if not archives else f"cost-mgmt-{len(archives) + 1}.tar.gz"
                 manifest = _manifest(options, number, rows, group, name)
@@ -51,9 +52,16 @@ def generate(directory: Path, options: SampleOptions) -> list[Path]:
     return [*archives, ros_csv]
 
 
+def _write_ros_csv(path: Path, rows: CostRows) -> None:
+    with path.open("w", encoding="ascii", newline="") as opened:
+        opened.write(",".join(cost_columns.ROS_CONTAINER) + "\n")
+        opened.writelines(rows.containers())
+
+
 def _parts(workspace: Path, rows: CostRows, month: str) -> Iterator[_Part]:
+    containers = (line[:-1] + _EXTENSION for line in rows.containers())
     kinds = (
-        (f"ros-openshift-container-{month}", cost_columns.ROS_CONTAINER, rows.containers(), True),
+        (f"ros-openshift-container-{month}", cost_columns.ROS_CONTAINER_EXTENDED, containers, True),
         (f"ros-openshift-namespace-{month}", cost_columns.ROS_NAMESPACE, rows.namespaces(), True),
         (f"cm-openshift-pod-usage-{month}", cost_columns.POD_USAGE, rows.pods(), False),
     )

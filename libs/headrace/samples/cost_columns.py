@@ -41,6 +41,18 @@ ROS_CONTAINER = (
     "memory_rss_usage_container_max",
     "memory_rss_usage_container_sum",
 )
+# Operators from 4.2 on send more; a container without an accelerator has nothing in the last eleven.
+ROS_CONTAINER_EXTENDED = (
+    *ROS_CONTAINER,
+    "cpu_throttle_container_min",
+    "accelerator_model_name",
+    "accelerator_profile_name",
+    *(
+        f"accelerator_{metric}_{statistic}"
+        for metric in ("core_usage_percentage", "memory_copy_percentage", "frame_buffer_usage")
+        for statistic in ("min", "max", "avg")
+    ),
+)
 ROS_NAMESPACE = (
     *_PERIOD,
     "namespace",

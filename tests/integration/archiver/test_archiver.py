@@ -13,6 +13,7 @@ from headrace.contracts.identity import Identity, encode_identity
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.fetch import Fetcher
 from headrace.objects.store import PART_BYTES, ObjectStore
+from headrace.objects.streaming import store_stream
 from headrace.runtime.errors import Rejected, Retryable
 from headrace.web.listener import Listener
 from services.archiver.handlers import Archiver
@@ -251,8 +252,6 @@ async def test_archives_for_another_endpoint_are_streamed_there_whole(
 async def test_a_stream_that_breaks_leaves_no_parts_behind(
     bench: Bench, elsewhere: tuple[ObjectStore, str]
 ) -> None:
-    from services.archiver.copier import stream
-
     store, bucket = elsewhere
 
     async def breaking() -> AsyncIterator[bytes]:
@@ -261,7 +260,7 @@ async def test_a_stream_that_breaks_leaves_no_parts_behind(
         raise Crash
 
     with pytest.raises(Crash):
-        await stream(breaking(), store, bucket, "key")
+        await store_stream(breaking(), store, bucket, "key")
     assert await store.unfinished_multiparts(bucket) == []
     assert await store.head(bucket, "key") is None
 

@@ -7,6 +7,7 @@ import pytest
 from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.runtime.errors import ConfigurationError
+from headrace.service.row import Service
 from services.registry import SERVICES
 
 
@@ -79,7 +80,6 @@ async def test_files_that_do_not_count_up_are_refused(
         await migrate(opened, tmp_path)
 
 
-@pytest.mark.parametrize("name", [row.name for row in SERVICES if row.database])
-async def test_every_services_migrations_apply(opened: Database, name: str) -> None:
-    directory = Path(__file__).parents[3] / "services" / name / "migrations"
-    assert await migrate(opened, directory)
+@pytest.mark.parametrize("row", [row for row in SERVICES if row.database], ids=lambda row: row.name)
+async def test_every_services_migrations_apply(opened: Database, row: Service) -> None:
+    assert await migrate(opened, row.migrations)

@@ -74,7 +74,9 @@ async def test_the_manifest_lists_every_file_once_and_its_period(archive):
 
 async def test_the_columns_are_the_contracts(archive):
     _, members = archive
-    assert one(members, "ros-openshift-container").split(b"\n")[0].decode() == CONTAINER_COLUMNS
+    columns = one(members, "ros-openshift-container").split(b"\n")[0].decode()
+    assert columns.startswith(f"{CONTAINER_COLUMNS},cpu_throttle_container_min,accelerator_")
+    assert len(columns.split(",")) == 49
     assert one(members, "ros-openshift-namespace").split(b"\n")[0].decode() == NAMESPACE_COLUMNS
     assert len(CONTAINER_COLUMNS.split(",")) == 37
     assert len(NAMESPACE_COLUMNS.split(",")) == 25

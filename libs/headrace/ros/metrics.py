@@ -1,0 +1,18 @@
+"""Metrics that more than one service of the chain counts, under upstream's names."""
+
+from typing import Final
+
+from prometheus_client import Counter
+
+from headrace.runtime.metrics import REGISTRY
+
+KRUIZE_EXCEPTIONS: Final = Counter(
+    "rosocp_kruize_api_exception", "Calls of Kruize that failed, by path", ["path"], registry=REGISTRY
+)
+DB_ERRORS: Final = Counter("rosocp_db_error", "Failed uses of the ROS database", registry=REGISTRY)
+PARTITION_MISSING: Final = Counter(
+    "rosocp_partition__missing_error",
+    "Inserts that found no partition",
+    ["resource_name"],
+    registry=REGISTRY,
+)
