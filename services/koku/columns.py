@@ -1,0 +1,19 @@
+"""Telling a ROS CSV by its header, where nobody says what a file is. No I/O."""
+
+from typing import Final
+
+_BOM: Final = b"\xef\xbb\xbf"
+_BOTH: Final = frozenset({"interval_start", "interval_end", "namespace"})
+# What only that kind has. Whether every column is there the reader judges: it names those that are missing.
+_OWN: Final = {
+    "container": frozenset({"container_name", "cpu_usage_container_avg", "memory_usage_container_avg"}),
+    "namespace": frozenset({"cpu_usage_namespace_avg", "memory_usage_namespace_avg"}),
+}
+HEADER_BYTES: Final = 1 << 16
+
+
+def ros_kind(head: bytes) -> str | None:
+    """``container`` or ``namespace`` by the first line of ``head``, None if it is no ROS CSV's."""
+    line = head[:HEADER_BYTES].removeprefix(_BOM).split(b"\n", 1)[0]
+    columns = {column.strip().strip('"') for column in line.decode(errors="replace").split(",")}
+    return next((kind for kind, own in _OWN.items() if columns >= _BOTH | own), None)

@@ -1,0 +1,105 @@
+"""``manifest.json``: whose archive it is and which of its files are for whom. No I/O.
+
+Source: project-koku/koku, masu/util/ocp/common.py; upstream's defaults and checks of names are kept.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from headrace.runtime.errors import Rejected
+
+NAME: Final = "manifest.json"
+MAX_BYTES: Final = 10 << 20
+_MAX_NAME_BYTES: Final = 255
+_UNSAFE: Final = re.compile(r"[/\\\x00-\x1f\x7f]|\.\.")
+_SHOWN_ERRORS: Final = 3
+_CLUSTER_ID: Final = re.compile(r"[0-9A-Za-z-]+")
+
+
+def is_apple_double(name: str) -> bool:
+    """Whether macOS' tar made this member beside the one it is about."""
+    return name.startswith("._")
+
+
+def checked_cluster_id(text: str) -> str:
+    """The cluster id as it is; raises `ValueError` unless it is a UUID, which every reader after us wants."""
+    try:
+        if not _CLUSTER_ID.fullmatch(text):
+            raise ValueError
+        UUID(text)
+    except ValueError:
+        raise ValueError(f"{text[:64]!r} is not a UUID") from None
+    return text
+
+
+def _checked_name(name: str) -> str:
+    if name in {"", "."} or _UNSAFE.search(name) or len(name.encode(errors="replace")) > _MAX_NAME_BYTES:
+        raise ValueError(f"{name[:64]!r} is not a plain file name")
+    return name
+
+
+def _filled(default: Any) -> BeforeValidator:
+    """Read null as if the field were absent."""
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
+FileNames = Annotated[tuple[Annotated[str, AfterValidator(_checked_name)], ...], _filled(())]
+Flag = Annotated[bool, _filled(False)]
+
+
+class Manifest(BaseModel):
+    """What the operator says of one archive. Several archives may have one ``uuid``: a report that was split."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    uuid: UUID
+    cluster_id: Annotated[str, AfterValidator(checked_cluster_id)]
+    date: datetime
+    version: Annotated[str, Field(max_length=1024, pattern="^[^\0]*$"), _filled("")] = ""
+    files: FileNames = ()
+    resource_optimization_files: FileNames = ()
+    start: datetime | None = None
+    end: datetime | None = None
+    certified: Flag = False
+    daily_reports: Flag = False
+    cr_status: Annotated[dict[str, Any], _filled({})] = Field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, content: bytes) -> "Manifest":
+        """Decode and check; raises `Rejected` naming each wrong field."""
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+            reasons = [
+                f"{'.'.join(str(part) for part in item['loc']) or 'content'}: {item['msg']}"
+                for item in found[:_SHOWN_ERRORS]
+            ]
+            more = f"; and {len(found) - _SHOWN_ERRORS} more" if len(found) > _SHOWN_ERRORS else ""
+            raise Rejected(f"{NAME} is not valid: {'; '.join(reasons)}{more}") from None
+
+    @property
+    def ros_files(self) -> list[str]:
+        """Listed for the resource optimization, in the manifest's order, each once."""
+        return _real(self.resource_optimization_files)
+
+    @property
+    def cost_files(self) -> list[str]:
+        """The other files listed."""
+        ros = set(self.resource_optimization_files)
+        return [name for name in _real(self.files) if name not in ros]
+
+    @property
+    def source_name(self) -> str:
+        """What the cluster's owner called its source, or ``""``."""
+        source = self.cr_status.get("source")
+        name = source.get("name") if isinstance(source, dict) else None
+        return name if isinstance(name, str) else ""
+
+
+def _real(names: tuple[str, ...]) -> list[str]:
+    return [name for name in dict.fromkeys(names) if not is_apple_double(name)]

@@ -1,0 +1,28 @@
+"""Looking at the beginning of a stream without losing it."""
+
+from collections.abc import AsyncIterator, Callable
+
+
+async def peeked(
+    chunks: AsyncIterator[bytes], enough: Callable[[bytes], bool]
+) -> tuple[bytes, AsyncIterator[bytes]]:
+    """What the stream begins with, as soon as that is ``enough`` or the stream ends, and the whole stream."""
+    head = b""
+    while not enough(head):
+        chunk = await anext(chunks, None)
+        if chunk is None:
+            break
+        head += chunk
+
+    async def whole() -> AsyncIterator[bytes]:
+        if head:
+            yield head
+        async for chunk in chunks:
+            yield chunk
+
+    return head, whole()
+
+
+def first_line(limit_bytes: int) -> Callable[[bytes], bool]:
+    """Enough: a whole line, or so much that there is none."""
+    return lambda head: b"\n" in head or len(head) >= limit_bytes

@@ -1,0 +1,204 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import aiohttp
+import pytest
+
+from headrace.bus.admin import ensure_topics
+from headrace.contracts.identity import Identity, encode_identity
+from headrace.contracts.ros import RosEvent
+from headrace.contracts.topics import (
+    PAYLOAD_STATUS,
+    ROS_EVENTS,
+    SOURCES_EVENTS,
+    UPLOAD_ANNOUNCE,
+    UPLOAD_VALIDATION,
+)
+from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.store import ObjectStore
+from headrace.runtime.retries import RetryPolicy
+from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.samples import KINDS, SampleOptions
+from headrace.service.host import Host
+from headrace.service.process import running
+from services.koku.payload import local_cluster_id
+from services.registry import BY_NAME
+from tests.engines import SessionEngines
+from tests.integration.ingress.harness import Records, open_records
+from tests.integration.koku.sources_peer import SourcesPeer, serving_sources
+from tests.proxy import TcpProxy
+from tests.waiting import eventually
+
+# As the ROS document's curl sends it.
+DOCUMENTED_IDENTITY = (
+    "eyJpZGVudGl0eSI6eyJhY2NvdW50X251bWJlciI6IjEyMzQ1IiwiaW50ZXJuYWwiOnsib3JnX2lkIjoiMTIzNDUifX19"
+)
+
+
+@dataclass
+class Stack:
+    """Ingress and koku as `headrace serve` runs them."""
+
+    host: Host
+    peer: SourcesPeer
+    records: Records
+    store: ObjectStore
+    ros: str
+
+    async def upload(self, path: Path, content_type: str, identity: str = DOCUMENTED_IDENTITY) -> str:
+        request_id = uuid4().hex
+        form = aiohttp.FormData()
+        content = await asyncio.to_thread(path.read_bytes)
+        form.add_field("file", content, filename=path.name, content_type=content_type)
+        headers = {"x-rh-identity": identity, "x-rh-request-id": request_id}
+        url = f"http://127.0.0.1:{self.host.contexts[0].listeners[0].port}/api/ingress/v1/upload"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=form, headers=headers) as response,
+        ):
+            assert response.status in {201, 202}, await response.text()
+        return request_id
+
+    async def told(self, topic: str, request_id: str) -> list[dict[str, Any]]:
+        values = [json.loads(record.value or b"{}") for record in await self.records.all(topic)]
+        return [value for value in values if value.get("request_id") == request_id]
+
+    async def ended(self, request_id: str, *, within_seconds: float = 20) -> tuple[str, str]:
+        """Koku's last status of a payload: what and why."""
+
+        async def last() -> tuple[str, str] | None:
+            statuses = [
+                status
+                for status in await self.told(PAYLOAD_STATUS.name, request_id)
+                if status["service"] == "koku" and status["status"] != "received"
+            ]
+            return (statuses[-1]["status"], statuses[-1]["status_msg"]) if statuses else None
+
+        found = await eventually(last, within_seconds=within_seconds)
+        assert found
+        return found
+
+
+@asynccontextmanager
+async def open_stack(
+    engines: SessionEngines, fresh: Callable[[str], str], *, lenient: bool, s3_seen_by_koku: str = ""
+) -> AsyncIterator[Stack]:
+    topic = replace(UPLOAD_ANNOUNCE, name=fresh("announce"))
+    settings = EngineSettings(kafka=engines.kafka, s3=engines.s3)
+    await ensure_topics(
+        settings,
+        [topic, PAYLOAD_STATUS, SOURCES_EVENTS, ROS_EVENTS, UPLOAD_VALIDATION],
+        with_dead_letters=True,
+    )
+    koku = BY_NAME["koku"]
+    (consumed,) = koku.consumes
+    retry = RetryPolicy(attempts=2, base_seconds=0.05, cap_seconds=0.1)
+    consumed = replace(consumed, topic=topic, group=fresh("group"), retry=retry)
+    buckets = {"INGRESS_STAGEBUCKET": "stage", "REQUESTED_ROS_BUCKET": "ros", "REQUESTED_BUCKET": "cost"}
+    variables = {name: fresh(kind) for name, kind in buckets.items()}
+    store = await ObjectStore.open(S3Endpoint.parse(engines.s3))
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(store.close)
+        for bucket in variables.values():
+            await store.ensure_bucket(bucket)
+        peer = await opened.enter_async_context(serving_sources())
+        variables |= {
+            "INGRESS_KAFKAANNOUNCETOPIC": topic.name,
+            "INGRESS_KAFKASOURCESTOPIC": "none",
+            "INGRESS_WEBPORT": "0",
+            "SOURCES_API_BASE_URL": peer.url,
+        }
+        process = ProcessSettings(admin_port=0, lenient=lenient, stop_seconds=5)
+        hosts = []
+        with pytest.MonkeyPatch.context() as patch:
+            for name, text in variables.items():
+                patch.setenv(name, text)
+            seen = settings.model_copy(update={"s3": s3_seen_by_koku or engines.s3})
+            for row, where in ((BY_NAME["ingress"], settings), (replace(koku, consumes=(consumed,)), seen)):
+                hosts.append(await opened.enter_async_context(running([row], where, process)))
+        topics = (PAYLOAD_STATUS.name, ROS_EVENTS.name, UPLOAD_VALIDATION.name)
+        records = await opened.enter_async_context(open_records(settings, topics))
+        yield Stack(hosts[0], peer, records, store, variables["REQUESTED_ROS_BUCKET"])
+
+
+async def test_what_the_documents_curl_uploads_reaches_the_processor(
+    engines: SessionEngines, fresh: Callable[[str], str], tmp_path: Path
+) -> None:
+    options = SampleOptions(cluster_id=str(uuid4()))
+    packed, csv = KINDS["cost"].generate(tmp_path, options)
+    async with open_stack(engines, fresh, lenient=True) as stack:
+        # curl names a type by the file's ending; ingress takes it for a cost upload.
+        uploads = {
+            await stack.upload(packed, "application/octet-stream"): (options.cluster_id, 2),
+            await stack.upload(csv, "text/csv"): (local_cluster_id("12345"), 1),
+        }
+        for request_id, (cluster_id, files) in uploads.items():
+            status, text = await stack.ended(request_id)
+            assert (status, f"of cluster {cluster_id} (source" in text) == ("success", True), text
+            assert await stack.told(UPLOAD_VALIDATION.name, request_id) == [
+                {"request_id": request_id, "validation": "success"}
+            ]
+            (told,) = await stack.told(ROS_EVENTS.name, request_id)
+            event = RosEvent.model_validate(told)
+            assert (event.metadata.cluster_uuid, len(event.files)) == (cluster_id, files)
+            for key in event.object_keys or ():
+                assert await stack.store.head(stack.ros, key)
+        refs = [source["source_ref"] for source in stack.peer.of("12345")]
+        assert sorted(refs) == sorted(cluster_id for cluster_id, _ in uploads.values())
+
+
+async def test_elsewhere_an_unknown_cluster_is_a_reason_in_the_payloads_status(
+    engines: SessionEngines, fresh: Callable[[str], str], tmp_path: Path
+) -> None:
+    cluster_id = str(uuid4())
+    packed, _ = KINDS["cost"].generate(tmp_path, SampleOptions(cluster_id=cluster_id))
+    async with open_stack(engines, fresh, lenient=False) as stack:
+        identity = encode_identity(Identity(org_id="12345", type="User"))
+        request_id = await stack.upload(packed, KINDS["cost"].content_type, identity)
+        status, text = await stack.ended(request_id)
+        assert status == "error"
+        assert f"the cluster {cluster_id} is not known to the organisation 12345" in text
+        (verdict,) = await stack.told(UPLOAD_VALIDATION.name, request_id)
+        assert verdict["validation"] == "success"
+        assert await stack.told(ROS_EVENTS.name, request_id) == []
+
+
+async def test_nothing_is_lost_while_s3_is_away(
+    engines: SessionEngines, fresh: Callable[[str], str], tmp_path: Path
+) -> None:
+    packed, _ = KINDS["cost"].generate(tmp_path, SampleOptions(cluster_id=str(uuid4())))
+    parts = urlsplit(engines.s3)
+    credentials, _, address = parts.netloc.rpartition("@")
+    async with (
+        TcpProxy.open(address) as proxy,
+        open_stack(
+            engines, fresh, lenient=True, s3_seen_by_koku=f"http://{credentials}@{proxy.address}"
+        ) as stack,
+    ):
+        # First every answer breaks off on its way, then nobody answers.
+        proxy.down.reset_after_bytes = 2_000
+        ids = [await stack.upload(packed, KINDS["cost"].content_type) for _ in range(3)]
+        await eventually(lambda: _taken_up(stack, ids), within_seconds=15)
+        await proxy.refuse()
+        proxy.down.reset_after_bytes = None
+        assert [await stack.told(UPLOAD_VALIDATION.name, request_id) for request_id in ids] == [[], [], []]
+        await proxy.restore()
+        for request_id in ids:
+            status, text = await stack.ended(request_id, within_seconds=30)
+            assert status == "success", text
+            assert len(await stack.told(ROS_EVENTS.name, request_id)) >= 1
+        found = [item.key async for item in stack.store.list(stack.ros)]
+        # One archive sent three times.
+        assert len(found) == 2
+
+
+async def _taken_up(stack: Stack, ids: list[str]) -> bool:
+    statuses = [await stack.told(PAYLOAD_STATUS.name, request_id) for request_id in ids]
+    return all(any(status["service"] == "koku" for status in found) for found in statuses)
