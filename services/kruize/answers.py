@@ -1,0 +1,111 @@
+"""Bodies of answers, refusals, and reading what a request says."""
+
+import asyncio
+import re
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from headrace.web.errors import json_response
+
+JSON_ERROR: Final = "Failed to parse the JSON. Please check the input payload "
+BAD_TIMESTAMP: Final = 'Given timestamp - " {} " is not a valid timestamp format'
+NO_EXPERIMENT: Final = "Not Found: experiment_name does not exist: "
+
+_READ_SECONDS: Final = 60.0
+_MAX_DEPTH: Final = 32
+_TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{1,6}Z")
+
+
+class Refused(Exception):
+    """A request that is answered with an error; ``data`` says which parts failed."""
+
+    def __init__(self, message: str, status: int = HTTPStatus.BAD_REQUEST, data: object = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.data = data
+
+
+def error_body(status: int, message: str) -> dict[str, Any]:
+    """What every error looks like."""
+    return {"message": message, "httpcode": status, "documentationLink": "", "status": "ERROR"}
+
+
+def success(message: str, status: int = HTTPStatus.CREATED) -> web.Response:
+    """What every success without data looks like."""
+    body = {"message": message, "httpcode": status, "documentationLink": "", "status": "SUCCESS"}
+    return json_response(body, status)
+
+
+@web.middleware
+async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer what was refused."""
+    try:
+        return await handler(request)
+    except Refused as refused:
+        body = error_body(refused.status, refused.message)
+        if refused.data is not None:
+            body["data"] = refused.data
+        return json_response(body, refused.status)
+
+
+async def read_json(request: web.Request) -> Any:
+    """The body, whatever its content type says."""
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            body = await request.read()
+    except TimeoutError:
+        raise Refused("The request body did not arrive in time", HTTPStatus.REQUEST_TIMEOUT) from None
+    except (web.RequestPayloadError, aiohttp.http_exceptions.HttpProcessingError) as error:
+        raise Refused(JSON_ERROR) from error
+    # PostgreSQL has no text with it, and nothing that is measured has it in its name.
+    if b"\\u0000" in body:
+        raise Refused(JSON_ERROR)
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        raise Refused(JSON_ERROR) from None
+
+
+def check_depth(value: Any) -> None:
+    """Refuse what is nested too deeply to be stored and shown again."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return
+    raise Refused(JSON_ERROR)
+
+
+def parameter(request: web.Request, name: str) -> str | None:
+    """A query parameter as text that can be stored and shown; None where it is absent."""
+    text = request.query.get(name)
+    return None if text is None else text.encode(errors="replace").decode().replace("\0", "\ufffd")
+
+
+def parse_moment(text: str) -> datetime:
+    """A timestamp cut to milliseconds; raises ``ValueError`` for any other form."""
+    if not _TIMESTAMP.fullmatch(text):
+        raise ValueError(text)
+    whole, _, fraction = text[:-1].partition(".")
+    microsecond = int(f"{fraction:0<3.3}") * 1000
+    return datetime.fromisoformat(whole).replace(microsecond=microsecond, tzinfo=UTC)
+
+
+def moment_parameter(text: str) -> datetime:
+    """The same for a parameter."""
+    try:
+        return parse_moment(text)
+    except ValueError:
+        raise Refused(BAD_TIMESTAMP.format(text)) from None

@@ -1,0 +1,27 @@
+"""Metrics of Kruize: upstream's timer, and what its storage and arithmetic do."""
+
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+from headrace.runtime.metrics import REGISTRY
+
+API_SECONDS: Final = Histogram(
+    "kruizeAPI_seconds",
+    "Time of an API call",
+    ["api", "application", "method", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
+    registry=REGISTRY,
+)
+# How each record of /updateResults ended: stored, duplicate, refused.
+RECORDS: Final = Counter("kruize_result_records", "Records by how they ended", ["outcome"], registry=REGISTRY)
+# How each request for recommendations ended: made, not_enough_data, no_metrics.
+RECOMMENDATIONS: Final = Counter(
+    "kruize_recommendations", "Recommendations by how they ended", ["outcome"], registry=REGISTRY
+)
+COMPUTE_SECONDS: Final = Histogram(
+    "kruize_recommendation_compute_seconds",
+    "Time to compute an experiment's recommendations",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5),
+    registry=REGISTRY,
+)

@@ -1,0 +1,31 @@
+"""What an operator can set."""
+
+from typing import Final
+
+from headrace.contracts.kruize import MAX_BULK_RECORDS
+from headrace.runtime.settings import Settings, env
+
+# Upstream's variables that are accepted and do nothing here, and why.
+WITHOUT_EFFECT: Final = {
+    "KRUIZE_HTTP_THREAD_POOL_COUNT": "one event loop serves every request; PostgreSQL's pool bounds the work",
+    "isROSEnabled": "remote monitoring is what there is",
+    "local": "nothing here watches a cluster",
+    "savetodb": "everything is stored",
+}
+
+
+class KruizeSettings(Settings):
+    """Settings of Kruize, under upstream's names where it has them."""
+
+    bulk_results_limit: int = env(
+        "bulkresultslimit", MAX_BULK_RECORDS, "most records in one `/updateResults`", gt=0, le=10_000
+    )
+    plots: bool = env("plots", True, "box plots in recommendations")
+    retention_days: int = env(
+        "deletepartitionsthreshold", 16, "days that results and recommendations are kept", gt=0, le=3650
+    )
+    max_body_bytes: int = env("KRUIZE_MAX_BODY_BYTES", 16 << 20, "largest request body taken, bytes", gt=0)
+    max_containers: int = env("KRUIZE_MAX_CONTAINERS", 100, "most containers in one record", gt=0, le=1000)
+    cached_experiments: int = env(
+        "KRUIZE_CACHED_EXPERIMENTS", 10_000, "experiments remembered between requests", gt=0
+    )

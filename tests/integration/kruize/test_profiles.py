@@ -1,0 +1,111 @@
+from copy import deepcopy
+from typing import Any
+
+from tests.integration.kruize.harness import Kruize, profile
+
+NAME = "resource-optimization-openshift"
+VIEW = "View Performance Profiles at /listPerformanceProfiles"
+
+
+def without(*path: str) -> dict[str, Any]:
+    made = profile()
+    inner: Any = made
+    for key in path[:-1]:
+        inner = inner[int(key)] if key.isdigit() else inner[key]
+    del inner[path[-1]]
+    return made
+
+
+async def test_there_is_no_profile_until_one_is_created(kruize: Kruize) -> None:
+    assert (await kruize.get("/listPerformanceProfiles")).json == []
+    created = await kruize.post("/createPerformanceProfile", profile())
+    assert created.said == (201, f"Performance Profile : {NAME} created successfully. {VIEW}")
+    again = await kruize.post("/createPerformanceProfile", profile())
+    assert again.said == (409, f"Validation failed: Performance Profile already exists: {NAME}")
+
+
+async def test_a_listed_profile_has_its_functions_by_name(kruize: Kruize) -> None:
+    await kruize.post("/createPerformanceProfile", profile())
+    (shown,) = (await kruize.get("/listPerformanceProfiles")).json
+    expected = profile()
+    for variable in expected["slo"]["function_variables"]:
+        variable["aggregation_functions"] = {
+            item["function"]: item for item in variable["aggregation_functions"]
+        }
+    assert shown == expected
+
+
+async def test_an_incomplete_profile_is_refused(kruize: Kruize) -> None:
+    variable = ("slo", "function_variables", "0")
+    cases = [
+        ("name",),
+        ("profile_version",),
+        ("slo",),
+        ("slo", "direction"),
+        ("slo", "objective_function"),
+        ("slo", "objective_function", "function_type"),
+        ("slo", "function_variables"),
+        (*variable, "name"),
+        (*variable, "datasource"),
+        (*variable, "value_type"),
+        (*variable, "aggregation_functions", "0", "function"),
+        (*variable, "aggregation_functions", "0", "query"),
+    ]
+    for method, path in (("POST", "/createPerformanceProfile"), ("PUT", "/updatePerformanceProfile")):
+        for case in cases:
+            answer = await kruize.call(method, path, without(*case))
+            assert answer.said == (
+                400,
+                f"Validation failed: Missing mandatory parameters: [{case[-1]}] ",
+            )
+        answer = await kruize.call(method, path, without(*variable, "aggregation_functions"))
+        assert answer.said[1].endswith(
+            "One of query or aggregation_functions is mandatory. Both cannot be null!"
+        )
+        for body in (b"", b"[]", b"7", b'{"name":'):
+            said = (await kruize.call(method, path, body)).said
+            assert said == (400, "Failed to parse the JSON. Please check the input payload ")
+
+
+async def test_an_update_needs_a_new_version_with_more_in_it(kruize: Kruize) -> None:
+    async def put(body: dict[str, Any]) -> tuple[int, str]:
+        return (await kruize.call("PUT", "/updatePerformanceProfile", body)).said
+
+    old = profile(1.0)
+    removed = old["slo"]["function_variables"].pop()
+    assert await put(old) == (
+        404,
+        f"Performance Profile '{NAME}' not found. Use POST to create a new profile.",
+    )
+    await kruize.post("/createPerformanceProfile", old)
+    assert await put(old) == (409, f"Performance profile '{NAME}' already updated with the version 1.0")
+    same = deepcopy(old) | {"profile_version": 2.0}
+    assert await put(same) == (
+        409,
+        f"Performance profile '{NAME}' already updated with the provided SLO data",
+    )
+    fewer = profile(2.0)
+    fewer["slo"]["function_variables"] = [removed]
+    assert await put(fewer) == (409, "Updated profile must be a superset of existing data")
+    assert await put(profile(2.0)) == (
+        200,
+        f"Performance Profile '{NAME}' updated successfully to version 2.0. {VIEW}",
+    )
+    (shown,) = (await kruize.get("/listPerformanceProfiles")).json
+    assert shown["profile_version"] == 2.0
+    assert len(shown["slo"]["function_variables"]) == len(profile()["slo"]["function_variables"])
+
+
+async def test_a_profile_that_nobody_uses_can_be_deleted(kruize: Kruize) -> None:
+    await kruize.post("/createPerformanceProfile", profile())
+    delete = [
+        (await kruize.call("DELETE", "/deletePerformanceProfile", **params)).said
+        for params in ({}, {"name": " "}, {"name": "mine"}, {"name": NAME}, {"name": NAME})
+    ]
+    assert delete == [
+        (400, "Performance profile name is required."),
+        (400, "Performance profile name is required."),
+        (400, "Not Found: performance_profile does not exist: mine"),
+        (200, f"Performance profile: {NAME} deleted successfully. {VIEW}"),
+        (400, f"Not Found: performance_profile does not exist: {NAME}"),
+    ]
