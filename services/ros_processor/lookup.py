@@ -1,0 +1,72 @@
+"""Texts to numbers: each distinct identity and interval of a file gets a small one."""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Final, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from services.ros_processor.limits import CsvRejected
+
+Numbers = npt.NDArray[np.int64]
+T = TypeVar("T", bound=Hashable)
+
+_MAX_REMEMBERED_BYTES: Final = 24 << 20
+
+
+class Distinct(Generic[T]):
+    """Distinct items, numbered in the order in which they came; raises `CsvRejected` past the limit."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        self._what = what
+        self._limit = limit
+        self._numbers: dict[T, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._numbers)
+
+    def number(self, item: T) -> int:
+        """The item's number."""
+        found = self._numbers.setdefault(item, len(self._numbers))
+        if found >= self._limit:
+            raise CsvRejected(f"the file has more than {self._limit} {self._what}")
+        return found
+
+
+class Lookup:
+    """The numbers of rows' texts, worked out once for each distinct combination.
+
+    What was worked out is a cache: it is forgotten when it has grown large.
+    """
+
+    def __init__(self, columns: Sequence[str], work_out: Callable[[tuple[str, ...]], int]) -> None:
+        self._columns = list(columns)
+        self._work_out = work_out
+        self._known = self._nothing()
+
+    def numbers(self, frame: pl.DataFrame) -> Numbers:
+        """One number for each row."""
+        texts = frame.select(self._columns)
+        found = self._found(texts)
+        if found.null_count():
+            if self._known.estimated_size() > _MAX_REMEMBERED_BYTES:
+                self._known = self._nothing()
+                found = self._found(texts)
+            fresh = texts.filter(found.is_null()).unique(maintain_order=True)
+            worked_out = pl.Series(
+                "number", [self._work_out(row) for row in fresh.iter_rows()], dtype=pl.Int64
+            )
+            self._known = pl.concat([self._known, fresh.with_columns(worked_out)])
+            found = self._found(texts)
+        numbers: Numbers = found.to_numpy()
+        return numbers
+
+    def _found(self, texts: pl.DataFrame) -> pl.Series:
+        return texts.join(self._known, on=self._columns, how="left", maintain_order="left")["number"]
+
+    def _nothing(self) -> pl.DataFrame:
+        return pl.DataFrame(schema={**dict.fromkeys(self._columns, pl.String), "number": pl.Int64})

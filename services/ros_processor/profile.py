@@ -1,0 +1,156 @@
+"""The performance profile that every experiment names, and seeing to it that Kruize has it.
+
+Kruize does not evaluate the queries for clusters that send their own results.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from headrace.contracts.kruize import CONTAINER_METRICS, NAMESPACE_METRICS, PERFORMANCE_PROFILE
+from headrace.runtime.errors import HeadraceError, Retryable
+from headrace.runtime.logging import get_logger
+from headrace.runtime.retries import RetryPolicy
+from headrace.web.peer import Peer
+
+_log = get_logger(__name__)
+
+LIST_PATH: Final = "/listPerformanceProfiles"
+CREATE_PATH: Final = "/createPerformanceProfile"
+UPDATE_PATH: Final = "/updatePerformanceProfile"
+# How Kruize, old and new, says that it has no such profile.
+MISSING_TEXTS: Final = (
+    "Performance Profile doesn't exist",
+    "performance_profile does not exist",
+    'because "performanceProfile" is null',
+)
+_BACKOFF: Final = RetryPolicy(base_seconds=0.5, cap_seconds=15.0)
+
+_CONTAINER: Final = 'namespace="$NAMESPACE$",container="$CONTAINER_NAME$"'
+_NAMESPACE: Final = 'namespace="$NAMESPACE$"'
+# Metric to the series it is made of; a rate or an average over the measurement duration where it is not a gauge.
+_SERIES: Final = {
+    "cpuRequest": 'kube_pod_container_resource_requests{%s,resource="cpu"}',
+    "cpuLimit": 'kube_pod_container_resource_limits{%s,resource="cpu"}',
+    "cpuUsage": "rate(container_cpu_usage_seconds_total{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
+    "cpuThrottle": "rate(container_cpu_cfs_throttled_seconds_total{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
+    "memoryRequest": 'kube_pod_container_resource_requests{%s,resource="memory"}',
+    "memoryLimit": 'kube_pod_container_resource_limits{%s,resource="memory"}',
+    "memoryUsage": "avg_over_time(container_memory_working_set_bytes{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
+    "memoryRSS": "avg_over_time(container_memory_rss{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
+    "namespaceCpuRequest": 'kube_resourcequota{%s,resource="requests.cpu",type="hard"}',
+    "namespaceCpuLimit": 'kube_resourcequota{%s,resource="limits.cpu",type="hard"}',
+    "namespaceMemoryRequest": 'kube_resourcequota{%s,resource="requests.memory",type="hard"}',
+    "namespaceMemoryLimit": 'kube_resourcequota{%s,resource="limits.memory",type="hard"}',
+    "namespaceCpuUsage": "rate(container_cpu_usage_seconds_total{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
+    "namespaceCpuThrottle": "rate(container_cpu_cfs_throttled_seconds_total{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
+    "namespaceMemoryUsage": "avg_over_time(container_memory_working_set_bytes{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
+    "namespaceMemoryRSS": "avg_over_time(container_memory_rss{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
+    "namespaceTotalPods": "count(kube_pod_info{%s})",
+    "namespaceRunningPods": 'count(kube_pod_status_phase{%s,phase="Running"} == 1)',
+    "namespaceMaxDate": "timestamp(container_cpu_usage_seconds_total{%s} > 0)",
+    "acceleratorCoreUsage": "DCGM_FI_DEV_GPU_UTIL{%s}",
+    "acceleratorMemoryUsage": "DCGM_FI_DEV_MEM_COPY_UTIL{%s}",
+    "acceleratorFrameBufferUsage": "DCGM_FI_DEV_FB_USED{%s}",
+}
+
+
+def _variable(name: str, functions: tuple[str, ...]) -> dict[str, Any]:
+    whole_namespace = name.startswith("namespace")
+    series = _SERIES[name] % (_NAMESPACE if whole_namespace else _CONTAINER)
+    return {
+        "name": name,
+        "datasource": "prometheus",
+        "value_type": "double",
+        "kubernetes_object": "namespace" if whole_namespace else "container",
+        "aggregation_functions": [
+            {"function": function, "query": f"{function}({series})"} for function in functions
+        ],
+    }
+
+
+def performance_profile(version: float) -> dict[str, Any]:
+    """The profile, as `/createPerformanceProfile` takes it."""
+    spread = ("avg", "min", "max")
+    variables = [
+        *((metric.name, metric.values) for metric in (*CONTAINER_METRICS, *NAMESPACE_METRICS)),
+        ("namespaceMaxDate", ("max",)),
+        ("acceleratorCoreUsage", spread),
+        ("acceleratorMemoryUsage", spread),
+        ("acceleratorFrameBufferUsage", spread),
+    ]
+    return {
+        "name": PERFORMANCE_PROFILE,
+        "profile_version": version,
+        "k8s_type": "openshift",
+        "slo": {
+            "slo_class": "resource_usage",
+            "direction": "minimize",
+            "objective_function": {"function_type": "source"},
+            "function_variables": [_variable(name, tuple(functions)) for name, functions in variables],
+        },
+    }
+
+
+def misses_profile(text: str) -> bool:
+    """Whether an answer of Kruize says that the profile is not there."""
+    unescaped = text.replace('\\"', '"')
+    return any(missing in unescaped for missing in MISSING_TEXTS)
+
+
+class ProfileKeeper:
+    """Sees to it that Kruize has the profile."""
+
+    def __init__(self, peer: Peer, *, version: float, update: bool) -> None:
+        self._peer = peer
+        self._version = version
+        self._update = update
+        self._turn = asyncio.Lock()
+        self.problem: str | None = "Kruize has not been asked for the performance profile yet"
+
+    async def run(self) -> None:
+        """Until Kruize has it, with growing pauses; the reason stands in `problem` meanwhile."""
+        failures = 0
+        while True:
+            try:
+                await self.ensure()
+            except HeadraceError as error:
+                failures += 1
+                self.problem = str(error)
+                _log.warning("performance_profile_missing", reason=str(error), tries=failures)
+            else:
+                return
+            await asyncio.sleep(_BACKOFF.hold_seconds(failures))
+
+    async def ensure(self) -> None:
+        """Create or update the profile unless Kruize has it; raises `Retryable` when it will not take it."""
+        async with self._turn:
+            await self._ensure()
+        self.problem = None
+
+    async def _ensure(self) -> None:
+        listed = await self._peer.call("GET", LIST_PATH)
+        if listed.status != 200 or not isinstance(listed.body, list):
+            raise Retryable(f"Kruize answers {LIST_PATH} with {listed.shown}")
+        versions = [
+            _number(item.get("profile_version"))
+            for item in listed.body
+            if isinstance(item, dict) and item.get("name") == PERFORMANCE_PROFILE
+        ]
+        if not versions:
+            await self._put("POST", CREATE_PATH)
+        elif max(versions) < self._version and self._update:
+            await self._put("PUT", UPDATE_PATH)
+
+    async def _put(self, method: str, path: str) -> None:
+        answer = await self._peer.call(method, path, json=performance_profile(self._version))
+        # 409: somebody else was quicker, or Kruize keeps what it has.
+        if answer.status not in {200, 201, 409}:
+            raise Retryable(f"Kruize refuses the performance profile: {answer.shown}")
+        _log.info("performance_profile_sent", path=path, status=answer.status)
+
+
+def _number(version: Any) -> float:
+    try:
+        return float(str(version).removeprefix("v"))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,101 @@
+"""Settings of the ROS processor: upstream's environment variables, and a few of ours."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator
+
+from headrace.contracts.kruize import MAX_BULK_RECORDS
+from headrace.runtime.settings import Settings, env
+
+# Upstream's variables that are accepted and do nothing here, and why.
+WITHOUT_EFFECT: Final = {
+    "KAFKA_BOOTSTRAP_SERVERS": "HEADRACE_KAFKA names the brokers",
+    "KAFKA_AUTO_COMMIT": "an offset is committed once the effects of its message are durable",
+    "KAFKA_SECURITY_PROTOCOL": "HEADRACE_KAFKA_SECURITY_PROTOCOL says it",
+    "KAFKA_SASL_MECHANISM": "HEADRACE_KAFKA_SASL_MECHANISM says it",
+    "KAFKA_SASL_USERNAME": "HEADRACE_KAFKA_USERNAME says it",
+    "KAFKA_SASL_PASSWORD": "HEADRACE_KAFKA_PASSWORD says it",
+    "KAFKA_SSL_CA_LOCATION": "HEADRACE_KAFKA_CA_FILE names the CA bundle",
+    "DB_HOST": "HEADRACE_POSTGRES names the server",
+    "DB_PORT": "HEADRACE_POSTGRES names the server",
+    "DB_NAME": "the ROS database has the name that the services' table gives it",
+    "DB_USER": "HEADRACE_POSTGRES names the user",
+    "DB_PASSWORD": "HEADRACE_POSTGRES holds the password",
+    "DB_SSL": "HEADRACE_POSTGRES says it (`?sslmode=`)",
+    "DB_CA_CERT": "HEADRACE_POSTGRES says it (`?sslrootcert=`)",
+    "PROMETHEUS_PORT": "`/metrics` is on HEADRACE_ADMIN_PORT",
+    "SERVICE_NAME": "statuses name the service that reports them",
+    "LOG_LEVEL": "HEADRACE_LOG_LEVEL sets the process' level",
+    "LogFormater": "HEADRACE_LOG_FORMAT sets the process' format",
+}
+
+
+def _port(value: Any) -> Any:
+    """Kubernetes sets ``KRUIZE_PORT=tcp://10.0.0.1:8080`` for a Service named kruize."""
+    return value.rpartition(":")[2] if isinstance(value, str) else value
+
+
+def _version(value: Any) -> Any:
+    return value.removeprefix("v") if isinstance(value, str) else value
+
+
+class RosProcessorSettings(Settings):
+    """Names without a prefix of ours mean what they mean upstream."""
+
+    upload_topic: str = env(
+        "UPLOAD_TOPIC", "", "topic that tells of usage files; empty: that of the services' table"
+    )
+    recommendation_topic: str = env(
+        "RECOMMENDATION_TOPIC", "", "topic that asks for recommendations; empty: that of the services' table"
+    )
+    sources_event_topic: str = env(
+        "SOURCES_EVENT_TOPIC", "", "topic of the Sources API's events; empty: that of the services' table"
+    )
+    consumer_group: str = env(
+        "KAFKA_CONSUMER_GROUP_ID", "", "consumer group; empty: that of the services' table"
+    )
+    bucket: str = env("REQUESTED_ROS_BUCKET", "ros-data", "bucket that `object_keys` are in")
+    allowed_hosts: frozenset[str] = env(
+        "ROS_ALLOWED_HOSTS",
+        frozenset(),
+        "JSON list of `host` or `host:port`: where usage files may be fetched from by URL; "
+        "our own S3 is always read with our own keys",
+    )
+    max_fetch_bytes: int = env("ROS_MAX_FETCH_BYTES", 8 << 30, "largest file fetched from those hosts", gt=0)
+    fetch_seconds: float = env("ROS_FETCH_SECONDS", 300.0, "deadline of one fetch from those hosts", gt=0)
+
+    kruize_url: str = env("KRUIZE_URL", "", "Kruize; empty: `http://KRUIZE_HOST:KRUIZE_PORT`")
+    kruize_host: str = env("KRUIZE_HOST", "localhost", "its host")
+    kruize_port: Annotated[int, BeforeValidator(_port)] = env("KRUIZE_PORT", 8080, "its port", gt=0, le=65535)
+    kruize_timeout_seconds: float = env(
+        "GLOBAL_HTTP_CLIENT_TIMEOUT_SECS",
+        30.0,
+        "time one call of Kruize or of the Sources API may take",
+        gt=0,
+    )
+    kruize_max_records: int = env(
+        "KRUIZE_MAX_BULK_CHUNK_SIZE", MAX_BULK_RECORDS, "intervals in one call of `/updateResults`", gt=0
+    )
+    kruize_concurrency: int = env(
+        "ROS_KRUIZE_CONCURRENCY", 4, "calls of Kruize under way at once, of one process", gt=0
+    )
+    profile_version: Annotated[float, BeforeValidator(_version)] = env(
+        "KRUIZE_PERFORMANCE_PROFILE_VERSION", 2.0, "version of the performance profile, such as `v2.0`", gt=0
+    )
+    update_profile: bool = env("UPDATE_KRUIZE_PERF_PROFILE", True, "replace an older performance profile")
+
+    sources_url: str = env("SOURCES_API_BASE_URL", "http://127.0.0.1:8002", "Sources API")
+    sources_prefix: str = env("SOURCES_API_PREFIX", "/api/sources/v3.1", "prefix of its routes")
+
+    retention_days: int = env(
+        "DATA_RETENTION_PERIOD",
+        15,
+        "usage older than this is dropped, by half-months; data that is old when it comes counts from then",
+        gt=0,
+    )
+    namespaces_disabled: bool = env("DISABLE_NAMESPACE_RECOMMENDATION", False, "leave namespace files alone")
+
+    @property
+    def kruize(self) -> str:
+        """Where Kruize is."""
+        return self.kruize_url or f"http://{self.kruize_host}:{self.kruize_port}"

@@ -1,0 +1,252 @@
+"""The processor as `headrace serve` runs it: on topics and in a database of its own, with a real Kruize."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from headrace.bus.admin import ensure_topics
+from headrace.bus.connection import client_arguments
+from headrace.bus.producer import Producer
+from headrace.contracts.ros import RosEvent
+from headrace.contracts.topics import (
+    PAYLOAD_STATUS,
+    RECOMMENDATION_REQUESTS,
+    ROS_EVENTS,
+    SOURCES_RESOURCES,
+    Topic,
+)
+from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.store import ObjectStore
+from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.service.host import Host
+from headrace.service.process import running
+from services.registry import BY_NAME
+from tests.engines import SessionEngines
+from tests.integration.ros_processor import usage
+from tests.integration.ros_processor.conftest import CLUSTER
+from tests.integration.ros_processor.peers import KruizePeer, SourcesPeer, serving
+from tests.waiting import eventually
+
+
+@dataclass
+class Flow:
+    """What is around a processor: topics, a bucket, a database; and ways to look at them."""
+
+    engines: EngineSettings
+    store: ObjectStore
+    producer: Producer
+    bucket: str
+    database: asyncpg.Pool
+    database_name: str
+    events: Topic[RosEvent]
+    requests: Topic[Any]
+    sources: Topic[Any]
+    group: str
+    consumer: AIOKafkaConsumer
+    seen: list[dict[str, Any]]
+
+    def row(self) -> Any:
+        """The processor's, on this flow's topics."""
+        row = BY_NAME["ros_processor"]
+        events, resources = row.consumes
+        return replace(
+            row,
+            consumes=(
+                replace(events, topic=self.events, group=self.group),
+                replace(resources, topic=self.sources, group=f"{self.group}-housekeeper"),
+            ),
+            database=self.database_name,
+        )
+
+    async def run(self, stack: AsyncExitStack, *rows: Any, **environment: str) -> Host:
+        variables = {
+            "RECOMMENDATION_TOPIC": self.requests.name,
+            "REQUESTED_ROS_BUCKET": self.bucket,
+        } | environment
+        process = ProcessSettings(admin_port=0, stop_seconds=10.0)
+        # Variables are read at start: those that stayed set would be another service's too.
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            return await stack.enter_async_context(running(rows or [self.row()], self.engines, process))
+
+    async def send(self, content: bytes, **fields: Any) -> str:
+        """The document's typed message for a file of this content; returns the request id."""
+        request_id = uuid4().hex
+        await self.store.put(self.bucket, f"{request_id}.csv", content)
+        body = {
+            "request_id": request_id,
+            "b64_identity": "e30=",
+            "metadata": {
+                "account": "12345", "org_id": "12345", "source_id": "test-source-id", "cluster_uuid": CLUSTER,
+                "cluster_alias": "test-cluster",
+            },
+            "files": [f"http://minio:9000/{self.bucket}/{request_id}.csv"],
+        }  # fmt: skip
+        await self.producer.send_raw(self.events.name, json.dumps(body | fields).encode(), key=None)
+        return request_id
+
+    async def ending(self, request_id: str, within_seconds: float = 30.0) -> tuple[str, str]:
+        """How a request ended: status and text."""
+
+        async def find() -> tuple[str, str] | None:
+            for records in (await self.consumer.getmany(timeout_ms=50)).values():
+                self.seen += [json.loads(record.value) for record in records]
+            for status in self.seen:
+                if status["request_id"] == request_id and status["status"] in {"success", "error"}:
+                    return status["status"], status["status_msg"]
+            return None
+
+        return await eventually(find, within_seconds=within_seconds)
+
+    async def count(self, table: str) -> int:
+        return int(await self.database.fetchval(f"select count(*) from {table}"))  # noqa: S608
+
+
+@pytest.fixture
+async def flow(engines: SessionEngines, fresh: Callable[[str], str]) -> AsyncIterator[Flow]:
+    settings = EngineSettings(kafka=engines.kafka, s3=engines.s3, postgres=engines.postgres)
+    events = replace(ROS_EVENTS, name=fresh("events"))
+    requests = replace(RECOMMENDATION_REQUESTS, name=fresh("requests"))
+    sources = replace(SOURCES_RESOURCES, name=fresh("sources"))
+    await ensure_topics(settings, [events, requests, sources, PAYLOAD_STATUS])
+    name, bucket = fresh("ros").replace("-", "_"), fresh("ros-data")
+    async with AsyncExitStack() as stack:
+        store = await ObjectStore.open(S3Endpoint.of(settings))
+        stack.push_async_callback(store.close)
+        await store.ensure_bucket(bucket)
+        producer = await Producer.open(settings, service="test")
+        stack.push_async_callback(producer.close)
+        admin = await asyncpg.connect(engines.postgres)
+        stack.push_async_callback(admin.close)
+        await admin.execute(f"create database {name}")
+        stack.push_async_callback(admin.execute, f"drop database {name} with (force)")
+        database = await stack.enter_async_context(
+            asyncpg.create_pool(engines.postgres, database=name, min_size=0, max_size=2)
+        )
+        consumer = AIOKafkaConsumer(**client_arguments(settings, client_id="test"), enable_auto_commit=False)
+        await consumer.start()
+        stack.push_async_callback(consumer.stop)
+        partitions = [
+            TopicPartition(PAYLOAD_STATUS.name, number) for number in range(PAYLOAD_STATUS.partitions)
+        ]
+        consumer.assign(partitions)
+        await consumer.seek_to_end(*partitions)
+        yield Flow(
+            settings, store, producer, bucket, database, name, events, requests, sources, fresh("group"), consumer, []
+        )  # fmt: skip
+
+
+async def test_the_typed_message_ends_in_a_real_kruize(flow: Flow, fresh: Callable[[str], str]) -> None:
+    kruize = replace(BY_NAME["kruize"], port=0, port_variable="", database=fresh("kruize").replace("-", "_"))
+    async with AsyncExitStack() as stack:
+        host = await flow.run(stack, kruize)
+        url = f"http://127.0.0.1:{host.contexts[0].listeners[0].port}"
+        processor = await flow.run(stack, KRUIZE_URL=url)
+        sent = await flow.send(usage.day(intervals=40, workloads=4))
+        assert await flow.ending(sent) == ("success", "4 workloads, 8 containers, 160 intervals sent")
+        assert await flow.count("workload_metrics") == 320
+        again = await flow.send(usage.day(intervals=40, workloads=4))
+        assert await flow.ending(again) == (
+            "success", "4 workloads, 8 containers, 160 intervals sent (160 known to Kruize before)"
+        )  # fmt: skip
+        namespaces = await flow.send(usage.written([usage.namespace_row(number) for number in range(3)]))
+        assert await flow.ending(namespaces) == ("success", "1 workload, 3 intervals sent")
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{url}/listExperiments") as response:
+                experiments = await response.json()
+            name = f"12345|test-source-id|{CLUSTER}|shop|deployment|app-0"
+            query = {"experiment_name": name, "interval_end_time": "2023-06-02T10:00:00.000Z"}
+            async with session.post(f"{url}/updateRecommendations", params=query) as response:
+                assert response.status == 201, await response.text()
+        assert len(experiments) == 5
+        await eventually(lambda: not processor.contexts[0].health.problems, within_seconds=20)
+    connection = await asyncpg.connect(flow.engines.postgres)
+    await connection.execute(f"drop database {kruize.database} with (force)")
+    await connection.close()
+
+
+async def test_a_kruize_that_is_away_holds_the_message_until_it_is_back(flow: Flow) -> None:
+    kruize = KruizePeer()
+    async with AsyncExitStack() as stack:
+        async with serving(kruize.application()) as url:
+            port = int(url.rpartition(":")[2])
+        processor = await flow.run(stack, KRUIZE_HOST="127.0.0.1", KRUIZE_PORT=str(port))
+        health = processor.contexts[0].health
+        sent = await flow.send(usage.day())
+        await eventually(
+            lambda: "Kruize does not answer" in str(health.report()["kruize"]), within_seconds=20
+        )
+        assert "Kruize does not answer" in str(health.report()["performance profile"])
+        assert kruize.results == {}
+        await stack.enter_async_context(serving(kruize.application(), port))
+        assert (await flow.ending(sent, 40))[0] == "success"
+        assert len(kruize.results) == 12
+        assert await flow.count("workload_metrics") == 24
+        await eventually(lambda: not health.problems, within_seconds=40)
+
+
+async def test_messages_end_with_their_reasons_and_others_go_on(flow: Flow) -> None:
+    kruize = KruizePeer()
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(serving(kruize.application()))
+        await flow.run(stack, KRUIZE_URL=url)
+        foreign = await flow.send(b"", files=["http://evil.example/ros.csv?X-Amz-Signature=secret"])
+        bad = await flow.send(b"a,b\n1,2\n")
+        nobody = await flow.send(usage.day(), metadata={"org_id": "12345"})
+        good = await flow.send(usage.day())
+        status, text = await flow.ending(foreign)
+        assert (status, "ROS_ALLOWED_HOSTS" in text, "secret" in text) == ("error", True, False)
+        assert (await flow.ending(bad))[0] == "error"
+        status, text = await flow.ending(nobody)
+        assert (status, "metadata.cluster_uuid" in text) == ("error", True)
+        assert (await flow.ending(good))[0] == "success"
+
+
+async def test_two_replicas_share_the_work_without_doing_any_twice(flow: Flow) -> None:
+    kruize = KruizePeer()
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(serving(kruize.application()))
+        await asyncio.gather(*(flow.run(stack, KRUIZE_URL=url) for _ in range(2)))
+        sent = [await flow.send(usage.day(intervals=1 + number, workloads=5)) for number in range(8)]
+        endings = [await flow.ending(request_id) for request_id in sent]
+        assert {status for status, _ in endings} == {"success"}
+        assert await flow.count("workloads") == 5
+        assert await flow.count("workload_metrics") == 8 * 5 * 2
+        assert len(kruize.results) == 8 * 5
+
+
+async def test_a_deleted_application_takes_its_cluster_along_and_uploads_on_its_topic_do_not_matter(
+    flow: Flow,
+) -> None:
+    kruize, sources = KruizePeer(), SourcesPeer()
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(serving(kruize.application()))
+        sources_url = await stack.enter_async_context(serving(sources.application()))
+        await flow.run(stack, KRUIZE_URL=url, SOURCES_API_BASE_URL=sources_url)
+        metadata = {"org_id": "12345", "source_id": "7", "cluster_uuid": CLUSTER, "cluster_alias": "c"}
+        await flow.ending(await flow.send(usage.day(), metadata=metadata))
+        await flow.producer.send_raw(flow.sources.name, b'{"request_id": "an upload"}', key=None)
+        other = b'{"id": 1, "source_id": 7, "application_type_id": 2, "tenant": "12345"}'
+        await flow.producer.send_raw(
+            flow.sources.name, other, key=None, headers=[("event_type", b"Source.destroy")]
+        )
+        await flow.producer.send_raw(
+            flow.sources.name, other, key=None, headers=[("event_type", b"Application.destroy")]
+        )
+
+        async def gone() -> bool:
+            return await flow.count("clusters") == 0
+
+        await eventually(gone, within_seconds=20)
+        assert await flow.count("workload_metrics") == 0
+        assert kruize.experiments == {}
