@@ -1,0 +1,45 @@
+"""Wiring: requests in, recommendations of Kruize into the ROS database."""
+
+from dataclasses import replace
+
+import aiohttp
+
+from headrace.bus.consumption import Consumption
+from headrace.runtime.logging import get_logger
+from headrace.runtime.settings import is_set
+from headrace.service.context import Context
+from headrace.web.peer import Peer
+from services.ros_poller.client import KruizeClient
+from services.ros_poller.handlers import Poller, experiment_of
+from services.ros_poller.settings import WITHOUT_EFFECT, PollerSettings
+from services.ros_poller.store import RecommendationStore
+
+_log = get_logger(__name__)
+
+
+async def start(context: Context) -> None:
+    """Consume."""
+    settings = context.settings(PollerSettings)
+    for name, reason in WITHOUT_EFFECT.items():
+        if is_set(name):
+            _log.warning("setting_without_effect", name=name, reason=reason)
+    store = RecommendationStore(await context.database())
+    session = aiohttp.ClientSession()
+    context.on_close(session.close)
+    kruize = KruizeClient(
+        Peer(session, settings.kruize, name="Kruize", timeout_seconds=settings.timeout_seconds)
+    )
+    context.watch("kruize", kruize.ping)
+    (requests,) = context.row.consumes
+    poller = Poller(store, kruize, settings.interval_hours)
+    await context.consume(_consumption(requests, settings), poller.handle, key=experiment_of)
+
+
+def _consumption(requests: Consumption, settings: PollerSettings) -> Consumption:
+    """As the services' table has it, but for what an operator named."""
+    topic, group = requests.topic, requests.group
+    if settings.recommendation_topic:
+        topic = replace(topic, name=settings.recommendation_topic)
+    if settings.consumer_group:
+        group = f"{settings.consumer_group}-poller"
+    return replace(requests, topic=topic, group=group)

@@ -1,0 +1,54 @@
+"""What an operator can set."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from headrace.runtime.settings import Settings, env
+
+WITHOUT_EFFECT = {
+    "KRUIZE_WAIT_TIME": "a Kruize that is away is asked again with growing pauses until it answers",
+}
+
+
+def _port(value: Any) -> Any:
+    """Kubernetes sets ``KRUIZE_PORT=tcp://10.0.0.1:8080`` for a Service named kruize."""
+    return value.rpartition(":")[2] if isinstance(value, str) else value
+
+
+class PollerSettings(Settings):
+    """Settings of the recommendation poller."""
+
+    recommendation_topic: str = env(
+        "RECOMMENDATION_TOPIC", "", "topic that asks for recommendations; empty: that of the services' table"
+    )
+    consumer_group: str = env(
+        "KAFKA_CONSUMER_GROUP_ID",
+        "",
+        "consumer group, to which `-poller` is added; empty: that of the services' table",
+    )
+
+    kruize_url: str = env(
+        "KRUIZE_URL",
+        "",
+        "Kruize's URL; empty: made of `KRUIZE_HOST` and `KRUIZE_PORT`",
+        pattern="^(https?://.+)?$",
+    )
+    kruize_host: str = env("KRUIZE_HOST", "localhost", "Kruize's host, where no `KRUIZE_URL` is given")
+    kruize_port: Annotated[int, BeforeValidator(_port)] = env(
+        "KRUIZE_PORT", 8080, "Kruize's port, where no `KRUIZE_URL` is given", gt=0, le=65535
+    )
+    timeout_seconds: float = env(
+        "GLOBAL_HTTP_CLIENT_TIMEOUT_SECS", 30.0, "deadline of one request to Kruize, seconds", gt=0, le=55
+    )
+    interval_hours: int = env(
+        "RECOMMENDATION_POLL_INTERVAL_HOURS",
+        24,
+        "hours of new usage after which a stored recommendation is renewed; the first day of a month renews it too",
+        ge=0,
+    )
+
+    @property
+    def kruize(self) -> str:
+        """Where Kruize is."""
+        return self.kruize_url or f"http://{self.kruize_host}:{self.kruize_port}"

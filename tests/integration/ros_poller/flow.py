@@ -1,0 +1,119 @@
+"""The poller as `headrace serve` runs it, on a topic of its own."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from headrace.bus.producer import Producer
+from headrace.contracts.ros import RecommendationMetadata, RecommendationRequest
+from headrace.contracts.topics import PAYLOAD_STATUS, RECOMMENDATION_REQUESTS, Topic
+from headrace.database.pool import Database
+from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.service.host import Host
+from headrace.service.initialise import initialise
+from headrace.service.process import running
+from services.registry import BY_NAME
+from tests.engines import SessionEngines
+from tests.integration.ingress.harness import Records, open_records
+from tests.integration.ros_poller.kruize import Kruize
+from tests.integration.ros_poller.tables import ORG, add_workloads, name_of
+from tests.waiting import eventually
+
+START = datetime(2023, 6, 3, 0, 45, tzinfo=UTC)
+ROW = BY_NAME["ros_poller"]
+
+
+@dataclass
+class Flow:
+    """A topic of requests, the database they fill, and pollers on demand."""
+
+    settings: EngineSettings
+    topic: Topic[RecommendationRequest]
+    ros: Database
+    kruize: Kruize
+    producer: Producer
+    records: Records
+    fresh: Callable[[str], str]
+    workloads: list[int]
+    sent: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def poller(self, *, replicas: int = 1, **environment: str) -> AsyncIterator[list[Host]]:
+        """Replicas in a group of their own, which therefore reads the topic from its beginning."""
+        (consumed,) = ROW.consumes
+        consumed = replace(consumed, topic=self.topic, group=self.fresh("group"))
+        row = replace(ROW, consumes=(consumed,), database=self.ros.name)
+        async with AsyncExitStack() as stack:
+            with pytest.MonkeyPatch.context() as patch:
+                for name, text in ({"KRUIZE_URL": self.kruize.url} | environment).items():
+                    patch.setenv(name, text)
+                hosts = [
+                    await stack.enter_async_context(
+                        running([row], self.settings, ProcessSettings(admin_port=0))
+                    )
+                    for _ in range(replicas)
+                ]
+            yield hosts
+
+    async def send(self, number: int, end: datetime = START, **changes: Any) -> str:
+        """A workload's request; ``changes`` of its metadata are not checked."""
+        request_id = self.fresh("request")
+        self.sent.append(request_id)
+        metadata = RecommendationMetadata(
+            Org_id=ORG,
+            Workload_id=self.workloads[number],
+            Experiment_name=name_of(number),
+            Max_endtime_report=end,
+            ExperimentType="container",
+        )
+        message = RecommendationRequest(Request_id=request_id, Metadata=metadata.model_copy(update=changes))
+        await self.producer.send(self.topic, message, key=name_of(number))
+        return request_id
+
+    async def endings(self) -> dict[str, list[tuple[str, str]]]:
+        """Status and text of every ended request, by its id, in the order they came."""
+        found: dict[str, list[tuple[str, str]]] = {request_id: [] for request_id in self.sent}
+        for record in await self.records.all(PAYLOAD_STATUS.name):
+            status = json.loads(record.value)
+            if status["request_id"] in found and status["status"] != "received":
+                assert status["service"] == "ros-poller"
+                found[status["request_id"]].append((status["status"], status.get("status_msg", "")))
+        return found
+
+    async def all_ended(
+        self, times: int = 1, *, within_seconds: float = 30
+    ) -> dict[str, list[tuple[str, str]]]:
+        async def ended() -> dict[str, list[tuple[str, str]]] | None:
+            found = await self.endings()
+            return found if all(len(item) >= times for item in found.values()) else None
+
+        return await eventually(ended, within_seconds=within_seconds, describe="every request ended")
+
+    async def dead_letters(self) -> list[Any]:
+        return await self.records.all(self.topic.dead_letters)
+
+
+@asynccontextmanager
+async def open_flow(
+    engines: SessionEngines, ros: Database, kruize: Kruize, fresh: Callable[[str], str]
+) -> AsyncIterator[Flow]:
+    postgres = engines.postgres
+    settings = EngineSettings(kafka=engines.kafka, s3=engines.s3, postgres=postgres)
+    topic = replace(RECOMMENDATION_REQUESTS, name=fresh("requests"))
+    (consumed,) = ROW.consumes
+    await initialise(settings, [replace(ROW, consumes=(replace(consumed, topic=topic),))])
+    producer = await Producer.open(settings, service="test")
+    try:
+        async with open_records(settings, (PAYLOAD_STATUS.name,)) as records:
+            records.partitions.append(TopicPartition(topic.dead_letters, 0))
+            records.consumer.assign(records.partitions)
+            await records.consumer.seek_to_beginning(*records.partitions)
+            yield Flow(settings, topic, ros, kruize, producer, records, fresh, await add_workloads(ros, 8))
+    finally:
+        await producer.close()
