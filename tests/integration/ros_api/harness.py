@@ -1,0 +1,233 @@
+"""The ROS API in this process on a database of its own, and rows to ask it for."""
+
+import base64
+import csv
+import io
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import asyncpg
+import pytest
+from yarl import URL
+
+from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.service.process import running
+from services.registry import BY_NAME
+from tests.integration.ros_api.samples import CURRENT_BYTES, PERCENTAGES, recommendation
+
+OPENSHIFT = "/api/cost-management/v1/recommendations/openshift"
+CONTAINER = f"{OPENSHIFT}/container"
+NAMESPACE = f"{OPENSHIFT}/namespace"
+ROS_RECOMMENDATIONS = "/api/ros/v1/recommendations"
+ROS_WORKLOADS = "/api/ros/v1/workloads"
+
+MOMENT = datetime(2023, 6, 3, 0, 45, tzinfo=UTC)
+# Wide enough for every row of the tests.
+ALL_TIME = {"start_date": "2000-01-01", "end_date": "2100-01-01"}
+
+
+def identity(org_id: str, *, internal: bool = False) -> str:
+    part = {"internal": {"org_id": org_id}} if internal else {"org_id": org_id}
+    return base64.b64encode(json.dumps({"identity": {"account_number": "1"} | part}).encode()).decode()
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def message(self) -> str:
+        assert set(self.json) == {"status", "message"}
+        assert self.json["status"] == "error"
+        message: str = self.json["message"]
+        return message
+
+    @property
+    def data(self) -> list[dict[str, Any]]:
+        assert self.status == 200, self.text
+        data: list[dict[str, Any]] = self.json["data"]
+        return data
+
+    @property
+    def table(self) -> list[dict[str, str]]:
+        assert self.status == 200, self.text
+        return list(csv.DictReader(io.StringIO(self.text)))
+
+    def column(self, name: str) -> list[Any]:
+        return [item[name] for item in self.data]
+
+
+@dataclass
+class Tenant:
+    """An organisation's rows, written as processor and poller write them."""
+
+    database: asyncpg.Connection
+    org_id: str
+    account_id: int = 0
+    clusters: dict[str, int] = field(default_factory=dict)
+
+    async def cluster(
+        self, alias: str, *, cluster_uuid: str = "", source_id: str = "7", reported: datetime = MOMENT
+    ) -> int:
+        self.clusters[alias] = await self.database.fetchval(
+            "insert into clusters (tenant_id, source_id, cluster_uuid, cluster_alias, last_reported_at)"
+            " values ($1, $2, $3, $4, $5) returning id",
+            self.account_id,
+            source_id,
+            cluster_uuid or str(uuid.uuid4()),
+            alias,
+            reported,
+        )
+        return self.clusters[alias]
+
+    async def workload(
+        self,
+        cluster: str = "cluster",
+        *,
+        project: str = "project",
+        kind: str = "deployment",
+        name: str | None = "app",
+        containers: tuple[str, ...] = ("main",),
+    ) -> int:
+        if cluster not in self.clusters:
+            await self.cluster(cluster)
+        found: int = await self.database.fetchval(
+            "insert into workloads (org_id, cluster_id, experiment_name, namespace, workload_type, workload_name,"
+            " containers, metrics_upload_at) values ($1, $2, $3, $4, $5, $6, $7, $8) returning id",
+            self.org_id,
+            self.clusters[cluster],
+            f"{self.org_id}|{uuid.uuid4()}",
+            project,
+            kind,
+            name,
+            list(containers),
+            MOMENT,
+        )
+        return found
+
+    async def container(
+        self,
+        workload_id: int,
+        name: str = "main",
+        *,
+        end: datetime = MOMENT,
+        stored: dict[str, Any] | None = None,
+        **columns: float | None,
+    ) -> str:
+        return await self._store(
+            "recommendation_sets", {"container_name": name}, workload_id, end, stored, columns
+        )
+
+    async def namespace(
+        self, name: str, *, cluster: str = "cluster", end: datetime = MOMENT, **columns: float | None
+    ) -> str:
+        workload_id = await self.workload(cluster, project=name, kind="namespace", name=None)
+        names = {"org_id": self.org_id, "namespace_name": name}
+        return await self._store("namespace_recommendation_sets", names, workload_id, end, None, columns)
+
+    async def app(self, container: str = "main", *, end: datetime = MOMENT, **terms: Any) -> str:
+        """A workload and its one container."""
+        workload_id = await self.workload(containers=(container,), **terms)
+        return await self.container(workload_id, container, end=end)
+
+    async def _store(
+        self,
+        table: str,
+        names: dict[str, str],
+        workload_id: int,
+        end: datetime,
+        stored: dict[str, Any] | None,
+        columns: dict[str, float | None],
+    ) -> str:
+        current = {"cpu_request_current": 1.0, "memory_request_current": float(CURRENT_BYTES)}
+        document = recommendation(f"{end:%Y-%m-%dT%H:%M:%SZ}") if stored is None else stored
+        values = {
+            "workload_id": workload_id,
+            "monitoring_start_time": end,
+            "monitoring_end_time": end,
+            "recommendations": json.dumps(document),
+            **names,
+            **current,
+            **PERCENTAGES,
+            **columns,
+        }
+        places = ", ".join(f"${at}" for at, _ in enumerate(values, 1))
+        return str(
+            await self.database.fetchval(
+                f"insert into {table} ({', '.join(values)}) values ({places}) returning id",  # noqa: S608 -- ours
+                *values.values(),
+            )
+        )
+
+
+@dataclass
+class Api:
+    url: str
+    session: aiohttp.ClientSession
+    database: asyncpg.Connection
+
+    async def tenant(self, org_id: str = "") -> Tenant:
+        tenant = Tenant(self.database, org_id or f"org-{uuid.uuid4().hex[:12]}")
+        tenant.account_id = await self.database.fetchval(
+            "insert into rh_accounts (org_id) values ($1) returning id", tenant.org_id
+        )
+        return tenant
+
+    async def get(
+        self,
+        path: str,
+        tenant: Tenant | str | None = None,
+        query: dict[str, str] | list[tuple[str, str]] | str = "",
+        *,
+        all_time: bool = True,
+        **headers: str,
+    ) -> Answer:
+        """As the tenant, over all time unless told otherwise; headers with `_` for `-`."""
+        pairs = list(query.items()) if isinstance(query, dict) else query
+        text = (pairs if isinstance(pairs, str) else urlencode(pairs)).replace(" ", "+")
+        if all_time and "_date=" not in text and "openapi" not in path:
+            text = "&".join(part for part in (text, urlencode(ALL_TIME)) if part)
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if tenant is not None:
+            org_id = tenant if isinstance(tenant, str) else tenant.org_id
+            sent["X-Rh-Identity"] = identity(org_id)
+        url = URL(f"{self.url}{path}?{text}", encoded=True)
+        async with self.session.get(url, headers=sent, skip_auto_headers=["Accept"]) as response:
+            return Answer(response.status, dict(response.headers), await response.text())
+
+
+@asynccontextmanager
+async def open_api(
+    postgres_url: str, *, seen_by_api: str = "", lenient: bool = False, **environment: str
+) -> AsyncIterator[Api]:
+    """The service with these variables; its database goes with it."""
+    name = f"ros_{uuid.uuid4().hex[:12]}"
+    row = replace(BY_NAME["ros_api"], database=name)
+    engines = EngineSettings(postgres=seen_by_api or postgres_url)
+    process = ProcessSettings(admin_port=0, lenient=lenient, stop_seconds=5.0)
+    async with AsyncExitStack() as opened:
+        admin = await asyncpg.connect(postgres_url, timeout=10)
+        opened.push_async_callback(admin.close)
+        opened.push_async_callback(admin.execute, f"drop database if exists {name} with (force)")
+        # Variables are read at start: one that stayed set would be another service's too.
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, text in ({"API_PORT": "0"} | environment).items():
+                patch.setenv(variable, text)
+            host = await opened.enter_async_context(running([row], engines, process))
+        database = await asyncpg.connect(f"{postgres_url.rpartition('/')[0]}/{name}", timeout=10)
+        opened.push_async_callback(database.close)
+        session = await opened.enter_async_context(aiohttp.ClientSession())
+        yield Api(f"http://127.0.0.1:{host.contexts[0].listeners[0].port}", session, database)

@@ -1,0 +1,104 @@
+"""The document that the API serves says what the API does: made-up requests, checked against it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case
+from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
+
+from tests.integration.ros_api.harness import OPENSHIFT, Api, identity, open_api
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    # The service draws its jitter in the same process, while hypothesis watches for just that.
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module"),
+]
+
+ORG_ID = "org-openapi"
+NOT_CHECKED = [
+    # status and openapi.json are for everybody.
+    ignored_auth,
+    # A value asked for and excluded at once is 400, which a schema cannot say.
+    positive_data_acceptance,
+    # What is no number is no limit, and parameters that nobody knows are ignored: clients rely on it.
+    negative_data_rejection,
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(postgres_url: str) -> AsyncIterator[Api]:
+    async with open_api(postgres_url) as opened:
+        tenant = await opened.tenant(ORG_ID)
+        await tenant.app()
+        await tenant.namespace("project")
+        yield opened
+
+
+async def test_every_answer_is_in_the_document(api: Api):
+    document = (await api.get(f"{OPENSHIFT}/openapi.json")).json
+    checked = await asyncio.to_thread(check_all, document, api.url)
+    assert checked == {
+        "getStatus",
+        "getOpenapi",
+        "getRecommendationList",
+        "getRecommendationById",
+        "getContainerList",
+        "getContainerById",
+        "getNamespaceList",
+        "getNamespaceById",
+        "getStoredRecommendations",
+        "getWorkloads",
+    }
+
+
+def check_all(document: dict[str, Any], url: str) -> set[str]:
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.update(base_url=url)
+    checked = set()
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        checked.add(operation.definition.raw["operationId"])
+
+        @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def check(case: Case) -> None:
+            response = case.call(headers={"X-Rh-Identity": identity(ORG_ID)}, timeout=10)
+            case.validate_response(response, excluded_checks=NOT_CHECKED)
+
+        check()
+    return checked
+
+
+@pytest.mark.parametrize("path", ["", "/container", "/namespace"])
+async def test_full_answers_are_in_the_document_too(api: Api, path: str):
+    document = (await api.get(f"{OPENSHIFT}/openapi.json")).json
+    schema = schemathesis.openapi.from_dict(document)
+    answer = await api.get(f"{OPENSHIFT}{path}", ORG_ID)
+    (item,) = answer.data
+    check(schema, f"{OPENSHIFT}{path}", answer.json)
+    detail = await api.get(f"{OPENSHIFT}{path}/{item['id']}", ORG_ID, all_time=False)
+    check(schema, f"{OPENSHIFT}{path}/{{recommendation_id}}", detail.json)
+
+
+def check(schema: Any, path: str, body: Any) -> None:
+    import jsonschema_rs
+
+    raw = schema.raw_schema
+    wanted = raw["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    jsonschema_rs.Draft4Validator(wanted | {"components": raw["components"]}).validate(body)
+
+
+async def test_the_document_names_every_route_and_needs_no_identity(api: Api):
+    answer = await api.get(f"{OPENSHIFT}/openapi.json")
+    assert answer.status == 200
+    parameters = {item["name"] for item in answer.json["paths"][OPENSHIFT]["get"]["parameters"]}
+    assert {"filter[exact:workload_type]", "exclude[cluster]", "memory-unit", "true-units"} <= parameters
+    order_by = next(
+        item for item in answer.json["paths"][OPENSHIFT]["get"]["parameters"] if item["name"] == "order_by"
+    )
+    assert len([name for name in order_by["schema"]["enum"] if "_variation_" in name]) == 12

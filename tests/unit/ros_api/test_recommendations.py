@@ -1,0 +1,124 @@
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ros_api.recommendations import shown
+from services.ros_api.units import Units
+from tests.integration.ros_api.samples import PERCENTAGES, notification, recommendation
+
+KEYS = (
+    *("current", "requests", "limits", "cpu", "memory", "amount", "format", "config", "variation", "cost"),
+    *("recommendation_terms", "short_term", "long_term", "recommendation_engines", "duration_in_hours"),
+    *("plots", "plots_data", "cpuUsage", "monitoring_start_time", "notifications", "323004"),
+)
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-10, 10), st.floats(-10, 10), st.text(max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.dictionaries(
+            st.sampled_from(
+                [
+                    "current",
+                    "requests",
+                    "limits",
+                    "cpu",
+                    "memory",
+                    "amount",
+                    "format",
+                    "recommendation_terms",
+                    "short_term",
+                    "long_term",
+                    "plots",
+                    "plots_data",
+                    "cpuUsage",
+                    "recommendation_engines",
+                    "cost",
+                    "config",
+                    "variation",
+                    "notifications",
+                    "duration_in_hours",
+                    "monitoring_start_time",
+                    "323004",
+                ]
+            ),
+            inner,
+            max_size=4,
+        ),
+    ),
+    max_leaves=25,
+)
+
+
+@pytest.mark.parametrize("level", ["timestamp", "term", "engine"])
+@pytest.mark.parametrize(
+    ("codes", "stay"),
+    [
+        ([], True),
+        ([323004], True),
+        ([323004, 323005, 324003, 324004], True),
+        ([323004, 323001], False),
+        ([111101], False),
+    ],
+)
+def test_notifications_of_a_level_are_shown_if_all_of_them_may_be(level: str, codes: list[int], stay: bool):
+    stored = recommendation()
+    term = stored["recommendation_terms"]["short_term"]
+    parent = {"timestamp": stored, "term": term, "engine": term["recommendation_engines"]["cost"]}[level]
+    parent["notifications"] = {}
+    for code in codes:
+        parent["notifications"] |= notification(code)
+    shown(stored, Units(), {}, plots=False)
+    assert ("notifications" in parent) == stay
+    if stay:
+        assert set(parent["notifications"]) == {str(code) for code in codes}
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"), [(24.72, 24.7), (24.79, 24.7), (24, 24), (0.05, 0), (359.99, 359.9)]
+)
+def test_hours_are_cut_after_one_decimal(hours: float, expected: float):
+    stored = recommendation(long_term={"duration_in_hours": hours})
+    found = shown(stored, Units(), {}, plots=False)
+    assert found["recommendation_terms"]["long_term"] == {"duration_in_hours": expected}
+
+
+def test_a_time_that_is_none_is_left_out():
+    found = shown(recommendation(), Units(), {}, plots=False)["recommendation_terms"]
+    assert "monitoring_start_time" not in found["medium_term"]
+    assert found["short_term"]["monitoring_start_time"] == "2023-06-02T00:45:00Z"
+
+
+def test_plots_are_shown_only_where_they_are_wanted():
+    found = shown(recommendation(), Units(), {}, plots=False)
+    assert "plots" not in found["recommendation_terms"]["short_term"]
+    found = shown(recommendation(), Units("millicores", "MiB"), {}, plots=True)
+    points = found["recommendation_terms"]["short_term"]["plots"]["plots_data"]
+    assert points["2023-06-03T00:45:00Z"]["cpuUsage"] == {
+        "min": 32, "q1": 64, "median": 64, "q3": 64, "max": 65, "format": "m"
+    }  # fmt: skip
+
+
+def test_without_stored_percentages_they_are_computed_and_come_out_the_same():
+    computed = shown(recommendation(), Units(), {}, plots=False)
+    stored = shown(recommendation(), Units(), PERCENTAGES, plots=False)
+    assert computed == stored
+
+
+def test_no_current_amount_makes_a_variation_of_nothing():
+    stored = recommendation()
+    stored["current"] = {"requests": {}, "limits": {"cpu": {}}}
+    found = shown(stored, Units(), {}, plots=False)
+    variation = found["recommendation_terms"]["short_term"]["recommendation_engines"]["cost"]["variation"]
+    for section in variation.values():
+        for quantity in section.values():
+            assert quantity == {"amount": 0, "format": "percent"}
+    assert found["current"] == {"requests": {}, "limits": {"cpu": {}}}
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), json_values))
+def test_whatever_is_stored_can_be_shown(stored: dict[str, Any]):
+    for plots in (True, False):
+        shown(copy.deepcopy(stored), Units("millicores", "GiB"), {}, plots=plots)
