@@ -173,6 +173,20 @@ def send(
 
 
 @app.command()
+def recommendations(
+    directory: Directory = DIRECTORY,
+    cluster: Annotated[str | None, typer.Option(help="Of this cluster only.")] = None,
+    org: Annotated[str, typer.Option(help="Of this organisation.")] = "12345",
+    ros_api: Url = None,
+) -> None:
+    """Show the stored recommendations."""
+    from headrace.cli import lifetime
+    from headrace.cli import recommendations as shown
+
+    lifetime.run(shown.show(shown.url_of(directory, ros_api), org, cluster))
+
+
+@app.command()
 def trace(
     ctx: typer.Context,
     request_id: str,
@@ -262,3 +276,51 @@ def redrive_dead_letters(
     from headrace.cli import dead_letters, lifetime
 
     lifetime.run(dead_letters.put_back(dead_letters.engines(directory), ctx.obj, topic, limit))
+
+
+objects = typer.Typer(
+    help="The stack's S3, in the words of MinIO's client; a place is ALIAS/bucket/key.", no_args_is_help=True
+)
+app.add_typer(objects, name="objects")
+
+
+@objects.command("ls")
+def list_objects(
+    place: Annotated[
+        str, typer.Argument(help="A bucket or the beginning of keys.", metavar="ALIAS/bucket[/key]")
+    ],
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Everything below it.")] = False,
+    directory: Directory = DIRECTORY,
+) -> None:
+    """List objects."""
+    from headrace.cli import lifetime
+    from headrace.cli import objects as stored
+
+    lifetime.run(stored.show(directory, place, recursive=recursive))
+
+
+@objects.command("cp")
+def copy_object(source: str, target: str, directory: Directory = DIRECTORY) -> None:
+    """Copy a file (/dev/stdin too) to an object, or an object to a file."""
+    from headrace.cli import lifetime
+    from headrace.cli import objects as stored
+
+    lifetime.run(stored.copy(directory, source, target))
+
+
+@objects.command("cat")
+def show_object(place: str, directory: Directory = DIRECTORY) -> None:
+    """Write an object to stdout."""
+    from headrace.cli import lifetime
+    from headrace.cli import objects as stored
+
+    lifetime.run(stored.show_content(directory, place))
+
+
+@objects.command("rm")
+def remove_object(place: str, directory: Directory = DIRECTORY) -> None:
+    """Remove one object."""
+    from headrace.cli import lifetime
+    from headrace.cli import objects as stored
+
+    lifetime.run(stored.remove(directory, place))

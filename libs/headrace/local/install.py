@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import importlib
 import os
 import re
@@ -52,7 +53,9 @@ def kafka_version() -> str:
 
 async def kafka_jars(progress: Progress) -> Path:
     """Directory with Kafka's jars and those they need."""
-    target = cache_directory() / f"kafka-{kafka_version()}"
+    # Another list of jars is another directory.
+    listed = hashlib.sha256(POM.read_bytes()).hexdigest()[:8]
+    target = cache_directory() / f"kafka-{kafka_version()}-{listed}"
     if target.is_dir():
         return target
     maven = shutil.which("mvn")

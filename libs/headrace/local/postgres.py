@@ -72,7 +72,7 @@ class Postgres(Engine):
         """The server itself, in the foreground."""
         settings = (word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}"))
         return Command(
-            argv=(_program("postgres"), "-D", str(self.directory), "-p", str(self._port), *settings),
+            argv=(program("postgres"), "-D", str(self.directory), "-p", str(self._port), *settings),
             environment=clean_environment(),
             # "Fast": its default for TERM is to wait until every client has gone.
             stop_signal=signal.SIGINT,
@@ -105,7 +105,7 @@ class Postgres(Engine):
             "--no-instructions",
         )
         command = Command(
-            argv=(_program("initdb"), "-D", str(partial), *options),
+            argv=(program("initdb"), "-D", str(partial), *options),
             environment=clean_environment(),
             unprivileged=True,
         )
@@ -156,7 +156,7 @@ def _serving(directory: Path) -> list[psutil.Process]:
     ]
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Found without importing the wheel, whose import makes a lock file and warns."""
     spec = importlib.util.find_spec(WHEEL)
     for root in (spec.submodule_search_locations or []) if spec else []:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from headrace.local.install import S3Server
 from headrace.local.ports import HOST, EnginePorts, check_free
 from headrace.local.stack import Engines, given_by_environment
+from headrace.local.tools import write_tools
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
 from headrace.service.host import Host
 from headrace.service.initialise import initialise
@@ -85,6 +86,7 @@ async def local_shape(
         process = load(ProcessSettings)
         _check_ports(rows, process)
         await initialise(engine_settings, rows)
+        await write_tools(directory, engines.describe(), progress)
         async with running(rows, engine_settings, process) as host:
             shape = LocalShape(engines, host)
             engines.publish(**shape.urls())

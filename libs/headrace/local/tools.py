@@ -1,0 +1,185 @@
+"""The command line tools of the documents, as scripts for the running stack: `.headrace/bin`."""
+
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from headrace.local import install, postgres
+from headrace.local.install import Progress
+from headrace.local.ports import HOST
+from headrace.local.supervisor import EngineStatus
+from headrace.runtime.errors import ConfigurationError
+
+ONE_LINE: Final = Path(__file__).with_name("one_line.py")
+
+_KAFKA_TOOLS: Final = {
+    "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+    "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+    "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
+}
+_JVM_OPTIONS: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+_LOGGING: Final = """\
+Configuration:
+  status: ERROR
+  Appenders:
+    Console:
+      name: stderr
+      target: SYSTEM_ERR
+      PatternLayout:
+        pattern: "%-5p %c{1}: %m%n"
+  Loggers:
+    Root:
+      level: WARN
+      AppenderRef:
+        ref: stderr
+"""
+
+_PSQL: Final = """\
+#!/bin/sh
+# PostgreSQL's psql on the local stack.
+export {variables}
+exec {program} "$@"
+"""
+
+_MC: Final = """\
+#!/bin/sh
+# Not MinIO's client: the same words for ls, cp, cat and rm, on the local stack. Any alias is this stack's S3.
+export HEADRACE_DIRECTORY={directory}
+exec {headrace} objects "$@"
+"""
+
+# Kafka 4 no longer knows --broker-list, which the documents print.
+_KAFKA: Final = """\
+#!/bin/sh
+# Apache Kafka's {name}.
+for word do
+  shift
+  case $word in
+    --broker-list) word=--bootstrap-server ;;
+    --broker-list=*) word=--bootstrap-server=${{word#*=}} ;;
+  esac
+  set -- "$@" "$word"
+done
+{run}
+"""
+_JUST_RUN: Final = 'exec {java} "$@"'
+# The tool sends each line as a message, and the documents print a message over several lines.
+_RUN_ON_MESSAGES: Final = """\
+if [ -t 0 ]; then exec {java} "$@"; fi
+{python} -I -S {one_line} | {java} "$@"\
+"""
+
+_PODMAN: Final = """\
+#!/bin/sh
+# Not Podman: `podman exec [OPTION…] CONTAINER COMMAND…` runs COMMAND here, where the local stack has no containers.
+if [ "${{1-}}" != exec ]; then
+  echo "podman: this stand-in of the local stack knows only: podman exec CONTAINER COMMAND" >&2
+  exit 125
+fi
+shift
+while case ${{1-}} in -*) true ;; *) false ;; esac; do shift; done
+if [ $# -lt 2 ]; then
+  echo "podman: expected: podman exec CONTAINER COMMAND" >&2
+  exit 125
+fi
+command=${{2##*/}}
+shift 2
+PATH={tools}:$PATH
+export PATH
+# The name by which the documents' containers know S3.
+if [ "$command" = curl ]; then set -- --connect-to minio:9000:{s3} "$@"; fi
+exec "$command" "$@"
+"""
+
+_PODMAN_COMPOSE: Final = """\
+#!/bin/sh
+# Not podman-compose: `ps` shows the local stack's parts.
+if [ "${{1-}}" != ps ]; then
+  echo "podman-compose: this stand-in of the local stack knows only: podman-compose ps" >&2
+  exit 125
+fi
+export HEADRACE_DIRECTORY={directory}
+exec {headrace} status
+"""
+
+
+async def write_tools(directory: Path, engines: Sequence[EngineStatus], progress: Progress) -> Path:
+    """Write anew the scripts that this stack's servers allow for; returns their directory.
+
+    `as-printed/` beside them holds what stands in for Podman, for those who put it on their PATH.
+    """
+    by_name = {status.name: status for status in engines}
+    kafka = None
+    if by_name["kafka"].state != "given":
+        kafka = await install.java(progress), await install.kafka_jars(progress)
+    return _write_all(directory, kafka, postgres_url=by_name["postgres"].url, s3=by_name["s3"].address)
+
+
+def _write_all(directory: Path, kafka: tuple[Path, Path] | None, *, postgres_url: str, s3: str) -> Path:
+    directory = directory.absolute()
+    tools = directory / "bin"
+    if tools.exists():
+        shutil.rmtree(tools)
+    printed = tools / "as-printed"
+    printed.mkdir(parents=True)
+    if kafka is not None:
+        logging = tools / "log4j2.yaml"
+        logging.write_text(_LOGGING, encoding="utf-8")
+        for name, text in _kafka(*kafka, logging):
+            _write(tools / name, text)
+    if (psql := _psql(postgres_url)) is not None:
+        _write(tools / "psql", psql)
+    ours = {"directory": shlex.quote(str(directory)), "headrace": shlex.quote(_headrace())}
+    parts = urlsplit(s3)
+    address = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    _write(tools / "mc", _MC.format(**ours))
+    _write(printed / "podman", _PODMAN.format(tools=shlex.quote(str(tools)), s3=address))
+    _write(printed / "podman-compose", _PODMAN_COMPOSE.format(**ours))
+    return tools
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    # A given server's password may stand in it.
+    path.chmod(0o700)
+
+
+def _kafka(java: Path, jars: Path, logging: Path) -> Iterator[tuple[str, str]]:
+    for name, main in _KAFKA_TOOLS.items():
+        options = (*_JVM_OPTIONS, f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars}/*", main)
+        template = _RUN_ON_MESSAGES if name == "kafka-console-producer" else _JUST_RUN
+        words = {
+            "java": shlex.join((str(java), *options)),
+            "python": shlex.quote(sys.executable),
+            "one_line": shlex.quote(str(ONE_LINE)),
+        }
+        yield name, _KAFKA.format(name=name, run=template.format(**words))
+
+
+def _psql(url: str) -> str | None:
+    """None where the wheel that brings it is not installed."""
+    try:
+        program = postgres.program("psql")
+    except ConfigurationError:
+        return None
+    parts = urlsplit(url)
+    variables = {
+        "PGHOST": parts.hostname or HOST,
+        "PGPORT": str(parts.port or 5432),
+        "PGUSER": unquote(parts.username or "postgres"),
+        "PGDATABASE": parts.path.lstrip("/") or "postgres",
+    }
+    if parts.password:
+        variables["PGPASSWORD"] = unquote(parts.password)
+    words = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
+    return _PSQL.format(variables=words, program=shlex.quote(program))
+
+
+def _headrace() -> str:
+    """The command that belongs to this Python."""
+    beside = Path(sys.executable).with_name("headrace")
+    return str(beside) if beside.exists() else "headrace"
