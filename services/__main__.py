@@ -1,11 +1,13 @@
-"""The `headrace` command, given the services' table."""
+"""The `headrace` command, given the services' table and the commands that services have of their own."""
 
-from headrace.cli.main import run
+from headrace.cli.main import app, run
 from services.registry import SERVICES
+from services.ros_processor.commands import ros
 
 
 def main() -> None:
     """Run it."""
+    app.add_typer(ros, name="ros")
     run(SERVICES)
 
 

@@ -3,7 +3,17 @@
 from typing import Final
 
 from headrace.bus.consumption import Consumption
-from headrace.contracts.topics import ARCHIVE_SYNCED, PAYLOAD_STATUS, SOURCES_EVENTS, UPLOAD_ANNOUNCE
+from headrace.contracts.topics import (
+    ARCHIVE_SYNCED,
+    PAYLOAD_STATUS,
+    RECOMMENDATION_REQUESTS,
+    ROS_EVENTS,
+    SOURCES_EVENTS,
+    SOURCES_RESOURCES,
+    UPLOAD_ANNOUNCE,
+    UPLOAD_VALIDATION,
+)
+from headrace.ros import DATABASE as ROS_DATABASE
 from headrace.service.row import Service
 
 SERVICES: Final = (
@@ -45,6 +55,77 @@ SERVICES: Final = (
         produces=(ARCHIVE_SYNCED, PAYLOAD_STATUS),
         buckets=("insights-archives",),
         database="archiver",
+    ),
+    Service(
+        name="sources_api",
+        summary="knows the sources: which cluster belongs to which organisation",
+        port=8002,
+        port_variable="SOURCES_API_PORT",
+        health_path="/health",
+        known_by=(("SOURCES_API_BASE_URL", ""),),
+        produces=(SOURCES_RESOURCES,),
+        database="sources_api",
+    ),
+    Service(
+        name="koku",
+        summary="takes cost archives apart and hands on what the resource optimization reads",
+        consumes=(
+            Consumption(
+                UPLOAD_ANNOUNCE,
+                group="hccm-group",
+                header="service",
+                values=frozenset({"hccm"}),
+                concurrency=4,
+                deadline_seconds=300.0,
+            ),
+        ),
+        produces=(ROS_EVENTS, UPLOAD_VALIDATION, PAYLOAD_STATUS),
+        buckets=("ros-data", "koku-bucket"),
+    ),
+    Service(
+        name="ros_processor",
+        summary="turns usage CSVs into workloads, metrics and Kruize experiments",
+        consumes=(
+            Consumption(ROS_EVENTS, group="ros-ocp", concurrency=4, deadline_seconds=900.0),
+            Consumption(
+                SOURCES_RESOURCES,
+                group="ros-ocp-housekeeper",
+                header="event_type",
+                values=frozenset({"Application.destroy"}),
+                concurrency=1,
+                deadline_seconds=900.0,
+            ),
+        ),
+        produces=(RECOMMENDATION_REQUESTS, PAYLOAD_STATUS),
+        buckets=("ros-data",),
+        database=ROS_DATABASE,
+        schema="headrace.ros",
+    ),
+    Service(
+        name="kruize",
+        summary="keeps usage by experiment and computes recommendations",
+        port=8080,
+        port_variable="AUTOTUNE_SERVER_PORT",
+        health_path="/health",
+        known_by=(("KRUIZE_URL", ""),),
+        database="kruize",
+    ),
+    Service(
+        name="ros_poller",
+        summary="fetches recommendations and keeps them",
+        consumes=(Consumption(RECOMMENDATION_REQUESTS, group="ros-ocp-poller", concurrency=8),),
+        produces=(PAYLOAD_STATUS,),
+        database=ROS_DATABASE,
+        schema="headrace.ros",
+    ),
+    Service(
+        name="ros_api",
+        summary="answers with workloads and recommendations",
+        port=8001,
+        port_variable="API_PORT",
+        health_path="/status",
+        database=ROS_DATABASE,
+        schema="headrace.ros",
     ),
 )
 

@@ -1,5 +1,6 @@
 """`make bench`: measures, prints, and writes docs/benchmarks.md. Everything stays on loopback and ends by itself."""
 
+import itertools
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -9,12 +10,13 @@ import psutil
 import uvloop
 
 from headrace.local.ports import EnginePorts
+from headrace.local.shape import settings_of_ports
 from headrace.local.stack import Engines
 from headrace.objects.endpoint import S3Endpoint
 from headrace.runtime.settings import EngineSettings
 from headrace.service.initialise import initialise
 from services.registry import SERVICES
-from tests.bench import flow, ingress, runtime, start
+from tests.bench import flow, ingress, recommendations, runtime, start
 from tests.bench.report import PAGE, Figure, page
 from tests.processes import ServiceProcess
 
@@ -42,22 +44,32 @@ async def main() -> None:
             )
             await initialise(settings, SERVICES)
             add(runtime.TITLE, runtime.TEXT, await runtime.measure(settings))
-            base = ports.kafka + 10
-            environment |= {"INGRESS_WEBPORT": str(base), "PAYLOAD_TRACKER_PORT": str(base + 1)}
-            environment |= {"ARCHIVER_PORT": str(base + 2), "HEADRACE_LOG_LEVEL": "INFO"}
-            url = f"http://127.0.0.1:{base}"
-            front = ServiceProcess(("ingress",), environment, base + 20, directory / "ingress.log")
-            back = ServiceProcess(
-                ("payload_tracker", "archiver"), environment, base + 21, directory / "back.log"
+            environment |= settings_of_ports(SERVICES, ports.kafka)
+            environment |= {"HEADRACE_LOG_LEVEL": "INFO", "KOKU_REGISTER_SOURCES": "true"}
+            url, api_url = (
+                f"http://127.0.0.1:{environment[name]}" for name in ("INGRESS_WEBPORT", "API_PORT")
             )
-            closing.push_async_callback(front.stop)
-            await front.start()
-            process = psutil.Process(front.pid)
-            add(ingress.TITLE, ingress.TEXT, await ingress.measure(url, S3Endpoint.of(settings), process))
-            closing.push_async_callback(back.stop)
-            await back.start(ready_within_seconds=120)
+            admin_ports = itertools.count(ports.kafka + 50)
+
+            async def start_process(*names: str) -> psutil.Process:
+                log = directory / f"{names[0]}.log"
+                process = ServiceProcess(names, environment, next(admin_ports), log)
+                closing.push_async_callback(process.stop)
+                await process.start(ready_within_seconds=120)
+                return psutil.Process(process.pid)
+
+            front = await start_process("ingress")
+            add(ingress.TITLE, ingress.TEXT, await ingress.measure(url, S3Endpoint.of(settings), front))
+            await start_process("payload_tracker", "archiver")
             await runtime.drained(settings, "archiver", within_seconds=600)
             add(flow.TITLE, flow.TEXT, await flow.measure(url, settings.kafka))
+            await start_process("kruize")
+            await start_process("koku", "ros_processor", "ros_poller", "sources_api", "ros_api")
+            add(
+                recommendations.TITLE,
+                recommendations.TEXT,
+                await recommendations.measure(url, api_url, settings),
+            )
     PAGE.write_text(page(sections))
     print(f"\nwritten to {PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE}")
 

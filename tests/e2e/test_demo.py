@@ -11,8 +11,9 @@ from tests.e2e.command import headrace
 pytestmark = pytest.mark.xdist_group("e2e")
 
 KEY = re.compile(
-    r"s3://insights-archives/archives/compressed/([0-9a-f]{2})/\1[0-9a-f-]{34}/\d{6}/\d{2}/\d{6}\.tar\.gz$"
+    r"s3://insights-archives/archives/compressed/([0-9a-f]{2})/\1[0-9a-f-]{34}/\d{6}/\d{2}/\d{6}\.tar\.gz(  |$)"
 )
+ROS = ("cost ", "the ROS document's curl ")
 SENT = ("ols ", "insights ", "cost ", "assisted ", "the ROS document's curl ")
 
 
@@ -27,6 +28,10 @@ def test_every_sample_arrives_under_its_key_on_every_s3_server(s3_endpoint, tmp_
     for row, name in zip(table, SENT, strict=False):
         assert row.startswith(name), table
         assert KEY.search(row), row
+        assert row.endswith(" 9 containers of 11 workloads") == (name in ROS), row
+    assert re.search(
+        r"^demo-\S+ +shop-prod +deployment/checkout +checkout +short +cost ", shown.stdout, re.MULTILINE
+    )
     assert re.search(r"^5 of 5 payloads arrived", shown.stdout, re.MULTILINE), shown.stdout
     assert re.search(r"^ready after \d+\.\d s$", shown.stdout, re.MULTILINE), shown.stdout
     assert left_over(tmp_path) == []

@@ -2,12 +2,10 @@
 
 import asyncio
 import hashlib
-import os
 import random
-import signal
 import uuid
 from collections import defaultdict
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 
 import aiohttp
 import asyncpg
@@ -17,16 +15,10 @@ from aiokafka import AIOKafkaConsumer
 from headrace.contracts.archive_synced import ArchiveSynced
 from headrace.contracts.identity import Identity, Internal, System, encode_identity
 from headrace.contracts.topics import ARCHIVE_SYNCED
-from headrace.local.ports import EnginePorts
-from headrace.local.stack import Engines
-from headrace.local.supervisor import RestartBudget
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
-from headrace.runtime.settings import EngineSettings
-from headrace.service.initialise import initialise
-from services.registry import SERVICES
+from tests.faults.killing import Stack, kill_at_random
 from tests.history import Seen, Sent, check
-from tests.processes import ServiceProcess
 from tests.waiting import eventually
 
 UPLOADS = 2000
@@ -35,58 +27,6 @@ CLUSTERS = 150
 ARCHIVES = "insights-archives"
 # A sender gives up after so many tries, so that some ids stay unacknowledged.
 TRIES = 4
-
-
-class Stack:
-    """Three engines under supervision and three services as processes."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.ports = EnginePorts.random()
-        self.base = self.ports.kafka
-        self.engines = Engines(
-            directory / "data", self.ports, budget=RestartBudget(restarts=1000, seconds=60)
-        )
-        self.services = {}
-        self.kills = defaultdict(int)
-
-    async def start(self, stack):
-        await stack.enter_async_context(self.engines)
-        environment = self.engines.environment() | {
-            "INGRESS_WEBPORT": str(self.base + 10),
-            "PAYLOAD_TRACKER_PORT": str(self.base + 11),
-            "ARCHIVER_PORT": str(self.base + 12),
-        }
-        self.settings = EngineSettings(
-            kafka=environment["HEADRACE_KAFKA"],
-            s3=environment["HEADRACE_S3"],
-            postgres=environment["HEADRACE_POSTGRES"],
-        )
-        await initialise(self.settings, SERVICES)
-        for number, row in enumerate(SERVICES):
-            log = self.directory / f"{row.name}.log"
-            process = ServiceProcess((row.name,), environment, self.base + 20 + number, log)
-            self.services[row.name] = process
-            stack.push_async_callback(process.stop)
-        await asyncio.gather(*(process.start() for process in self.services.values()))
-
-    async def keep(self, process):
-        """Bring a service back whenever it ends, as an orchestrator does."""
-        while True:
-            await process.process.wait()
-            await process.spawn()
-
-    async def kill(self, part):
-        """kill -9; the keepers bring services back, their supervisor the engines."""
-        self.kills[part] += 1
-        if part in self.services:
-            process = self.services[part].process
-            if process.returncode is None:
-                process.kill()
-            return
-        row = next(row for row in self.engines.describe() if row.name == part)
-        if row.state == "ready":
-            os.kill(row.pid, signal.SIGKILL)
 
 
 async def send(session, url, number):
@@ -123,17 +63,6 @@ async def send_all(url):
 
         await asyncio.gather(*(sender() for _ in range(SENDERS)))
     return sent
-
-
-async def kill_at_random(stack, done, parts, every_seconds):
-    """One part after another, at random times, until the uploads are through."""
-    order = []
-    while not done.is_set():
-        order = order or random.sample(parts, len(parts))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(2 * every_seconds * random.random()):
-                await done.wait()
-        await stack.kill(order.pop())
 
 
 async def archived_digests(settings):
@@ -189,7 +118,7 @@ async def tracked_statuses(settings):
 @pytest.mark.timeout(420)
 async def test_acknowledged_uploads_survive_the_killing_of_every_part(tmp_path, record_property):
     async with AsyncExitStack() as closing:
-        stack = Stack(tmp_path)
+        stack = Stack(tmp_path, ("ingress", "payload_tracker", "archiver"))
         await stack.start(closing)
         done = asyncio.Event()
         keepers = [asyncio.create_task(stack.keep(process)) for process in stack.services.values()]
@@ -199,7 +128,7 @@ async def test_acknowledged_uploads_survive_the_killing_of_every_part(tmp_path, 
                 killing.create_task(kill_at_random(stack, done, ["ingress", "archiver"], 1.5))
                 killing.create_task(kill_at_random(stack, done, ["kafka", "s3"], 3))
                 try:
-                    sent = await send_all(f"http://127.0.0.1:{stack.base + 10}")
+                    sent = await send_all(stack.url)
                 finally:
                     done.set()
             await asyncio.gather(

@@ -18,8 +18,11 @@ from headrace.cli.following import Flow, Trail, consumers_of
 from headrace.cli.ingress_client import Acceptance, IngressClient
 from headrace.cli.lifetime import until_signal
 from headrace.cli.output import Output
+from headrace.cli.recommendations import COLUMNS as ADVICE_COLUMNS
+from headrace.cli.recommendations import RosApi, table_rows
 from headrace.cli.stack import LocalOptions, started_stack
-from headrace.cli.uploads import OCTETS, Upload, as_cluster, file_chunks
+from headrace.cli.uploads import DEFAULT_ORG_ID, OCTETS, Upload, as_cluster, file_chunks
+from headrace.contracts.status import TERMINAL
 from headrace.local.shape import LocalShape
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
@@ -30,6 +33,8 @@ from headrace.samples import KINDS, SampleOptions
 from headrace.service.row import Service
 
 ARRIVES_WITHIN_SECONDS: Final = 30.0
+_LOOKS: Final = 100
+_LOOK_EVERY_SECONDS: Final = 0.1
 ARCHIVE_KEY: Final = re.compile(
     r"archives/compressed/(?P<two>[0-9a-f]{2})/(?P<cluster>(?P=two)[0-9a-f-]{34})/\d{6}/\d{2}/\d{6}\.tar\.gz"
 )
@@ -38,13 +43,15 @@ DOCUMENT_IDENTITY: Final = (
     "eyJpZGVudGl0eSI6eyJhY2NvdW50X251bWJlciI6IjEyMzQ1IiwiaW50ZXJuYWwiOnsib3JnX2lkIjoiMTIzNDUifX19"
 )
 DOCUMENT_REQUEST_ID: Final = "test-request-123"
+DOCUMENT_SAMPLE: Final = SampleOptions(seed=5)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that is sent; ``make`` writes the file below a directory."""
+    """One thing that is sent; ``make`` writes the file below a directory. ``cluster_id`` is whose it is."""
 
     name: str
+    cluster_id: str
     make: Callable[[Path], Upload]
 
 
@@ -56,6 +63,7 @@ class Outcome:
     upload: Upload
     acceptance: Acceptance
     trail: Trail
+    known: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class Tools:
     ingress: IngressClient
     flow: Flow
     objects: ObjectStore
+    ros: RosApi
     services: Sequence[Service]
 
 
@@ -73,8 +82,9 @@ Check = Callable[[Tools, Outcome], Awaitable[str]]
 
 
 def _from_cluster(kind: str, seed: int) -> Step:
+    options = SampleOptions(seed=seed)
+
     def make(directory: Path) -> Upload:
-        options = SampleOptions(seed=seed)
         content_type = KINDS[kind].content_type
         return Upload(
             path=KINDS[kind].generate(directory / kind, options)[0],
@@ -82,12 +92,12 @@ def _from_cluster(kind: str, seed: int) -> Step:
             headers=as_cluster(options.cluster(), content_type, token="demo"),  # noqa: S106 -- any will do here
         )
 
-    return Step(kind, make)
+    return Step(kind, options.cluster(), make)
 
 
 def _as_the_document_prints(directory: Path) -> Upload:
     return Upload(
-        path=KINDS["cost"].generate(directory / "document", SampleOptions(seed=5))[0],
+        path=KINDS["cost"].generate(directory / "document", DOCUMENT_SAMPLE)[0],
         content_type=OCTETS,
         headers={"x-rh-identity": DOCUMENT_IDENTITY},
         request_id=DOCUMENT_REQUEST_ID,
@@ -100,7 +110,7 @@ STEPS: Final = (
     _from_cluster("insights", 2),
     _from_cluster("cost", 3),
     _from_cluster("assisted", 4),
-    Step("the ROS document's curl", _as_the_document_prints),
+    Step("the ROS document's curl", DOCUMENT_SAMPLE.cluster(), _as_the_document_prints),
 )
 
 
@@ -119,7 +129,27 @@ async def archived(tools: Tools, outcome: Outcome) -> str:
     raise Permanent(f"none of its {len(archives)} archives holds the bytes that were sent")
 
 
-CHECKS: Final[tuple[tuple[str, Check], ...]] = (("archive", archived),)
+async def recommended(tools: Tools, outcome: Outcome) -> str:
+    """Each workload of a cost archive was looked at, and some have recommendations."""
+    if outcome.upload.service != "hccm":
+        return ""
+    workloads = await tools.ros.rows("workloads", outcome.acceptance.org_id, outcome.step.cluster_id)
+    for _ in range(_LOOKS):
+        ended = [
+            hop
+            for hop in await tools.flow.hops(outcome.upload.request_id)
+            if hop.service == "ros-poller" and hop.status in TERMINAL and hop.id not in outcome.known
+        ]
+        if len(ended) >= len(workloads):
+            break
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+    found = await tools.ros.rows("recommendations", outcome.acceptance.org_id, outcome.step.cluster_id)
+    if not found:
+        raise Permanent(f"none of its {len(workloads)} workloads has a recommendation")
+    return f"{len(found)} containers of {len(workloads)} workloads"
+
+
+CHECKS: Final[tuple[tuple[str, Check], ...]] = (("archive", archived), ("recommendations", recommended))
 
 
 async def demo(services: Sequence[Service], options: LocalOptions, *, once: bool) -> None:
@@ -161,6 +191,10 @@ async def _show(services: Sequence[Service], shape: LocalShape, output: Output) 
                 seen, wrong = await _step(tools, step, upload, output, within_seconds=left)
                 rows.append((step.name, upload.request_id, upload.size_bytes, *seen))
                 failures += [f"{step.name} ({upload.request_id}): {reason}" for reason in wrong[:1]]
+            shown = await tools.ros.rows("recommendations", DEFAULT_ORG_ID, DOCUMENT_SAMPLE.cluster())
+    advice = list(table_rows(shown))
+    output.table(ADVICE_COLUMNS, advice, title="recommendations from the ROS document's upload")
+    output.line()
     output.table(("sent", "request id", "bytes", *(name for name, _ in CHECKS)), rows)
     output.line()
     arrived = len(STEPS) - len(failures)
@@ -191,7 +225,7 @@ async def _step(
     output.line()
     if wrong := trail.problems:
         return ["" for _ in CHECKS], wrong
-    return await _checked(tools, Outcome(step, upload, acceptance, trail))
+    return await _checked(tools, Outcome(step, upload, acceptance, trail, known))
 
 
 async def _checked(tools: Tools, outcome: Outcome) -> tuple[list[str], list[str]]:
@@ -213,7 +247,8 @@ async def _tools(services: Sequence[Service], shape: LocalShape) -> AsyncIterato
         objects = await ObjectStore.open(S3Endpoint.of(load(EngineSettings)))
         stack.push_async_callback(objects.close)
         flow = Flow(session, urls["payload_tracker"], urls.get("archiver", ""))
-        yield Tools(IngressClient(session, urls["ingress"]), flow, objects, services)
+        ros = RosApi(session, urls["ros_api"])
+        yield Tools(IngressClient(session, urls["ingress"]), flow, objects, ros, services)
 
 
 async def _digest(chunks: AsyncIterator[bytes]) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,9 +11,10 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
+from headrace.bus.consumption import Consumption
 from headrace.cli.uploads import as_organisation
 from headrace.contracts.status import ERROR, TERMINAL
-from headrace.contracts.topics import UPLOAD_ANNOUNCE
+from headrace.contracts.topics import PAYLOAD_STATUS, UPLOAD_ANNOUNCE
 from headrace.runtime.errors import Retryable
 from headrace.service.row import Service
 
@@ -63,15 +64,33 @@ class Trail:
         return reported + silent
 
 
-def consumers_of(services: Sequence[Service], upload_service: str) -> frozenset[str]:
-    """The services that will handle an upload for a service, as the tracker names them, ingress included."""
-    names = {
-        row.name
-        for row in services
-        for item in row.consumes
-        if item.topic.name == UPLOAD_ANNOUNCE.name and (not item.header or upload_service in item.values)
-    }
-    return frozenset(name.replace("_", "-") for name in {"ingress", *names})
+def consumers_of(services: Sequence[Service], upload_service: str) -> dict[str, frozenset[str]]:
+    """The services that will handle an upload for a service, as the tracker names them, ingress included.
+
+    Those that take its announcement, and those that take what these produce, and so on; each with those that it would
+    get nothing without.
+    """
+    reached: dict[str, frozenset[str]] = {"ingress": frozenset()}
+    topics = [(UPLOAD_ANNOUNCE.name, frozenset({"ingress"}))]
+    while topics:
+        topic, before = topics.pop()
+        for row in services:
+            name = row.name.replace("_", "-")
+            if name not in reached and any(_takes(item, topic, upload_service) for item in row.consumes):
+                reached[name] = before
+                topics += [
+                    (item.name, before | {name}) for item in row.produces if item is not PAYLOAD_STATUS
+                ]
+    return reached
+
+
+def _takes(consumption: Consumption, topic: str, upload_service: str) -> bool:
+    """Headers other than the announcement's tell messages of another kind."""
+    if consumption.topic.name != topic:
+        return False
+    return not consumption.header or (
+        consumption.header == "service" and upload_service in consumption.values
+    )
 
 
 class Flow:
@@ -101,13 +120,14 @@ class Flow:
         self,
         trail: Trail,
         *,
-        services: Collection[str],
+        services: Mapping[str, frozenset[str]],
         known: Collection[int] = (),
         within_seconds: float = 30.0,
     ) -> AsyncIterator[Hop]:
         """Yield each hop as the tracker learns of it, until every service has said its last word.
 
-        ``known`` are ids of statuses from before. At the deadline ``trail.missing`` names who did not end.
+        Nothing is awaited from those behind a service that failed. ``known`` are ids of statuses from before. At the
+        deadline ``trail.missing`` names who did not end.
         """
         deadline = time.monotonic() + within_seconds
         seen = set(known)
@@ -120,6 +140,8 @@ class Flow:
                 trail.hops.append(hop)
                 if hop.status in TERMINAL:
                     trail.missing -= {hop.service}
+                if hop.status == ERROR:
+                    trail.missing -= {name for name, before in services.items() if hop.service in before}
                 yield hop
             if trail.missing:
                 await asyncio.sleep(_POLL_SECONDS)

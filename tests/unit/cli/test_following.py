@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from headrace.bus.consumption import Consumption
 from headrace.cli.following import Hop, Trail, consumers_of
-from headrace.contracts.topics import PAYLOAD_STATUS, UPLOAD_ANNOUNCE
+from headrace.contracts.topics import ARCHIVE_SYNCED, PAYLOAD_STATUS, UPLOAD_ANNOUNCE
 from headrace.service.row import Service
 
 ROWS = (
@@ -15,7 +15,9 @@ ROWS = (
         "takes_ols",
         "some",
         consumes=(Consumption(UPLOAD_ANNOUNCE, group="o", header="service", values=frozenset({"ols"})),),
+        produces=(ARCHIVE_SYNCED, PAYLOAD_STATUS),
     ),
+    Service("takes_from_ols", "more", consumes=(Consumption(ARCHIVE_SYNCED, group="f"),)),
 )
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,8 +27,12 @@ def hop(service, status, message=""):
 
 
 def test_consumers_are_those_whose_filter_lets_the_service_through():
-    assert consumers_of(ROWS, "ols") == {"ingress", "takes-all", "takes-ols"}
-    assert consumers_of(ROWS, "hccm") == {"ingress", "takes-all"}
+    assert set(consumers_of(ROWS, "ols")) == {"ingress", "takes-all", "takes-ols", "takes-from-ols"}
+    assert set(consumers_of(ROWS, "hccm")) == {"ingress", "takes-all"}
+
+
+def test_consumers_further_on_name_those_they_get_nothing_without():
+    assert consumers_of(ROWS, "ols")["takes-from-ols"] == {"ingress", "takes-ols"}
 
 
 def test_trail_without_errors_and_with_every_last_word_has_no_problems():
