@@ -58,9 +58,14 @@ class Room:
         return self._used
 
     @property
+    def capacity(self) -> int:
+        """How many rows fit."""
+        return self._block.shape[1]
+
+    @property
     def full(self) -> bool:
         """Whether nothing more fits."""
-        return self._used == self._block.shape[1]
+        return self._used == self.capacity
 
     @property
     def rows(self) -> Rows:
@@ -74,7 +79,7 @@ class Room:
 
     def add(self, rows: Rows) -> int:
         """Take as many rows as fit; gives their number."""
-        taken = min(len(rows), self._block.shape[1] - self._used)
+        taken = min(len(rows), self.capacity - self._used)
         into = slice(self._used, self._used + taken)
         self._block[0, into] = rows.keys[:taken].view(np.float64)
         self._block[1, into] = rows.counts[:taken]
@@ -83,9 +88,9 @@ class Room:
         self._used += taken
         return taken
 
-    def grow(self) -> None:
-        """Make it twice as large."""
-        block = np.empty((self._block.shape[0], 2 * self._block.shape[1]))
+    def grow(self, limit: int) -> None:
+        """Make it twice as large, at most to hold ``limit`` rows."""
+        block = np.empty((self._block.shape[0], min(2 * self.capacity, limit)))
         block[:, : self._used] = self._block[:, : self._used]
         self._block = block
 

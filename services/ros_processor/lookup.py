@@ -56,11 +56,10 @@ class Lookup:
             if self._known.estimated_size() > _MAX_REMEMBERED_BYTES:
                 self._known = self._nothing()
                 found = self._found(texts)
-            fresh = texts.filter(found.is_null()).unique(maintain_order=True)
-            worked_out = pl.Series(
-                "number", [self._work_out(row) for row in fresh.iter_rows()], dtype=pl.Int64
-            )
-            self._known = pl.concat([self._known, fresh.with_columns(worked_out)])
+            fresh = texts.filter(found.is_null()).unique(maintain_order=True).rows()
+            worked_out = [(*row, self._work_out(row)) for row in fresh]
+            # A frame of its own: one cut from the batch would keep all of the batch's texts.
+            self._known = pl.concat([self._known, pl.DataFrame(worked_out, self._known.schema, orient="row")])
             found = self._found(texts)
         numbers: Numbers = found.to_numpy()
         return numbers

@@ -11,6 +11,8 @@ from services.ros_processor.spill import Spill
 # Groups may take this share of the memory; the rest is for the rows that come next.
 _GROUPS_SHARE: Final = 0.75
 _PARTITION_SHARE: Final = 0.25
+# Most files are small: memory comes as it is needed.
+_FIRST_ROWS: Final = 4096
 
 
 class Partitions:
@@ -25,7 +27,7 @@ class Partitions:
         self._reductions = reductions
         self._order = order
         self._capacity = max(4, max_bytes // (8 * (len(reductions) + 2)))
-        self._room = Room(reductions, self._capacity)
+        self._room = Room(reductions, min(self._capacity, _FIRST_ROWS))
         self._spill: Spill | None = None
 
     @property
@@ -67,6 +69,9 @@ class Partitions:
         return Sorted(room.rows, order.sorted(room.rows.keys), self._reductions)
 
     def _make_room(self) -> None:
+        if self._room.capacity < self._capacity:
+            self._room.grow(self._capacity)
+            return
         if self._spill is None:
             self._room.fold()
             if len(self._room) <= self._capacity * _GROUPS_SHARE:
@@ -76,7 +81,8 @@ class Partitions:
         self._room.clear()
 
     def _read(self, pieces: Iterator[Rows]) -> Room:
-        room = Room(self._reductions, max(4, int(self._capacity * _PARTITION_SHARE * 2)))
+        capacity = max(4, int(self._capacity * _PARTITION_SHARE * 2))
+        room = Room(self._reductions, capacity)
         for rows in pieces:
             taken = 0
             while taken < len(rows):
@@ -84,6 +90,6 @@ class Partitions:
                 if room.full:
                     room.fold()
                     if room.full:
-                        room.grow()
+                        room.grow(2 * room.capacity)
         room.fold()
         return room
