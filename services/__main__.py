@@ -4,10 +4,11 @@ from headrace.cli.main import app, run
 from services.registry import SERVICES
 from services.ros_processor.commands import ros
 
+app.add_typer(ros, name="ros")
+
 
 def main() -> None:
     """Run it."""
-    app.add_typer(ros, name="ros")
     run(SERVICES)
 
 

@@ -125,9 +125,10 @@ async def _chunks(path: Path, days: int) -> AsyncIterator[bytes]:
         with path.open("rb") as opened:
             if day:
                 opened.readline()
-            for lines in iter(lambda: opened.readlines(_CHUNK_BYTES), []):
-                text = b"".join(lines)
-                yield text.replace(b"-11-01 ", b"-11-%02d " % (day + 1)) if day else text
+            while text := opened.read(_CHUNK_BYTES):
+                if day:
+                    text = (text + opened.readline()).replace(b"-11-01 ", b"-11-%02d " % (day + 1))
+                yield text
 
 
 async def _aggregate(path: Path, days: int, *, with_workloads: bool) -> tuple[int, float]:

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 import typer.main
 
-from headrace.cli.main import app
 from headrace.local.ports import EnginePorts
 from headrace.runtime.settings import ProcessSettings
+from services.__main__ import app
 from services.registry import SERVICES
 
 ROOT = Path(__file__).parents[3]

@@ -86,3 +86,22 @@ async def told(content: bytes, **options: object):
                 assert (record.start, record.end) not in mine
                 mine[record.start, record.end] = [(c.name, c.image, c.metrics) for c in record.containers]
         return found.rows, dict(found.dropped), records, containers
+
+
+def documented_sample() -> bytes:
+    """The shape of the sample file of the ROS document."""
+    app = {"workload": "<none>", "owner_name": "Yuptoo-app", "container_name": "Yuptoo-service"}
+    service = {"workload": "Yuptoo-service", "container_name": "Yuptoo-service"}
+    cpu = "cpu_usage_container"
+    rows = [app | interval(number) for number in range(99)]
+    rows += [
+        {"workload": "servers", "container_name": n} for n in ("server-one", "Server-two", "Server-three")
+    ]
+    rows += [
+        service | {f"{cpu}_avg": "5", f"{cpu}_sum": "2", f"{cpu}_min": "2", f"{cpu}_max": "7"},
+        service | {f"{cpu}_avg": "3", f"{cpu}_sum": "2", f"{cpu}_min": "1", f"{cpu}_max": "6"},
+    ]
+    unset = {name: "" for name in ROS_CONTAINER if "_request_" in name or "_limit_" in name}
+    shell = {"owner_name": "<none>", "owner_kind": "<none>", "workload": "<none>", "workload_type": "<none>"}
+    rows.append({"container_name": "volume-shell", "namespace": "koku-metrics-operator-2"} | shell | unset)
+    return csv_file({"namespace": "Yuptoo-prod"} | row for row in rows)

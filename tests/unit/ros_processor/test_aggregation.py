@@ -7,7 +7,15 @@ import pytest
 from headrace.samples.cost_columns import ROS_CONTAINER, ROS_NAMESPACE
 from services.ros_processor.aggregation import CsvRejected
 from services.ros_processor.decimals import decimals
-from tests.unit.ros_processor.files import CONTAINER_ROW, NOW, aggregated, csv_file, interval, told
+from tests.unit.ros_processor.files import (
+    CONTAINER_ROW,
+    NOW,
+    aggregated,
+    csv_file,
+    documented_sample,
+    interval,
+    told,
+)
 from tests.unit.ros_processor.plain import plain
 
 APP = ("shop", "deployment", "app")
@@ -23,25 +31,6 @@ async def rejection(content: bytes, **options) -> str:
     with pytest.raises(CsvRejected) as caught:
         await told(content, **options)
     return str(caught.value)
-
-
-def documented_sample() -> bytes:
-    """The shape of the sample file of the ROS document."""
-    app = {"workload": "<none>", "owner_name": "Yuptoo-app", "container_name": "Yuptoo-service"}
-    service = {"workload": "Yuptoo-service", "container_name": "Yuptoo-service"}
-    cpu = "cpu_usage_container"
-    rows = [app | interval(number) for number in range(99)]
-    rows += [
-        {"workload": "servers", "container_name": n} for n in ("server-one", "Server-two", "Server-three")
-    ]
-    rows += [
-        service | {f"{cpu}_avg": "5", f"{cpu}_sum": "2", f"{cpu}_min": "2", f"{cpu}_max": "7"},
-        service | {f"{cpu}_avg": "3", f"{cpu}_sum": "2", f"{cpu}_min": "1", f"{cpu}_max": "6"},
-    ]
-    unset = {name: "" for name in ROS_CONTAINER if "_request_" in name or "_limit_" in name}
-    shell = {"owner_name": "<none>", "owner_kind": "<none>", "workload": "<none>", "workload_type": "<none>"}
-    rows.append({"container_name": "volume-shell", "namespace": "koku-metrics-operator-2"} | shell | unset)
-    return csv_file({"namespace": "Yuptoo-prod"} | row for row in rows)
 
 
 async def test_the_documents_sample_gives_its_numbers() -> None:
@@ -239,8 +228,9 @@ async def test_one_malformed_row_of_a_hundred_is_dropped_and_two_are_too_many(fa
     assert text.startswith(f"2 of 100 rows are malformed, the first: {reason}")
 
 
-async def test_a_short_and_a_long_row_do_not_make_up_for_each_other() -> None:
-    lines = csv_file([{}] * 200).splitlines()
+@pytest.mark.parametrize("columns", [ROS_CONTAINER, ROS_CONTAINER[::-1], [*ROS_CONTAINER, "extra"]])
+async def test_a_short_and_a_long_row_do_not_make_up_for_each_other(columns) -> None:
+    lines = csv_file([{}] * 200, columns).splitlines()
     lines[7] = lines[7].rsplit(b",", 1)[0]
     lines[8] += b",1"
     _, dropped, _, _ = await told(b"\n".join(lines))
