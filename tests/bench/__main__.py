@@ -1,5 +1,6 @@
 """`make bench`: measures, prints, and writes docs/benchmarks.md. Everything stays on loopback and ends by itself."""
 
+import asyncio
 import itertools
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.runtime.settings import EngineSettings
 from headrace.service.initialise import initialise
 from services.registry import SERVICES
-from tests.bench import flow, ingress, recommendations, runtime, start
+from tests.bench import flow, ingress, kruize_http, kruize_math, recommendations, ros_csv, runtime, start
 from tests.bench.report import PAGE, Figure, page
 from tests.processes import ServiceProcess
 
@@ -32,6 +33,8 @@ async def main() -> None:
             print(f"  {row.name:40} {row.value:>14}  {row.spread:20} {row.bar}", flush=True)
 
     add(start.TITLE, start.TEXT, await start.measure())
+    add(ros_csv.TITLE, ros_csv.TEXT, await ros_csv.measure())
+    add(kruize_math.TITLE, kruize_math.TEXT, await asyncio.to_thread(kruize_math.measure))
     with tempfile.TemporaryDirectory() as name:
         async with AsyncExitStack() as closing:
             directory, ports = Path(name), EnginePorts.random()
@@ -63,7 +66,14 @@ async def main() -> None:
             await start_process("payload_tracker", "archiver")
             await runtime.drained(settings, "archiver", within_seconds=600)
             add(flow.TITLE, flow.TEXT, await flow.measure(url, settings.kafka))
-            await start_process("kruize")
+            engine = await start_process("kruize")
+            kruize_url = f"http://127.0.0.1:{environment['AUTOTUNE_SERVER_PORT']}"
+            database_url = f"{settings.postgres.rpartition('/')[0]}/kruize"
+            add(
+                kruize_http.TITLE,
+                kruize_http.TEXT,
+                await kruize_http.measure(kruize_url, engine, database_url),
+            )
             await start_process("koku", "ros_processor", "ros_poller", "sources_api", "ros_api")
             add(
                 recommendations.TITLE,
