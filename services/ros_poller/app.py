@@ -5,12 +5,14 @@ from dataclasses import replace
 import aiohttp
 
 from headrace.bus.consumption import Consumption
+from headrace.bus.delivery import Delivery
+from headrace.contracts.ros import RecommendationRequest
 from headrace.runtime.logging import get_logger
 from headrace.runtime.settings import is_set
 from headrace.service.context import Context
 from headrace.web.peer import Peer
 from services.ros_poller.client import KruizeClient
-from services.ros_poller.handlers import Poller, experiment_of
+from services.ros_poller.handlers import Poller, experiment_of, workload_of
 from services.ros_poller.settings import WITHOUT_EFFECT, PollerSettings
 from services.ros_poller.store import RecommendationStore
 
@@ -32,7 +34,12 @@ async def start(context: Context) -> None:
     context.watch("kruize", kruize.ping)
     (requests,) = context.row.consumes
     poller = Poller(store, kruize, settings.interval_hours)
-    await context.consume(_consumption(requests, settings), poller.handle, key=experiment_of)
+
+    async def handle(message: RecommendationRequest, delivery: Delivery) -> str:
+        # A payload has many workloads, each with a status of its own.
+        return f"{workload_of(message)}: {await poller.handle(message, delivery)}"
+
+    await context.consume(_consumption(requests, settings), handle, key=experiment_of)
 
 
 def _consumption(requests: Consumption, settings: PollerSettings) -> Consumption:

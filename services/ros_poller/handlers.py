@@ -26,6 +26,11 @@ _MINIMUM_MINUTES: Final = 30
 _NAMED: Final = 5
 
 
+def workload_of(message: RecommendationRequest) -> str:
+    """The part of the experiment's name that a person knows: ``namespace/type/name``."""
+    return "/".join(message.Metadata.Experiment_name.split("|")[3:])
+
+
 def experiment_of(message: RecommendationRequest, _delivery: Delivery) -> str:
     """Requests of one experiment are handled in order."""
     return message.Metadata.Experiment_name

@@ -115,7 +115,7 @@ async def test_what_kruize_recommends_is_stored(flow: Flow, fresh: Callable[[str
             endings = await flow.all_ended()
     (ending,) = endings[known]
     assert ending[0] == "success"
-    assert ending[1].startswith("new: 1 container up to 2023-06-03T00:45:00Z; late: not enough data: ")
+    assert "app-0: new: 1 container up to 2023-06-03T00:45:00Z; late: not enough data: " in ending[1]
     (refused,) = endings[unknown]
     assert refused[0] == "error"
     assert f"Not Found: experiment_name does not exist: {name_of(1)}" in refused[1]
