@@ -69,8 +69,9 @@ async def measure() -> list[Figure]:
     ]
 
 
-def write_file(path: Path, *, workloads: int, pods: int) -> int:
+def write_file(path: Path, *, workloads: int, pods: int, day: int = 0) -> int:
     """A day of so many workloads, interval by interval; gives the number of rows."""
+    first_day = _FIRST_DAY + timedelta(days=day)
     containers = [
         f"app-{w},app-{w}-6d4cf56db6-{pod:05d},app-{w}-6d4cf56db6,ReplicaSet,app-{w},deployment,project-{w % 50},"
         f"quay.io/organisation/app-{w}:1.2.3,ip-10-0-{w % 200}-1.ec2.internal,i-0{w % 200:016x}"
@@ -82,7 +83,7 @@ def write_file(path: Path, *, workloads: int, pods: int) -> int:
     with path.open("w", encoding="ascii") as opened:
         opened.write(",".join(ROS_CONTAINER) + "\n")
         for number in range(INTERVALS):
-            times = _times(_FIRST_DAY + number * timedelta(minutes=15))
+            times = _times(first_day + number * timedelta(minutes=15))
             lines = (f"{times},{who},{values[(count + n) % 4099]}\n" for n, who in enumerate(containers))
             opened.writelines(lines)
             count += len(containers)
