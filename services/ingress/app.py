@@ -15,7 +15,7 @@ from aiohttp import web
 from headrace.bus.admin import reachable
 from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.logging import get_logger
-from headrace.runtime.settings import EngineSettings, is_set
+from headrace.runtime.settings import EngineSettings
 from headrace.service.context import Context
 from headrace.web.admin import admin_app
 from services.ingress import clowder, metrics
@@ -32,7 +32,7 @@ from services.ingress.request_ids import (
     new_request_id,
     sent_request_id,
 )
-from services.ingress.settings import WITHOUT_EFFECT, IngressSettings
+from services.ingress.settings import IngressSettings
 from services.ingress.store import FileStager, S3Stager, Stager
 from services.ingress.tracking import Tracking
 
@@ -89,9 +89,6 @@ def _settings(context: Context) -> IngressSettings:
     if settings.acg_config:
         asked = {name: getattr(settings, name) for name in ("announce_topic", "status_topic", "stage_bucket")}
         settings = settings.model_copy(update=clowder.settings_of(settings.acg_config, asked))
-    for name, reason in WITHOUT_EFFECT.items():
-        if is_set(name):
-            _log.warning("setting_without_effect", name=name, reason=reason)
     return settings
 
 

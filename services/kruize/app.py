@@ -8,7 +8,6 @@ from typing import Final
 from headrace.contracts.message import utc_now
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
-from headrace.runtime.settings import is_set
 from headrace.service.context import Context
 from services.kruize.api import Api
 from services.kruize.cache import ExperimentCache
@@ -16,7 +15,7 @@ from services.kruize.listing import Listing
 from services.kruize.profiles import Profiles
 from services.kruize.recommending import Recommending
 from services.kruize.results import Results
-from services.kruize.settings import WITHOUT_EFFECT, KruizeSettings
+from services.kruize.settings import KruizeSettings
 from services.kruize.store import ExperimentStore, ProfileStore, ResultStore
 
 _log = get_logger(__name__)
@@ -28,9 +27,6 @@ _RETRY_SECONDS: Final = 300.0
 async def start(context: Context) -> None:
     """Serve and forget."""
     settings = context.settings(KruizeSettings)
-    for name, reason in WITHOUT_EFFECT.items():
-        if is_set(name):
-            _log.warning("setting_without_effect", name=name, reason=reason)
     database = await context.database()
     experiments, results = ExperimentStore(database), ResultStore(database)
     cache = ExperimentCache(experiments, settings.cached_experiments)

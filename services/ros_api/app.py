@@ -5,12 +5,11 @@ from typing import Final
 import aiohttp
 
 from headrace.runtime.logging import get_logger
-from headrace.runtime.settings import is_set
 from headrace.service.context import Context
 from headrace.web.peer import Peer
 from services.ros_api.api import Api
 from services.ros_api.rbac import Rbac
-from services.ros_api.settings import WITHOUT_EFFECT, RosApiSettings
+from services.ros_api.settings import RosApiSettings
 from services.ros_api.store import RosStore
 
 _log = get_logger(__name__)
@@ -22,9 +21,6 @@ _LOCAL_ORG_ID: Final = "12345"
 async def start(context: Context) -> None:
     """Serve."""
     settings = context.settings(RosApiSettings)
-    for name, reason in WITHOUT_EFFECT.items():
-        if is_set(name):
-            _log.warning("setting_without_effect", name=name, reason=reason)
     store = RosStore(await context.database(), max_streams=settings.max_streams)
     api = Api(
         store,

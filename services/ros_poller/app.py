@@ -8,12 +8,11 @@ from headrace.bus.consumption import Consumption
 from headrace.bus.delivery import Delivery
 from headrace.contracts.ros import RecommendationRequest
 from headrace.runtime.logging import get_logger
-from headrace.runtime.settings import is_set
 from headrace.service.context import Context
 from headrace.web.peer import Peer
 from services.ros_poller.client import KruizeClient
 from services.ros_poller.handlers import Poller, experiment_of, workload_of
-from services.ros_poller.settings import WITHOUT_EFFECT, PollerSettings
+from services.ros_poller.settings import PollerSettings
 from services.ros_poller.store import RecommendationStore
 
 _log = get_logger(__name__)
@@ -22,9 +21,6 @@ _log = get_logger(__name__)
 async def start(context: Context) -> None:
     """Consume."""
     settings = context.settings(PollerSettings)
-    for name, reason in WITHOUT_EFFECT.items():
-        if is_set(name):
-            _log.warning("setting_without_effect", name=name, reason=reason)
     store = RecommendationStore(await context.database())
     session = aiohttp.ClientSession()
     context.on_close(session.close)

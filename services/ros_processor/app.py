@@ -13,14 +13,13 @@ from headrace.contracts.ros import RosEvent
 from headrace.contracts.topics import RECOMMENDATION_REQUESTS, Topic
 from headrace.objects.fetch import Fetcher
 from headrace.runtime.logging import get_logger
-from headrace.runtime.settings import is_set
 from headrace.service.context import Context
 from headrace.web.peer import Peer
 from services.ros_processor.client import Kruize
 from services.ros_processor.handlers import UsageFiles
 from services.ros_processor.housekeeper import Housekeeper, PartitionKeeper
 from services.ros_processor.profile import ProfileKeeper
-from services.ros_processor.settings import WITHOUT_EFFECT, RosProcessorSettings
+from services.ros_processor.settings import RosProcessorSettings
 from services.ros_processor.store import RosStore
 
 _log = get_logger(__name__)
@@ -31,9 +30,6 @@ M = TypeVar("M", bound=Message)
 async def start(context: Context) -> None:
     """Consume, and keep partitions and the performance profile."""
     settings = context.settings(RosProcessorSettings)
-    for name, reason in WITHOUT_EFFECT.items():
-        if is_set(name):
-            _log.warning("setting_without_effect", name=name, reason=reason)
     database = await context.database()
     store = RosStore(database)
     session = aiohttp.ClientSession()

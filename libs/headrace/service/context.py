@@ -1,7 +1,8 @@
 """What a service is given to start: its row, its settings, the engines, and places to hang its work."""
 
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -20,10 +21,13 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.health import Health
-from headrace.runtime.settings import EngineSettings, Settings, load
+from headrace.runtime.logging import get_logger
+from headrace.runtime.settings import EngineSettings, Settings, is_set, load
 from headrace.service.row import Service
 from headrace.service.shared import STOP_SHARE, Shared
 from headrace.web.listener import Listener
+
+_log = get_logger(__name__)
 
 S = TypeVar("S", bound=Settings)
 M = TypeVar("M", bound=Message)
@@ -51,7 +55,14 @@ class Context:
         return self.shared.engines
 
     def settings(self, kind: type[S]) -> S:
-        """The service's settings from the environment."""
+        """The service's settings from the environment; names those variables that are set and do nothing here.
+
+        Their reasons are the ``WITHOUT_EFFECT`` of the module that has the settings.
+        """
+        idle: Mapping[str, str] = getattr(sys.modules[kind.__module__], "WITHOUT_EFFECT", {})
+        for name, reason in idle.items():
+            if is_set(name):
+                _log.warning("setting_without_effect", service=self.row.name, name=name, reason=reason)
         return load(kind)
 
     async def producer(self, engines: EngineSettings | None = None) -> Producer:
