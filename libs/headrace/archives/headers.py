@@ -1,6 +1,7 @@
 """One tar header at a time: ustar and pax (POSIX "pax"), GNU (tar manual, "Basic Tar Format")."""
 
 import re
+import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,7 +14,12 @@ _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 _PAX_RECORD = re.compile(rb"([1-9][0-9]{0,6}) ([^=\n]{1,256})=")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
+_FORBIDDEN_IN_A_HOST = re.compile(r"[\x00-\x1f\x7f]")
+# Most names: nothing in them to check or to take out.
+_ORDINARY = re.compile(rb"(?:[\w@+=,:-][\w@+=,:.-]*/)*[\w@+=,:-][\w@+=,:.-]*", re.ASCII)
 _CHECKSUM = slice(148, 156)
+_BLANK = b" " * 8
+_ADLER_BASE = 65521
 
 
 class Kind(StrEnum):
@@ -21,6 +27,10 @@ class Kind(StrEnum):
 
     FILE = "file"
     DIRECTORY = "directory"
+    SYMBOLIC_LINK = "symbolic link"
+    HARD_LINK = "hard link"
+    DEVICE = "device"
+    """FIFOs too."""
 
 
 class Extension(StrEnum):
@@ -29,6 +39,7 @@ class Extension(StrEnum):
     PAX = "pax header"
     PAX_GLOBAL = "global pax header"
     GNU_LONG_NAME = "GNU long-name header"
+    GNU_LONG_TARGET = "GNU long-link header"
 
 
 _KINDS: dict[bytes, Kind | Extension] = {
@@ -39,6 +50,15 @@ _KINDS: dict[bytes, Kind | Extension] = {
     b"x": Extension.PAX,
     b"g": Extension.PAX_GLOBAL,
     b"L": Extension.GNU_LONG_NAME,
+}
+_KINDS_OF_A_HOST: dict[bytes, Kind | Extension] = {
+    **_KINDS,
+    b"1": Kind.HARD_LINK,
+    b"2": Kind.SYMBOLIC_LINK,
+    b"3": Kind.DEVICE,
+    b"4": Kind.DEVICE,
+    b"6": Kind.DEVICE,
+    b"K": Extension.GNU_LONG_TARGET,
 }
 _REFUSED = {
     b"1": "a hard link",
@@ -54,14 +74,16 @@ _REFUSED = {
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A header as it stands in its block; pax and long-name headers before it may overrule name and size."""
+    """A header as it stands in its block; pax and long-name headers before it may overrule all but its kind."""
 
     raw_name: bytes
     size_bytes: int
     kind: Kind | Extension
+    raw_target: bytes = b""
+    """What a link points to."""
 
 
-def parse_header(block: bytes) -> Header:
+def parse_header(block: bytes, limits: ArchiveLimits) -> Header:
     """Parse one non-zero block.
 
     Raises:
@@ -73,11 +95,11 @@ def parse_header(block: bytes) -> Header:
     if block[257:265] == b"ustar\x0000" and (prefix := _text_field(block[345:500])):
         name = prefix + b"/" + name
     flag = block[156:157]
-    if (kind := _KINDS.get(flag)) is None:
+    if (kind := (_KINDS_OF_A_HOST if limits.host_tree else _KINDS).get(flag)) is None:
         what = _REFUSED.get(flag, f"of the unknown kind {shown(flag)}")
         raise ArchiveRejected(f"member {shown(name)} is {what}; only files and directories are taken")
     size_bytes = _number(block[124:136], name)
-    return Header(name, size_bytes, kind)
+    return Header(name, size_bytes, kind, block[157:257].partition(b"\0")[0])
 
 
 def _checksum_holds(block: bytes) -> bool:
@@ -86,9 +108,10 @@ def _checksum_holds(block: bytes) -> bool:
     if match is None or not match[1]:
         return False
     stated = int(match[1], 8)
-    actual = sum(block) - sum(field) + len(field) * ord(" ")
-    if stated == actual:
+    # Adler-32's lower half is one more than the sum of the bytes, modulo a prime near 2**16: summing in C.
+    if (stated + 1) % _ADLER_BASE == zlib.adler32(block[:148] + _BLANK + block[156:]) & 0xFFFF:
         return True
+    actual = sum(block) - sum(field) + len(field) * ord(" ")
     # Some old writers summed signed bytes.
     high = sum(byte > 0x7F for byte in block) - sum(byte > 0x7F for byte in field)
     return stated == actual - 256 * high
@@ -111,7 +134,7 @@ def _number(field: bytes, name: bytes) -> int:
 
 
 def parse_pax(body: bytes, limits: ArchiveLimits) -> dict[bytes, bytes]:
-    """Return the keywords of a pax header that matter here, ``path`` and ``size``.
+    """Return the keywords of a pax header that matter here, ``path``, ``linkpath`` and ``size``.
 
     Raises:
         ArchiveRejected: malformed records, too many of them, or a sparse file announced.
@@ -127,7 +150,7 @@ def parse_pax(body: bytes, limits: ArchiveLimits) -> dict[bytes, bytes]:
             raise ArchiveRejected("a pax header is malformed")
         if match[2].startswith(b"GNU.sparse."):
             raise ArchiveRejected("a member is a sparse file; only files and directories are taken")
-        if match[2] in (b"path", b"size"):
+        if match[2] in (b"path", b"linkpath", b"size"):
             keywords[match[2]] = body[match.end() : end - 1]
         position = end
     if position == len(body):
@@ -148,6 +171,8 @@ def checked_name(raw: bytes, limits: ArchiveLimits) -> str:
     Raises:
         ArchiveRejected: the name could lead outside, or is too long, too deep or not clean text.
     """
+    if len(raw) <= limits.max_path_bytes and raw.count(b"/") < limits.max_depth and _ORDINARY.fullmatch(raw):
+        return raw.decode()
     where = f"member {shown(raw)}"
     if len(raw) > limits.max_path_bytes:
         raise ArchiveRejected(f"{where} has a name longer than {limits.max_path_bytes} bytes")
@@ -157,8 +182,9 @@ def checked_name(raw: bytes, limits: ArchiveLimits) -> str:
         raise ArchiveRejected(f"{where} has a name that is not UTF-8") from error
     if not name:
         raise ArchiveRejected("a member has an empty name")
-    if _FORBIDDEN.search(name):
-        raise ArchiveRejected(f"{where} has a backslash or a control character in its name")
+    if (_FORBIDDEN_IN_A_HOST if limits.host_tree else _FORBIDDEN).search(name):
+        what = "a control character" if limits.host_tree else "a backslash or a control character"
+        raise ArchiveRejected(f"{where} has {what} in its name")
     if name.startswith("/"):
         raise ArchiveRejected(f"{where} has an absolute name")
     parts = [part for part in name.split("/") if part not in {"", "."}]
@@ -167,3 +193,17 @@ def checked_name(raw: bytes, limits: ArchiveLimits) -> str:
     if len(parts) > limits.max_depth:
         raise ArchiveRejected(f"{where} lies deeper than {limits.max_depth} directories")
     return "/".join(parts) or "."
+
+
+def checked_target(raw: bytes, name: str, limits: ArchiveLimits) -> str:
+    """Return what a link points to, as it stands: it may lead anywhere.
+
+    Raises:
+        ArchiveRejected: it is empty, too long or not UTF-8.
+    """
+    if not 0 < len(raw) <= limits.max_path_bytes:
+        raise ArchiveRejected(f"link {shown(name)} has a target of {len(raw)} bytes")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise ArchiveRejected(f"link {shown(name)} has a target that is not UTF-8") from error

@@ -3,13 +3,15 @@
 import zlib
 from collections.abc import Iterator
 
+from isal import isal_zlib
+
 from headrace.archives.errors import ArchiveRejected
 from headrace.archives.limits import KIB, ArchiveLimits
 
 STEP_BYTES = 128 * KIB
 """Most bytes one step inflates. It bounds how long a step holds the event loop."""
 
-# zlib hands back the input it did not get to as a copy, so it is given little at a time.
+# isal hands back the input it did not get to as a copy, so it is given little at a time.
 _SLICE_BYTES = 32 * KIB
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _MAGIC = b"\x1f\x8b"
@@ -32,7 +34,7 @@ class Inflater:
 
     def __init__(self, limits: ArchiveLimits) -> None:
         self._limits = limits
-        self._zlib = zlib.decompressobj(_GZIP_WINDOW)
+        self._zlib = isal_zlib.decompressobj(_GZIP_WINDOW)
         self._pending = b""
         self._may_hold_more = False
         self._between_members = True
@@ -75,7 +77,7 @@ class Inflater:
             if len(head) < _TAR_BLOCK_BYTES and not at_end:
                 return False
             raise ArchiveRejected(f"not gzip but {_format_of(head)}; expected a gzip-compressed tar")
-        self._zlib = zlib.decompressobj(_GZIP_WINDOW)
+        self._zlib = isal_zlib.decompressobj(_GZIP_WINDOW)
         self._between_members = False
         self._members += 1
         if self._members > self._limits.max_gzip_members:
@@ -86,14 +88,14 @@ class Inflater:
         given = len(self._pending)
         try:
             piece = self._zlib.decompress(self._pending, STEP_BYTES)
-        except zlib.error as error:
+        except isal_zlib.error as error:  # type: ignore[misc]  # its stub makes an instance of the class
             raise ArchiveRejected("the gzip stream is damaged") from error
         if self._zlib.eof:
             self._between_members = True
             self._pending = self._zlib.unused_data
         else:
             self._pending = self._zlib.unconsumed_tail
-        # A full piece may have left output inside zlib with all of the input taken.
+        # A full piece may have left output inside isal with all of the input taken.
         self._may_hold_more = len(piece) == STEP_BYTES and not self._zlib.eof
         self.compressed_bytes += given - len(self._pending)
         self.inflated_bytes += len(piece)

@@ -23,3 +23,6 @@ class ArchiveLimits:
     max_extension_records: int = 32
     max_gzip_members: int = 20_000
     """Parallel compressors write one for every 64 KiB or more; each costs time to start, however empty."""
+    host_tree: bool = False
+    """The archive copies the file tree of a host: links, devices and FIFOs are members without data instead of
+    a reason to refuse it, and names may hold a backslash (systemd's). Nothing here follows a link."""

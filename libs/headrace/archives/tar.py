@@ -9,6 +9,7 @@ from headrace.archives.headers import (
     Header,
     Kind,
     checked_name,
+    checked_target,
     parse_header,
     parse_pax,
     parse_pax_size,
@@ -16,15 +17,20 @@ from headrace.archives.headers import (
 from headrace.archives.limits import ArchiveLimits
 
 _ZERO_BLOCK = bytes(BLOCK_BYTES)
+_LINKS = frozenset({Kind.SYMBOLIC_LINK, Kind.HARD_LINK})
 
 
 @dataclass(frozen=True, slots=True)
 class MemberStart:
-    """A file or directory begins; a file's ``Data`` follow, ``size_bytes`` in all."""
+    """A file or directory begins; a file's ``Data`` follow, ``size_bytes`` in all.
+
+    With ``ArchiveLimits.host_tree`` it may also be a link, with its ``target``, or a device.
+    """
 
     name: str
     size_bytes: int
     kind: Kind
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class TarWalker:
         self._global: dict[bytes, bytes] = {}
         self._pax: dict[bytes, bytes] | None = None
         self._long_name: bytes | None = None
+        self._long_target: bytes | None = None
         self._data_left = 0
         self._padding_left = 0
         self._current = ""
@@ -71,6 +78,8 @@ class TarWalker:
 
     def walk(self, piece: bytes, events: list[Event]) -> None:
         """Append the events of ``piece``; they are there even when it raises.
+
+        Of a ``memoryview`` the data are views too: nothing is copied.
 
         Raises:
             ArchiveRejected: a header, a name or a size is not acceptable.
@@ -99,7 +108,7 @@ class TarWalker:
         """Check that the stream did not end in the middle of something."""
         if self._data_left or self._padding_left:
             raise ArchiveRejected(f"it ends inside member {shown(self._current)}")
-        if self._partial or self._extension or self._pax is not None or self._long_name is not None:
+        if self._partial or self._extension or self._announces_a_member():
             raise ArchiveRejected("it ends inside a tar header")
         if not self._blocks:
             raise ArchiveRejected("it is empty; expected a gzip-compressed tar")
@@ -108,7 +117,7 @@ class TarWalker:
         """Take the next header block, or the next bytes of an extension's body; return the new position."""
         wanted = BLOCK_BYTES if self._extension is None else _padded(self._extension.size_bytes)
         end = position + wanted - len(self._partial)
-        block = self._partial + piece[position:end] if self._partial else piece[position:end]
+        block = self._partial + bytes(piece[position:end])
         if len(block) < wanted:
             self._partial = block
             return len(piece)
@@ -119,37 +128,44 @@ class TarWalker:
         elif block == _ZERO_BLOCK:
             self._end()
         else:
-            self._start(parse_header(block), events)
+            self._start(parse_header(block, self._limits), events)
         return end
 
+    def _announces_a_member(self) -> bool:
+        return not (self._pax is None and self._long_name is None and self._long_target is None)
+
     def _end(self) -> None:
-        if self._pax is not None or self._long_name is not None:
+        if self._announces_a_member():
             raise ArchiveRejected("it ends after a header that speaks of a member that is not there")
         self._ended = True
 
     def _start(self, header: Header, events: list[Event]) -> None:
         if isinstance(header.kind, Extension):
-            self._start_extension(header)
+            self._start_extension(header, header.kind)
         else:
             self._start_member(header, header.kind, events)
 
-    def _start_extension(self, header: Header) -> None:
-        if header.kind is Extension.PAX_GLOBAL:
+    def _start_extension(self, header: Header, kind: Extension) -> None:
+        if kind is Extension.PAX_GLOBAL:
             self._count_member()
-        repeated = (header.kind is Extension.PAX and self._pax is not None) or (
-            header.kind is Extension.GNU_LONG_NAME and self._long_name is not None
-        )
-        if repeated:
-            raise ArchiveRejected(f"a member has more than one {header.kind}")
+        earlier = {
+            Extension.PAX: self._pax,
+            Extension.GNU_LONG_NAME: self._long_name,
+            Extension.GNU_LONG_TARGET: self._long_target,
+        }
+        if earlier.get(kind) is not None:
+            raise ArchiveRejected(f"a member has more than one {kind}")
         if not 0 < header.size_bytes <= self._limits.max_extension_bytes:
             most = self._limits.max_extension_bytes
-            raise ArchiveRejected(f"a {header.kind} has {header.size_bytes} bytes; expected 1 to {most}")
+            raise ArchiveRejected(f"a {kind} has {header.size_bytes} bytes; expected 1 to {most}")
         self._extension = header
 
     def _apply_extension(self, header: Header, body: bytes) -> None:
         self._extension = None
         if header.kind is Extension.GNU_LONG_NAME:
             self._long_name = body.removesuffix(b"\0")
+        elif header.kind is Extension.GNU_LONG_TARGET:
+            self._long_target = body.removesuffix(b"\0")
         elif header.kind is Extension.PAX:
             self._pax = parse_pax(body, self._limits)
         else:
@@ -161,16 +177,18 @@ class TarWalker:
         # An empty value takes a keyword back (POSIX pax).
         raw_name = pax.get(b"path") or self._long_name or header.raw_name
         size_bytes = parse_pax_size(value) if (value := pax.get(b"size")) else header.size_bytes
-        self._pax = self._long_name = None
+        raw_target = pax.get(b"linkpath") or self._long_target or header.raw_target
+        self._pax = self._long_name = self._long_target = None
         name = checked_name(raw_name, self._limits)
         # Archives older than POSIX mark a directory by its name alone.
-        if raw_name.endswith(b"/"):
+        if raw_name.endswith(b"/") and kind is Kind.FILE:
             kind = Kind.DIRECTORY
         self._check_member(name, kind, size_bytes)
+        target = checked_target(raw_target, name, self._limits) if kind in _LINKS else ""
         self._current = name
         self._data_left = size_bytes
         self._padding_left = _padded(size_bytes) - size_bytes
-        events.append(MemberStart(name, size_bytes, kind))
+        events.append(MemberStart(name, size_bytes, kind, target))
         if not size_bytes:
             events.append(MemberEnd())
 
@@ -183,12 +201,12 @@ class TarWalker:
         if size_bytes > self._limits.max_member_bytes:
             most = self._limits.max_member_bytes
             raise ArchiveRejected(f"member {shown(name)} has {size_bytes} bytes; at most {most} are taken")
-        if kind is Kind.DIRECTORY and size_bytes:
-            raise ArchiveRejected(f"member {shown(name)} is a directory with data")
-        if kind is Kind.FILE and name == ".":
-            raise ArchiveRejected("a file has an empty name")
+        if kind is not Kind.FILE and size_bytes:
+            raise ArchiveRejected(f"member {shown(name)} is a {kind} with data")
+        if kind is not Kind.DIRECTORY and name == ".":
+            raise ArchiveRejected(f"a {kind} has an empty name")
         # Directories are often listed again; of two files one would silently hide the other.
-        if name in self._kinds and Kind.FILE in {kind, self._kinds[name]}:
+        if name in self._kinds and {kind, self._kinds[name]} != {Kind.DIRECTORY}:
             raise ArchiveRejected(f"two members are named {shown(name)}")
         self._kinds[name] = kind
 

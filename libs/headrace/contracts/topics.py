@@ -7,6 +7,7 @@ from headrace.contracts.announcement import Announcement
 from headrace.contracts.archive_synced import ArchiveSynced
 from headrace.contracts.message import Message
 from headrace.contracts.ros import RecommendationRequest, RosEvent, UploadValidation
+from headrace.contracts.rules import RulesResult, WorkloadsResult
 from headrace.contracts.sources import SourcesEvent
 from headrace.contracts.status import PayloadStatus
 
@@ -40,3 +41,5 @@ ARCHIVE_SYNCED: Final = Topic("ccx.archive.synced", ArchiveSynced)
 ROS_EVENTS: Final = Topic("hccm.ros.events", RosEvent)
 RECOMMENDATION_REQUESTS: Final = Topic("rosocp.kruize.recommendations", RecommendationRequest)
 UPLOAD_VALIDATION: Final = Topic("platform.upload.validation", UploadValidation)
+OCP_RESULTS: Final = Topic("ccx.ocp.results", RulesResult)
+DVO_RESULTS: Final = Topic("ccx.dvo.results", WorkloadsResult)
