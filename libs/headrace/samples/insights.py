@@ -2,21 +2,23 @@
 
 import hashlib
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from headrace.archives import Entry
 from headrace.samples import insights_cluster as cluster
 from headrace.samples.files import json_entry, write_archive_file
-from headrace.samples.options import SampleOptions, random_uuid
+from headrace.samples.insights_health import Health
+from headrace.samples.insights_objects import ObjectMaker, seconds
+from headrace.samples.options import SampleOptions
 
 FILE_NAME = "payload.tar.gz"
 
 
 def generate(directory: Path, options: SampleOptions) -> list[Path]:
-    """Write ``payload.tar.gz``: a node is not ready, a pod keeps crashing, an operator is degraded."""
-    entries = sorted(_Cluster(options).entries(), key=lambda entry: entry.name)
+    """Write ``payload.tar.gz``: a node is not ready, a pod keeps crashing, an operator is degraded, and so on."""
+    entries = sorted([*_Cluster(options).entries(), *Health(options).entries()], key=lambda entry: entry.name)
     return [write_archive_file(directory / FILE_NAME, entries, options.now)]
 
 
@@ -25,13 +27,13 @@ class _Cluster:
         self._id = options.cluster()
         self._now = options.now
         self._created = options.now - timedelta(days=90)
-        self._chooser = options.chooser("insights")
+        self._objects = ObjectMaker(options, "insights")
 
     def entries(self) -> Iterator[Entry]:
         yield Entry.of("config/id", self._id.encode())
         yield json_entry("config/version.json", self._version())
         yield json_entry("config/infrastructure.json", self._infrastructure())
-        yield json_entry("config/featuregate.json", self._object("config", "FeatureGate", "cluster"))
+        yield json_entry("config/featuregate.json", self._objects.made("config", "FeatureGate", "cluster"))
         for name in cluster.OPERATORS:
             yield json_entry(f"config/clusteroperator/{name}.json", self._operator(name))
         for name, role, cores, memory_kib in cluster.NODES:
@@ -42,49 +44,26 @@ class _Cluster:
                 log = f"config/pod/{namespace}/logs/{name}/{container}_current.log"
                 yield Entry.of(log, cluster.CRASH_LOG.encode())
                 yield json_entry(f"events/{namespace}.json", self._events(namespace, name))
-        yield Entry.of("config/metrics", self._metrics().encode())
         yield json_entry("config/workload_info.json", self._workload_info())
         yield json_entry("insights-operator/gathers.json", self._gathers())
-
-    def _object(self, group: str, kind: str, name: str, **rest: Any) -> dict[str, Any]:
-        version = f"{group}.openshift.io/v1" if group else "v1"
-        metadata = {
-            "name": name,
-            "uid": random_uuid(self._chooser),
-            "resourceVersion": str(self._chooser.randrange(10_000, 2_000_000)),
-            "creationTimestamp": _seconds(self._created),
-        }
-        metadata |= rest.pop("metadata", {})
-        return {"kind": kind, "apiVersion": version, "metadata": metadata, "spec": {}, **rest}
-
-    def _condition(
-        self, kind: str, status: str, reason: str = "AsExpected", message: str = ""
-    ) -> dict[str, str]:
-        return {
-            "type": kind,
-            "status": status,
-            "lastTransitionTime": _seconds(self._now - timedelta(hours=5)),
-            "reason": reason,
-            "message": message,
-        }
 
     def _version(self) -> dict[str, Any]:
         desired = {"version": cluster.VERSION, "image": cluster.RELEASE_IMAGE, "channels": [cluster.CHANNEL]}
         update = {
             "state": "Completed",
-            "startedTime": _seconds(self._created),
-            "completionTime": _seconds(self._created + timedelta(minutes=41)),
+            "startedTime": seconds(self._created),
+            "completionTime": seconds(self._created + timedelta(minutes=41)),
             "version": cluster.VERSION,
             "image": cluster.RELEASE_IMAGE,
             "verified": False,
         }
         degraded = f"Cluster operator {cluster.DEGRADED_OPERATOR} is degraded"
         conditions = [
-            self._condition("Available", "True", message=f"Done applying {cluster.VERSION}"),
-            self._condition("Failing", "True", "ClusterOperatorDegraded", degraded),
-            self._condition("Progressing", "False", message=f"Cluster version is {cluster.VERSION}"),
+            self._objects.condition("Available", "True", message=f"Done applying {cluster.VERSION}"),
+            self._objects.condition("Failing", "True", "ClusterOperatorDegraded", degraded),
+            self._objects.condition("Progressing", "False", message=f"Cluster version is {cluster.VERSION}"),
         ]
-        found = self._object("config", "ClusterVersion", "version")
+        found = self._objects.made("config", "ClusterVersion", "version")
         found["spec"] = {"clusterID": self._id, "channel": cluster.CHANNEL}
         found["status"] = {"desired": desired, "history": [update], "conditions": conditions}
         return found
@@ -98,36 +77,36 @@ class _Cluster:
             "infrastructureTopology": "HighlyAvailable",
             "apiServerURL": "https://api.demo.example.com:6443",
         }
-        return self._object("config", "Infrastructure", "cluster", status=status)
+        return self._objects.made("config", "Infrastructure", "cluster", status=status)
 
     def _operator(self, name: str) -> dict[str, Any]:
         degraded = name == cluster.DEGRADED_OPERATOR
         why = (cluster.DEGRADED_REASON, cluster.DEGRADED_MESSAGE) if degraded else ()
         status = {
             "conditions": [
-                self._condition("Available", str(not degraded), *why),
-                self._condition("Progressing", "False"),
-                self._condition("Degraded", str(degraded), *why),
-                self._condition("Upgradeable", "True"),
+                self._objects.condition("Available", str(not degraded), *why),
+                self._objects.condition("Progressing", "False"),
+                self._objects.condition("Degraded", str(degraded), *why),
+                self._objects.condition("Upgradeable", "True"),
             ],
             "versions": [{"name": "operator", "version": cluster.VERSION}],
             "relatedObjects": [{"group": "", "resource": "namespaces", "name": f"openshift-{name}"}],
         }
-        return self._object("config", "ClusterOperator", name, status=status)
+        return self._objects.made("config", "ClusterOperator", name, status=status)
 
     def _node(self, name: str, role: str, cores: int, memory_kib: int) -> dict[str, Any]:
         down = name == cluster.NOT_READY_NODE
         stopped = ("NodeStatusUnknown", "Kubelet stopped posting node status.")
-        ready = self._condition("Ready", "True", "KubeletReady", "kubelet is posting ready status")
+        ready = self._objects.condition("Ready", "True", "KubeletReady", "kubelet is posting ready status")
         if down:
-            ready = self._condition("Ready", "Unknown", *stopped)
+            ready = self._objects.condition("Ready", "Unknown", *stopped)
         resources = {"cpu": str(cores), "memory": f"{memory_kib}Ki", "pods": "250"}
-        status = {
+        status: dict[str, Any] = {
             "capacity": resources,
             "allocatable": resources | {"memory": f"{memory_kib - 1_177_600}Ki"},
             "conditions": [
-                self._condition("MemoryPressure", "False", "KubeletHasSufficientMemory"),
-                self._condition("DiskPressure", "False", "KubeletHasNoDiskPressure"),
+                self._objects.condition("MemoryPressure", "False", "KubeletHasSufficientMemory"),
+                self._objects.condition("DiskPressure", "False", "KubeletHasNoDiskPressure"),
                 ready,
             ],
             "nodeInfo": {
@@ -135,46 +114,56 @@ class _Cluster:
                 "osImage": "Red Hat Enterprise Linux CoreOS 416.94",
             },
         }
+        beat = self._now - (timedelta(hours=5) if down else timedelta(seconds=95))
+        for condition in status["conditions"]:
+            condition["lastHeartbeatTime"] = seconds(beat)
         labels = {"kubernetes.io/hostname": name, f"node-role.kubernetes.io/{role}": ""}
-        return self._object("", "Node", name, metadata={"labels": labels}, status=status)
+        return self._objects.made("", "Node", name, metadata={"labels": labels}, status=status)
 
     def _pod(self, namespace: str, name: str, container: str) -> dict[str, Any]:
         crashing = name == cluster.CRASHING_POD
         waiting = {
             "waiting": {"reason": "CrashLoopBackOff", "message": f"back-off 5m0s restarting {container}"}
         }
-        running = {"running": {"startedAt": _seconds(self._now - timedelta(days=3))}}
-        exited = {"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": _seconds(self._now)}}
+        running = {"running": {"startedAt": seconds(self._now - timedelta(days=3))}}
+        code, reason = (137, "OOMKilled") if name == cluster.OOM_KILLED_POD else (1, "Error")
+        exited = {
+            "terminated": {
+                "exitCode": code,
+                "reason": reason,
+                "finishedAt": seconds(self._now - timedelta(minutes=2)),
+            }
+        }
+        restarts = {cluster.CRASHING_POD: 214, cluster.OOM_KILLED_POD: 3}.get(name, 0)
         container_status = {
             "name": container,
             "ready": not crashing,
-            "restartCount": 214 if crashing else 0,
+            "restartCount": restarts,
             "state": waiting if crashing else running,
-            "lastState": exited if crashing else {},
+            "lastState": exited if restarts else {},
         }
         status = {
             "phase": "Running",
             "conditions": [
-                self._condition("Ready", str(not crashing), "ContainersNotReady" if crashing else "")
+                self._objects.condition("Ready", str(not crashing), "ContainersNotReady" if crashing else "")
             ],
             "containerStatuses": [container_status],
         }
-        return self._object("", "Pod", name, metadata={"namespace": namespace}, status=status)
+        image = f"{cluster.IMAGE_REPOSITORY}@{cluster.digest_of(container)}"
+        spec = {"containers": [{"name": container, "image": image}]}
+        return self._objects.made(
+            "", "Pod", name, metadata={"namespace": namespace}, spec=spec, status=status
+        )
 
     def _events(self, namespace: str, pod: str) -> dict[str, Any]:
         backing_off = {
             "namespace": namespace,
-            "lastTimestamp": _seconds(self._now - timedelta(minutes=2)),
+            "lastTimestamp": seconds(self._now - timedelta(minutes=2)),
             "reason": "BackOff",
             "message": f"Back-off restarting failed container in pod {pod}",
             "type": "Warning",
         }
         return {"items": [backing_off]}
-
-    def _metrics(self) -> str:
-        milliseconds = int(self._now.timestamp() * 1000)
-        firing = f'ALERTS{{alertname="KubeNodeNotReady",alertstate="firing",node="{cluster.NOT_READY_NODE}"}}'
-        return f'cluster_installer{{type="openshift-install"}} 1 {milliseconds}\n{firing} 1 {milliseconds}\n'
 
     def _workload_info(self) -> dict[str, Any]:
         namespaces = {}
@@ -206,7 +195,3 @@ class _Cluster:
 
 def _hashed(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:12]
-
-
-def _seconds(when: datetime) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")

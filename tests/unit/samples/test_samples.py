@@ -112,7 +112,10 @@ async def test_the_insights_archive_has_its_troubles(tmp_path):
             and any((c["type"], c["status"]) == (kind, status) for c in document["status"]["conditions"])
         ]
 
-    assert len(having("config/clusteroperator/", "Degraded", "True")) == 1
+    degraded = having("config/clusteroperator/", "Degraded", "True")
+    assert [documents[name]["metadata"]["name"] for name in degraded if name.count("/") == 2] == [
+        "image-registry"
+    ]
     assert len(having("config/node/", "Ready", "Unknown")) == 1
     assert len(having("config/node/", "Ready", "True")) == 4
     assert len(having("config/pod/", "Ready", "False")) == 1
