@@ -1,0 +1,5 @@
+"""``python -m insights_messaging config.yaml``."""
+
+from services.rules_engine.run import main
+
+main()

@@ -1,0 +1,79 @@
+"""What rules packages say to people: folders of Markdown beside the rules, as content services read them.
+
+A package holds ``content/config.yaml`` (what an impact weighs) and for each rule, named as its module,
+``content/RULE/`` with plugin.yaml and texts, of which ``content/RULE/KEY/`` may have its own, with metadata.yaml.
+"""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LOWEST, HIGHEST = 1, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is said of one key of one rule; a text that is missing is empty, a number None."""
+
+    description: str
+    impact: int | None
+    likelihood: int | None
+    summary: str
+    resolution: str
+
+
+def content_of(component: str, key: str) -> Content | None:
+    """Return what is said of a rule (its full component name) and key; None when its package says nothing."""
+    module = component.rpartition(".")[0]
+    folder = _folder_of(module)
+    if folder is None or not key.replace("_", "").isalnum():
+        return None
+    metadata = _yaml(folder / key / "metadata.yaml")
+    plugin = _yaml(folder / "plugin.yaml")
+    impact = metadata.get("impact")
+    weights = _yaml(folder.parent / "config.yaml").get("impact")
+    if isinstance(impact, str) and isinstance(weights, dict):
+        impact = weights.get(impact)
+    return Content(
+        description=str(metadata.get("description") or plugin.get("name") or ""),
+        impact=_graded(impact),
+        likelihood=_graded(metadata.get("likelihood")),
+        summary=_text(folder, key, "summary"),
+        resolution=_text(folder, key, "resolution"),
+    )
+
+
+def _folder_of(module: str) -> Path | None:
+    """Return ``content/RULE`` of the nearest package above the module that has one."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None:
+        return None
+    rule = module.rpartition(".")[2]
+    packages = Path(spec.origin).parents[: module.count(".") + 1]
+    folders = (package / "content" / rule for package in packages)
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def _text(folder: Path, key: str, part: str) -> str:
+    for path in (folder / key / f"{part}.md", folder / f"{part}.md"):
+        if path.is_file():
+            return path.read_text(encoding="utf-8").strip()
+    return ""
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _graded(value: object) -> int | None:
+    return value if isinstance(value, int) and LOWEST <= value <= HIGHEST else None

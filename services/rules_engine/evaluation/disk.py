@@ -1,0 +1,44 @@
+"""Files on disk, for components that need real paths: a directory of their own, gone afterwards."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from headrace.archives import ArchiveRejected
+from services.rules_engine.evaluation.tree import Tree
+
+_NAMES = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})
+
+
+@contextmanager
+def extracted(tree: Tree, parent: str | None) -> Iterator[str]:
+    """Yield a directory that holds the files of the tree: regular ones only, no links, no devices.
+
+    A symbolic link that leads to a file of the tree becomes that file under a second name.
+
+    Raises:
+        ArchiveRejected: a name cannot stand in a file system.
+    """
+    with tempfile.TemporaryDirectory(prefix=f"headrace-rules-{os.getpid()}-", dir=parent) as root:
+        try:
+            for path, pieces in tree.files.items():
+                with _place(Path(root, path)).open("wb") as file:
+                    file.writelines(pieces)
+            for path in tree.links():
+                target = tree.resolve(path)
+                if target in tree.files:
+                    with suppress(FileExistsError):
+                        os.link(Path(root, target), _place(Path(root, path)))
+        except OSError as error:
+            if error.errno in _NAMES:
+                raise ArchiveRejected(f"a member's name cannot be a file's: {error.strerror}") from error
+            raise
+        yield root
+
+
+def _place(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path

@@ -1,0 +1,214 @@
+"""Announcements as they come, valid or not, and what rules and reports need of them. No I/O.
+
+The texts of the faults are upstream's.
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+
+import orjson
+
+from headrace.contracts.message import Message
+from headrace.runtime.errors import Poison
+
+_UINT32: Final = 0xFFFF_FFFF
+_SHOWN_CHARACTERS: Final = 64
+_STRINGS_OF_USER: Final = ("email", "first_name", "last_name", "locale", "username")
+_BOOLEANS_OF_USER: Final = ("is_active", "is_internal", "is_org_admin")
+_DIGITS: Final = re.compile(r"\d{1,10}", re.ASCII)
+_NOT_DECODED: Final = "Unable to decode received message"
+_WRONG_SCHEMA: Final = "Invalid input message JSON schema"
+_WRONG_IDENTITY: Final = "Base64 encoded identity could not be parsed"
+_WRONG_ORG: Final = "Error extracting the OrgID"
+
+
+class IncomingUpload(Message):
+    """A record decoded but not judged: the handler does that, so that its reasons are upstream's.
+
+    Also records of senders other than our ingress: account a number, no request id.
+    """
+
+    attributes: dict[str, Any]
+    problem: str = ""
+
+    @classmethod
+    def from_json(cls, value: bytes) -> Self:
+        """Never raises; ``problem`` says what is wrong with the bytes."""
+        try:
+            parsed = orjson.loads(value)
+        except ValueError as error:
+            return cls(attributes={}, problem=f"{_NOT_DECODED}: {error}")
+        if not isinstance(parsed, dict):
+            return cls(attributes={}, problem=f"{_WRONG_SCHEMA}: {_shown(parsed)} is no object")
+        return cls(attributes=parsed)
+
+    @property
+    def request_id(self) -> str:
+        """For the payload's status."""
+        value = self.attributes.get("request_id")
+        return value if isinstance(value, str) else ""
+
+    @property
+    def org_id(self) -> str:
+        """For the payload's status."""
+        return str(self.attributes.get("org_id") or "")
+
+    @property
+    def account(self) -> str:
+        """For the payload's status."""
+        return str(self.attributes.get("account") or "")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What an announcement says, checked."""
+
+    attributes: dict[str, Any]
+    """As they came."""
+    identity: dict[str, Any]
+    """The decoded document: ``identity`` is a key of it."""
+    org_id: int
+    account: int | None
+    cluster_name: str | None
+    taken_at: datetime
+    gathered_at: datetime
+
+    @property
+    def request_id(self) -> str | None:
+        """None where the sender names none."""
+        value = self.attributes.get("request_id")
+        return value if isinstance(value, str) else None
+
+    @property
+    def url(self) -> str:
+        """Where the archive is, for those without the keys to the bucket."""
+        return str(self.attributes["url"])
+
+    @property
+    def timestamp(self) -> str:
+        """When it was announced, as it was written."""
+        return str(self.attributes["timestamp"])
+
+    @property
+    def seeds(self) -> dict[str, Any]:
+        """What rules find beside the archive."""
+        at = self.taken_at
+        times = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S"}
+        return {
+            "org_id": str(self.org_id),
+            "cluster_id": self.cluster_name,
+            "original_path": self.url,
+            **{name: at.strftime(form) for name, form in times.items()},
+            "time": at.strftime("%H%M%S"),
+        }
+
+
+def upload_of(message: IncomingUpload) -> Upload:
+    """Check an announcement; raises `Poison` with the reason."""
+    if message.problem:
+        raise Poison(message.problem)
+    attributes = message.attributes
+    for name in ("url", "b64_identity", "timestamp"):
+        if not isinstance(attributes.get(name), str):
+            wrong = "is required" if attributes.get(name) is None else "is no text"
+            raise Poison(f"{_WRONG_SCHEMA}: {name!r} {wrong}")
+    document = _identity(attributes["b64_identity"])
+    identity = document["identity"]
+    taken_at = _moment(attributes["timestamp"])
+    if taken_at is None:
+        raise Poison(f"{_WRONG_SCHEMA}: the timestamp {_shown(attributes['timestamp'])} is no ISO 8601 time")
+    system = identity.get("system")
+    cluster = attributes.get("cluster_name") or (
+        system.get("cluster_id") if isinstance(system, dict) else None
+    )
+    return Upload(
+        attributes=attributes,
+        identity=document,
+        org_id=_org_id(identity),
+        account=_account(identity.get("account_number")),
+        cluster_name=None if not cluster else str(cluster),
+        taken_at=taken_at,
+        gathered_at=_gathered_at(attributes.get("metadata")) or taken_at,
+    )
+
+
+def _identity(text: str) -> dict[str, Any]:
+    try:
+        document = orjson.loads(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise Poison(f"{_WRONG_IDENTITY}: {error}") from None
+    fault = _fault_of_identity(document)
+    if fault:
+        raise Poison(f"{_WRONG_SCHEMA}: {fault}")
+    found: dict[str, Any] = document
+    return found
+
+
+def _fault_of_identity(document: Any) -> str:
+    identity = document.get("identity") if isinstance(document, dict) else None
+    if not isinstance(identity, dict):
+        return "the identity holds no object 'identity'"
+    internal = identity.get("internal")
+    # Our ingress accepts an org id beside `internal`, too.
+    if not isinstance(internal, dict) and not (internal is None and "org_id" in identity):
+        return "'identity.internal' is required"
+    auth_time = (internal or {}).get("auth_time")
+    if isinstance(auth_time, bool) or not isinstance(auth_time, float | int | None):
+        return "'identity.internal.auth_time' is no number"
+    user = identity.get("user") or {}
+    if not isinstance(user, dict):
+        return "'identity.user' is no object"
+    expected: list[tuple[dict[str, Any], str, type, tuple[str, ...]]] = [
+        (identity, "identity", str, ("account_number", "auth_type", "type")),
+        (user, "identity.user", str, _STRINGS_OF_USER),
+        (user, "identity.user", bool, _BOOLEANS_OF_USER),
+    ]
+    for part, path, kind, names in expected:
+        for name in names:
+            if part.get(name) is not None and not isinstance(part[name], kind):
+                return f"'{path}.{name}' is no {'text' if kind is str else 'boolean'}"
+    return ""
+
+
+def _org_id(identity: dict[str, Any]) -> int:
+    text = (identity.get("internal") or {}).get("org_id") or identity.get("org_id")
+    if text is None:
+        raise Poison(f"{_WRONG_ORG}: the identity has none")
+    if not isinstance(text, str) or not _DIGITS.fullmatch(text) or int(text) > _UINT32:
+        raise Poison(f"{_WRONG_ORG}: {_shown(text)} is no number from 0 to {_UINT32}")
+    return int(text)
+
+
+def _account(text: Any) -> int | None:
+    if not isinstance(text, str) or not _DIGITS.fullmatch(text):
+        return None
+    return int(text) if int(text) <= _UINT32 else None
+
+
+def _gathered_at(metadata: Any) -> datetime | None:
+    """Where the clients put it, and where the schemas' documentation has it."""
+    custom = metadata.get("custom_metadata") if isinstance(metadata, dict) else None
+    if not isinstance(custom, dict):
+        return None
+    deeper = custom.get("ccx_metadata")
+    for place in (custom, deeper if isinstance(deeper, dict) else {}):
+        text = place.get("gathering_time")
+        if isinstance(text, str) and (found := _moment(text)) is not None:
+            return found
+    return None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:_SHOWN_CHARACTERS]

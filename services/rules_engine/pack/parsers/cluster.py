@@ -1,0 +1,56 @@
+"""The cluster as a whole: its version, its operators, its image registry."""
+
+from typing import Any, Final
+
+from insights.core.plugins import parser
+
+from services.rules_engine.pack.parsers.documents import KubernetesObject
+from services.rules_engine.pack.reading import mapping, objects, text
+from services.rules_engine.pack.specs import Specs
+
+_MAX_VERSION_CHARACTERS: Final = 64
+
+
+@parser(Specs.cluster_version)
+class ClusterVersion(KubernetesObject):
+    """``config/version.json``."""
+
+    KIND = "ClusterVersion"
+
+    @property
+    def desired(self) -> str:
+        """The version the cluster is to have."""
+        return text(self.data, "status", "desired", "version", limit=_MAX_VERSION_CHARACTERS)
+
+    @property
+    def current(self) -> str:
+        """The version the cluster has: the newest whose update was completed, else the desired one."""
+        for update in objects(self.data, "status", "history"):
+            if update.get("state") == "Completed" and (version := text(update, "version", limit=64)):
+                return version
+        return self.desired
+
+
+@parser(Specs.cluster_operators)
+class ClusterOperator(KubernetesObject):
+    """``config/clusteroperator/NAME.json``; the oldest archives have other objects beside them."""
+
+    KIND = "ClusterOperator"
+
+
+@parser(Specs.image_registry)
+class ImageRegistry(KubernetesObject):
+    """The image registry operator's configuration."""
+
+    KIND = "Config"
+
+    @property
+    def management_state(self) -> str:
+        """Managed, Unmanaged or Removed."""
+        return text(self.data, "spec", "managementState")
+
+    @property
+    def storage(self) -> dict[str, Any]:
+        """The configured storage by kind; empty when there is none."""
+        configured = mapping(self.data, "spec", "storage")
+        return {kind: value for kind, value in configured.items() if kind != "managementState"}

@@ -1,0 +1,62 @@
+"""Reading JSON files. One that is none, or of another kind than expected, is skipped with its reason."""
+
+from typing import Any, ClassVar
+
+import orjson
+from insights.core import Parser
+from insights.core.exceptions import ContentException, SkipComponent
+
+from services.rules_engine.pack.reading import Condition, conditions, mapping, name_at
+
+
+class JsonFile(Parser):
+    """A JSON file: ``data`` is its value."""
+
+    data: Any
+
+    def parse_content(self, content: Any) -> None:
+        """Take the file's bytes, or its lines."""
+        if isinstance(content, list):
+            content = "\n".join(content)
+        try:
+            self.data = orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise ContentException(f"{self.file_path} is not JSON: {error}") from error
+
+
+class ObjectFile(JsonFile):
+    """A JSON file that holds an object."""
+
+    data: dict[str, Any]
+
+    def parse_content(self, content: Any) -> None:
+        """Take the file's bytes, or its lines."""
+        super().parse_content(content)
+        if not isinstance(self.data, dict):
+            raise ContentException(f"{self.file_path} holds no JSON object")
+
+
+class KubernetesObject(ObjectFile):
+    """A JSON file that holds one Kubernetes object of ``KIND``; the kind may be missing."""
+
+    KIND: ClassVar[str]
+    name: str
+    namespace: str
+    conditions: dict[str, Condition]
+
+    def parse_content(self, content: Any) -> None:
+        """Take the file's bytes, or its lines."""
+        super().parse_content(content)
+        if self.data.get("kind", self.KIND) != self.KIND:
+            raise SkipComponent(f"{self.file_path} is no {self.KIND}")
+        metadata = mapping(self.data, "metadata")
+        self.name = name_at(metadata, "name")
+        self.namespace = name_at(metadata, "namespace")
+        self.conditions = conditions(self.data)
+        if not self.name:
+            raise ContentException(f"{self.file_path} holds an object without a name")
+
+    def condition(self, kind: str, *statuses: str) -> Condition | None:
+        """Return the condition of that type when it has one of the statuses."""
+        found = self.conditions.get(kind)
+        return found if found is not None and found.status in statuses else None

@@ -1,0 +1,49 @@
+"""When the archive was gathered."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from insights.core.exceptions import SkipComponent
+from insights.core.plugins import combiner
+
+from services.rules_engine.pack.parsers.cluster import ClusterOperator, ClusterVersion
+from services.rules_engine.pack.parsers.monitoring import ActiveAlerts, Metrics
+from services.rules_engine.pack.parsers.nodes import Node
+
+
+@combiner([Metrics, ActiveAlerts, Node, ClusterOperator, ClusterVersion])
+class GatheredAt:
+    """The archive's own ``now``: no file names it, so it is the newest time of the best witness there is.
+
+    Monitoring stamps its samples while the operator gathers; alerts are renewed every minute; nodes report every
+    five; a condition of an operator or of the version may have stood for long. ``by_monitoring`` tells the first
+    two, whose clock is not the one of a node under judgement.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics | None,
+        alerts: ActiveAlerts | None,
+        nodes: list[Node] | None,
+        operators: list[ClusterOperator] | None,
+        version: ClusterVersion | None,
+    ) -> None:
+        monitored = (metrics.newest if metrics else None) or (alerts.newest if alerts else None)
+        self.by_monitoring = monitored is not None
+        found = (
+            monitored
+            or _newest(node.newest_heartbeat for node in nodes or ())
+            or _newest(
+                condition.since
+                for one in [*(operators or ()), *([version] if version else ())]
+                for condition in one.conditions.values()
+            )
+        )
+        if found is None:
+            raise SkipComponent("no file of the archive tells when it was gathered")
+        self.moment: datetime = found
+
+
+def _newest(found: Iterable[Any]) -> datetime | None:
+    return max((one for one in found if one is not None), default=None)

@@ -1,0 +1,45 @@
+"""Nodes and the pools that configure them."""
+
+from datetime import datetime
+from typing import Final
+
+from insights.core.plugins import parser
+
+from services.rules_engine.pack.parsers.documents import KubernetesObject
+from services.rules_engine.pack.reading import at, mapping, moment, objects
+from services.rules_engine.pack.specs import Specs
+
+_ROLE: Final = "node-role.kubernetes.io/"
+_MAX_ROLES: Final = 8
+
+
+@parser(Specs.nodes)
+class Node(KubernetesObject):
+    """``config/node/NAME.json``."""
+
+    KIND = "Node"
+
+    @property
+    def roles(self) -> list[str]:
+        """Its roles, from the labels."""
+        labels = mapping(self.data, "metadata", "labels")
+        found = (label.removeprefix(_ROLE)[:63] for label in labels if label.startswith(_ROLE))
+        return sorted(found)[:_MAX_ROLES]
+
+    @property
+    def newest_heartbeat(self) -> datetime | None:
+        """The newest time, by the node's own clock, at which it reported a condition."""
+        beats = (moment(one, "lastHeartbeatTime") for one in objects(self.data, "status", "conditions"))
+        return max((beat for beat in beats if beat is not None), default=None)
+
+
+@parser(Specs.machine_config_pools)
+class MachineConfigPool(KubernetesObject):
+    """``config/machineconfigpools/NAME.json``."""
+
+    KIND = "MachineConfigPool"
+
+    @property
+    def paused(self) -> bool:
+        """Whether updates of its machines are held back."""
+        return at(self.data, "spec", "paused") is True

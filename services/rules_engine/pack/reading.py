@@ -1,0 +1,117 @@
+"""Taking values out of JSON that a stranger wrote: a value of another type is an absent one."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+MAX_TEXT_CHARACTERS: Final = 200
+MAX_NAME_CHARACTERS: Final = 253
+"""The longest name Kubernetes allows."""
+_LARGEST_INTEGER: Final = 2**53
+_EARLIEST_YEAR: Final = 2015
+_LATEST_YEAR: Final = 2200
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)\Z")
+
+
+def at(value: Any, *path: str) -> Any:
+    """Return what is at the path of keys, or None."""
+    for key in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
+
+
+def mapping(value: Any, *path: str) -> dict[str, Any]:
+    """Return the object at the path, or an empty one."""
+    found = at(value, *path)
+    return found if isinstance(found, dict) else {}
+
+
+def objects(value: Any, *path: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects of the list at the path; its other elements are passed over."""
+    found = at(value, *path)
+    if isinstance(found, list):
+        yield from (element for element in found if isinstance(element, dict))
+
+
+def text(value: Any, *path: str, limit: int = MAX_TEXT_CHARACTERS) -> str:
+    """Return the string at the path, cut to ``limit`` characters, or an empty one."""
+    found = at(value, *path)
+    if not isinstance(found, str):
+        return ""
+    return found if len(found) <= limit else f"{found[: limit - 1]}…"
+
+
+def name_at(value: Any, *path: str) -> str:
+    """Return the name at the path, or an empty one."""
+    return text(value, *path, limit=MAX_NAME_CHARACTERS)
+
+
+def integer(value: Any, *path: str) -> int | None:
+    """Return the whole number at the path, or None."""
+    found = at(value, *path)
+    if isinstance(found, bool) or not isinstance(found, int) or abs(found) > _LARGEST_INTEGER:
+        return None
+    return found
+
+
+def moment(value: Any, *path: str) -> datetime | None:
+    """Return the RFC 3339 time at the path, to the second, or None; one of another age is none."""
+    found = at(value, *path)
+    if not isinstance(found, str) or (match := _MOMENT.match(found)) is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(match[1] + match[2]).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return parsed if _EARLIEST_YEAR <= parsed.year <= _LATEST_YEAR else None
+
+
+def moment_of_milliseconds(found: float) -> datetime | None:
+    """Return the time that many milliseconds after 1970, to the second, or None."""
+    if not math.isfinite(found) or not 0 < found < _LARGEST_INTEGER:
+        return None
+    try:
+        parsed = datetime.fromtimestamp(found // 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return parsed if _EARLIEST_YEAR <= parsed.year <= _LATEST_YEAR else None
+
+
+def shown(when: datetime | None) -> str | None:
+    """Return a time as reports have it."""
+    return None if when is None else when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of a Kubernetes object."""
+
+    kind: str
+    status: str
+    reason: str
+    message: str
+    since: datetime | None
+
+    def details(self) -> dict[str, Any]:
+        """Return it as reports have it."""
+        return {"reason": self.reason, "message": self.message, "since": shown(self.since)}
+
+
+def conditions(value: Any) -> dict[str, Condition]:
+    """Return the object's conditions by type."""
+    found = (
+        Condition(
+            kind=name_at(one, "type"),
+            status=name_at(one, "status"),
+            reason=text(one, "reason"),
+            message=text(one, "message"),
+            since=moment(one, "lastTransitionTime"),
+        )
+        for one in objects(value, "status", "conditions")
+    )
+    return {condition.kind: condition for condition in found}

@@ -1,0 +1,30 @@
+"""An image registry whose images do not outlive its pod."""
+
+from typing import Final
+
+from insights.core.plugins import Response, make_fail, make_pass, rule
+
+from services.rules_engine.pack.parsers.cluster import ImageRegistry
+
+ERROR_KEY: Final = "IMAGE_REGISTRY_WITHOUT_STORAGE"
+GOOD_KEY: Final = "IMAGE_REGISTRY_WITH_STORAGE"
+REMOVED_KEY: Final = "IMAGE_REGISTRY_REMOVED"
+
+
+@rule(ImageRegistry, tags=["image_registry", "storage"])
+def report(registry: ImageRegistry) -> Response:
+    """Hit when the registry is managed and has no storage, or only an emptyDir."""
+    state = registry.management_state
+    if state == "Removed":
+        return make_pass(REMOVED_KEY)
+    kinds = sorted(registry.storage)
+    if kinds and kinds != ["emptyDir"]:
+        return make_pass(GOOD_KEY, storage=kinds[0][:64])
+    exists = registry.conditions.get("StorageExists")
+    return make_fail(
+        ERROR_KEY,
+        storage="emptyDir" if kinds else "none",
+        management_state=state,
+        reason=exists.reason if exists else "",
+        message=exists.message if exists else "",
+    )

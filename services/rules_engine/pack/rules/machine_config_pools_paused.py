@@ -1,0 +1,29 @@
+"""Machine config pools whose updates are held back."""
+
+from typing import Final
+
+from insights.core.plugins import Response, make_fail, make_pass, rule
+
+from services.rules_engine.pack.details import offenders
+from services.rules_engine.pack.parsers.nodes import MachineConfigPool
+from services.rules_engine.pack.reading import integer
+
+ERROR_KEY: Final = "MACHINE_CONFIG_POOLS_PAUSED"
+GOOD_KEY: Final = "MACHINE_CONFIG_POOLS_NOT_PAUSED"
+
+
+@rule(MachineConfigPool, tags=["machine_config", "certificates"])
+def report(pools: list[MachineConfigPool]) -> Response:
+    """Hit when a pool is paused: rotated certificates do not reach its nodes either."""
+    found = [
+        {
+            "name": pool.name,
+            "machines": integer(pool.data, "status", "machineCount"),
+            "updated_machines": integer(pool.data, "status", "updatedMachineCount"),
+        }
+        for pool in pools
+        if pool.paused
+    ]
+    if not found:
+        return make_pass(GOOD_KEY, pools=len(pools))
+    return make_fail(ERROR_KEY, **offenders("pools", sorted(found, key=lambda one: str(one["name"]))))

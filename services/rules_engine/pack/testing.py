@@ -1,0 +1,24 @@
+"""For tests of rules: archives in a few words."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from headrace.archives import Entry, write_archive
+
+MODIFIED: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_ALWAYS: Final[Mapping[str, Any]] = {
+    "config/id": b"11111111-2222-4333-8444-555555555555",
+    "insights-operator/gathers.json": {"status_reports": []},
+}
+
+
+def archive(files: Mapping[str, Any]) -> bytes:
+    """Return an Insights Operator archive of these files: bytes as they are, None for none, the rest as JSON."""
+    entries = [
+        Entry.of(name, content if isinstance(content, bytes) else json.dumps(content).encode())
+        for name, content in {**_ALWAYS, **files}.items()
+        if content is not None
+    ]
+    return b"".join(write_archive(entries, modified=MODIFIED, level=1))

@@ -1,0 +1,87 @@
+"""Row 11 of the fault matrix, for rules: a hostile archive costs a worker less than 2 s of CPU and 64 MiB."""
+
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+
+from tests.faults import rules_evaluating_child
+from tests.faults.hostile_archives import HOSTILE, ordinary, with_nested_archive
+from tests.unit.archives.tars import file, gz, pax
+
+MAX_CPU_SECONDS = 2.0
+MAX_EXTRA_RSS_MIB = 64.0
+TAKEN = {
+    # What a host's file tree may hold is left out instead; in these archives nothing else is left.
+    "symbolic link out": "lies below one that is no directory",
+    "hard link out": "a hard link to '../../x', no file before it",
+    "character device": "it holds no files",
+    "block device": "it holds no files",
+    "FIFO": "it holds no files",
+}
+
+
+def large_headers() -> bytes:
+    """Little data, each byte between headers as large as may be."""
+    comment = "".join(random.Random(6).choices("abcdefgh", k=600)) * 100
+    return gz(b"".join(pax({"comment": comment}) + file(f"m{number}", b"x") for number in range(3000)))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What one process with rules made of each archive, by name, and what it cost."""
+    directory = tmp_path_factory.mktemp("uploads")
+    archives = {name: build() for name, (build, _) in HOSTILE.items()}
+    content = ordinary()
+    archives["cut after large headers"] = large_headers()[:-9]
+    archives |= {"nested": with_nested_archive(), "ordinary": content}
+    archives |= {f"cut at {end}": content[:end] for end in range(1024, len(content), 1024)}
+    names = list(archives)
+    for number, name in enumerate(names):
+        (directory / str(number)).write_bytes(archives[name])
+    child = subprocess.run(
+        [sys.executable, rules_evaluating_child.__file__, str(len(names))],
+        cwd=directory,
+        env={"HOME": str(directory), "TMPDIR": str(directory), "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    lines = [json.loads(line) for line in child.stdout.splitlines()]
+    assert len(list(directory.iterdir())) == len(names)
+    return dict(zip(names, lines, strict=True))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_archive_is_refused_cheaply(name, results, record_property):
+    result = results[name]
+    record_property(
+        "figures",
+        f"{result['cpu_seconds']:.2f} s CPU, {result['extra_rss_mib']:.1f} MiB extra RSS: {result['reason']}",
+    )
+    assert TAKEN.get(name, HOSTILE[name][1]) in result["reason"]
+    assert result["cpu_seconds"] < MAX_CPU_SECONDS
+    assert result["extra_rss_mib"] < MAX_EXTRA_RSS_MIB
+    assert result["written"] == []
+
+
+def test_a_nested_bomb_is_data_and_never_opened(results):
+    assert results["nested"]["reason"].startswith("evaluated: it holds 'inner.tar.gz' at its top")
+    assert results["nested"]["extra_rss_mib"] < MAX_EXTRA_RSS_MIB
+
+
+def test_headers_kept_alive_by_a_byte_of_data_are_counted(results):
+    result = results["cut after large headers"]
+    assert result["reason"] == "the gzip stream is cut short"
+    assert result["extra_rss_mib"] < MAX_EXTRA_RSS_MIB
+    assert result["cpu_seconds"] < MAX_CPU_SECONDS
+
+
+def test_a_truncated_archive_is_refused_wherever_it_is_cut(results):
+    cut = [result["reason"] for name, result in results.items() if name.startswith("cut at")]
+    assert len(cut) > 60
+    assert set(cut) == {"the gzip stream is cut short"}
+    assert results["ordinary"]["reason"] == "evaluated: None"

@@ -1,0 +1,14 @@
+"""Archives that bid the rules of `service_pack` do something."""
+
+from services.rules_engine.evaluation import RulesConfig
+from tests.unit.rules_engine.evaluation_archives import tar
+
+PACK = "tests.unit.rules_engine.service_pack"
+CLUSTER = "11111111-2222-4333-8444-555555555555"
+CONFIG = RulesConfig((f"{PACK}.rules",), target_components=(f"{PACK}.rules",))
+
+
+def bidding(*words: object, cluster: str = CLUSTER, **files: bytes) -> bytes:
+    bid = " ".join(map(str, words)).encode()
+    ids = {"config/id": cluster.encode()} if cluster else {}
+    return tar({"behaviour/bid.txt": bid} | ids | files)

@@ -1,0 +1,1 @@
+"""A package of rules that do as an archive bids them: hang, crash, bloat, or answer."""
