@@ -3,8 +3,10 @@
 from headrace.cli.main import app, run
 from services.registry import SERVICES
 from services.ros_processor.commands import ros
+from services.rules_engine.commands import rules
 
 app.add_typer(ros, name="ros")
+app.add_typer(rules, name="rules")
 
 
 def main() -> None:

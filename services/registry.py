@@ -5,6 +5,8 @@ from typing import Final
 from headrace.bus.consumption import Consumption
 from headrace.contracts.topics import (
     ARCHIVE_SYNCED,
+    DVO_RESULTS,
+    OCP_RESULTS,
     PAYLOAD_STATUS,
     RECOMMENDATION_REQUESTS,
     ROS_EVENTS,
@@ -126,6 +128,33 @@ SERVICES: Final = (
         health_path="/status",
         database=ROS_DATABASE,
         schema="headrace.ros",
+    ),
+    Service(
+        name="rules_engine",
+        summary="runs Insights rules on archives",
+        consumes=(
+            Consumption(
+                UPLOAD_ANNOUNCE,
+                group="rules_engine",
+                header="service",
+                values=frozenset({"openshift"}),
+                concurrency=4,
+            ),
+        ),
+        produces=(OCP_RESULTS, DVO_RESULTS, PAYLOAD_STATUS),
+    ),
+    Service(
+        name="results_aggregator",
+        summary="keeps the newest report of each cluster and answers by REST",
+        port=8006,
+        port_variable="RESULTS_AGGREGATOR_PORT",
+        health_path="/api/v1/info",
+        consumes=(
+            Consumption(OCP_RESULTS, group="aggregator"),
+            Consumption(DVO_RESULTS, group="aggregator_dvo"),
+        ),
+        produces=(PAYLOAD_STATUS,),
+        database="aggregator",
     ),
 )
 

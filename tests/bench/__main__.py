@@ -17,7 +17,20 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.runtime.settings import EngineSettings
 from headrace.service.initialise import initialise
 from services.registry import SERVICES
-from tests.bench import flow, ingress, kruize_http, kruize_math, recommendations, ros_csv, runtime, start
+from tests.bench import (
+    aggregator,
+    aggregator_rest,
+    flow,
+    ingress,
+    kruize_http,
+    kruize_math,
+    recommendations,
+    ros_csv,
+    rules,
+    rules_service,
+    runtime,
+    start,
+)
 from tests.bench.report import PAGE, Figure, page
 from tests.processes import ServiceProcess
 
@@ -34,6 +47,7 @@ async def main() -> None:
 
     add(start.TITLE, start.TEXT, await start.measure())
     add(ros_csv.TITLE, ros_csv.TEXT, await ros_csv.measure())
+    add(rules.TITLE, rules.TEXT, await rules.measure())
     add(kruize_math.TITLE, kruize_math.TEXT, await asyncio.to_thread(kruize_math.measure))
     with tempfile.TemporaryDirectory() as name:
         async with AsyncExitStack() as closing:
@@ -47,6 +61,8 @@ async def main() -> None:
             )
             await initialise(settings, SERVICES)
             add(runtime.TITLE, runtime.TEXT, await runtime.measure(settings))
+            add(rules_service.TITLE, rules_service.TEXT, await rules_service.measure(settings))
+            add(aggregator.TITLE, aggregator.TEXT, await aggregator.measure(settings))
             environment |= settings_of_ports(SERVICES, ports.kafka)
             environment |= {"HEADRACE_LOG_LEVEL": "INFO", "KOKU_REGISTER_SOURCES": "true"}
             url, api_url = (
@@ -73,6 +89,15 @@ async def main() -> None:
                 kruize_http.TITLE,
                 kruize_http.TEXT,
                 await kruize_http.measure(kruize_url, engine, database_url),
+            )
+            await start_process("results_aggregator")
+            add(
+                aggregator_rest.TITLE,
+                aggregator_rest.TEXT,
+                await aggregator_rest.measure(
+                    f"http://127.0.0.1:{environment['RESULTS_AGGREGATOR_PORT']}",
+                    f"{settings.postgres.rpartition('/')[0]}/aggregator",
+                ),
             )
             await start_process("koku", "ros_processor", "ros_poller", "sources_api", "ros_api")
             add(

@@ -29,6 +29,7 @@ def test_every_sample_arrives_under_its_key_on_every_s3_server(s3_endpoint, tmp_
         assert row.startswith(name), table
         assert KEY.search(row), row
         assert row.endswith(" 9 containers of 11 workloads") == (name in ROS), row
+        assert (re.search(r"\d\d: CERTIFICATES_EXPIRING, ", row) is not None) == (name == "insights "), row
     assert re.search(
         r"^demo-\S+ +shop-prod +deployment/checkout +checkout +short +cost ", shown.stdout, re.MULTILINE
     )

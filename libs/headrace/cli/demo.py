@@ -21,7 +21,7 @@ from headrace.cli.output import Output
 from headrace.cli.recommendations import COLUMNS as ADVICE_COLUMNS
 from headrace.cli.recommendations import RosApi, table_rows
 from headrace.cli.stack import LocalOptions, started_stack
-from headrace.cli.uploads import DEFAULT_ORG_ID, OCTETS, Upload, as_cluster, file_chunks
+from headrace.cli.uploads import DEFAULT_ORG_ID, OCTETS, Upload, as_cluster, as_organisation, file_chunks
 from headrace.contracts.status import TERMINAL
 from headrace.local.shape import LocalShape
 from headrace.objects.endpoint import S3Endpoint
@@ -31,10 +31,12 @@ from headrace.runtime.logging import configure
 from headrace.runtime.settings import EngineSettings, load
 from headrace.samples import KINDS, SampleOptions
 from headrace.service.row import Service
+from headrace.web.peer import Peer
 
 ARRIVES_WITHIN_SECONDS: Final = 30.0
 _LOOKS: Final = 100
 _LOOK_EVERY_SECONDS: Final = 0.1
+_KEYS_SHOWN: Final = 3
 ARCHIVE_KEY: Final = re.compile(
     r"archives/compressed/(?P<two>[0-9a-f]{2})/(?P<cluster>(?P=two)[0-9a-f-]{34})/\d{6}/\d{2}/\d{6}\.tar\.gz"
 )
@@ -74,6 +76,7 @@ class Tools:
     flow: Flow
     objects: ObjectStore
     ros: RosApi
+    aggregator: Peer
     services: Sequence[Service]
 
 
@@ -149,7 +152,28 @@ async def recommended(tools: Tools, outcome: Outcome) -> str:
     return f"{len(found)} containers of {len(workloads)} workloads"
 
 
-CHECKS: Final[tuple[tuple[str, Check], ...]] = (("archive", archived), ("recommendations", recommended))
+async def judged(tools: Tools, outcome: Outcome) -> str:
+    """What the rules found in a cluster's archive, as the aggregator has it."""
+    if outcome.upload.service != "openshift":
+        return ""
+    organisation = outcome.acceptance.org_id
+    answer = await tools.aggregator.call(
+        "GET",
+        f"/api/v1/organizations/{int(organisation)}/clusters/{outcome.step.cluster_id}/users/1/report",
+        headers=as_organisation(organisation),
+    )
+    if answer.status != 200:
+        raise Permanent(f"the aggregator answers {answer.shown}")
+    keys = sorted(hit["key"] for hit in answer.body["report"]["reports"])
+    more = f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else ""
+    return f"{len(keys)}: {', '.join(keys[:_KEYS_SHOWN])}{more}"
+
+
+CHECKS: Final[tuple[tuple[str, Check], ...]] = (
+    ("archive", archived),
+    ("rule hits", judged),
+    ("recommendations", recommended),
+)
 
 
 async def demo(services: Sequence[Service], options: LocalOptions, *, once: bool) -> None:
@@ -248,7 +272,8 @@ async def _tools(services: Sequence[Service], shape: LocalShape) -> AsyncIterato
         stack.push_async_callback(objects.close)
         flow = Flow(session, urls["payload_tracker"], urls.get("archiver", ""))
         ros = RosApi(session, urls["ros_api"])
-        yield Tools(IngressClient(session, urls["ingress"]), flow, objects, ros, services)
+        aggregator = Peer(session, urls["results_aggregator"], name="the results aggregator")
+        yield Tools(IngressClient(session, urls["ingress"]), flow, objects, ros, aggregator, services)
 
 
 async def _digest(chunks: AsyncIterator[bytes]) -> str:
