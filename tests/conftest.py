@@ -4,10 +4,15 @@ from dataclasses import dataclass
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.engines import Host, SessionEngines, Unavailable, s3_servers, start_early, url_of
 
 HOST = pytest.StashKey[Host]()
+
+# How long a draw takes says how busy the machine is, not whether the code is right.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def pytest_configure(config: pytest.Config) -> None:
