@@ -14,7 +14,10 @@ from typing import Any
 
 import psutil
 
+from headrace.cli.reference import settings_of
 from headrace.local.ports import EnginePorts
+from headrace.runtime.settings import environment_name
+from services.registry import SERVICES
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 25.0
@@ -23,10 +26,20 @@ REPOSITORY = Path(__file__).parents[2]
 # What the shell that runs the tests holds for another stack.
 FOREIGN = ("HEADRACE_", "INGRESS_", "ARCHIVER_", "PAYLOAD_TRACKER_", "AWS_", "MINIO_")
 KEPT = ("HEADRACE_CACHE",)
+SETTINGS = {
+    environment_name(kind, field)
+    for row in SERVICES
+    for kind in settings_of(row)
+    for field in kind.model_fields
+}
 
 
 def environment(**more: str) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if name in KEPT or not name.startswith(FOREIGN)}
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name in KEPT or not (name.startswith(FOREIGN) or name in SETTINGS)
+    }
     return own | more
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -53,6 +53,7 @@ class Flow:
     group: str
     consumer: AIOKafkaConsumer
     seen: list[dict[str, Any]]
+    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def row(self) -> Any:
         """The processor's, on this flow's topics."""
@@ -73,11 +74,13 @@ class Flow:
             "REQUESTED_ROS_BUCKET": self.bucket,
         } | environment
         process = ProcessSettings(admin_port=0, stop_seconds=10.0)
-        # Variables are read at start: those that stayed set would be another service's too.
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in variables.items():
-                patch.setenv(name, value)
-            return await stack.enter_async_context(running(rows or [self.row()], self.engines, process))
+        # Variables are read at start: those that stayed set would be another service's too. One start at a time, or
+        # the one that ends last would restore what the other had set.
+        async with self.starting:
+            with pytest.MonkeyPatch.context() as patch:
+                for name, value in variables.items():
+                    patch.setenv(name, value)
+                return await stack.enter_async_context(running(rows or [self.row()], self.engines, process))
 
     async def send(self, content: bytes, **fields: Any) -> str:
         """The document's typed message for a file of this content; returns the request id."""
