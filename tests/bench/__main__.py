@@ -14,6 +14,7 @@ from headrace.local.ports import EnginePorts
 from headrace.local.shape import settings_of_ports
 from headrace.local.stack import Engines
 from headrace.objects.endpoint import S3Endpoint
+from headrace.runtime.logging import configure
 from headrace.runtime.settings import EngineSettings
 from headrace.service.initialise import initialise
 from services.registry import SERVICES
@@ -37,6 +38,8 @@ from tests.processes import ServiceProcess
 
 async def main() -> None:
     """Each part in turn, so that none disturbs another."""
+    # What a part runs in this process would otherwise write a line a message, and be slower for it.
+    configure("WARNING", "text")
     sections = []
 
     def add(title: str, text: str, figures: list[Figure]) -> None:
