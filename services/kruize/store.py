@@ -203,14 +203,7 @@ class ResultStore:
             [row.measurements for row in rows],
             list({row.experiment for row in rows}),
         )
-        await self._results.ensure(moments)
-        try:
-            found = await self._database.fetch(_ADD_RESULTS, *arguments)
-        except asyncpg.CheckViolationError:
-            # Another replica dropped a partition that was known here.
-            self._results = Partitions(self._database, "kruize_results")
-            await self._results.ensure(moments)
-            found = await self._database.fetch(_ADD_RESULTS, *arguments)
+        found = await self._results.fill(moments, lambda: self._database.fetch(_ADD_RESULTS, *arguments))
         return Added(
             frozenset((row[0], row[1], row[2]) for row in found if row[1] is not None),
             frozenset(row[0] for row in found if row[1] is None),
@@ -236,13 +229,7 @@ class ResultStore:
     async def keep(self, experiment: int, end: datetime, document: bytes) -> None:
         """Store recommendations; the latest of one time stands."""
         text = document.decode()
-        await self._recommendations.ensure([end])
-        try:
-            await self._database.execute(_KEEP, experiment, end, text)
-        except asyncpg.CheckViolationError:
-            self._recommendations = Partitions(self._database, "kruize_recommendations")
-            await self._recommendations.ensure([end])
-            await self._database.execute(_KEEP, experiment, end, text)
+        await self._recommendations.fill([end], lambda: self._database.execute(_KEEP, experiment, end, text))
 
     async def recommended(self, experiment: int, end: datetime | None, limit: int) -> list[str]:
         """The newest documents of an experiment, or that of one time."""

@@ -1,20 +1,17 @@
 """Recommendations in the ROS database. One statement a table, so that a message costs few round trips."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import asyncpg
 import orjson
 
 from headrace.contracts.kruize import MEASUREMENT_MINUTES
 from headrace.contracts.ros import ExperimentType
 from headrace.database.partitions import Partitions
 from headrace.database.pool import Database
-from headrace.ros.metrics import DB_ERRORS, PARTITION_MISSING
-from headrace.runtime.errors import Retryable
+from headrace.ros.metrics import PARTITION_MISSING, database_errors_counted
 from services.ros_poller.stored import CURRENT_COLUMNS, VARIATION_COLUMNS, StoredRecommendation
 
 _SHORT_TERM: Final = timedelta(days=1)
@@ -101,7 +98,12 @@ class RecommendationStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._partitions = {kind: Partitions(database, tables.history) for kind, tables in _TABLES.items()}
+        self._partitions = {
+            kind: Partitions(
+                database, tables.history, on_missing=PARTITION_MISSING.labels(tables.history).inc
+            )
+            for kind, tables in _TABLES.items()
+        }
 
     async def workload(self, org_id: str, workload_id: int, kind: ExperimentType) -> Workload | None:
         """None when the organisation has no such workload (any more)."""
@@ -110,7 +112,7 @@ class RecommendationStore:
             f" left join {_TABLES[kind].present} r on r.workload_id = w.id"
             " where w.id = $1 and w.org_id = $2 group by w.id"
         )
-        with _counted():
+        with database_errors_counted():
             row = await self._database.fetch_row(statement, workload_id, org_id)
         return None if row is None else Workload(org_id, workload_id, kind, row["stored_end"])
 
@@ -122,7 +124,7 @@ class RecommendationStore:
             f" and metric_type = $3 and {column} = $4 and interval_end > $5 and interval_end <= $6"
         )
         where = (workload.org_id, workload.id, workload.kind, name, end - _SHORT_TERM, end)
-        with _counted():
+        with database_errors_counted():
             intervals = await self._database.fetch_value(statement, *where)
         return int(intervals) * MEASUREMENT_MINUTES
 
@@ -130,19 +132,15 @@ class RecommendationStore:
         """Store the present and the past, all or nothing; returns how many were newer than what was there."""
         tables = _TABLES[workload.kind]
         sent = orjson.dumps(_rows(workload, tables, recommendations)).decode()
-        partitions = self._partitions[workload.kind]
-        try:
-            with _counted():
-                await partitions.ensure(item.end for item in recommendations)
-                async with self._database.transaction() as connection:
-                    newer = await connection.fetch(tables.upsert, sent)
-                    await connection.execute(tables.remember, sent)
-        except asyncpg.CheckViolationError as error:
-            # Another process has dropped the partition since we looked.
-            partitions.forget()
-            PARTITION_MISSING.labels(tables.history).inc()
-            raise Retryable(f"{tables.history} has no partition for the moment: {error}") from error
-        return len(newer)
+
+        async def write() -> int:
+            async with self._database.transaction() as connection:
+                newer = await connection.fetch(tables.upsert, sent)
+                await connection.execute(tables.remember, sent)
+            return len(newer)
+
+        with database_errors_counted():
+            return await self._partitions[workload.kind].fill([item.end for item in recommendations], write)
 
 
 def _rows(
@@ -161,12 +159,3 @@ def _rows(
         }
         for item in sorted(recommendations, key=lambda item: item.name)
     ]
-
-
-@contextmanager
-def _counted() -> Iterator[None]:
-    try:
-        yield
-    except Exception:
-        DB_ERRORS.inc()
-        raise

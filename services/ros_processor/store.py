@@ -4,8 +4,7 @@ A batch of workloads is one transaction of a few statements. Rows of a workload 
 usage is new, so that an event that comes again leaves every row as it is.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +16,7 @@ from headrace.contracts.ros import RosMetadata
 from headrace.database.partitions import Partitions
 from headrace.database.pool import Connection, Database
 from headrace.ros import PARTITIONED
-from headrace.ros.metrics import DB_ERRORS, PARTITION_MISSING
+from headrace.ros.metrics import PARTITION_MISSING, database_errors_counted
 from headrace.runtime.errors import Retryable
 from services.ros_processor import metrics
 from services.ros_processor.aggregation import ContainerUsage, Workload
@@ -98,11 +97,14 @@ class RosStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._partitions = {table: Partitions(database, table) for table in PARTITIONED}
+        self._partitions = {
+            table: Partitions(database, table, on_missing=PARTITION_MISSING.labels(table).inc)
+            for table in PARTITIONED
+        }
 
     async def cluster(self, metadata: RosMetadata, reported_at: datetime) -> Cluster:
         """Get the cluster's row, made if it is missing, and that of its organisation."""
-        with _counted():
+        with database_errors_counted():
             return await self._cluster(metadata, reported_at)
 
     async def _cluster(self, metadata: RosMetadata, reported_at: datetime) -> Cluster:
@@ -123,26 +125,17 @@ class RosStore:
 
     async def known(self, cluster: Cluster, names: Iterable[str]) -> set[str]:
         """Those of the experiments that have a row, which is written once Kruize has them."""
-        with _counted():
+        with database_errors_counted():
             rows = await self._database.fetch(_KNOWN, cluster.org_id, cluster.id, list(names))
         return {row["experiment_name"] for row in rows}
 
     async def save(self, cluster: Cluster, results: Sequence[Result], reported_at: datetime) -> Stored:
         """Store usage that Kruize has, and the workloads it is of; what is there already stays as it is."""
-        partitions = self._partitions[_METRICS]
         moments = {result.end for result in results}
-        with _counted():
-            await partitions.ensure(moments)
-            try:
-                return await self._save(cluster, results, reported_at)
-            except asyncpg.CheckViolationError as error:
-                if "no partition" not in str(error):
-                    raise
-                # Another replica retired it since we looked.
-                PARTITION_MISSING.labels(_METRICS).inc()
-                partitions.forget()
-                await partitions.ensure(moments)
-                return await self._save(cluster, results, reported_at)
+        with database_errors_counted():
+            return await self._partitions[_METRICS].fill(
+                moments, lambda: self._save(cluster, results, reported_at)
+            )
 
     async def _save(self, cluster: Cluster, results: Sequence[Result], reported_at: datetime) -> Stored:
         experiments = {result.experiment.name: result.experiment for result in results}
@@ -193,24 +186,15 @@ class RosStore:
 
     async def make_partitions(self, moments: Sequence[datetime]) -> None:
         """Make what is missing of every partitioned table, for rows of these moments."""
-        with _counted():
+        with database_errors_counted():
             for partitions in self._partitions.values():
                 await partitions.ensure(moments)
 
     async def retire_partitions(self, before: datetime) -> None:
         """Drop what every partitioned table holds of before a moment."""
-        with _counted():
+        with database_errors_counted():
             for partitions in self._partitions.values():
                 await partitions.retire(before)
-
-
-@contextmanager
-def _counted() -> Iterator[None]:
-    try:
-        yield
-    except Exception:
-        DB_ERRORS.inc()
-        raise
 
 
 def is_namespace(workload: Workload) -> bool:

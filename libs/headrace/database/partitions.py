@@ -6,10 +6,12 @@ no lock that readers or writers would notice.
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
+
+import asyncpg
 
 from headrace.contracts.message import rfc3339, utc_now
 from headrace.database.pool import Connection, Database
@@ -19,6 +21,8 @@ _log = get_logger(__name__)
 
 _MIDDLE: Final = 16
 _LOCK_KEY: Final = 0x4EAD_2ACF
+T = TypeVar("T")
+
 _TABLE: Final = re.compile(r"[a-z][a-z0-9_]{0,49}")
 
 
@@ -51,11 +55,15 @@ class HalfMonth:
 class Partitions:
     """The partitions of one table."""
 
-    def __init__(self, database: Database, table: str) -> None:
+    def __init__(
+        self, database: Database, table: str, *, on_missing: Callable[[], None] = lambda: None
+    ) -> None:
+        """``on_missing`` is called when a partition that was there is gone, so that it can be counted."""
         if not _TABLE.fullmatch(table):
             raise ValueError(f"got the table name {table!r}, expected {_TABLE.pattern}")
         self._database = database
         self._table = table
+        self._on_missing = on_missing
         self._known: set[HalfMonth] = set()
         self._making = asyncio.Lock()
 
@@ -72,9 +80,21 @@ class Partitions:
                         await self._make(connection, half)
                 self._known |= wanted
 
-    def forget(self) -> None:
-        """Look again at the next `ensure`: another replica may have retired what we made."""
+    async def fill(self, moments: Collection[datetime], write: Callable[[], Awaitable[T]]) -> T:
+        """Write rows of these moments, with their partitions made before.
+
+        Once more, where another replica dropped one of them since it was known here; ``write`` is one transaction.
+        """
+        await self.ensure(moments)
+        try:
+            return await write()
+        except asyncpg.CheckViolationError as error:
+            if "no partition" not in str(error):
+                raise
+        self._on_missing()
         self._known.clear()
+        await self.ensure(moments)
+        return await write()
 
     async def retire(self, before: datetime) -> list[str]:
         """Drop what ends before a moment; returns the names.
@@ -92,7 +112,7 @@ class Partitions:
             for name in old:
                 await connection.execute(f"drop table if exists {name}")
                 _log.info("partition_dropped", table=self._table, partition=name)
-        self.forget()
+        self._known.clear()
         return old
 
     async def _take_turn(self, connection: Connection) -> None:

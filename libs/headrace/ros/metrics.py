@@ -1,5 +1,7 @@
 """Metrics that more than one service of the chain counts, under upstream's names."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from prometheus_client import Counter
@@ -16,3 +18,13 @@ PARTITION_MISSING: Final = Counter(
     ["resource_name"],
     registry=REGISTRY,
 )
+
+
+@contextmanager
+def database_errors_counted() -> Iterator[None]:
+    """Count what fails within; it goes on."""
+    try:
+        yield
+    except Exception:
+        DB_ERRORS.inc()
+        raise

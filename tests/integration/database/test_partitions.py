@@ -155,15 +155,29 @@ async def test_a_partition_made_by_hand_is_left_alone(opened: Database) -> None:
 
 
 async def test_rows_find_a_partition_again_that_another_replica_retired(opened: Database) -> None:
-    here, elsewhere = Partitions(opened, "usage"), Partitions(opened, "usage")
+    missed: list[None] = []
+    here = Partitions(opened, "usage", on_missing=lambda: missed.append(None))
+    elsewhere = Partitions(opened, "usage")
     await here.ensure([OLD])
     await elsewhere.retire(utc_now() + timedelta(days=1))
     await here.ensure([OLD])
     with pytest.raises(asyncpg.CheckViolationError, match="no partition"):
         await insert(opened, OLD)
-    here.forget()
-    await here.ensure([OLD])
-    await insert(opened, OLD)
+    await here.fill([OLD], lambda: insert(opened, OLD))
+    assert await opened.fetch_value("select count(*) from usage") == 1
+    assert len(missed) == 1
+
+
+async def test_a_fault_of_the_rows_themselves_is_not_tried_again(opened: Database) -> None:
+    tries: list[None] = []
+
+    async def write() -> None:
+        tries.append(None)
+        await opened.execute("select 1 / 0")
+
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await Partitions(opened, "usage").fill([OLD], write)
+    assert len(tries) == 1
 
 
 async def test_a_retired_partition_is_made_again_when_its_data_comes_again(opened: Database) -> None:
