@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from headrace.objects.fetch import Fetcher, stored
+from headrace.objects.fetch import Fetcher, Location, stored
 from headrace.runtime.errors import Rejected
 from services.rules_engine.messages import Upload
 
@@ -21,14 +21,20 @@ class Downloader:
             location = stored(bucket, key)
         else:
             location = self.fetcher.locate(upload.url, request_id=upload.request_id or "")
-        pieces: list[bytes] = []
-        size_bytes = 0
-        async with self.fetcher.open(location) as chunks:
-            async for chunk in chunks:
-                size_bytes += len(chunk)
-                if size_bytes > self.max_bytes:
-                    raise Rejected(f"The archive is too big: more than {self.max_bytes} bytes")
-                pieces.append(chunk)
-        if not size_bytes:
+        archive = await read_whole(self.fetcher, location, self.max_bytes)
+        if not archive:
             raise Rejected("Empty input archive")
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return archive
+
+
+async def read_whole(fetcher: Fetcher, location: Location, max_bytes: int) -> bytes:
+    """What is there; raises `Rejected` at the first byte too many."""
+    pieces: list[bytes] = []
+    size_bytes = 0
+    async with fetcher.open(location) as chunks:
+        async for chunk in chunks:
+            size_bytes += len(chunk)
+            if size_bytes > max_bytes:
+                raise Rejected(f"The archive is too big. Skipping: more than {max_bytes} bytes")
+            pieces.append(chunk)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -7,13 +7,14 @@ import psutil
 import uvloop
 
 from services.rules_engine.pool import WorkerPool
-from tests.unit.rules_engine.service_archives import CONFIG, bidding
+from tests.unit.rules_engine.service_archives import CONFIG, at_work, bidding
+from tests.waiting import eventually
 
 
 async def main() -> None:
     pool = await WorkerPool.open(CONFIG, workers=2, deadline_seconds=600.0, max_rss_bytes=256 << 20)
     hanging = asyncio.create_task(pool.evaluate(bidding("hang")))
-    await asyncio.sleep(0.2)
+    await eventually(lambda: at_work(pool, 1))
     print(json.dumps([child.pid for child in psutil.Process().children(recursive=True)]), flush=True)
     await hanging
 

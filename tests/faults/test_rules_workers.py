@@ -24,7 +24,7 @@ from services.rules_engine.pool import (
 )
 from tests.faults import rules_pool_child
 from tests.processes import ROOT
-from tests.unit.rules_engine.service_archives import CONFIG, bidding
+from tests.unit.rules_engine.service_archives import CONFIG, at_work, bidding
 from tests.waiting import eventually
 
 DEADLINE_SECONDS = 0.5
@@ -142,7 +142,7 @@ async def test_what_a_rule_started_ends_with_it(pool, tmp_path):
 async def test_a_worker_killed_from_outside_amid_an_archive_is_worth_another_try(pool):
     before = pool.pids
     working = [asyncio.create_task(pid_of(pool, "sleep", 0.3)) for _ in before]
-    await asyncio.sleep(0.1)
+    await eventually(lambda: at_work(pool, len(before)))
     os.kill(before[0], signal.SIGKILL)
     ends = await asyncio.gather(*working, return_exceptions=True)
     (killed,) = (end for end in ends if isinstance(end, Exception))

@@ -11,6 +11,7 @@ from headrace.objects.fetch import Fetcher, Location, stored
 from headrace.runtime.errors import Rejected
 from services.rules_engine.config.adapters import OwnDownloader, read_bounded
 from services.rules_engine.config.plan import Download, DownloadForm
+from services.rules_engine.downloading import read_whole
 from services.rules_engine.messages import Upload
 
 # What the pipeline takes for a presigned URL of AWS.
@@ -47,15 +48,7 @@ class PipelineDownloads:
             return await self.own.fetch(upload.url, self.max_bytes)
         if self.plan.form is DownloadForm.FILES:
             return await asyncio.to_thread(_local, upload.url, self.max_bytes)
-        pieces: list[bytes] = []
-        size_bytes = 0
-        async with self.fetcher.open(self._location(upload)) as chunks:
-            async for chunk in chunks:
-                size_bytes += len(chunk)
-                if size_bytes > self.max_bytes:
-                    raise Rejected(f"The archive is too big. Skipping: more than {self.max_bytes} bytes")
-                pieces.append(chunk)
-        return b"".join(pieces)
+        return await read_whole(self.fetcher, self._location(upload), self.max_bytes)
 
     def _location(self, upload: Upload) -> Location:
         if self.plan.form is DownloadForm.OBJECTS:

@@ -11,7 +11,7 @@ from headrace.archives import ArchiveRejected
 from headrace.runtime.errors import ConfigurationError, Retryable
 from services.rules_engine.evaluation import Evaluation, RulesConfig
 from services.rules_engine.pool import WorkerPool
-from tests.unit.rules_engine.service_archives import CLUSTER, CONFIG, bidding
+from tests.unit.rules_engine.service_archives import CLUSTER, CONFIG, at_work, bidding
 from tests.waiting import eventually
 
 MIB = 1 << 20
@@ -111,7 +111,7 @@ async def test_giving_up_an_archive_frees_its_worker():
     async with opened(workers=1) as pool:
         before = pool.pids
         work = asyncio.create_task(pool.evaluate(bidding("hang")))
-        await asyncio.sleep(0.05)
+        await eventually(lambda: at_work(pool, 1))
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
@@ -147,7 +147,7 @@ async def test_closing_leaves_no_process():
     async with opened() as pool:
         pids = [*pool.pids, psutil.Process(pool.pids[0]).ppid()]
         hanging = asyncio.create_task(pool.evaluate(bidding("hang")))
-        await asyncio.sleep(0.05)
+        await eventually(lambda: at_work(pool, 1))
     with pytest.raises(Retryable, match="being stopped"):
         await hanging
     with pytest.raises(Retryable, match="being stopped"):

@@ -87,7 +87,7 @@ async def test_each_archive_ends_by_itself_with_its_reason(kafka_url, s3_url):
         "damaged": "the archive is not acceptable: the gzip stream is cut short",
         "no archive": "the archive is not acceptable: ",
         "empty": "Empty input archive",
-        "too big": "The archive is too big: more than 100000 bytes",
+        "too big": "The archive is too big. Skipping: more than 100000 bytes",
         "gone": f"{engine.bucket}/{sent['gone']} is not there",
         "no cluster": "cluster id not found",
         "no uuid": "the cluster id 'prod' of the announcement is not a UUID",

@@ -1,6 +1,7 @@
 """Archives that bid the rules of `service_pack` do something."""
 
 from services.rules_engine.evaluation import RulesConfig
+from services.rules_engine.pool import WorkerPool
 from tests.unit.rules_engine.evaluation_archives import tar
 
 PACK = "tests.unit.rules_engine.service_pack"
@@ -12,3 +13,8 @@ def bidding(*words: object, cluster: str = CLUSTER, **files: bytes) -> bytes:
     bid = " ".join(map(str, words)).encode()
     ids = {"config/id": cluster.encode()} if cluster else {}
     return tar({"behaviour/bid.txt": bid} | ids | files)
+
+
+def at_work(pool: WorkerPool, count: int) -> bool:
+    """Whether so many workers have an archive."""
+    return sum(worker.busy for worker in pool._workers) >= count
