@@ -2,13 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
-import schemathesis
-from hypothesis import HealthCheck, given, settings
-from schemathesis import Case
 from schemathesis.specs.openapi.checks import (
     ignored_auth,
     negative_data_rejection,
@@ -16,6 +12,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.integration.ingress.harness import IDENTITY, PREFIXES, Ingress, open_ingress, serving_tracker
+from tests.openapi import check_all
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -51,23 +48,18 @@ async def ingress(kafka_url: str, s3_url: str) -> AsyncIterator[Ingress]:
 async def test_every_answer_is_in_the_document(ingress: Ingress, prefix: str):
     document = (await ingress.get(f"{prefix}/openapi.json")).json
     assert prefix in [server["url"] for server in document["servers"]]
-    checked = await asyncio.to_thread(check_all, document, ingress.url + prefix)
-    assert checked == {"getRoot", "upload", "track", "getVersion", "getOpenapi"}
-
-
-def check_all(document: dict[str, Any], url: str) -> set[str]:
-    schema = schemathesis.openapi.from_dict(document)
-    schema.config.update(base_url=url)
-    checked = set()
-    for found in schema.get_all_operations():
-        operation = found.ok()
-        checked.add(operation.definition.raw["operationId"])
-
-        @settings(max_examples=30, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(case=operation.as_strategy())
-        def check(case: Case) -> None:
-            response = case.call(headers={"x-rh-identity": IDENTITY}, timeout=10)
-            case.validate_response(response, excluded_checks=NOT_CHECKED)
-
-        check()
-    return checked
+    checked = await asyncio.to_thread(
+        check_all,
+        document,
+        ingress.url + prefix,
+        {"x-rh-identity": IDENTITY},
+        not_checked=NOT_CHECKED,
+        examples=30,
+    )
+    assert {operation["operationId"] for operation in checked} == {
+        "getRoot",
+        "upload",
+        "track",
+        "getVersion",
+        "getOpenapi",
+    }

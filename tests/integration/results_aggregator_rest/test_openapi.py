@@ -1,13 +1,8 @@
 """The document that the API serves says what the API does: made-up requests, checked against it."""
 
 import asyncio
-from typing import Any
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from schemathesis import Case
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
 from services.results_aggregator.api_endpoints import endpoints
@@ -20,6 +15,7 @@ from tests.integration.results_aggregator_rest.harness import (
     Client,
     identity,
 )
+from tests.openapi import check_all
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -45,35 +41,21 @@ async def test_every_answer_is_in_the_document(api: Client):
         "user_id": USER, "rule_id": RULE, "error_key": KEY, "rule_selector": SELECTOR, "namespace": NAMESPACE,
     }  # fmt: skip
     document = (await api.get("/openapi.json")).json
-    checked = await asyncio.to_thread(check_all, document, f"{api.url}/api/v1", identity(ours.org_id), known)
-    assert checked == {
+    checked = await asyncio.to_thread(
+        check_all,
+        document,
+        f"{api.url}/api/v1",
+        identity(ours.org_id),
+        not_checked=NOT_CHECKED,
+        examples=12,
+        known=known,
+    )
+    assert {operation["operationId"] for operation in checked} == {
         "info",
         "metrics",
         "openapi",
         *(endpoint.operation for endpoint in endpoints(debug=True)),
     }
-
-
-def check_all(document: dict[str, Any], url: str, headers: dict[str, str], known: dict[str, Any]) -> set[str]:
-    schema = schemathesis.openapi.from_dict(document)
-    schema.config.update(base_url=url)
-    checked = set()
-    for found in schema.get_all_operations():
-        operation = found.ok()
-        checked.add(operation.definition.raw["operationId"])
-
-        @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(case=operation.as_strategy(), kept=st.sets(st.sampled_from(sorted(known))))
-        def check(case: Case, kept: set[str]) -> None:
-            # The organisation's own things mostly, or nothing but 403 would be seen.
-            for name in case.path_parameters or {}:
-                if name in known and name not in kept:
-                    case.path_parameters[name] = known[name]
-            response = case.call(headers=headers, timeout=10)
-            case.validate_response(response, excluded_checks=NOT_CHECKED)
-
-        check()
-    return checked
 
 
 async def test_the_document_has_exactly_the_routes_that_are_served(api: Client):

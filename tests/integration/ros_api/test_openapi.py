@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import schemathesis
-from hypothesis import HealthCheck, given, settings
-from schemathesis import Case
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
 from tests.integration.ros_api.harness import OPENSHIFT, Api, identity, open_api
+from tests.openapi import check_all
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -41,8 +40,15 @@ async def api(postgres_url: str) -> AsyncIterator[Api]:
 
 async def test_every_answer_is_in_the_document(api: Api):
     document = (await api.get(f"{OPENSHIFT}/openapi.json")).json
-    checked = await asyncio.to_thread(check_all, document, api.url)
-    assert checked == {
+    checked = await asyncio.to_thread(
+        check_all,
+        document,
+        api.url,
+        {"X-Rh-Identity": identity(ORG_ID)},
+        not_checked=NOT_CHECKED,
+        examples=15,
+    )
+    assert {operation["operationId"] for operation in checked} == {
         "getStatus",
         "getOpenapi",
         "getRecommendationList",
@@ -54,24 +60,6 @@ async def test_every_answer_is_in_the_document(api: Api):
         "getStoredRecommendations",
         "getWorkloads",
     }
-
-
-def check_all(document: dict[str, Any], url: str) -> set[str]:
-    schema = schemathesis.openapi.from_dict(document)
-    schema.config.update(base_url=url)
-    checked = set()
-    for found in schema.get_all_operations():
-        operation = found.ok()
-        checked.add(operation.definition.raw["operationId"])
-
-        @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(case=operation.as_strategy())
-        def check(case: Case) -> None:
-            response = case.call(headers={"X-Rh-Identity": identity(ORG_ID)}, timeout=10)
-            case.validate_response(response, excluded_checks=NOT_CHECKED)
-
-        check()
-    return checked
 
 
 @pytest.mark.parametrize("path", ["", "/container", "/namespace"])

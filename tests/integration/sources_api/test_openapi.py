@@ -1,12 +1,8 @@
 """The document that the service serves says what it does: made-up requests, checked against it."""
 
 import asyncio
-from typing import Any
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, given, settings
-from schemathesis import Case
 from schemathesis.specs.openapi.checks import (
     ignored_auth,
     negative_data_rejection,
@@ -15,6 +11,7 @@ from schemathesis.specs.openapi.checks import (
 
 from services.sources_api.openapi import document
 from tests.integration.sources_api.harness import V3, Sources, identity
+from tests.openapi import check_all
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -37,23 +34,12 @@ async def test_every_answer_is_in_the_document(sources: Sources, org: str) -> No
     await sources.application(org, source["id"])
     served = (await sources.get("openapi.json")).json
     assert served == document(V3)
-    checked = await asyncio.to_thread(check_all, served, sources.url + V3, identity(org))
-    assert checked == sum(len(methods) for methods in served["paths"].values())
-
-
-def check_all(served: dict[str, Any], url: str, header: str) -> int:
-    schema = schemathesis.openapi.from_dict(served)
-    schema.config.update(base_url=url)
-    checked = 0
-    for found in schema.get_all_operations():
-        operation = found.ok()
-        checked += 1
-
-        @settings(max_examples=5, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(case=operation.as_strategy())
-        def check(case: Case) -> None:
-            response = case.call(headers={"x-rh-identity": header}, timeout=10)
-            case.validate_response(response, excluded_checks=NOT_CHECKED)
-
-        check()
-    return checked
+    checked = await asyncio.to_thread(
+        check_all,
+        served,
+        sources.url + V3,
+        {"x-rh-identity": identity(org)},
+        not_checked=NOT_CHECKED,
+        examples=5,
+    )
+    assert len(checked) == sum(len(methods) for methods in served["paths"].values())
