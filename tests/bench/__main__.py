@@ -4,8 +4,11 @@ import asyncio
 import itertools
 import sys
 import tempfile
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import psutil
 import uvloop
@@ -36,22 +39,46 @@ from tests.bench.report import PAGE, Figure, page
 from tests.processes import ServiceProcess
 
 
-async def main() -> None:
-    """Each part in turn, so that none disturbs another."""
-    # What a part runs in this process would otherwise write a line a message, and be slower for it.
-    configure("WARNING", "text")
-    sections = []
+class Report:
+    """The sections so far."""
 
-    def add(title: str, text: str, figures: list[Figure]) -> None:
-        sections.append((title, text, figures))
-        print(f"\n{title}")
-        for row in figures:
+    def __init__(self) -> None:
+        self.sections: list[tuple[str, str, list[Figure]]] = []
+
+    async def add(self, part: ModuleType, figures: Awaitable[list[Figure]]) -> None:
+        """Measure a part and print it."""
+        self.sections.append((part.TITLE, part.TEXT, await figures))
+        print(f"\n{part.TITLE}")
+        for row in self.sections[-1][2]:
             print(f"  {row.name:40} {row.value:>14}  {row.spread:20} {row.bar}", flush=True)
 
-    add(start.TITLE, start.TEXT, await start.measure())
-    add(ros_csv.TITLE, ros_csv.TEXT, await ros_csv.measure())
-    add(rules.TITLE, rules.TEXT, await rules.measure())
-    add(kruize_math.TITLE, kruize_math.TEXT, await asyncio.to_thread(kruize_math.measure))
+
+@dataclass(frozen=True)
+class Stack:
+    """Engines, and services as processes beside them on ports of their own."""
+
+    settings: EngineSettings
+    environment: dict[str, str]
+    directory: Path
+    admin_ports: Iterator[int]
+    closing: AsyncExitStack
+
+    def url(self, port_variable: str) -> str:
+        return f"http://127.0.0.1:{self.environment[port_variable]}"
+
+    def database_url(self, name: str) -> str:
+        return f"{self.settings.postgres.rpartition('/')[0]}/{name}"
+
+    async def start(self, *names: str) -> psutil.Process:
+        log = self.directory / f"{names[0]}.log"
+        process = ServiceProcess(names, self.environment, next(self.admin_ports), log)
+        self.closing.push_async_callback(process.stop)
+        await process.start(ready_within_seconds=120)
+        return psutil.Process(process.pid)
+
+
+@asynccontextmanager
+async def open_stack() -> AsyncIterator[Stack]:
     with tempfile.TemporaryDirectory() as name:
         async with AsyncExitStack() as closing:
             directory, ports = Path(name), EnginePorts.random()
@@ -63,53 +90,44 @@ async def main() -> None:
                 postgres=environment["HEADRACE_POSTGRES"],
             )
             await initialise(settings, SERVICES)
-            add(runtime.TITLE, runtime.TEXT, await runtime.measure(settings))
-            add(rules_service.TITLE, rules_service.TEXT, await rules_service.measure(settings))
-            add(aggregator.TITLE, aggregator.TEXT, await aggregator.measure(settings))
             environment |= settings_of_ports(SERVICES, ports.kafka)
             environment |= {"HEADRACE_LOG_LEVEL": "INFO", "KOKU_REGISTER_SOURCES": "true"}
-            url, api_url = (
-                f"http://127.0.0.1:{environment[name]}" for name in ("INGRESS_WEBPORT", "API_PORT")
-            )
-            admin_ports = itertools.count(ports.kafka + 50)
+            yield Stack(settings, environment, directory, itertools.count(ports.kafka + 50), closing)
 
-            async def start_process(*names: str) -> psutil.Process:
-                log = directory / f"{names[0]}.log"
-                process = ServiceProcess(names, environment, next(admin_ports), log)
-                closing.push_async_callback(process.stop)
-                await process.start(ready_within_seconds=120)
-                return psutil.Process(process.pid)
 
-            front = await start_process("ingress")
-            add(ingress.TITLE, ingress.TEXT, await ingress.measure(url, S3Endpoint.of(settings), front))
-            await start_process("payload_tracker", "archiver")
-            await runtime.drained(settings, "archiver", within_seconds=600)
-            add(flow.TITLE, flow.TEXT, await flow.measure(url, settings.kafka))
-            engine = await start_process("kruize")
-            kruize_url = f"http://127.0.0.1:{environment['AUTOTUNE_SERVER_PORT']}"
-            database_url = f"{settings.postgres.rpartition('/')[0]}/kruize"
-            add(
-                kruize_http.TITLE,
-                kruize_http.TEXT,
-                await kruize_http.measure(kruize_url, engine, database_url),
-            )
-            await start_process("results_aggregator")
-            add(
-                aggregator_rest.TITLE,
-                aggregator_rest.TEXT,
-                await aggregator_rest.measure(
-                    f"http://127.0.0.1:{environment['RESULTS_AGGREGATOR_PORT']}",
-                    f"{settings.postgres.rpartition('/')[0]}/aggregator",
-                ),
-            )
-            await start_process("koku", "ros_processor", "ros_poller", "sources_api", "ros_api")
-            add(
-                recommendations.TITLE,
-                recommendations.TEXT,
-                await recommendations.measure(url, api_url, settings),
-            )
-    PAGE.write_text(page(sections))
+async def main() -> None:
+    """Each part in turn, so that none disturbs another."""
+    # What a part runs in this process would otherwise write a line a message, and be slower for it.
+    configure("WARNING", "text")
+    report = Report()
+    await report.add(start, start.measure())
+    await report.add(ros_csv, ros_csv.measure())
+    await report.add(rules, rules.measure())
+    await report.add(kruize_math, asyncio.to_thread(kruize_math.measure))
+    async with open_stack() as stack:
+        for part in (runtime, rules_service, aggregator):
+            await report.add(part, part.measure(stack.settings))
+        await measure_services(stack, report)
+    PAGE.write_text(page(report.sections))
     print(f"\nwritten to {PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE}")
+
+
+async def measure_services(stack: Stack, report: Report) -> None:
+    """Those that are measured from outside, each started when it is needed."""
+    settings, url = stack.settings, stack.url("INGRESS_WEBPORT")
+    front = await stack.start("ingress")
+    await report.add(ingress, ingress.measure(url, S3Endpoint.of(settings), front))
+    await stack.start("payload_tracker", "archiver")
+    await runtime.drained(settings, "archiver", within_seconds=600)
+    await report.add(flow, flow.measure(url, settings.kafka))
+    engine = await stack.start("kruize")
+    kruize_url = stack.url("AUTOTUNE_SERVER_PORT")
+    await report.add(kruize_http, kruize_http.measure(kruize_url, engine, stack.database_url("kruize")))
+    await stack.start("results_aggregator")
+    rest_url = stack.url("RESULTS_AGGREGATOR_PORT")
+    await report.add(aggregator_rest, aggregator_rest.measure(rest_url, stack.database_url("aggregator")))
+    await stack.start("koku", "ros_processor", "ros_poller", "sources_api", "ros_api")
+    await report.add(recommendations, recommendations.measure(url, stack.url("API_PORT"), settings))
 
 
 if __name__ == "__main__":
