@@ -25,6 +25,10 @@ SERVICES: Final = (
         port=3000,
         port_variable="INGRESS_WEBPORT",
         health_path="/api/ingress/v1/version",
+        known_by=(
+            ("INGRESS_URL", "/api/ingress/v1/upload"),
+            ("DATA_UPLOAD_ENDPOINT", "/api/ingress/v1/upload"),
+        ),
         produces=(UPLOAD_ANNOUNCE, SOURCES_EVENTS, PAYLOAD_STATUS),
         buckets=("insights-upload-perma",),
     ),

@@ -1,7 +1,7 @@
 """The local shape: the backing servers as children, every service in this process."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,16 +52,40 @@ def settings_of_ports(rows: Sequence[Service], port_base: int | None) -> dict[st
     for port, row in enumerate(rows, port_base + _SERVICES_OFFSET):
         if row.port_variable:
             settings[row.port_variable] = str(port)
-            settings |= {variable: f"http://{HOST}:{port}{path}" for variable, path in row.known_by}
-    return settings
+    return settings | urls_told(rows, settings)
+
+
+def urls_told(rows: Sequence[Service], environment: Mapping[str, str]) -> dict[str, str]:
+    """Environment that tells services where the others of the same stack are."""
+    return {
+        variable: f"http://{HOST}:{_port(row, environment)}{path}"
+        for row in rows
+        for variable, path in row.known_by
+    }
+
+
+def _defaults(rows: Sequence[Service], directory: Path) -> dict[str, str]:
+    """Environment that a person's own overrides: a service of somebody else's may stand in for ours."""
+    return urls_told(rows, os.environ) | {
+        # Where LightSpeed writes and its collector reads.
+        "OLS_USER_DATA_PATH": str(directory.absolute() / "ols-user-data"),
+        # The documents' curls work here as printed.
+        "HEADRACE_LENIENT": "true",
+        # The servers stop after the services, and everything within 25 s.
+        "HEADRACE_STOP_SECONDS": _STOP_SECONDS,
+    }
+
+
+def _port(row: Service, environment: Mapping[str, str]) -> int | None:
+    moved = environment.get(row.port_variable, "")
+    return int(moved) if moved.isdigit() else row.port
 
 
 def _check_ports(rows: Sequence[Service], process: ProcessSettings) -> None:
     """Name who has a port that a service wants; a service itself could only say that somebody has."""
     check_free(process.admin_port, "health and metrics")
     for row in rows:
-        moved = os.environ.get(row.port_variable, "") if row.port_variable else ""
-        if port := int(moved) if moved.isdigit() else row.port:
+        if port := _port(row, os.environ):
             check_free(port, row.name)
 
 
@@ -78,10 +102,8 @@ async def local_shape(
     ports = EnginePorts.seed() if port_base is None else EnginePorts.at(port_base)
     async with Engines(directory, ports, s3=s3, given=given_by_environment(), progress=progress) as engines:
         os.environ.update(settings_of_ports(rows, port_base) | engines.environment())
-        # The documents' curls work here as printed.
-        os.environ.setdefault("HEADRACE_LENIENT", "true")
-        # The servers stop after the services, and everything within 25 s.
-        os.environ.setdefault("HEADRACE_STOP_SECONDS", _STOP_SECONDS)
+        for name, value in _defaults(rows, directory).items():
+            os.environ.setdefault(name, value)
         engine_settings = load(EngineSettings)
         process = load(ProcessSettings)
         _check_ports(rows, process)

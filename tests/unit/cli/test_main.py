@@ -8,7 +8,7 @@ import structlog
 
 from headrace.cli.main import run
 from headrace.cli.stack import chosen
-from headrace.local.shape import settings_of_ports
+from headrace.local.shape import settings_of_ports, urls_told
 from headrace.runtime.errors import ConfigurationError
 from headrace.service.row import Service
 
@@ -125,3 +125,8 @@ def test_port_base_moves_every_port_and_tells_others():
         "TRACKER_PORT": "20011",
         "TRACKER_URL": "http://127.0.0.1:20011/v1/",
     }
+
+
+def test_others_are_told_where_a_service_really_listens():
+    assert urls_told(ROWS, {}) == {"TRACKER_URL": "http://127.0.0.1:8003/v1/"}
+    assert urls_told(ROWS, {"TRACKER_PORT": "9"}) == {"TRACKER_URL": "http://127.0.0.1:9/v1/"}
