@@ -206,6 +206,8 @@ class S3Proxy:
         self.requests: Counter[str] = Counter()
         self.refused = 0
         self.url = ""
+        # The same luck in each run.
+        self._draws = random.Random(0)
 
     @classmethod
     @asynccontextmanager
@@ -237,7 +239,7 @@ class S3Proxy:
             if faults.reset_at_share is not None:
                 await request.content.readexactly(int((request.content_length or 0) * faults.reset_at_share))
                 return self._cut(request)
-            if faults.slow_down_share and random.random() < faults.slow_down_share:
+            if faults.slow_down_share and self._draws.random() < faults.slow_down_share:
                 await request.read()
                 self.refused += 1
                 return _slow_down()

@@ -19,7 +19,7 @@ from headrace.local.ports import EnginePorts
 from headrace.runtime.settings import environment_name
 from services.registry import SERVICES
 
-READY_SECONDS = 60.0
+READY_SECONDS = 100.0
 STOP_SECONDS = 25.0
 COMMAND_SECONDS = 60.0
 REPOSITORY = Path(__file__).parents[2]

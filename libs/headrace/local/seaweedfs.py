@@ -20,6 +20,8 @@ OPTIONS = (
     "-s3.port.iceberg=0",
     "-s3.port.lance=0",
     "-volume.preStopSeconds=0",
+    # A bucket takes a volume; left to itself it allows one for each GB of free disk, and then answers 500.
+    "-volume.max=4096",
 )
 
 
