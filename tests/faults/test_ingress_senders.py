@@ -91,7 +91,7 @@ async def test_a_length_that_says_more_than_comes_is_dropped_in_time(ingress: In
     began = monotonic()
     answer = await ingress.raw(request_head(request_id, f"Content-Length: {len(body) + 9}"), body)
     assert answer.status == 408
-    assert monotonic() - began < 4
+    assert monotonic() - began < 15
     assert await clean(ingress, request_id)
 
 

@@ -109,7 +109,7 @@ async def test_a_stop_a_hang_and_a_kill_of_the_broker_lose_nothing(
             assert not run.done()
         records = await flow.records(flow.topic.name)
         assert await flow.committed() == len(records)
-    assert load.slowest_seconds < 4
+    assert load.slowest_seconds < 15
     print(
         f"{len(load.acknowledged)} acknowledged, {load.refused} refused, "
         f"{len(records) - len(load.acknowledged)} duplicates in the topic, {deliveries - len(records)} redeliveries"

@@ -184,7 +184,8 @@ async def test_nothing_is_lost_while_s3_is_away(
     ):
         await proxy.refuse()
         ids = [await stack.upload(packed, KINDS["cost"].content_type) for _ in range(3)]
-        await eventually(lambda: _taken_up(stack, ids), within_seconds=30)
+        # The others may share its partition, which is held.
+        await eventually(lambda: _one_taken_up(stack, ids), within_seconds=30)
         assert [await stack.told(UPLOAD_VALIDATION.name, request_id) for request_id in ids] == [[], [], []]
         await proxy.restore()
         for request_id in ids:
@@ -196,6 +197,6 @@ async def test_nothing_is_lost_while_s3_is_away(
         assert len(found) == 2
 
 
-async def _taken_up(stack: Stack, ids: list[str]) -> bool:
+async def _one_taken_up(stack: Stack, ids: list[str]) -> bool:
     statuses = [await stack.told(PAYLOAD_STATUS.name, request_id) for request_id in ids]
-    return all(any(status["service"] == "koku" for status in found) for found in statuses)
+    return any(status["service"] == "koku" for found in statuses for status in found)

@@ -64,7 +64,7 @@ async def test_data_outlives_a_restart_even_on_other_ports(server, tmp_path, cap
     async with Engines(tmp_path, EnginePorts.random()) as stack:
         with capsys.disabled():
             print(f"second start with {server}: {stack.ready_after_seconds:.1f} s")
-        assert stack.ready_after_seconds < 15
+        assert stack.ready_after_seconds < 60
         environment = stack.environment()
         assert await first_record(environment["HEADRACE_KAFKA"], "kept") == b"record"
         async with s3_client(environment["HEADRACE_S3"]) as s3:

@@ -1,6 +1,5 @@
 import asyncio
 import random
-import time
 from contextlib import aclosing
 
 import pytest
@@ -86,20 +85,17 @@ async def test_others_run_while_an_archive_is_read():
         *(file(f"m{number}", b"{}") for number in range(5000)),
         file("large", random.Random(2).randbytes(15 << 20)),
     )
-    longest_seconds = 0.0
+    turns = 0
 
-    async def watch():
-        nonlocal longest_seconds
-        before = time.perf_counter()
+    async def take_turns():
+        nonlocal turns
         while True:
             await asyncio.sleep(0)
-            now = time.perf_counter()
-            longest_seconds = max(longest_seconds, now - before)
-            before = now
+            turns += 1
 
-    watcher = asyncio.create_task(watch())
+    taking = asyncio.create_task(take_turns())
     async for _ in read_members(stream(archive, len(archive))):
         pass
-    watcher.cancel()
-    # A step takes a few milliseconds; the archive as a whole takes a hundred times as long.
-    assert longest_seconds < 0.1
+    taking.cancel()
+    # The archive came in one piece, and is read in steps of a few milliseconds.
+    assert turns > 50
