@@ -60,7 +60,7 @@ async def recover(ingress: Ingress, request_id: str) -> float:
     async def accepted() -> bool:
         return (await ingress.upload(b"abc", request_id)).status == 202
 
-    await eventually(accepted, within_seconds=15, every_seconds=0.2)
+    await eventually(accepted, within_seconds=40, every_seconds=0.2)
     return monotonic() - began
 
 

@@ -86,7 +86,7 @@ async def test_bytes_that_the_store_did_not_confirm_are_never_announced(
         assert (await ingress.statuses(request_id))[-1]["status"] == "error"
         proxy.faults = S3Faults()
         if faults.lie != "etag" or size == SMALL:
-            assert await eventually(lambda: _clean(ingress, request_id), within_seconds=3)
+            assert await eventually(lambda: _clean(ingress, request_id))
         assert (await ingress.upload(b"x" * size, request_id)).status == 202
 
 

@@ -235,9 +235,17 @@ class Consumer(Generic[M]):
         while True:
             await asyncio.sleep(_COMMIT_INTERVAL_SECONDS)
             partitions = list(self._dispatcher.partitions.values())
+            self._look_for_topic(client)
             await self._advance_idle(client, partitions)
             await self._commit(client, partitions)
             self._measure(client)
+
+    def _look_for_topic(self, client: AIOKafkaConsumer) -> None:
+        """Raise where the group was joined while the topic was not there: for minutes nobody would look again."""
+        topic = self._consumption.topic.name
+        joined = self._connection_problem is None
+        if joined and not client.assignment() and not client.partitions_for_topic(topic):
+            raise KafkaError(f"topic {topic} does not exist")
 
     async def _advance_idle(self, client: AIOKafkaConsumer, partitions: Iterable[Partition]) -> None:
         """Pass what holds no record for us (markers, gaps), or the lag would never be 0."""

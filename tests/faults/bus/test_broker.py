@@ -17,7 +17,7 @@ from headrace.local.kafka import Kafka
 from headrace.local.ports import EnginePorts
 from headrace.local.supervisor import RestartBudget, Supervisor
 from headrace.runtime.errors import Retryable
-from tests.integration.bus.flow import Flow, Note, open_flow
+from tests.integration.bus.flow import Flow, Note, open_flow, send_stubbornly
 from tests.waiting import eventually
 
 
@@ -86,9 +86,9 @@ async def test_a_stop_a_hang_and_a_kill_of_the_broker_lose_nothing(
             assert flow.producer.problem is not None
             await broker.start()
             returned, before = monotonic(), len(load.acknowledged)
-            await eventually(lambda: len(load.acknowledged) > before + 50, within_seconds=15)
+            await eventually(lambda: len(load.acknowledged) > before + 50, within_seconds=60)
             print(f"sends again {monotonic() - returned:.1f} s after the broker's return")
-            await eventually(lambda: max(seen) > before + 50, within_seconds=15)
+            await eventually(lambda: max(seen) > before + 50, within_seconds=60)
             print(f"consumes again {monotonic() - returned:.1f} s after the broker's return")
             assert flow.producer.problem is None
 
@@ -97,14 +97,14 @@ async def test_a_stop_a_hang_and_a_kill_of_the_broker_lose_nothing(
             await eventually(lambda: load.refused > refused, describe="sends to a hanging broker are refused")
             os.kill(broker.status().pid, signal.SIGCONT)
             before = len(load.acknowledged)
-            await eventually(lambda: len(load.acknowledged) > before + 50, within_seconds=15)
+            await eventually(lambda: len(load.acknowledged) > before + 50, within_seconds=60)
 
             os.kill(broker.status().pid, signal.SIGKILL)
             before = len(load.acknowledged)
-            await eventually(lambda: len(load.acknowledged) > before + 50, within_seconds=30)
+            await eventually(lambda: len(load.acknowledged) > before + 50, within_seconds=60)
             load.stop.set()
             await sending
-            await eventually(lambda: seen >= set(load.acknowledged), within_seconds=20)
+            await eventually(lambda: seen >= set(load.acknowledged), within_seconds=60)
             await eventually(lambda: consumer.problem is None)
             assert not run.done()
         records = await flow.records(flow.topic.name)
@@ -134,14 +134,3 @@ async def test_a_broker_that_comes_back_with_an_empty_disk_is_used_again(
         assert await reachable(flow.settings)
         await send_stubbornly(flow, [Note(request_id=f"after{n}", key="k", n=n) for n in range(20)])
         await eventually(lambda: len(seen) == 40, within_seconds=30)
-
-
-async def send_stubbornly(flow: Flow, notes: list[Note]) -> None:
-    async with asyncio.timeout(30):
-        for note in notes:
-            while True:
-                try:
-                    await flow.producer.send(flow.topic, note, key=note.key, timeout_seconds=2)
-                    break
-                except Retryable:
-                    continue

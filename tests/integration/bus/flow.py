@@ -18,6 +18,7 @@ from headrace.bus.statuses import StatusReporter
 from headrace.contracts.message import Message
 from headrace.contracts.status import PayloadStatus
 from headrace.contracts.topics import PAYLOAD_STATUS, Topic
+from headrace.runtime.errors import Retryable
 from headrace.runtime.metrics import REGISTRY
 from headrace.runtime.retries import RetryPolicy
 from headrace.runtime.settings import EngineSettings
@@ -142,3 +143,15 @@ async def open_flow(
         yield Flow(settings, producer, topic, fresh("group"), fresh("service"))
     finally:
         await producer.close(2)
+
+
+async def send_stubbornly(flow: Flow, notes: list[Note]) -> None:
+    """In order, each until it is acknowledged."""
+    async with asyncio.timeout(30):
+        for note in notes:
+            while True:
+                try:
+                    await flow.producer.send(flow.topic, note, key=note.key, timeout_seconds=2)
+                    break
+                except Retryable:
+                    continue

@@ -5,13 +5,14 @@ from collections.abc import Callable
 import pytest
 import structlog
 
+from headrace.bus.admin import admin_client, ensure_topics
 from headrace.bus.consumer import Delivery
 from headrace.bus.consumption import Membership
 from headrace.contracts.topics import PAYLOAD_STATUS
 from headrace.runtime.errors import ConfigurationError, Poison, Rejected, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.metrics import REGISTRY
-from tests.integration.bus.flow import BRISK, Flow, Note
+from tests.integration.bus.flow import BRISK, Flow, Note, send_stubbornly
 from tests.waiting import eventually
 
 
@@ -331,7 +332,7 @@ async def test_a_topic_made_later_is_consumed_from_then_on(flow: Flow, fresh: Ca
         await eventually(lambda: "does not exist" in (consumer.problem or ""))
         await ensure_topics(flow.settings, [flow.topic])
         await flow.send(notes(3))
-        await eventually(lambda: flow.counted("processed") == 3, within_seconds=15)
+        await eventually(lambda: flow.counted("processed") == 3)
         assert consumer.problem is None
 
 
@@ -395,3 +396,22 @@ async def test_lag_counts_down_to_zero(flow: Flow):
         go_on.set()
         await eventually(lambda: lag() == 0)
     assert PAYLOAD_STATUS.name != flow.topic.name
+
+
+async def test_a_topic_that_is_deleted_and_made_anew_is_consumed_again(flow: Flow):
+    seen: list[int] = []
+
+    async def handle(note: Note, _delivery: Delivery) -> None:
+        seen.append(note.n)
+
+    consumer = flow.consumer(handle)
+    async with flow.running(consumer):
+        await flow.send([Note(request_id="before", n=1)])
+        await eventually(lambda: seen == [1], within_seconds=30)
+        async with admin_client(flow.settings) as admin:
+            await admin.delete_topics([flow.topic.name])
+        await eventually(lambda: "does not exist" in (consumer.problem or ""), within_seconds=60)
+        await ensure_topics(flow.settings, [flow.topic])
+        await send_stubbornly(flow, [Note(request_id="after", n=2)])
+        await eventually(lambda: seen == [1, 2], within_seconds=60)
+        await eventually(lambda: consumer.problem is None)

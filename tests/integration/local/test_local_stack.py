@@ -174,7 +174,7 @@ async def test_killed_parent_leaves_no_orphan_and_the_next_start_recovers(tmp_pa
 
     parent.kill()
     await parent.wait()
-    await eventually(lambda: not any(map(lives, offspring)), within_seconds=5, describe="no child is left")
+    await eventually(lambda: not any(map(lives, offspring)), describe="no child is left")
     assert read_run(tmp_path) is None
 
     async with Engines(tmp_path, ports) as stack:

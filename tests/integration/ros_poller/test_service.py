@@ -112,7 +112,7 @@ async def test_requests_wait_for_a_kruize_that_is_away(
         (context,) = host.contexts
         problem = await eventually(
             lambda: [text for text in context.health.problems.values() if "held since" in text],
-            within_seconds=15,
+            within_seconds=30,
             describe="a partition is held",
         )
         assert "Kruize" in problem[0]
