@@ -82,7 +82,7 @@ async def test_no_upload_is_accepted_while_the_broker_is_away(proxy: TcpProxy, s
         proxy.up.hang = False
         recovered = await recover(ingress, ids[0])
         print(f"broker {how}: 503 after {seconds:.1f} s, accepted {recovered:.1f} s after its return")
-        assert recovered <= 5
+        assert recovered <= 20
         assert await ingress.announced(ids[0])
         assert await ingress.objects(ids[0]) == [ids[0]]
 
