@@ -160,6 +160,13 @@ SERVICES: Final = (
         produces=(PAYLOAD_STATUS,),
         database="aggregator",
     ),
+    Service(
+        name="ols",
+        summary="answers questions and keeps feedback, transcripts and configuration for the collector",
+        port=8007,
+        port_variable="OLS_PORT",
+        health_path="/readiness",
+    ),
 )
 
 BY_NAME: Final = {service.name: service for service in SERVICES}

@@ -1,0 +1,69 @@
+"""Who asks. Source: openshift/lightspeed-service (ols/src/auth)."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from services.ols.errors import Problem
+
+NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+_NOBODYS_NAME: Final = "lightspeed-user"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """``chosen`` is one whose id is what the request says."""
+
+    user_id: str
+    user_name: str
+    chosen: bool = False
+
+
+class Authentication(Protocol):
+    """One way to know callers."""
+
+    async def caller(self, request: web.Request) -> Caller:
+        """Who asks; raises a `Problem` of 401 or 403, or `Retryable`."""
+        ...
+
+
+class Noop:
+    """Nobody is asked: a caller is who it says it is."""
+
+    async def caller(self, request: web.Request) -> Caller:
+        """The query's ``user_id``."""
+        return Caller(request.query.get("user_id") or NOBODY, _NOBODYS_NAME, chosen=True)
+
+
+class Tokens:
+    """A table of the SHA-256 of tokens, so that it holds no secret."""
+
+    def __init__(self, table: Mapping[str, str]) -> None:
+        self._table = table
+
+    async def caller(self, request: web.Request) -> Caller:
+        """By the table."""
+        digest = hashlib.sha256(bearer_token(request).encode()).hexdigest()
+        user_id = self._table.get(digest)
+        if user_id is None:
+            raise unknown_token()
+        return Caller(user_id, user_id)
+
+
+def unknown_token() -> Problem:
+    """It is nobody's."""
+    return Problem(403, "Forbidden: Invalid or expired token")
+
+
+def bearer_token(request: web.Request) -> str:
+    """The token; raises a `Problem` of 401."""
+    header = request.headers.get("Authorization", "")
+    if not header:
+        raise Problem(401, "Unauthorized: No auth header found")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Problem(401, "Unauthorized: Bearer token not found or invalid")
+    return token.strip()

@@ -1,0 +1,65 @@
+"""What was said before, in memory, for as long as it fits. Another process knows nothing of it."""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+# Of all conversations together; attachments are part of questions.
+MAX_CHARACTERS: Final = 32 << 20
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A question with its attachments, and what was answered."""
+
+    question: str
+    answer: str
+
+    @property
+    def characters(self) -> int:
+        """How long."""
+        return len(self.question) + len(self.answer)
+
+
+class Conversations:
+    """The latest turns of the latest conversations, each its user's own."""
+
+    def __init__(self, most: int, most_turns: int, most_characters: int = MAX_CHARACTERS) -> None:
+        self._most = most
+        self._most_turns = most_turns
+        self._most_characters = most_characters
+        self._turns: OrderedDict[tuple[str, str], deque[Turn]] = OrderedDict()
+        self.characters = 0
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def turns(self, user_id: str, conversation_id: str) -> Sequence[Turn]:
+        """Oldest first."""
+        key = (user_id, conversation_id)
+        if key not in self._turns:
+            return ()
+        self._turns.move_to_end(key)
+        return tuple(self._turns[key])
+
+    def remember(self, user_id: str, conversation_id: str, turn: Turn) -> None:
+        """Add a turn; what is too much goes, the longest unused first."""
+        key = (user_id, conversation_id)
+        turns = self._turns.setdefault(key, deque())
+        self._turns.move_to_end(key)
+        turns.append(turn)
+        self.characters += turn.characters
+        if len(turns) > self._most_turns:
+            self.characters -= turns.popleft().characters
+        while len(self._turns) > self._most:
+            _, gone = self._turns.popitem(last=False)
+            self.characters -= sum(item.characters for item in gone)
+        while self.characters > self._most_characters and self._turns:
+            self._forget_one()
+
+    def _forget_one(self) -> None:
+        key, turns = next(iter(self._turns.items()))
+        self.characters -= turns.popleft().characters
+        if not turns:
+            del self._turns[key]

@@ -1,0 +1,29 @@
+"""Metrics of ols, under upstream's names."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from headrace.runtime.metrics import REGISTRY
+
+CALLS: Final = Counter("ols_rest_api_calls", "REST API calls", ["path", "status_code"], registry=REGISTRY)
+SECONDS: Final = Histogram(
+    "ols_response_duration_seconds", "Time from request to the end of its answer", ["path"], registry=REGISTRY
+)
+LLM_CALLS: Final = Counter("ols_llm_calls", "Answers asked for", ["provider", "model"], registry=REGISTRY)
+LLM_FAILURES: Final = Counter("ols_llm_calls_failures", "Answers not given", registry=REGISTRY)
+TOKENS_SENT: Final = Counter(
+    "ols_llm_token_sent", "Tokens sent to LLMs", ["provider", "model"], registry=REGISTRY
+)
+TOKENS_RECEIVED: Final = Counter(
+    "ols_llm_token_received", "Tokens received from LLMs", ["provider", "model"], registry=REGISTRY
+)
+CONFIGURED: Final = Gauge(
+    "ols_provider_model_configuration",
+    "Configured models; 1 is the default one",
+    ["provider", "model"],
+    registry=REGISTRY,
+)
+# Ours. Files by kind and outcome: stored, failed. Failures: the disk is full, or is not ours to write.
+USER_DATA: Final = Counter("ols_user_data", "Files written", ["kind", "outcome"], registry=REGISTRY)
+CONVERSATIONS: Final = Gauge("ols_conversations", "Conversations remembered", registry=REGISTRY)

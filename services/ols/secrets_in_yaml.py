@@ -1,0 +1,140 @@
+"""Takes secrets out of a YAML text and leaves the rest of it as it is, comments and all."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import yaml
+
+_HIDDEN: Final = "***"
+_WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+# Anywhere in a key's name, also within a word.
+_PARTS: Final = (
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "apikey",
+    "credential",
+    "dockerconfig",
+)
+_WORDS: Final = frozenset({"authorization", "auth", "cookie", "pass", "pwd", "bearer", "jwt", "dsn"})
+# Before "key", they make it one that opens something.
+_KEYS: Final = frozenset({"api", "private", "access", "secret", "signing", "encryption", "shared", "account"})
+# A key that ends so says where a secret is, or how it is handled, not what it is.
+_ELSEWHERE: Final = frozenset(
+    {"path", "file", "dir", "directory", "timeout", "seconds", "ttl", "interval", "verification", "module"}
+)
+_NUMBER: Final = re.compile(r"tag:yaml.org,2002:(?:int|float)")
+_PLAIN: Final = re.compile(r"tag:yaml.org,2002:(?:bool|null)")
+# An anchor stays: others refer to it. So does a tag.
+_PREFIX: Final = re.compile(r"(?:[&!]\S*\s+)*")
+_COMMENT: Final = re.compile(r"(?:^|(?<=\s))#.*$", re.MULTILINE)
+_ASSIGNED: Final = re.compile(r"([\w.-]+)([\"']?\s*[:=]\s*)(\S.*)")
+# What is a secret wherever it stands.
+_SHAPES: Final = re.compile(
+    r"(?P<scheme>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{6,}"
+    r"|(?P<url>[a-z][a-z0-9+.-]*://)[^/\s@\"']+(?=@)"
+    r"|\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,4}"
+    r"|\b(?:sk|ghp|gho|ghs|glpat|xox[abpr]|sha256~)[-_~]?[A-Za-z0-9_-]{16,}"
+    r"|\bAKIA[A-Z0-9]{16}\b"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    re.DOTALL,
+)
+_MIN_KNOWN: Final = 4
+
+
+def redact_yaml(text: str, known: Iterable[str] = ()) -> str:
+    """The text with ``"***"`` for each secret; ``known`` ones go wherever they stand. Raises `yaml.YAMLError`."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    spans = sorted({(node.start_mark.index, node.end_mark.index) for node in _secrets(root)}) if root else []
+    pieces, at = [], 0
+    for start, end in spans:
+        value = text[start:end]
+        prefix = _PREFIX.match(value)
+        begin = start + (prefix.end() if prefix else 0)
+        # A block's end is where the next token begins.
+        finish = start + len(value.rstrip())
+        if begin >= at and finish > begin:
+            pieces += [text[at:begin], f'"{_HIDDEN}"']
+            at = finish
+    redacted = "".join([*pieces, text[at:]])
+    redacted = _SHAPES.sub(_shape, _COMMENT.sub(_comment, redacted))
+    for secret in sorted(known, key=len, reverse=True):
+        if len(secret) >= _MIN_KNOWN:
+            redacted = redacted.replace(secret, _HIDDEN)
+    return redacted
+
+
+def is_secret(key: str, *, number: bool = False) -> bool:
+    """Whether a value under this key is a secret. A number is one only where the key's last word says so."""
+    words = [word.lower() for word in _WORD.findall(key)]
+    if not words or words[-1] in _ELSEWHERE:
+        return False
+    if number:
+        return _is_word(words[-1]) or _is_key(words[-2:])
+    return (
+        any(_is_word(word) for word in words)
+        or any(_is_key(words[at : at + 2]) for at in range(len(words)))
+        or any(part in "".join(words) for part in _PARTS)
+    )
+
+
+def _is_word(word: str) -> bool:
+    return word in _WORDS or word in _PARTS
+
+
+def _is_key(words: list[str]) -> bool:
+    return len(words) == 2 and words[1] in {"key", "keys"} and words[0] in _KEYS
+
+
+def _secrets(root: yaml.Node) -> Iterator[yaml.ScalarNode]:
+    """Every scalar that holds a secret; an alias leads to where its anchor is."""
+    seen: set[tuple[int, str]] = set()
+    waiting: list[tuple[yaml.Node, str]] = [(root, "")]
+    while waiting:
+        node, key = waiting.pop()
+        if (id(node), key) in seen:
+            continue
+        seen.add((id(node), key))
+        if isinstance(node, yaml.ScalarNode):
+            number = bool(_NUMBER.fullmatch(node.tag))
+            if key and not _PLAIN.fullmatch(node.tag) and is_secret(key, number=number):
+                yield node
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [(item, key) for item in node.value]
+        elif isinstance(node, yaml.MappingNode):
+            waiting += _below(node, key)
+
+
+def _below(node: yaml.MappingNode, key: str) -> Iterator[tuple[yaml.Node, str]]:
+    named = {
+        name.value: value.value
+        for name, value in node.value
+        if isinstance(name, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)
+    }
+    # As environment variables are listed: {name: API_KEY, value: …}.
+    entry = str(named.get("name", ""))
+    for name, value in node.value:
+        own = name.value if isinstance(name, yaml.ScalarNode) else ""
+        if own == "value" and is_secret(entry):
+            own = entry
+        elif is_secret(key) and not _says_where(own):
+            own = key
+        yield value, own
+
+
+def _says_where(key: str) -> bool:
+    words = _WORD.findall(key)
+    return bool(words) and words[-1].lower() in _ELSEWHERE
+
+
+def _comment(match: re.Match[str]) -> str:
+    return _ASSIGNED.sub(
+        lambda found: f"{found[1]}{found[2]}{_HIDDEN}" if is_secret(found[1]) else found[0], match[0]
+    )
+
+
+def _shape(match: re.Match[str]) -> str:
+    return f"{match['scheme'] or match['url'] or ''}{_HIDDEN}"
