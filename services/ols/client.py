@@ -1,5 +1,6 @@
 """Chat completions of any OpenAI-compatible endpoint."""
 
+import io
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ class OpenAi:
         body = orjson.dumps({**self._body, "messages": messages, "stream": stream})
         try:
             response = await self._session.post(
-                self._url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+                self._url, data=io.BytesIO(body), headers=headers, timeout=timeout, allow_redirects=False
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unavailable(error) from None

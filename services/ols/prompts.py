@@ -27,8 +27,9 @@ _REFUSED: Final = "Unable to process this request"
 _CHARACTERS_A_TOKEN: Final = 4
 _TOKENS_A_MESSAGE: Final = 4
 _KIND: Final = re.compile(r"^kind:[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
+# Of the manifest itself: as deep as the first thing in metadata.
 _NAME: Final = re.compile(
-    r"^metadata:[ \t]*\n(?:[ \t]+\S.*\n|[ \t]*\n)*?[ \t]+name:[ \t]*[\"']?([\w.-]+)", re.MULTILINE
+    r"^metadata:[ \t]*\n(?=([ \t]+))(?:[ \t]+\S.*\n|[ \t]*\n)*?\1name:[ \t]*[\"']?([\w.-]+)", re.MULTILINE
 )
 # Where a manifest's name stands; a longer search could be made to take long.
 _HEAD: Final = 4096
@@ -74,7 +75,7 @@ def _introduction(attachment: Attachment) -> str:
         head = attachment.content[:_HEAD]
         kind, name = _KIND.search(head), _NAME.search(head)
         if kind and name:
-            return f"For reference, here is the full resource YAML for {kind[1]} '{name[1]}':"
+            return f"For reference, here is the full resource YAML for {kind[1]} '{name[2]}':"
     return f"For reference, here is the {attachment.attachment_type}:"
 
 

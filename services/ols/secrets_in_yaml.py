@@ -6,7 +6,8 @@ from typing import Final
 
 import yaml
 
-_HIDDEN: Final = "***"
+# Means itself wherever YAML has text, unlike asterisks.
+_HIDDEN: Final = "REDACTED"
 _WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 # Anywhere in a key's name, also within a word.
 _PARTS: Final = (
@@ -31,13 +32,15 @@ _PLAIN: Final = re.compile(r"tag:yaml.org,2002:(?:bool|null)")
 # An anchor stays: others refer to it. So does a tag.
 _PREFIX: Final = re.compile(r"(?:[&!]\S*\s+)*")
 _COMMENT: Final = re.compile(r"(?:^|(?<=\s))#.*$", re.MULTILINE)
-_ASSIGNED: Final = re.compile(r"([\w.-]+)([\"']?\s*[:=]\s*)(\S.*)")
+_ASSIGNED: Final = re.compile(r"([\w.-]+)[\"']?\s*[:=]\s*(?=\S)")
+# Within a value: --token=…, ?access_token=…, "password=… user=…".
+_PAIR: Final = re.compile(r"([\w.-]+)=([^\s&\"',;}]+)")
 # What is a secret wherever it stands.
 _SHAPES: Final = re.compile(
     r"(?P<scheme>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{6,}"
     r"|(?P<url>[a-z][a-z0-9+.-]*://)[^/\s@\"']+(?=@)"
     r"|\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,4}"
-    r"|\b(?:sk|ghp|gho|ghs|glpat|xox[abpr]|sha256~)[-_~]?[A-Za-z0-9_-]{16,}"
+    r"|\b(?:sk-|gh[opsu]_|glpat-|xox[abpr]-|sha256~)[A-Za-z0-9_-]{16,}"
     r"|\bAKIA[A-Z0-9]{16}\b"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.DOTALL,
@@ -46,7 +49,7 @@ _MIN_KNOWN: Final = 4
 
 
 def redact_yaml(text: str, known: Iterable[str] = ()) -> str:
-    """The text with ``"***"`` for each secret; ``known`` ones go wherever they stand. Raises `yaml.YAMLError`."""
+    """The text with ``REDACTED`` for each secret; ``known`` ones go wherever they stand. Raises `yaml.YAMLError`."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     spans = sorted({(node.start_mark.index, node.end_mark.index) for node in _secrets(root)}) if root else []
     pieces, at = [], 0
@@ -57,10 +60,11 @@ def redact_yaml(text: str, known: Iterable[str] = ()) -> str:
         # A block's end is where the next token begins.
         finish = start + len(value.rstrip())
         if begin >= at and finish > begin:
-            pieces += [text[at:begin], f'"{_HIDDEN}"']
+            pieces += [text[at:begin], _HIDDEN]
             at = finish
     redacted = "".join([*pieces, text[at:]])
-    redacted = _SHAPES.sub(_shape, _COMMENT.sub(_comment, redacted))
+    for pattern, replace in ((_COMMENT, _comment), (_PAIR, _pair), (_SHAPES, _shape)):
+        redacted = pattern.sub(replace, redacted)
     for secret in sorted(known, key=len, reverse=True):
         if len(secret) >= _MIN_KNOWN:
             redacted = redacted.replace(secret, _HIDDEN)
@@ -131,9 +135,16 @@ def _says_where(key: str) -> bool:
 
 
 def _comment(match: re.Match[str]) -> str:
-    return _ASSIGNED.sub(
-        lambda found: f"{found[1]}{found[2]}{_HIDDEN}" if is_secret(found[1]) else found[0], match[0]
-    )
+    """Up to the first name of a secret that is given a value."""
+    text = match[0]
+    for found in _ASSIGNED.finditer(text):
+        if is_secret(found[1]):
+            return text[: found.end()] + _HIDDEN
+    return text
+
+
+def _pair(match: re.Match[str]) -> str:
+    return f"{match[1]}={_HIDDEN}" if is_secret(match[1]) else match[0]
 
 
 def _shape(match: re.Match[str]) -> str:

@@ -25,7 +25,7 @@ _TEMPORARY: Final = ".tmp"
 # What a file system takes as a name, in bytes, with room for a digest.
 _MAX_NAME_BYTES: Final = 200
 # A directory may go between our making it and our use of it.
-_ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 20
 # A write does not take so long: what is older was left by a process that was killed.
 _LEFT_SECONDS: Final = 3600.0
 
@@ -142,8 +142,8 @@ def write_file(directory: Path, data: bytes) -> Path:
 
 def _create(path: Path) -> int:
     for attempt in range(1, _ATTEMPTS + 1):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
         except FileNotFoundError:
             if attempt == _ATTEMPTS:
