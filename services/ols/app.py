@@ -15,7 +15,7 @@ from headrace.service.context import Context
 from headrace.web.peer import Peer
 from services.ols import metrics, records
 from services.ols.api import Api
-from services.ols.authentication import Authentication, Noop, Tokens
+from services.ols.authentication import Authentication, Noop, Tokens, tokens_of
 from services.ols.client import Limits, OpenAi
 from services.ols.configuration import BUILT_IN, UNSPOKEN, Configuration, read_configuration
 from services.ols.conversations import Conversations
@@ -83,13 +83,15 @@ async def _authentication(
 ) -> Authentication:
     way = configuration.authentication or settings.authentication
     if not way:
-        way = "noop" if context.lenient else "k8s" if settings.kubernetes_url else "tokens"
+        account = Path(settings.kubernetes_token_file)
+        in_cluster = bool(settings.kubernetes_url) and await asyncio.to_thread(account.is_file)
+        way = "noop" if context.lenient else "k8s" if in_cluster else "tokens"
     if way in _NOBODY_ASKED:
         if not context.lenient:
             _log.warning("authentication_disabled", meaning="callers are who they say they are")
         return Noop()
     if way == "tokens":
-        return Tokens(settings.tokens)
+        return Tokens(tokens_of(settings.tokens))
     url = settings.kubernetes_url
     await asyncio.to_thread(
         check_kubernetes, url, settings.kubernetes_token_file, settings.kubernetes_ca_file

@@ -1,14 +1,18 @@
 """Who asks. Source: openshift/lightspeed-service (ols/src/auth)."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import orjson
 from aiohttp import web
 
+from headrace.runtime.errors import ConfigurationError
 from services.ols.errors import Problem
 
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 _NOBODYS_NAME: Final = "lightspeed-user"
 
@@ -51,6 +55,22 @@ class Tokens:
         if user_id is None:
             raise unknown_token()
         return Caller(user_id, user_id)
+
+
+def tokens_of(text: str) -> Mapping[str, str]:
+    """The table of ``OLS_TOKENS``; raises `ConfigurationError` without showing it."""
+    try:
+        table = orjson.loads(text or "{}")
+    except orjson.JSONDecodeError:
+        table = None
+    if not isinstance(table, dict) or not all(
+        _DIGEST.fullmatch(digest) and isinstance(user_id, str) and user_id
+        for digest, user_id in table.items()
+    ):
+        raise ConfigurationError(
+            'OLS_TOKENS: expected a JSON object {"<SHA-256 of a token, 64 hex digits>": "<user id>"}'
+        )
+    return table
 
 
 def unknown_token() -> Problem:

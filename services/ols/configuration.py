@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.logging import redact
 from services.ols.settings import OlsSettings
 
 BUILT_IN: Final = "fake_provider"
@@ -150,7 +151,9 @@ class Provider(_Section):
     @model_validator(mode="after")
     def _reachable(self) -> Self:
         if self.type not in _WITHOUT_URL and not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"url: got {self.url!r}, expected the URL of an OpenAI-compatible endpoint")
+            raise ValueError(
+                f"url: got {redact(self.url)!r}, expected the URL of an OpenAI-compatible endpoint"
+            )
         return self
 
     @property

@@ -1,15 +1,8 @@
 """What an operator can set beside ``olsconfig.yaml``."""
 
-from typing import Annotated
-
-from pydantic import Field
-
 from headrace.runtime.settings import Settings, env
 
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-UserId = Annotated[str, Field(min_length=1)]
 
 
 class OlsSettings(Settings):
@@ -29,11 +22,15 @@ class OlsSettings(Settings):
         "",
         "where the configuration file names no `authentication_config.module`: `noop` (nobody is asked), `tokens` "
         "(those of OLS_TOKENS) or `k8s` (the cluster's users); unset: `noop` in the local shape, else `k8s` in a "
-        "cluster, else `tokens`",
+        "pod with a service account, else `tokens`",
         pattern="^(|noop|tokens|k8s)$",
     )
-    tokens: dict[Digest, UserId] = env(
-        "OLS_TOKENS", {}, "who may ask: JSON object, SHA-256 (hex) of a bearer token to a user id"
+    # Read by `tokens_of`: a value of a wrong shape may hold the tokens themselves, and must not be shown.
+    tokens: str = env(
+        "OLS_TOKENS",
+        "",
+        "who may ask: JSON object, SHA-256 (hex) of a bearer token to a user id",
+        repr=False,
     )
     llm_url: str = env(
         "OLS_LLM_URL",
@@ -58,7 +55,7 @@ class OlsSettings(Settings):
     )
     max_turns: int = env("OLS_MAX_TURNS", 50, "questions remembered of one conversation", gt=0)
     max_concurrent: int = env(
-        "OLS_MAX_CONCURRENT", 64, "requests worked on at once; more wait, then get 503", gt=0
+        "OLS_MAX_CONCURRENT", 32, "requests worked on at once; more wait, then get 503", gt=0
     )
     max_body_bytes: int = env("OLS_MAX_BODY_BYTES", 8 << 20, "largest request body, bytes", gt=0)
     kubernetes_host: str = env("KUBERNETES_SERVICE_HOST", "", "set by Kubernetes: its API, for `k8s`")

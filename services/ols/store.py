@@ -10,6 +10,7 @@ import posixpath
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -141,14 +142,18 @@ def write_file(directory: Path, data: bytes) -> Path:
 
 
 def _create(path: Path) -> int:
-    for attempt in range(1, _ATTEMPTS + 1):
+    for _ in range(_ATTEMPTS):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+            return _open(path)
         except FileNotFoundError:
-            if attempt == _ATTEMPTS:
-                raise
-    raise AssertionError("unreachable")
+            # Either way, what becomes of it shows at the next opening.
+            with suppress(FileNotFoundError, FileExistsError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+    return _open(path)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -59,6 +59,16 @@ async def test_some_things_are_for_everybody(guarded: Ols, path: str):
     assert (await guarded.get(path)).status == 200
 
 
+@pytest.mark.parametrize(
+    "table", [f'{{"{TOKEN}": "user"}}', f'["{TOKEN}"]', TOKEN, '{"' + "a" * 64 + '": 7}']
+)
+async def test_a_table_of_another_shape_is_refused_without_showing_it(root: Path, table: str):
+    with pytest.raises(ConfigurationError, match="OLS_TOKENS: expected a JSON object") as raised:
+        async with open_ols(root, OLS_AUTHENTICATION="tokens", OLS_TOKENS=table):
+            pass
+    assert TOKEN not in str(raised.value)
+
+
 async def test_without_a_table_nobody_may(root: Path):
     async with open_ols(root, lenient=False) as ols:
         assert await said(ols, "/v1/query", Authorization=f"Bearer {TOKEN}") == UNKNOWN
@@ -179,6 +189,15 @@ async def test_a_cluster_that_does_not_tell_is_503_and_lets_nobody_in(
     output = "".join(capfd.readouterr())
     assert TOKEN not in answer.text + output
     assert "own-token" not in answer.text + output
+
+
+async def test_a_pod_with_a_service_account_asks_its_cluster(root: Path, cluster: Cluster, tmp_path: Path):
+    (tmp_path / "token").write_text("own-token", encoding="utf-8")
+    variables = {"OLS_K8S_API": cluster.url, "OLS_TOKENS": TABLE}
+    for file, expected in (("token", "uid-alice"), ("none", "user-7")):
+        async with open_ols(root, lenient=False, OLS_K8S_TOKEN_FILE=str(tmp_path / file), **variables) as ols:
+            who = await ols.call("POST", "/authorized", Authorization=f"Bearer {TOKEN}")
+            assert who.json["user_id"] == expected
 
 
 async def test_a_cluster_that_is_not_there_is_told_at_the_start(root: Path, tmp_path: Path):

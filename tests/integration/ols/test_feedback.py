@@ -194,6 +194,18 @@ async def test_many_at_once_are_all_stored(ols: Ols):
     assert sorted(record["user_feedback"] for record in ols.records("feedback")) == sorted(texts)
 
 
+async def test_a_body_that_does_not_come_is_not_waited_for(ols: Ols, monkeypatch):
+    monkeypatch.setattr("services.ols.api._BODY_SECONDS", 0.1)
+
+    async def never():
+        yield b"{"
+        await asyncio.sleep(60)
+
+    headers = {"Content-Type": "application/json"}
+    async with ols.session.post(f"{ols.url}/v1/feedback", data=never(), headers=headers) as response:
+        assert (response.status, await response.json()) == (408, {"detail": "Request Timeout"})
+
+
 async def test_a_body_that_is_too_long_is_refused(root: Path):
     async with open_ols(root, OLS_MAX_BODY_BYTES="1000") as ols:
         answer = await ols.feedback(user_feedback="x" * 2000)

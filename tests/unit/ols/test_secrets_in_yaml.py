@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ols.secrets_in_yaml import is_secret, redact_yaml
@@ -50,11 +50,11 @@ def test_only_the_token_of_the_documents_snippet_goes():
         "note: Bearer SECRETSECRET",
         "note: sk-SECRETSECRETSECRETSECRET",
         "note: |\n  -----BEGIN RSA PRIVATE KEY-----\n  SECRET\n  -----END RSA PRIVATE KEY-----\nnext: 1",
-        "x: SECRET",
+        "note: x SECRET x",
     ],
 )
 def test_no_secret_stays_and_the_text_stays_yaml(text):
-    known = ["SECRET"] if text == "x: SECRET" else []
+    known = ["x SECRET x"] if "x SECRET x" in text else []
     redacted = redact_yaml(text, known)
     assert "SECRET" not in redacted
     assert "12345678" not in redacted
@@ -109,6 +109,7 @@ DOCUMENTS = st.dictionaries(
 )
 
 
+@settings(max_examples=50)
 @given(DOCUMENTS, st.booleans())
 def test_any_document_keeps_its_shape_and_loses_its_passwords(document, flow):
     document["password"] = "pl4nted-\u00e4 : #x"

@@ -77,7 +77,7 @@ def test_a_short_write_is_gone_on_with(tmp_path: Path, monkeypatch):
 
 
 def test_a_collector_that_removes_empty_directories_is_no_matter(tmp_path: Path):
-    """The race of contract and successor: a directory goes between its making and its first file."""
+    """A directory goes between its making and its first file."""
     directory, done = tmp_path / "user" / "conversation", threading.Event()
 
     def collect():
