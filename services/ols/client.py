@@ -210,4 +210,4 @@ def _usage(body: dict[str, Any]) -> Usage:
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     counts = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
-    return Usage(*(value if isinstance(value, int) else None for value in counts))
+    return Usage(*(value if isinstance(value, int) and value >= 0 else None for value in counts))

@@ -63,6 +63,13 @@ async def test_what_a_stream_costs_is_taken_where_it_is_told(asking: Ols, llm: L
     assert (answer.events[-1]["data"]["input_tokens"], answer.events[-1]["data"]["output_tokens"]) == (5, 3)
 
 
+async def test_odd_counts_do_not_cost_an_answer(asking: Ols, llm: Llm):
+    llm.script = [answers(200, json.dumps(completion("Yes", prompt_tokens=-5, completion_tokens="3")))]
+    answer = await asking.ask("How?")
+    assert (answer.status, answer.json["output_tokens"]) == (200, 1)
+    assert answer.json["input_tokens"] > 0
+
+
 async def test_one_that_does_not_stream_is_taken_whole(asking: Ols, llm: Llm):
     async def whole(request):
         return web.json_response(completion("All of it."))
