@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -48,7 +47,10 @@ def text(value: Any, *path: str, limit: int = MAX_TEXT_CHARACTERS) -> str:
 
 def name_at(value: Any, *path: str) -> str:
     """Return the name at the path, or an empty one."""
-    return text(value, *path, limit=MAX_NAME_CHARACTERS)
+    found = at(value, *path)
+    if not isinstance(found, str):
+        return ""
+    return found if len(found) <= MAX_NAME_CHARACTERS else f"{found[: MAX_NAME_CHARACTERS - 1]}…"
 
 
 def integer(value: Any, *path: str) -> int | None:
@@ -87,15 +89,30 @@ def shown(when: datetime | None) -> str | None:
     return None if when is None else when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition of a Kubernetes object."""
+    """One condition of a Kubernetes object. Most are only looked up, so that the rest is read when asked for."""
 
-    kind: str
-    status: str
-    reason: str
-    message: str
-    since: datetime | None
+    __slots__ = ("_found", "kind", "status")
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        self._found = found
+        self.kind = name_at(found, "type")
+        self.status = name_at(found, "status")
+
+    @property
+    def reason(self) -> str:
+        """Why, in one word."""
+        return text(self._found, "reason")
+
+    @property
+    def message(self) -> str:
+        """Why, in words."""
+        return text(self._found, "message")
+
+    @property
+    def since(self) -> datetime | None:
+        """When it became so."""
+        return moment(self._found, "lastTransitionTime")
 
     def details(self) -> dict[str, Any]:
         """Return it as reports have it."""
@@ -104,14 +121,5 @@ class Condition:
 
 def conditions(value: Any) -> dict[str, Condition]:
     """Return the object's conditions by type."""
-    found = (
-        Condition(
-            kind=name_at(one, "type"),
-            status=name_at(one, "status"),
-            reason=text(one, "reason"),
-            message=text(one, "message"),
-            since=moment(one, "lastTransitionTime"),
-        )
-        for one in objects(value, "status", "conditions")
-    )
+    found = map(Condition, objects(value, "status", "conditions"))
     return {condition.kind: condition for condition in found}

@@ -1,12 +1,13 @@
 """Reading JSON files. One that is none, or of another kind than expected, is skipped with its reason."""
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 import orjson
 from insights.core import Parser
 from insights.core.exceptions import ContentException, SkipComponent
 
-from services.rules_engine.pack.reading import Condition, conditions, mapping, name_at
+from services.rules_engine.pack.reading import Condition, conditions, name_at
 
 
 class JsonFile(Parser):
@@ -41,20 +42,25 @@ class KubernetesObject(ObjectFile):
 
     KIND: ClassVar[str]
     name: str
-    namespace: str
-    conditions: dict[str, Condition]
 
     def parse_content(self, content: Any) -> None:
         """Take the file's bytes, or its lines."""
         super().parse_content(content)
         if self.data.get("kind", self.KIND) != self.KIND:
             raise SkipComponent(f"{self.file_path} is no {self.KIND}")
-        metadata = mapping(self.data, "metadata")
-        self.name = name_at(metadata, "name")
-        self.namespace = name_at(metadata, "namespace")
-        self.conditions = conditions(self.data)
+        self.name = name_at(self.data, "metadata", "name")
         if not self.name:
             raise ContentException(f"{self.file_path} holds an object without a name")
+
+    @property
+    def namespace(self) -> str:
+        """Where it is; empty for what is in none."""
+        return name_at(self.data, "metadata", "namespace")
+
+    @cached_property
+    def conditions(self) -> dict[str, Condition]:
+        """Its conditions by type; most objects are never asked for them."""
+        return conditions(self.data)
 
     def condition(self, kind: str, *statuses: str) -> Condition | None:
         """Return the condition of that type when it has one of the statuses."""

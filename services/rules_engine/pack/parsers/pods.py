@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from insights.core.plugins import parser
@@ -11,19 +12,46 @@ from services.rules_engine.pack.reading import integer, mapping, name_at, object
 from services.rules_engine.pack.specs import Specs
 
 _STATUSES: Final = ("initContainerStatuses", "containerStatuses")
+_STATES: Final = ("state", "lastState")
 _CONTAINERS: Final = ("initContainers", "containers")
 _MAX_IMAGE_CHARACTERS: Final = 300
 _MAX_MESSAGE_CHARACTERS: Final = 2_000
 
 
-@dataclass(frozen=True, slots=True)
 class ContainerStatus:
-    """What a container of a pod is doing: ``state`` and ``last_state`` are as Kubernetes has them."""
+    """What a container of a pod is doing; read when asked for, since nearly all are well."""
 
-    name: str
-    restarts: int
-    state: dict[str, Any]
-    last_state: dict[str, Any]
+    __slots__ = ("_found",)
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        self._found = found
+
+    @property
+    def name(self) -> str:
+        """The container's name in its pod."""
+        return name_at(self._found, "name")
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
+        return max(0, integer(self._found, "restartCount") or 0)
+
+    @property
+    def waits_for(self) -> str:
+        """Why it does not run at present; empty when it does not wait."""
+        return text(self._found, "state", "waiting", "reason")
+
+    @property
+    def ends(self) -> Iterator[dict[str, Any]]:
+        """How it ended, at present and the time before, as Kubernetes has it; of each only if it did."""
+        for key in _STATES:
+            if ended := mapping(self._found, key, "terminated"):
+                yield ended
+
+    @property
+    def last_end(self) -> dict[str, Any]:
+        """How it ended the time before, as Kubernetes has it."""
+        return mapping(self._found, "lastState", "terminated")
 
 
 @parser(Specs.pods)
@@ -32,17 +60,10 @@ class Pod(KubernetesObject):
 
     KIND = "Pod"
 
-    @property
-    def containers(self) -> Iterator[ContainerStatus]:
+    @cached_property
+    def containers(self) -> list[ContainerStatus]:
         """What its containers are doing."""
-        for key in _STATUSES:
-            for status in objects(self.data, "status", key):
-                yield ContainerStatus(
-                    name=name_at(status, "name"),
-                    restarts=max(0, integer(status, "restartCount") or 0),
-                    state=mapping(status, "state"),
-                    last_state=mapping(status, "lastState"),
-                )
+        return [ContainerStatus(one) for key in _STATUSES for one in objects(self.data, "status", key)]
 
     @property
     def images(self) -> Iterator[str]:

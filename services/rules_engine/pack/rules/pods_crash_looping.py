@@ -21,12 +21,12 @@ def report(pods: list[Pod]) -> Response:
             "pod": pod.name,
             "container": container.name,
             "restarts": container.restarts,
-            "exit_code": integer(container.last_state, "terminated", "exitCode"),
-            "reason": text(container.last_state, "terminated", "reason"),
+            "exit_code": integer(container.last_end, "exitCode"),
+            "reason": text(container.last_end, "reason"),
         }
         for pod in pods
         for container in pod.containers
-        if text(container.state, "waiting", "reason") == "CrashLoopBackOff"
+        if container.waits_for == "CrashLoopBackOff"
     ]
     if not found:
         return make_pass(GOOD_KEY, pods=len(pods))

@@ -34,7 +34,7 @@ def report(pods: list[Pod]) -> Response:
 
 
 def _killed_at(container: ContainerStatus) -> str | None:
-    for state in (container.state, container.last_state):
-        if text(state, "terminated", "reason") == "OOMKilled":
-            return shown(moment(state, "terminated", "finishedAt")) or ""
+    for end in container.ends:
+        if text(end, "reason") == "OOMKilled":
+            return shown(moment(end, "finishedAt")) or ""
     return None
