@@ -2,8 +2,9 @@
 
 import re
 import zlib
-from dataclasses import dataclass
 from enum import StrEnum
+from struct import Struct
+from typing import NamedTuple
 
 from headrace.archives.errors import ArchiveRejected, shown
 from headrace.archives.limits import ArchiveLimits
@@ -17,8 +18,11 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _FORBIDDEN_IN_A_HOST = re.compile(r"[\x00-\x1f\x7f]")
 # Most names: nothing in them to check or to take out.
 _ORDINARY = re.compile(rb"(?:[\w@+=,:-][\w@+=,:.-]*/)*[\w@+=,:-][\w@+=,:.-]*", re.ASCII)
-_CHECKSUM = slice(148, 156)
-_BLANK = b" " * 8
+# Name, size, checksum, kind, target, magic, prefix.
+_FIELDS = Struct("100s24x12s12x8sc100s8s80x155s12x")
+_USTAR = b"ustar\x0000"
+_NO_PREFIX = bytes(155)
+_BLANKS_SUM = 8 * ord(" ")
 _ADLER_BASE = 65521
 
 
@@ -72,8 +76,7 @@ _REFUSED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """A header as it stands in its block; pax and long-name headers before it may overrule all but its kind."""
 
     raw_name: bytes
@@ -89,29 +92,28 @@ def parse_header(block: bytes, limits: ArchiveLimits) -> Header:
     Raises:
         ArchiveRejected: a wrong checksum or number, or a kind that is not taken (links, devices ...).
     """
-    if not _checksum_holds(block):
+    raw_name, raw_size, checksum, flag, target, magic, raw_prefix = _FIELDS.unpack(block)
+    if not _checksum_holds(block, checksum):
         raise ArchiveRejected("a tar header has a wrong checksum, or this is not a tar")
-    name = _text_field(block[0:100])
-    if block[257:265] == b"ustar\x0000" and (prefix := _text_field(block[345:500])):
+    name = _text_field(raw_name)
+    if magic == _USTAR and raw_prefix != _NO_PREFIX and (prefix := _text_field(raw_prefix)):
         name = prefix + b"/" + name
-    flag = block[156:157]
     if (kind := (_KINDS_OF_A_HOST if limits.host_tree else _KINDS).get(flag)) is None:
         what = _REFUSED.get(flag, f"of the unknown kind {shown(flag)}")
         raise ArchiveRejected(f"member {shown(name)} is {what}; only files and directories are taken")
-    size_bytes = _number(block[124:136], name)
-    return Header(name, size_bytes, kind, block[157:257].partition(b"\0")[0])
+    return Header(name, _number(raw_size, name), kind, target.partition(b"\0")[0])
 
 
-def _checksum_holds(block: bytes) -> bool:
-    field = block[_CHECKSUM]
+def _checksum_holds(block: bytes, field: bytes) -> bool:
     match = _OCTAL.fullmatch(field)
     if match is None or not match[1]:
         return False
-    stated = int(match[1], 8)
+    # Summed as if it were blank itself.
+    stated, unblanked = int(match[1], 8), sum(field) - _BLANKS_SUM
     # Adler-32's lower half is one more than the sum of the bytes, modulo a prime near 2**16: summing in C.
-    if (stated + 1) % _ADLER_BASE == zlib.adler32(block[:148] + _BLANK + block[156:]) & 0xFFFF:
+    if (stated + unblanked + 1) % _ADLER_BASE == zlib.adler32(block) & 0xFFFF:
         return True
-    actual = sum(block) - sum(field) + len(field) * ord(" ")
+    actual = sum(block) - unblanked
     # Some old writers summed signed bytes.
     high = sum(byte > 0x7F for byte in block) - sum(byte > 0x7F for byte in field)
     return stated == actual - 256 * high

@@ -1,6 +1,7 @@
 """Walking a tar stream: inflated pieces in, events out, holding no more than one header."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from headrace.archives.errors import ArchiveRejected, shown
 from headrace.archives.headers import (
@@ -18,10 +19,12 @@ from headrace.archives.limits import ArchiveLimits
 
 _ZERO_BLOCK = bytes(BLOCK_BYTES)
 _LINKS = frozenset({Kind.SYMBOLIC_LINK, Kind.HARD_LINK})
+# A member of an enumeration is looked up at some cost, and there is one for each member of an archive.
+_FILE = Kind.FILE
+_DIRECTORY = Kind.DIRECTORY
 
 
-@dataclass(frozen=True, slots=True)
-class MemberStart:
+class MemberStart(NamedTuple):
     """A file or directory begins; a file's ``Data`` follow, ``size_bytes`` in all.
 
     With ``ArchiveLimits.host_tree`` it may also be a link, with its ``target``, or a device.
@@ -33,8 +36,7 @@ class MemberStart:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(NamedTuple):
     """A piece of the current member, no longer than what one step inflates."""
 
     data: bytes
@@ -53,6 +55,8 @@ class ArchiveEnd:
     inflated_bytes: int
     compressed_bytes: int
 
+
+_MEMBER_END = MemberEnd()
 
 Event = MemberStart | Data | MemberEnd | ArchiveEnd
 
@@ -92,7 +96,7 @@ class TarWalker:
                 self._data_left -= len(data)
                 events.append(Data(data))
                 if not self._data_left:
-                    events.append(MemberEnd())
+                    events.append(_MEMBER_END)
             elif self._padding_left:
                 skipped = min(self._padding_left, length - position)
                 position += skipped
@@ -173,16 +177,13 @@ class TarWalker:
 
     def _start_member(self, header: Header, kind: Kind, events: list[Event]) -> None:
         self._count_member()
-        pax = self._global | (self._pax or {})
-        # An empty value takes a keyword back (POSIX pax).
-        raw_name = pax.get(b"path") or self._long_name or header.raw_name
-        size_bytes = parse_pax_size(value) if (value := pax.get(b"size")) else header.size_bytes
-        raw_target = pax.get(b"linkpath") or self._long_target or header.raw_target
-        self._pax = self._long_name = self._long_target = None
+        if self._global or self._announces_a_member():
+            header = self._overruled(header)
+        raw_name, size_bytes, _, raw_target = header
         name = checked_name(raw_name, self._limits)
         # Archives older than POSIX mark a directory by its name alone.
-        if raw_name.endswith(b"/") and kind is Kind.FILE:
-            kind = Kind.DIRECTORY
+        if kind is _FILE and raw_name.endswith(b"/"):
+            kind = _DIRECTORY
         self._check_member(name, kind, size_bytes)
         target = checked_target(raw_target, name, self._limits) if kind in _LINKS else ""
         self._current = name
@@ -190,7 +191,17 @@ class TarWalker:
         self._padding_left = _padded(size_bytes) - size_bytes
         events.append(MemberStart(name, size_bytes, kind, target))
         if not size_bytes:
-            events.append(MemberEnd())
+            events.append(_MEMBER_END)
+
+    def _overruled(self, header: Header) -> Header:
+        """The header as those before it would have it."""
+        pax = self._global | (self._pax or {})
+        # An empty value takes a keyword back (POSIX pax).
+        raw_name = pax.get(b"path") or self._long_name or header.raw_name
+        size_bytes = parse_pax_size(value) if (value := pax.get(b"size")) else header.size_bytes
+        raw_target = pax.get(b"linkpath") or self._long_target or header.raw_target
+        self._pax = self._long_name = self._long_target = None
+        return Header(raw_name, size_bytes, header.kind, raw_target)
 
     def _count_member(self) -> None:
         self.members += 1
@@ -201,12 +212,12 @@ class TarWalker:
         if size_bytes > self._limits.max_member_bytes:
             most = self._limits.max_member_bytes
             raise ArchiveRejected(f"member {shown(name)} has {size_bytes} bytes; at most {most} are taken")
-        if kind is not Kind.FILE and size_bytes:
+        if kind is not _FILE and size_bytes:
             raise ArchiveRejected(f"member {shown(name)} is a {kind} with data")
-        if kind is not Kind.DIRECTORY and name == ".":
+        if name == "." and kind is not _DIRECTORY:
             raise ArchiveRejected(f"a {kind} has an empty name")
         # Directories are often listed again; of two files one would silently hide the other.
-        if name in self._kinds and {kind, self._kinds[name]} != {Kind.DIRECTORY}:
+        if name in self._kinds and {kind, self._kinds[name]} != {_DIRECTORY}:
             raise ArchiveRejected(f"two members are named {shown(name)}")
         self._kinds[name] = kind
 

@@ -22,11 +22,12 @@ class Place:
     context: ExecutionContext
     filters: dict[Any, dict[str, int]] = field(default_factory=dict)
     """Those of the specs seen so far; to look one up is not free, and leaves a circle to collect."""
+    root: str = field(init=False)
+    """The root as components see it."""
 
-    @property
-    def root(self) -> str:
-        """The root as components see it."""
-        return f"{ROOT}/{self.base}" if self.base else ROOT
+    def __post_init__(self) -> None:
+        """Made once, for every file has it."""
+        object.__setattr__(self, "root", f"{ROOT}/{self.base}" if self.base else ROOT)
 
     def below(self, relative_path: str) -> str:
         """Return the path in the tree of one relative to the root."""
@@ -34,9 +35,10 @@ class Place:
 
     def filters_of(self, spec: Any) -> dict[str, int]:
         """Return what lines have to contain, with how many may."""
-        if spec not in self.filters:
-            self.filters[spec] = filters.get_filters(spec, True)
-        return self.filters[spec]
+        found = self.filters.get(spec)
+        if found is None:
+            found = self.filters[spec] = filters.get_filters(spec, True)
+        return found
 
     def provider(
         self, kind: type[spec_factory.FileProvider], path: str, *, spec: Any, save_as: str | None = None
@@ -49,8 +51,21 @@ class Place:
             NeedsDisk: the kind reads files by itself.
         """
         relative_path = path.lstrip("/")
-        resolved = self.tree.resolve(self.below(relative_path))
-        if resolved is None or (self.base and not f"{resolved}/".startswith(f"{self.base}/")):
+        return self.provider_at(
+            self.tree.resolve(self.below(relative_path)), kind, relative_path, spec, save_as
+        )
+
+    def provider_at(
+        self,
+        resolved: str | None,
+        kind: type[spec_factory.FileProvider],
+        relative_path: str,
+        spec: Any,
+        save_as: str | None,
+    ) -> spec_factory.FileProvider:
+        """Return it by the path in the tree to which the other leads; raises as ``provider``."""
+        base = self.base
+        if resolved is None or (base and not (resolved == base or resolved.startswith(f"{base}/"))):
             raise ValueError(f"Relative path points outside the root: {relative_path}")
         if not self.tree.exists(resolved):
             raise ContentException(f"{relative_path} does not exist.")
@@ -63,15 +78,19 @@ class Place:
 class _InMemory(spec_factory.FileProvider):  # type: ignore[misc]
     """A provider of bytes. ``data`` are they, for parsers that would only join the lines again."""
 
+    # Of the class, where they cost nothing: what ContentProvider's constructor sets on each; and `last_client_run`,
+    # which every parser looks for and none finds.
+    cmd = args = rc = cleaner = last_client_run = None
+    _content = _exception = None
+    loaded = _filterable = False
+
     def __init__(
         self, place: Place, relative_path: str, resolved: str, spec: Any, save_as: str | None
     ) -> None:
         # FileProvider's own constructor looks at the disk.
-        spec_factory.ContentProvider.__init__(self)
         self.ds = spec
         self.ctx = place.context
         self.root = place.root
-        self.cleaner = None
         self.relative_path = relative_path
         self.save_as = save_as
         self.file_name = relative_path.rpartition("/")[2]

@@ -13,7 +13,7 @@ from insights.core.exceptions import SkipComponent
 from headrace.archives import ArchiveLimits
 from headrace.archives.errors import shown
 from services.rules_engine.evaluation.disk import extracted
-from services.rules_engine.evaluation.execution import Plan, short_tracebacks
+from services.rules_engine.evaluation.execution import Plan, rare_collections, short_tracebacks
 from services.rules_engine.evaluation.facts import facts_of
 from services.rules_engine.evaluation.hydration import hydrate
 from services.rules_engine.evaluation.loading import RulesConfig, configure, load_packages, target_graph
@@ -95,7 +95,7 @@ class Rules:
         began = time.perf_counter()
         tree = unpack(archive, limits)
         was_needed()
-        with short_tracebacks():
+        with short_tracebacks(), rare_collections():
             try:
                 run = _Run(self._plan, tree, seeds)
                 finished = run.in_memory(self._by_name, self._filters)

@@ -71,6 +71,8 @@ class Tree:
         """Tell whether a path, links followed, is a directory."""
         if path in self._children:
             return True
+        if path in self.files:
+            return False
         resolved = self.resolve(path)
         return resolved is not None and resolved in self._children
 
@@ -135,7 +137,8 @@ class Tree:
         for directory in directories:
             resolved = self.resolve(directory)
             if resolved not in matches:
-                names = fnmatch.filter(self._children.get(resolved or "", ()), pattern)
+                children = self._children.get(resolved or "", ())
+                names = children if pattern == "*" else fnmatch.filter(children, pattern)
                 matches[resolved] = [name for name in names if hidden or not name.startswith(".")]
             prefix = f"{directory}/" if directory else ""
             for name in matches[resolved]:

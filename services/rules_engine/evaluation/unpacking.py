@@ -13,6 +13,9 @@ HELD_BYTES = 32 * MIB
 """Most that is kept of an archive not yet known to be whole and within its limits. A larger one is read twice:
 the first pass keeps nothing, so that refusing an archive never costs the memory it claims."""
 
+# To look a member of an enumeration up is not free.
+_FILE, _DEVICE = Kind.FILE, Kind.DEVICE
+
 
 def unpack(archive: bytes, limits: ArchiveLimits) -> Tree:
     """Return the files, directories and links of a tar, plain or compressed with gzip, bzip2 or xz.
@@ -58,27 +61,27 @@ class _Builder:
 
     def take(self, events: list[Event]) -> None:
         for event in events:
-            if isinstance(event, Data):
+            if type(event) is Data:
                 self._pieces.append(event.data)
-            elif isinstance(event, MemberStart):
+            elif type(event) is MemberStart:
                 self._start = event
                 self._pieces = []
-            elif isinstance(event, MemberEnd) and self._start is not None:
+            elif type(event) is MemberEnd and self._start is not None:
                 self._add(self._start)
 
     def _add(self, start: MemberStart) -> None:
-        name = start.name
+        name, kind = start.name, start.kind
         # As insights-core's extraction leaves it out: devices of a host and what stands among them.
-        if "/dev/" in name or start.kind is Kind.DEVICE:
+        if "/dev/" in name or kind is _DEVICE:
             return
-        if start.kind is Kind.DIRECTORY:
-            self.tree.add_directory("" if name == "." else name)
-        elif start.kind is Kind.SYMBOLIC_LINK:
-            self.tree.add_link(name, start.target)
-        elif start.kind is Kind.HARD_LINK:
-            self._add_hard_link(name, start.target)
-        else:
+        if kind is _FILE:
             self.tree.add_file(name, self._pieces)
+        elif kind is Kind.DIRECTORY:
+            self.tree.add_directory("" if name == "." else name)
+        elif kind is Kind.SYMBOLIC_LINK:
+            self.tree.add_link(name, start.target)
+        else:
+            self._add_hard_link(name, start.target)
 
     def _add_hard_link(self, name: str, target: str) -> None:
         parts = [part for part in target.split("/") if part not in {"", "."}]
