@@ -96,14 +96,18 @@ class Upload:
     @property
     def seeds(self) -> dict[str, Any]:
         """What rules find beside the archive."""
-        at = self.taken_at
-        times = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S"}
+        year, month, day, hour, minute, second = self.taken_at.strftime("%Y %m %d %H %M %S").split()
         return {
             "org_id": str(self.org_id),
             "cluster_id": self.cluster_name,
             "original_path": self.url,
-            **{name: at.strftime(form) for name, form in times.items()},
-            "time": at.strftime("%H%M%S"),
+            "year": year,
+            "month": month,
+            "day": day,
+            "hour": hour,
+            "minute": minute,
+            "second": second,
+            "time": hour + minute + second,
         }
 
 

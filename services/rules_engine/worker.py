@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
+
 from headrace.archives import ArchiveLimits, ArchiveRejected
 from headrace.local.trampoline import die_with
 from services.rules_engine.evaluation import Evaluation, Rules
@@ -85,9 +87,16 @@ def run_worker(connection: socket.socket, traces: int, rules: Rules, terms: Term
         except EOFError:
             return
         retiring = retiring or Memory.now().mapped_bytes > kept_bytes
-        text = json.dumps({**reply, "retiring": retiring}, ensure_ascii=False)
-        # Text of an archive may hold bytes that are no UTF-8, as lone surrogates; JSON's readers refuse those.
-        connection.sendall(frame(text.encode(errors="replace"), workload_info))
+        connection.sendall(frame(_encoded({**reply, "retiring": retiring}), workload_info))
+
+
+def _encoded(reply: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(reply)
+    except TypeError:
+        # An integer beyond 64 bits; or text of an archive that holds bytes that are no UTF-8, as lone surrogates, which
+        # JSON's readers refuse.
+        return json.dumps(reply, ensure_ascii=False).encode(errors="replace")
 
 
 def _handle(connection: socket.socket, rules: Rules, terms: Terms) -> tuple[dict[str, Any], bytes, bool]:

@@ -45,7 +45,7 @@ class ContainerStatus:
     def ends(self) -> Iterator[dict[str, Any]]:
         """How it ended, at present and the time before, as Kubernetes has it; of each only if it did."""
         for key in _STATES:
-            if ended := mapping(self._found, key, "terminated"):
+            if (state := self._found.get(key)) and (ended := mapping(state, "terminated")):
                 yield ended
 
     @property
