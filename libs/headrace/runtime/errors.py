@@ -15,7 +15,14 @@ class HeadraceError(Exception):
 
 
 class Retryable(HeadraceError):
-    """An engine is away or busy; the effect may or may not have happened."""
+    """An engine is away or busy; the effect may or may not have happened.
+
+    ``retry_after_seconds`` is how long it asks to be left alone, 0 when it does not say.
+    """
+
+    def __init__(self, *args: object, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(*args)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Permanent(HeadraceError):

@@ -5,6 +5,8 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from headrace.runtime.errors import Retryable
@@ -45,15 +47,32 @@ def _draw(draw: float | None) -> float:
     return random.random() if draw is None else draw  # noqa: S311 -- jitter, no secret
 
 
+def retry_after_seconds(header: str | None) -> float:
+    """What a ``Retry-After`` asks for, in seconds or as a date; 0 without one or when it says nothing."""
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
 async def retrying(policy: RetryPolicy, call: Callable[[], Awaitable[T]]) -> T:
-    """Call until it succeeds, fails for good, or the budget (time in failed calls included) is spent."""
+    """Call until it succeeds, fails for good, or the budget (time in failed calls included) is spent.
+
+    An engine that asks for more time than the next wait gets it, or the call ends when the budget has less.
+    """
     attempt, started = 1, time.monotonic()
     while True:
         try:
             return await call()
-        except Retryable:
-            delay = policy.next_delay_seconds(attempt, time.monotonic() - started)
-            if delay is None:
+        except Retryable as error:
+            waited = time.monotonic() - started
+            delay = policy.next_delay_seconds(attempt, waited)
+            if delay is None or waited + error.retry_after_seconds > policy.budget_seconds:
                 raise
+            delay = max(delay, error.retry_after_seconds)
             await asyncio.sleep(delay)
             attempt += 1

@@ -1,0 +1,195 @@
+"""A read-only client of a Kubernetes API server: objects and lists in JSON, nothing else.
+
+Our own, over aiohttp: the official asynchronous client takes about 60 MB of memory to import, which is more than a
+whole sender of ours may use, for the two calls we need.
+"""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+import orjson
+
+from headrace.kubernetes.access import Access
+from headrace.kubernetes.kubeconfig import Kubeconfig, default_kubeconfig, service_account
+from headrace.runtime.errors import ConfigurationError, Permanent, Retryable
+from headrace.runtime.logging import redact
+from headrace.runtime.retries import RetryPolicy, retry_after_seconds, retrying
+
+_CONNECT_SECONDS: Final = 10.0
+_REQUEST_SECONDS: Final = 60.0
+_MAX_ANSWER_BYTES: Final = 256 << 20
+_SHOWN_CHARACTERS: Final = 300
+_PAGE_ITEMS: Final = 500
+# It is there but cannot answer now.
+_LATER: Final = frozenset({408, 429, 500, 502, 503, 504})
+
+
+class NotFound(Permanent):
+    """The server knows no such path or object."""
+
+
+class _Gone(Permanent):
+    """The list that pages were read from is gone; ``token``, if any, goes on in a newer one."""
+
+    def __init__(self, message: str, token: str) -> None:
+        super().__init__(message)
+        self.token = token
+
+
+class Cluster:
+    """One API server. Raises `Retryable` while it is away or busy (after retries), `Permanent` when it refuses."""
+
+    def __init__(
+        self, access: Access, *, retry: RetryPolicy | None = None, page_items: int = _PAGE_ITEMS
+    ) -> None:
+        self._access = access
+        self._retry = retry or RetryPolicy()
+        self._page_items = page_items
+        self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def from_kubeconfig(cls, path: Path | str, context: str | None = None) -> Self:
+        """A context of a kubeconfig, the current one unless named; raises `ConfigurationError`."""
+        return cls(Kubeconfig.load(path).access(context))
+
+    @classmethod
+    def in_cluster(cls) -> Self:
+        """The cluster this pod runs in, by its service account; raises `ConfigurationError` outside of one."""
+        access = service_account()
+        if access is None:
+            raise ConfigurationError(
+                "this is no pod with a service account: no KUBERNETES_SERVICE_HOST or token"
+            )
+        return cls(access)
+
+    @classmethod
+    def find(cls, context: str | None = None) -> Self:
+        """By ``$KUBECONFIG``, else ``~/.kube/config``, else the pod's own cluster."""
+        if path := default_kubeconfig():
+            return cls.from_kubeconfig(path, context)
+        if access := service_account():
+            return cls(access)
+        raise ConfigurationError(
+            "no Kubernetes cluster is known: KUBECONFIG is unset, there is no ~/.kube/config and this is no pod"
+        )
+
+    @property
+    def name(self) -> str:
+        """The context, for texts."""
+        return self._access.name
+
+    @property
+    def namespace(self) -> str:
+        """The context's namespace."""
+        return self._access.namespace
+
+    async def open(self) -> Self:
+        """Make ready for requests; nothing is sent yet."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._access.tls(), limit=8),
+            timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, sock_connect=_CONNECT_SECONDS),
+            headers={"Accept": "application/json"},
+        )
+        return self
+
+    async def close(self) -> None:
+        """End its connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def get(self, path: str, **query: str) -> dict[str, Any]:
+        """One object or one page of a list, e.g. ``/api/v1/namespaces/default``; raises `NotFound` too."""
+        return await retrying(self._retry, lambda: self._get(path, query))
+
+    async def items(self, path: str, label_selector: str = "") -> AsyncIterator[dict[str, Any]]:
+        """Every item of a list, in pages, e.g. of ``/api/v1/namespaces``.
+
+        When the server drops the list while it is read, reading goes on in a newer one where the server offers that:
+        an item that changed meanwhile may then come in either state.
+        """
+        query = {"limit": str(self._page_items)}
+        if label_selector:
+            query["labelSelector"] = label_selector
+        while True:
+            try:
+                page = await self.get(path, **query)
+            except _Gone as gone:
+                if not gone.token or gone.token == query.get("continue"):
+                    raise Retryable(str(gone)) from None
+                query["continue"] = gone.token
+                continue
+            for item in page.get("items") or ():
+                yield item
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    async def _get(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+        if self._session is None:
+            raise RuntimeError("the cluster is not open")
+        access = self._access
+        try:
+            async with self._session.get(
+                access.server + path,
+                params=query,
+                headers=access.headers(),
+                allow_redirects=False,
+                proxy=access.proxy_url or None,
+                server_hostname=access.tls_server_name or None,
+            ) as response:
+                body = await _read(response, access.name)
+        except aiohttp.ClientConnectorCertificateError as error:
+            reason = getattr(error.certificate_error, "verify_message", "")
+            raise ConfigurationError(
+                f"cluster {access.name}: its certificate is not trusted: {reason or 'it does not match'}"
+            ) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Retryable(f"cluster {access.name} does not answer: {type(error).__name__}") from error
+        return _judged(access.name, path, response, body)
+
+
+async def _read(response: aiohttp.ClientResponse, name: str) -> bytes:
+    pieces, size = [], 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > _MAX_ANSWER_BYTES:
+            raise Permanent(f"cluster {name} answers more than {_MAX_ANSWER_BYTES} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _judged(name: str, path: str, response: aiohttp.ClientResponse, text: bytes) -> dict[str, Any]:
+    """The answer's body, or what its status means."""
+    try:
+        body = orjson.loads(text)
+    except ValueError:
+        body = None
+    if response.status == HTTPStatus.OK and isinstance(body, dict):
+        return body
+    status = body if isinstance(body, dict) else {}
+    shown = redact(str(status.get("message") or text[:_SHOWN_CHARACTERS].decode(errors="replace")))
+    reason = f"cluster {name} answers {response.status} to {path}: {shown[:_SHOWN_CHARACTERS]}"
+    if response.status in _LATER:
+        raise Retryable(reason, retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After")))
+    if response.status == HTTPStatus.GONE:
+        raise _Gone(reason, str((status.get("metadata") or {}).get("continue") or ""))
+    if response.status == HTTPStatus.NOT_FOUND:
+        raise NotFound(reason)
+    raise Permanent(reason)
