@@ -38,6 +38,13 @@ class RetryPolicy:
         delay = self.delay_seconds(attempt, _draw(draw))
         return delay if waited_seconds + delay <= self.budget_seconds else None
 
+    def wait_seconds(self, error: Retryable, attempt: int, waited_seconds: float) -> float | None:
+        """The same after ``error``: an engine that asks for more time gets it, if the budget has so much."""
+        delay = self.next_delay_seconds(attempt, waited_seconds)
+        if delay is None or waited_seconds + error.retry_after_seconds > self.budget_seconds:
+            return None
+        return max(delay, error.retry_after_seconds)
+
     def hold_seconds(self, attempt: int, draw: float | None = None) -> float:
         """The wait while held: past the budget, for as long as the engine is away."""
         return self.delay_seconds(attempt, _draw(draw))
@@ -60,19 +67,14 @@ def retry_after_seconds(header: str | None) -> float:
 
 
 async def retrying(policy: RetryPolicy, call: Callable[[], Awaitable[T]]) -> T:
-    """Call until it succeeds, fails for good, or the budget (time in failed calls included) is spent.
-
-    An engine that asks for more time than the next wait gets it, or the call ends when the budget has less.
-    """
+    """Call until it succeeds, fails for good, or the budget (time in failed calls included) is spent."""
     attempt, started = 1, time.monotonic()
     while True:
         try:
             return await call()
         except Retryable as error:
-            waited = time.monotonic() - started
-            delay = policy.next_delay_seconds(attempt, waited)
-            if delay is None or waited + error.retry_after_seconds > policy.budget_seconds:
+            delay = policy.wait_seconds(error, attempt, time.monotonic() - started)
+            if delay is None:
                 raise
-            delay = max(delay, error.retry_after_seconds)
             await asyncio.sleep(delay)
             attempt += 1

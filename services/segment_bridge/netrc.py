@@ -1,0 +1,43 @@
+"""Logins from a netrc file, as curl takes them."""
+
+import netrc
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from headrace.runtime.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user and a password; an empty password is one too (Segment's write keys have it)."""
+
+    user: str = field(repr=False)
+    password: str = field(repr=False)
+
+    @property
+    def header(self) -> str:
+        """The value of ``Authorization``."""
+        return aiohttp.encode_basic_auth(self.user, self.password)
+
+
+def login_for(url: str, path: Path | str, *, variable: str = "CURL_NETRC") -> Login:
+    """The login for the URL's host, else the file's default; raises `ConfigurationError` that names ``variable``."""
+    file, host = Path(path).expanduser(), urlsplit(url).hostname or ""
+    try:
+        entry = netrc.netrc(str(file)).authenticators(host)
+    except netrc.NetrcParseError as error:
+        # Its text would quote the word it stumbled over, which may be the password.
+        raise ConfigurationError(
+            f"{variable}: {file} cannot be read: line {error.lineno} is not netrc"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigurationError(f"{variable}: {file} cannot be read: {reason}") from None
+    if entry is None or not entry[0]:
+        raise ConfigurationError(f"{variable}: {file} has no login for machine {host}")
+    if ":" in entry[0]:
+        raise ConfigurationError(f"{variable}: {file}: the login for machine {host} has a colon in it")
+    return Login(entry[0], entry[2] or "")
