@@ -1,0 +1,51 @@
+"""What every simulator is: an application on a loopback port until it is closed."""
+
+from types import TracebackType
+from typing import Final, Self
+
+from aiohttp import web
+
+from headrace.web.listener import Listener
+
+HOST: Final = "127.0.0.1"
+_STOP_SECONDS: Final = 1.0
+
+
+class Simulator:
+    """A subclass gives the application; ``port`` 0 takes a free one."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.port = port
+        self._listener: Listener | None = None
+
+    def application(self) -> web.Application:
+        """What it answers."""
+        raise NotImplementedError
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{HOST}:{self.port}"
+
+    async def open(self) -> Self:
+        """Bind and answer."""
+        self._listener = await Listener.open(self.application(), HOST, self.port, stop_seconds=_STOP_SECONDS)
+        self.port = self._listener.port
+        return self
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._listener is not None:
+            await self._listener.close()
+            self._listener = None
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
