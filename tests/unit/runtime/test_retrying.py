@@ -10,7 +10,7 @@ from headrace.runtime.errors import (
     Retryable,
 )
 from headrace.runtime.health import Health
-from headrace.runtime.retries import RetryPolicy, retrying
+from headrace.runtime.retries import RetryPolicy, retry_after_seconds, retrying
 from headrace.runtime.settings import EngineSettings, Settings, env, environment_name, load
 
 QUICK = RetryPolicy(attempts=3, budget_seconds=1.0, base_seconds=0.0)
@@ -95,3 +95,18 @@ def test_secrets_do_not_show_in_settings():
         EngineSettings(s3_secret_key="geheim", kafka_password="geheim", postgres="postgresql://a:geheim@h/d")
     )
     assert "geheim" not in shown
+
+
+def test_a_retry_after_is_seconds_or_a_date():
+    assert retry_after_seconds("7") == 7.0
+    assert retry_after_seconds(None) == retry_after_seconds("soon") == retry_after_seconds("-1") == 0.0
+    assert retry_after_seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+    assert retry_after_seconds("Wed, 21 Oct 2065 07:28:00 GMT") > 1e9
+
+
+def test_who_asks_for_time_gets_it_within_the_budget():
+    policy = RetryPolicy(attempts=3, budget_seconds=10.0, base_seconds=0.0)
+    assert policy.wait_seconds(Retryable(retry_after_seconds=4.0), 1, 5.0) == 4.0
+    assert policy.wait_seconds(Retryable(), 1, 5.0) == 0.0
+    assert policy.wait_seconds(Retryable(retry_after_seconds=6.0), 1, 5.0) is None
+    assert policy.wait_seconds(Retryable(retry_after_seconds=1.0), 3, 0.0) is None
