@@ -30,9 +30,7 @@ def login_for(url: str, path: Path | str, *, variable: str = "CURL_NETRC") -> Lo
         entry = netrc.netrc(str(file)).authenticators(host)
     except netrc.NetrcParseError as error:
         # Its text would quote the word it stumbled over, which may be the password.
-        raise ConfigurationError(
-            f"{variable}: {file} cannot be read: line {error.lineno} is not netrc"
-        ) from None
+        raise ConfigurationError(f"{variable}: {file} is not netrc, near line {error.lineno}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigurationError(f"{variable}: {file} cannot be read: {reason}") from None

@@ -1,0 +1,224 @@
+import base64
+import io
+import json
+from contextlib import aclosing
+
+import aiohttp
+import pytest
+
+from headrace.local.simulators.splunk import ExportFault
+from headrace.runtime.errors import ConfigurationError
+from services.segment_bridge.audit import AuditOutcome, rows
+from services.segment_bridge.queries import QUERIES
+from services.segment_bridge.splunk import Outcome, Splunk, fetch, records
+from tests.unit.segment_bridge.audit_records import CASES, everything, told, write
+
+EXPECTED = {audit_id: result for case in CASES for audit_id, result in case.expected.items()}
+FIRST = QUERIES[:1]
+
+
+@pytest.fixture(autouse=True)
+def _retries_at_once(monkeypatch):
+    from headrace.runtime.retries import RetryPolicy
+
+    monkeypatch.setattr(RetryPolicy, "delay_seconds", lambda *_: 0.0)
+
+
+async def read(settings, queries=QUERIES):
+    outcome = Outcome()
+    async with Splunk(settings) as splunk, aclosing(records(splunk, outcome, queries)) as lines:
+        return [line async for line in lines], outcome
+
+
+async def test_the_eight_queries_find_what_the_table_says(settings, simulator):
+    lines, outcome = await read(settings)
+    assert told(lines) == EXPECTED
+    assert outcome.complete
+    assert [(query.title, query.rows) for query in outcome.queries] == [(case.title, 5) for case in CASES]
+    assert [form["search"] for form in simulator.searches] == [query.spl("test_index") for query in QUERIES]
+    assert simulator.searches[0] == {
+        "output_mode": "json", "earliest_time": "2026-07-31T00:00:00Z", "latest_time": "2026-08-01T00:00:00Z",
+        "search": QUERIES[0].spl("test_index"),
+    }  # fmt: skip
+
+
+async def test_files_give_what_splunk_gives(settings, tmp_path):
+    from_splunk, _ = await read(settings)
+    from_files = [
+        line async for line in rows([write(tmp_path / "again.jsonl", everything())], AuditOutcome())
+    ]
+
+    def plain(lines):
+        found = [json.loads(line) for line in lines]
+        return sorted((row["result"] for row in found), key=lambda result: result["messageId"])
+
+    assert plain(from_files) == plain(from_splunk)
+
+
+async def test_lines_pass_as_splunk_wrote_them(settings):
+    lines, _ = await read(settings, FIRST)
+    assert [line.startswith(b'{"preview":false,"offset":%d' % n) for n, line in enumerate(lines)] == [
+        True
+    ] * 5
+    assert b'"lastrow":true' in lines[-1]
+    assert not any(b'"lastrow"' in line for line in lines[:-1])
+
+
+async def test_a_window_without_records_is_a_success_without_rows(settings_of, simulator):
+    lines, outcome = await read(settings_of(simulator, earliest="-4hours", latest="now"))
+    assert (lines, outcome.complete, outcome.rows) == ([], True, 0)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+async def test_a_busy_splunk_is_asked_again(settings, simulator, status):
+    simulator.faults = [ExportFault(status, {"Retry-After": "0"})] * 3
+    lines, outcome = await read(settings, FIRST)
+    assert (len(lines), outcome.complete, outcome.queries[0].attempts) == (5, True, 4)
+
+
+async def test_retries_end(settings, simulator):
+    simulator.faults = [ExportFault(503)] * 4
+    lines, outcome = await read(settings, QUERIES[:2])
+    # The next query is asked all the same.
+    assert len(lines) == 5
+    assert not outcome.complete
+    assert list(outcome.failures) == ["Application"]
+    assert outcome.failures["Application"].startswith("Splunk answers 503")
+
+
+async def test_a_splunk_that_asks_for_more_time_than_there_is_gets_none(settings_of, simulator):
+    simulator.faults = [ExportFault(503, {"Retry-After": "3600"})]
+    _, outcome = await read(settings_of(simulator, retry_budget_seconds=5), FIRST)
+    assert outcome.queries[0].attempts == 1
+    assert not outcome.complete
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+async def test_a_refusal_is_not_asked_again(settings, simulator, status):
+    simulator.faults = [ExportFault(status)]
+    _, outcome = await read(settings, FIRST)
+    assert outcome.queries[0].attempts == 1
+    assert not outcome.complete
+
+
+async def test_an_incomplete_search_under_200_is_no_success(settings, simulator):
+    error = ExportFault(
+        messages=({"type": "ERROR", "text": "Search results may be incomplete: a peer is down"},)
+    )
+    simulator.faults = [error]
+    lines, outcome = await read(settings, FIRST)
+    # What came is good and stays; that something is missing is said.
+    assert len(lines) == 5
+    assert outcome.failures == {
+        "Application": "Splunk says ERROR: Search results may be incomplete: a peer is down"
+    }
+    assert not outcome.complete
+
+
+async def test_a_search_given_up_under_200_is_asked_again(settings, simulator):
+    fatal = ExportFault(messages=({"type": "FATAL", "text": "too many concurrent searches"},))
+    simulator.faults = [fatal]
+    lines, outcome = await read(settings, FIRST)
+    assert (len(lines), outcome.complete, outcome.queries[0].attempts) == (5, True, 2)
+    simulator.faults = [fatal] * 4
+    lines, outcome = await read(settings, FIRST)
+    assert (lines, outcome.complete) == ([], False)
+
+
+async def test_warnings_are_kept_and_no_failure(settings, simulator):
+    simulator.faults = [ExportFault(messages=({"type": "WARN", "text": "slow disk"},))]
+    _, outcome = await read(settings, FIRST)
+    assert outcome.queries[0].messages == ["WARN: slow disk"]
+    assert outcome.complete
+
+
+async def test_preview_rows_are_not_records(settings, simulator):
+    simulator.faults = [ExportFault(previews=3)]
+    lines, outcome = await read(settings, FIRST)
+    assert list(told(lines)) == [f"app-{n}" for n in range(1, 6)]
+    assert outcome.queries[0].previews == 3
+
+
+@pytest.mark.parametrize("fault", [ExportFault(cut_after_rows=2), ExportFault(end_after_rows=2)])
+async def test_an_answer_that_breaks_off_is_read_again_and_loses_nothing(settings, simulator, fault):
+    simulator.faults = [fault]
+    lines, outcome = await read(settings, FIRST)
+    assert {json.loads(line)["result"]["messageId"] for line in lines} == {f"app-{n}" for n in range(1, 6)}
+    assert outcome.complete
+    assert outcome.queries[0].repeated == len(lines) - 5
+
+
+async def test_an_answer_that_always_breaks_off_is_no_success(settings, simulator):
+    simulator.faults = [ExportFault(end_after_rows=2)] * 4
+    _, outcome = await read(settings, FIRST)
+    assert outcome.failures == {"Application": "Splunk's answer ended before its last row"}
+
+
+async def test_a_line_that_is_no_json_is_told(settings, simulator):
+    good = b'{"preview":false,"offset":0,"lastrow":true,"result":{"messageId":"1"}}\n'
+    simulator.canned = lambda _search: [b"<html>\n", good]
+    lines, outcome = await read(settings, FIRST)
+    assert lines == [good.rstrip()]
+    assert "no JSON object" in outcome.failures["Application"]
+
+
+async def test_rows_in_any_other_layout_are_rows_too(settings, simulator):
+    written = [
+        b'{"preview": false, "offset": 0, "result": {"messageId": "1"}}',
+        b'{"offset":1,"preview":false,"lastrow":true,"result":{"messageId":"2"},"messages":[]}',
+    ]
+    # Pieces end anywhere, the last line without an end.
+    text = b"\n\n".join(written)
+    simulator.canned = lambda _search: [text[at : at + 7] for at in range(0, len(text), 7)]
+    lines, outcome = await read(settings, FIRST)
+    assert lines == written
+    assert outcome.complete
+
+
+async def test_a_splunk_that_is_away_is_told_for_every_query(settings, simulator):
+    await simulator.close()
+    _, outcome = await read(settings)
+    assert set(outcome.failures.values()) == {"Splunk does not answer: ClientConnectorError"}
+    assert len(outcome.failures) == 8
+
+
+async def test_a_login_that_is_missing_or_wrong_is_told_without_it(settings_of, simulator, tmp_path):
+    with pytest.raises(ConfigurationError, match=r"CURL_NETRC: .*missing cannot be read: No such file"):
+        await read(settings_of(simulator, netrc=str(tmp_path / "missing")))
+    other = tmp_path / "other"
+    other.write_text("machine elsewhere login a password planted-secret\n")
+    with pytest.raises(ConfigurationError, match=r"has no login for machine 127\.0\.0\.1"):
+        await read(settings_of(simulator, netrc=str(other)))
+    other.write_text("machine 127.0.0.1 login a planted-secret\n")
+    with pytest.raises(ConfigurationError, match="is not netrc, near line") as refused:
+        await read(settings_of(simulator, netrc=str(other)))
+    assert "planted-secret" not in str(refused.value)
+    other.write_text("machine 127.0.0.1 login admin password planted-secret\n")
+    _, outcome = await read(settings_of(simulator, netrc=str(other)), FIRST)
+    assert "401" in outcome.failures["Application"]
+    secret = base64.b64encode(b"admin:planted-secret").decode()
+    assert not {"planted-secret", secret} & set(repr(outcome).replace("'", " ").split())
+
+
+async def test_the_command_writes_a_row_a_line(settings):
+    output = io.BytesIO()
+    outcome = await fetch(output, settings)
+    assert outcome.complete
+    assert told(output.getvalue().splitlines()) == EXPECTED
+
+
+async def test_the_documents_search_runs_as_a_job_and_files_are_indexed(simulator, tmp_path):
+    """As the document's curl does, and as its test fills the container."""
+    auth = {"Authorization": aiohttp.encode_basic_auth("admin", simulator.password)}
+    path = write(tmp_path / "more.jsonl", everything()[:4])
+    async with aiohttp.ClientSession(simulator.url, headers=auth) as session:
+        form = {"name": str(path), "index": "more"}
+        assert (await session.post("/services/data/inputs/oneshot", data=form)).status == 201
+        search = {"search": "search index=more verb=create | fields auditID, verb | fields - _*"}
+        answer = await session.post("/services/search/jobs", data=search)
+        sid = (await answer.text()).partition("<sid>")[2].partition("</sid>")[0]
+        answer = await session.get(f"/services/search/jobs/{sid}/results", params={"output_mode": "json"})
+        assert {row["auditID"] for row in (await answer.json())["results"]} >= {"app-1", "app-2"}
+        bad = await session.post("/services/search/jobs", data={"search": "search index=more | sendemail"})
+        assert bad.status == 400
+        assert "Unknown search command" in await bad.text()
