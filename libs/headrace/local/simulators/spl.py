@@ -13,7 +13,7 @@ from headrace.local.simulators.spl_functions import FUNCTIONS, Evaluate, Event, 
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<text>"(?:\\.|[^"\\])*")|(?P<name>'[^']*')|(?P<op>!=|==|>=|<=|[()=,<>.])"""
-    r"""|(?P<word>[^\s()=,!<>"'|]+)|(?P<pipe>\|)|(?P<end>$))"""
+    r"""|(?P<word>[^\s()=,!<>"'|]*[^\s()=,!<>"'|.])|(?P<pipe>\|)|(?P<end>$))"""
 )
 # An expression's numbers, before the dot is taken for the joining of texts.
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
