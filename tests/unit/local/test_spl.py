@@ -3,8 +3,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from headrace.local.simulators.spl import SplError, parse, result
+from headrace.local.simulators.spl import parse, result
 from headrace.local.simulators.spl_functions import Event
+from headrace.local.simulators.spl_tokens import SplError
 from headrace.local.simulators.splunk_time import parse_time
 
 EVENTS = [

@@ -10,25 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from headrace.local.simulators.spl_functions import FUNCTIONS, Evaluate, Event, first
+from headrace.local.simulators.spl_tokens import Reader, SplError, pipeline, tokens, unquoted
 
-_TOKEN: Final = re.compile(
-    r"""\s*(?:(?P<text>"(?:\\.|[^"\\])*")|(?P<name>'[^']*')|(?P<op>!=|==|>=|<=|[()=,<>.])"""
-    r"""|(?P<word>[^\s()=,!<>"'|]*[^\s()=,!<>"'|.])|(?P<pipe>\|)|(?P<end>$))"""
-)
 # An expression's numbers, before the dot is taken for the joining of texts.
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
-
-
-class SplError(Exception):
-    """The text is no search we can run; the message is what Splunk would answer with."""
-
-
-@dataclass(frozen=True)
-class Token:
-    """``kind``: text (a literal), name (a quoted field), op, word."""
-
-    kind: str
-    text: str
 
 
 @dataclass
@@ -39,7 +24,7 @@ class Search:
     needles: tuple[str, ...]
     index: str
     commands: list[Callable[[Iterator[Event]], Iterable[Event]]] = field(default_factory=list)
-    # Whether commands beyond the first need every event before they give one.
+    # Whether a `fields` has said what is left.
     kept_fields: bool = False
 
     def run(self, events: Iterator[Event]) -> Iterable[Event]:
@@ -52,14 +37,14 @@ class Search:
 
 def parse(text: str) -> Search:
     """Read a search; raises `SplError`."""
-    commands = _split(_tokens(text))
-    reader = _Reader(commands[0])
+    commands = pipeline(tokens(text))
+    reader = Reader(commands[0])
     if reader.peek_word() == "search":
         reader.take()
     terms = _SearchTerms(reader)
     search = Search(terms.parse(), tuple(terms.needles), terms.index)
-    for tokens in commands[1:]:
-        reader = _Reader(tokens)
+    for command in commands[1:]:
+        reader = Reader(command)
         name = reader.take().text
         if name not in _COMMANDS:
             raise SplError(f"Unknown search command '{name}'.")
@@ -69,72 +54,10 @@ def parse(text: str) -> Search:
     return search
 
 
-def _tokens(text: str) -> list[Token]:
-    tokens, at = [], 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None or match.lastgroup is None:
-            raise SplError(f"Error in 'search' command: Unable to parse the search: {text[at : at + 20]!r}")
-        at = match.end()
-        if match.lastgroup != "end":
-            tokens.append(Token(match.lastgroup, match[match.lastgroup]))
-    return tokens
-
-
-def _split(tokens: list[Token]) -> list[list[Token]]:
-    commands: list[list[Token]] = [[]]
-    for token in tokens:
-        if token.kind == "pipe":
-            commands.append([])
-        else:
-            commands[-1].append(token)
-    if not all(commands):
-        raise SplError("Error in 'SearchParser': Missing a search command before '|'.")
-    return commands
-
-
-class _Reader:
-    """Tokens one after another."""
-
-    def __init__(self, tokens: list[Token]) -> None:
-        self._tokens = tokens
-        self._at = 0
-
-    def peek(self) -> Token | None:
-        return self._tokens[self._at] if self._at < len(self._tokens) else None
-
-    def peek_word(self) -> str:
-        token = self.peek()
-        return token.text if token and token.kind in {"word", "op"} else ""
-
-    def take(self) -> Token:
-        token = self.peek()
-        if token is None:
-            raise SplError("Error in 'SearchParser': The search ends too soon.")
-        self._at += 1
-        return token
-
-    def accept(self, *texts: str) -> bool:
-        """Take the token if it is one of these operators or words."""
-        if self.peek_word() in texts:
-            self._at += 1
-            return True
-        return False
-
-    def expect(self, text: str) -> None:
-        if not self.accept(text):
-            raise SplError(f"Error in 'SearchParser': expected '{text}'.")
-
-    def end(self) -> None:
-        token = self.peek()
-        if token is not None:
-            raise SplError(f"Error in 'SearchParser': '{token.text}' is not expected here.")
-
-
 class _SearchTerms:
     """The search command: terms side by side are all meant, and OR binds closer than that."""
 
-    def __init__(self, reader: _Reader) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self.index = ""
         self.needles: list[str] = []
@@ -170,14 +93,14 @@ class _SearchTerms:
             test = self._all()
             self._reader.expect(")")
             return test
-        name = _unquoted(self._reader.take())
+        name = unquoted(self._reader.take())
         if self._reader.accept("IN"):
             return _matching(name, self._values())
         if self._reader.accept("!="):
-            value = _unquoted(self._reader.take())
+            value = unquoted(self._reader.take())
             return lambda event: name in event.fields() and not _matching(name, [value])(event)
         self._reader.expect("=")
-        value = _unquoted(self._reader.take())
+        value = unquoted(self._reader.take())
         if name == "index":
             self.index = value
             return lambda _event: True
@@ -187,9 +110,9 @@ class _SearchTerms:
 
     def _values(self) -> list[str]:
         self._reader.expect("(")
-        values = [_unquoted(self._reader.take())]
+        values = [unquoted(self._reader.take())]
         while self._reader.accept(","):
-            values.append(_unquoted(self._reader.take()))
+            values.append(unquoted(self._reader.take()))
         self._reader.expect(")")
         return values
 
@@ -209,16 +132,10 @@ def _matching(name: str, values: list[str]) -> Callable[[Event], bool]:
     return test
 
 
-def _unquoted(token: Token) -> str:
-    if token.kind == "text":
-        return re.sub(r"\\(.)", r"\1", token.text[1:-1])
-    return token.text[1:-1] if token.kind == "name" else token.text
-
-
 class _Expression:
     """The language of where and eval: OR, AND, NOT, comparisons, joining with a dot, functions."""
 
-    def __init__(self, reader: _Reader) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
     def parse(self) -> Evaluate:
@@ -257,7 +174,7 @@ class _Expression:
 
     def _primary(self) -> Evaluate:
         token = self._reader.take()
-        text = _unquoted(token)
+        text = unquoted(token)
         if token.kind == "text":
             return lambda _event: text
         if token.kind == "name":
@@ -318,15 +235,15 @@ def _concatenated(left: Evaluate, right: Evaluate) -> Evaluate:
 Command = Callable[[Iterator[Event]], Iterable[Event]]
 
 
-def _where(reader: _Reader) -> Command:
+def _where(reader: Reader) -> Command:
     test = _Expression(reader).parse()
     return lambda events: (event for event in events if test(event))
 
 
-def _eval(reader: _Reader) -> Command:
+def _eval(reader: Reader) -> Command:
     assignments: list[tuple[str, Evaluate]] = []
     while not assignments or reader.accept(","):
-        name = _unquoted(reader.take())
+        name = unquoted(reader.take())
         reader.expect("=")
         assignments.append((name, _Expression(reader).parse()))
 
@@ -339,13 +256,13 @@ def _eval(reader: _Reader) -> Command:
     return command
 
 
-def _fields(reader: _Reader) -> Command:
+def _fields(reader: Reader) -> Command:
     remove = reader.accept("-")
     reader.accept("+")
-    names = [_unquoted(reader.take())]
+    names = [unquoted(reader.take())]
     while reader.peek() is not None:
         reader.accept(",")
-        names.append(_unquoted(reader.take()))
+        names.append(unquoted(reader.take()))
     pattern = re.compile("|".join(".*".join(map(re.escape, name.split("*"))) for name in names))
 
     def command(events: Iterator[Event]) -> Iterator[Event]:
@@ -360,11 +277,11 @@ def _fields(reader: _Reader) -> Command:
     return command
 
 
-def _sort(reader: _Reader) -> Command:
+def _sort(reader: Reader) -> Command:
     limit = int(reader.take().text) if reader.peek_word().isdigit() else 10_000
     descending = reader.accept("-")
     reader.accept("+")
-    name = _unquoted(reader.take())
+    name = unquoted(reader.take())
 
     def command(events: Iterator[Event]) -> Iterator[Event]:
         ordered = sorted(events, key=lambda event: str(first(event.get(name)) or ""), reverse=descending)
@@ -373,8 +290,8 @@ def _sort(reader: _Reader) -> Command:
     return command
 
 
-def _dedup(reader: _Reader) -> Command:
-    name = _unquoted(reader.take())
+def _dedup(reader: Reader) -> Command:
+    name = unquoted(reader.take())
 
     def command(events: Iterator[Event]) -> Iterator[Event]:
         seen: set[str] = set()
@@ -387,12 +304,12 @@ def _dedup(reader: _Reader) -> Command:
     return command
 
 
-def _head(reader: _Reader) -> Command:
+def _head(reader: Reader) -> Command:
     count = int(reader.take().text) if reader.peek() else 10
     return lambda events: (event for _, event in zip(range(count), events, strict=False))
 
 
-_COMMANDS: Final[Mapping[str, Callable[[_Reader], Command]]] = {
+_COMMANDS: Final[Mapping[str, Callable[[Reader], Command]]] = {
     "search": lambda reader: _filter(_SearchTerms(reader).parse()),
     "where": _where,
     "eval": _eval,

@@ -19,8 +19,9 @@ from aiohttp.typedefs import Handler
 from isal import igzip
 
 from headrace.local.simulators.simulator import Simulator
-from headrace.local.simulators.spl import Search, SplError, parse, result
+from headrace.local.simulators.spl import Search, parse, result
 from headrace.local.simulators.spl_functions import Event
+from headrace.local.simulators.spl_tokens import SplError
 from headrace.local.simulators.splunk_kv import KvStore
 from headrace.local.simulators.splunk_time import parse_time
 from headrace.web.errors import json_response
