@@ -65,11 +65,16 @@ class Field:
         return f"'{self.name}'"
 
     def compile(self) -> Evaluate:
-        walk = _walk(self.keys)
+        keys = self.keys
 
+        # Asked most of all: the walk in place, not by way of `_walk`.
         def evaluate(record: Record) -> Any:
-            found = walk(record)
-            return None if isinstance(found, (dict, list)) else found
+            found: Any = record
+            for key in keys:
+                if type(found) is not dict:
+                    return None
+                found = found.get(key)
+            return None if type(found) is dict or type(found) is list else found
 
         return evaluate
 
@@ -338,7 +343,7 @@ class Not:
 def _walk(keys: tuple[str, ...]) -> Evaluate:
     def walk(found: Any) -> Any:
         for key in keys:
-            if not isinstance(found, dict):
+            if type(found) is not dict:
                 return None
             found = found.get(key)
         return found

@@ -99,9 +99,10 @@ async def records(
     for query in queries:
         result = QueryOutcome(query.title)
         outcome.queries.append(result)
-        async with aclosing(splunk.rows(query, result)) as rows:
-            async for line in rows:
-                yield line
+        async with aclosing(splunk.rows(query, result)) as pieces:
+            async for rows in pieces:
+                for row in rows:
+                    yield row
 
 
 class Splunk:
@@ -151,16 +152,17 @@ class Splunk:
     ) -> None:
         await self.close()
 
-    async def rows(self, query: Query, result: QueryOutcome) -> AsyncGenerator[bytes, None]:
-        """The rows of one query; what goes wrong is in ``result``."""
+    async def rows(self, query: Query, result: QueryOutcome) -> AsyncGenerator[list[bytes], None]:
+        """The rows of one query, some at a time; what goes wrong is in ``result``."""
         started = time.monotonic()
         while True:
             result.attempts += 1
             before = result.rows
             try:
-                async with aclosing(self._attempt(query, result)) as lines:
-                    async for line in lines:
-                        yield line
+                async with aclosing(self._attempt(query, result)) as pieces:
+                    async for rows in pieces:
+                        result.rows += len(rows)
+                        yield rows
                 result.finished = True
                 return
             except Retryable as error:
@@ -195,7 +197,7 @@ class Splunk:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Retryable(f"Splunk does not answer: {type(error).__name__}") from error
 
-    async def _attempt(self, query: Query, result: QueryOutcome) -> AsyncGenerator[bytes, None]:
+    async def _attempt(self, query: Query, result: QueryOutcome) -> AsyncGenerator[list[bytes], None]:
         form = {
             "output_mode": "json",
             "earliest_time": self._settings.earliest,
@@ -204,10 +206,9 @@ class Splunk:
         }
         reading = _Reading(result)
         async with self.call("POST", "/search/v2/jobs/export", data=form) as response:
-            async for line in _lines(response.content):
-                if reading.is_row(line):
-                    result.rows += 1
-                    yield line
+            async for lines in _lines(response.content):
+                yield [line for line in lines if reading.is_row(line)]
+                reading.check()
         reading.end()
 
 
@@ -218,6 +219,7 @@ class _Reading:
         self._result = result
         self._last = False
         self._failure = ""
+        self._given_up = ""
 
     def is_row(self, line: bytes) -> bool:
         # A row that holds nothing beside its result ends with both braces.
@@ -247,9 +249,14 @@ class _Reading:
     def _message(self, kind: str, text: str) -> None:
         self._result.note(kind, text)
         if kind == "FATAL":
-            raise Retryable(f"Splunk gave the search up: {redact(text[:_SHOWN_CHARACTERS])}")
+            self._given_up = f"Splunk gave the search up: {redact(text[:_SHOWN_CHARACTERS])}"
         if kind == "ERROR":
             self._failure = self._failure or f"Splunk says ERROR: {redact(text[:_SHOWN_CHARACTERS])}"
+
+    def check(self) -> None:
+        """Raises `Retryable` once Splunk has given the search up."""
+        if self._given_up:
+            raise Retryable(self._given_up)
 
     def end(self) -> None:
         """The answer has ended: raises what it lacked."""
@@ -259,17 +266,16 @@ class _Reading:
             raise Retryable("Splunk's answer ended before its last row")
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[list[bytes]]:
+    """Lines without their ends, those of a piece at a time, empty ones left out."""
     rest = b""
     async for piece in content.iter_any():
-        *whole, rest = (rest + piece).split(b"\n")
-        for line in whole:
-            if line:
-                yield line
+        *lines, rest = (rest + piece).split(b"\n")
+        yield [line for line in lines if line]
         if len(rest) > _MAX_LINE_BYTES:
             raise Permanent(f"Splunk sent a line of more than {_MAX_LINE_BYTES} bytes")
     if rest:
-        yield rest
+        yield [rest]
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> Retryable | Permanent:

@@ -125,6 +125,15 @@ async def test_a_search_given_up_under_200_is_asked_again(settings, simulator):
     assert (lines, outcome.complete) == ([], False)
 
 
+async def test_rows_before_a_search_is_given_up_are_kept(settings, simulator):
+    row = b'{"preview":false,"offset":0,"result":{"messageId":"1"}}\n'
+    fatal = b'{"messages":[{"type":"FATAL","text":"a peer is gone"}]}\n'
+    simulator.canned = lambda _search: [row + fatal + row]
+    lines, outcome = await read(settings, FIRST)
+    assert lines == [row.rstrip()] * 8
+    assert outcome.failures == {"Application": "Splunk gave the search up: a peer is gone"}
+
+
 async def test_warnings_are_kept_and_no_failure(settings, simulator):
     simulator.faults = [ExportFault(messages=({"type": "WARN", "text": "slow disk"},))]
     _, outcome = await read(settings, FIRST)
