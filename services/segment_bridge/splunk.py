@@ -13,6 +13,7 @@ that rows may come twice; they are equal in their ``messageId``.
 """
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
@@ -41,11 +42,8 @@ _SHOWN_CHARACTERS: Final = 300
 _KEPT_MESSAGES: Final = 20
 # It is there but cannot answer now; curl's list of transient answers.
 _LATER: Final = frozenset({408, 429, 500, 502, 503, 504})
-_ROW_BEGINS: Final = b'{"preview":false,'
-_RESULT: Final = b'"result":{'
-_LAST: Final = b'"lastrow":true'
-# Between the beginning of a row and its result stand two numbers' worth of text.
-_HEAD_BYTES: Final = 96
+# As Splunk writes rows; one in another layout is decoded to be known.
+_ROW: Final = re.compile(rb'\{"preview":false,(?:"offset":\d+,)?("lastrow":true,)?"result":\{')
 
 
 @dataclass
@@ -222,12 +220,12 @@ class _Reading:
         self._given_up = ""
 
     def is_row(self, line: bytes) -> bool:
-        # A row that holds nothing beside its result ends with both braces.
-        if line.startswith(_ROW_BEGINS) and line.endswith(b"}}"):
-            at = line.find(_RESULT, 0, _HEAD_BYTES)
-            if at > 0:
-                self._last = self._last or line.find(_LAST, 0, at) > 0
-                return True
+        row = _ROW.match(line)
+        # One that holds something beside its result ends otherwise.
+        if row is not None and line.endswith(b"}}"):
+            if row[1]:
+                self._last = True
+            return True
         return self._other(line)
 
     def _other(self, line: bytes) -> bool:

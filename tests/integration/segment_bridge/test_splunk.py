@@ -116,7 +116,9 @@ async def test_an_incomplete_search_under_200_is_no_success(settings, simulator)
 
 
 async def test_a_search_given_up_under_200_is_asked_again(settings, simulator):
-    fatal = ExportFault(messages=({"type": "FATAL", "text": "too many concurrent searches"},))
+    fatal = ExportFault(
+        messages=({"type": "FATAL", "text": "too many concurrent searches"},), end_after_rows=0
+    )
     simulator.faults = [fatal]
     lines, outcome = await read(settings, FIRST)
     assert (len(lines), outcome.complete, outcome.queries[0].attempts) == (5, True, 2)
