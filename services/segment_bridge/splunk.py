@@ -20,7 +20,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -29,7 +29,6 @@ import orjson
 from headrace.runtime.errors import ConfigurationError, Permanent, Retryable
 from headrace.runtime.logging import redact
 from headrace.runtime.retries import RetryPolicy, retry_after_seconds
-from headrace.runtime.settings import load
 from services.segment_bridge.netrc import login_for
 from services.segment_bridge.queries import QUERIES, Query
 from services.segment_bridge.settings import SplunkSettings
@@ -298,12 +297,3 @@ def _tls(settings: SplunkSettings) -> ssl.SSLContext | bool:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-async def fetch(output: BinaryIO, settings: SplunkSettings | None = None) -> Outcome:
-    """``headrace segment fetch``: write every record to ``output``, one a line."""
-    outcome = Outcome()
-    async with Splunk(settings or load(SplunkSettings)) as splunk:
-        async for line in records(splunk, outcome):
-            output.write(line + b"\n")
-    return outcome

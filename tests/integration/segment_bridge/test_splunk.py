@@ -1,5 +1,4 @@
 import base64
-import io
 import json
 from contextlib import aclosing
 
@@ -10,7 +9,7 @@ from headrace.local.simulators.splunk import ExportFault
 from headrace.runtime.errors import ConfigurationError
 from services.segment_bridge.audit import AuditOutcome, rows
 from services.segment_bridge.queries import QUERIES
-from services.segment_bridge.splunk import Outcome, Splunk, fetch, records
+from services.segment_bridge.splunk import Outcome, Splunk, records
 from tests.unit.segment_bridge.audit_records import CASES, everything, told, write
 
 EXPECTED = {audit_id: result for case in CASES for audit_id, result in case.expected.items()}
@@ -209,13 +208,6 @@ async def test_a_login_that_is_missing_or_wrong_is_told_without_it(settings_of, 
     assert "401" in outcome.failures["Application"]
     secret = base64.b64encode(b"admin:planted-secret").decode()
     assert not {"planted-secret", secret} & set(repr(outcome).replace("'", " ").split())
-
-
-async def test_the_command_writes_a_row_a_line(settings):
-    output = io.BytesIO()
-    outcome = await fetch(output, settings)
-    assert outcome.complete
-    assert told(output.getvalue().splitlines()) == EXPECTED
 
 
 async def test_the_documents_search_runs_as_a_job_and_files_are_indexed(simulator, tmp_path):
