@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import json
 from contextlib import aclosing
@@ -10,7 +11,9 @@ from headrace.runtime.errors import ConfigurationError
 from services.segment_bridge.audit import AuditOutcome, rows
 from services.segment_bridge.queries import QUERIES
 from services.segment_bridge.splunk import Outcome, Splunk, records
+from tests.proxy import TcpProxy
 from tests.unit.segment_bridge.audit_records import CASES, everything, told, write
+from tests.waiting import eventually
 
 EXPECTED = {audit_id: result for case in CASES for audit_id, result in case.expected.items()}
 FIRST = QUERIES[:1]
@@ -192,6 +195,34 @@ async def test_a_splunk_that_is_away_is_told_for_every_query(settings, simulator
     assert len(outcome.failures) == 8
 
 
+async def test_an_answer_that_stands_still_counts_as_lost(settings_of, simulator):
+    address = simulator.url.removeprefix("http://")
+    async with TcpProxy.open(address) as proxy:
+        changes = {"url": f"http://{proxy.address}", "idle_seconds": 0.3, "retries": 100}
+        proxy.down.hang = True
+        reading = asyncio.create_task(read(settings_of(simulator, **changes), FIRST))
+        await eventually(lambda: proxy.connections >= 3, within_seconds=60)
+        proxy.down.hang = False
+        lines, outcome = await asyncio.wait_for(reading, 60)
+    assert outcome.complete
+    assert list(told(lines)) == [f"app-{n}" for n in range(1, 6)]
+    assert outcome.queries[0].attempts >= 3
+
+
+@pytest.mark.parametrize("toxic", ["reset_after_bytes", "close_after_bytes"])
+@pytest.mark.parametrize("after_bytes", [0, 50, 200, 600, 1500])
+async def test_a_connection_lost_at_any_byte_loses_no_row(settings_of, simulator, toxic, after_bytes):
+    async with TcpProxy.open(simulator.url.removeprefix("http://")) as proxy:
+        settings = settings_of(simulator, url=f"http://{proxy.address}", retries=1000)
+        setattr(proxy.down, toxic, after_bytes)
+        reading = asyncio.create_task(read(settings, FIRST))
+        await eventually(lambda: proxy.connections > 1, within_seconds=60)
+        setattr(proxy.down, toxic, None)
+        lines, outcome = await asyncio.wait_for(reading, 60)
+    assert outcome.complete
+    assert {json.loads(line)["result"]["messageId"] for line in lines} == {f"app-{n}" for n in range(1, 6)}
+
+
 async def test_a_login_that_is_missing_or_wrong_is_told_without_it(settings_of, simulator, tmp_path):
     with pytest.raises(ConfigurationError, match=r"CURL_NETRC: .*missing cannot be read: No such file"):
         await read(settings_of(simulator, netrc=str(tmp_path / "missing")))
@@ -215,6 +246,8 @@ async def test_the_documents_search_runs_as_a_job_and_files_are_indexed(simulato
     auth = {"Authorization": aiohttp.encode_basic_auth("admin", simulator.password)}
     path = write(tmp_path / "more.jsonl", everything()[:4])
     async with aiohttp.ClientSession(simulator.url, headers=auth) as session:
+        created = await session.post("/servicesNS/nobody/search/data/indexes", data={"name": "more"})
+        assert created.status == 201
         form = {"name": str(path), "index": "more"}
         assert (await session.post("/services/data/inputs/oneshot", data=form)).status == 201
         search = {"search": "search index=more verb=create | fields auditID, verb | fields - _*"}

@@ -6,7 +6,7 @@ It finds what a search of `headrace.local.simulators.spl` finds, in the files' o
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,6 +80,7 @@ class SplunkSimulator(Simulator):
                 post(f"{base}/search{version}/jobs/export", self._export)
                 post(f"{base}/search{version}/jobs", self._create_job)
                 app.router.add_get(f"{base}/search{version}/jobs/{{sid}}/results", self._results)
+            post(f"{base}/data/indexes", self._create_index)
             post(f"{base}/data/inputs/oneshot", self._oneshot)
         self.kv.add_routes(app)
         return app
@@ -110,7 +111,9 @@ class SplunkSimulator(Simulator):
             for chunk in canned:
                 await response.write(chunk)
             return response
-        async for piece in _pieces(_export_lines(self._found(search, window), fault)):
+        lines = _export_lines(self._found(search, window), fault)
+        # A search takes its time, and services may share this event loop.
+        while piece := await asyncio.to_thread(_piece, lines):
             await response.write(piece)
         if fault.cut_after_rows is not None and request.transport:
             request.transport.abort()
@@ -120,7 +123,8 @@ class SplunkSimulator(Simulator):
         form = await _form(request)
         self.searches.append(form)
         sid = f"{datetime.now(UTC).timestamp():.3f}_{len(self._jobs)}"
-        self._jobs[sid] = list(self._found(parse(form.get("search", "")), _window(form)))
+        found = self._found(parse(form.get("search", "")), _window(form))
+        self._jobs[sid] = await asyncio.to_thread(list, found)
         if form.get("output_mode") == "json":
             return json_response({"sid": sid}, 201)
         text = f'<?xml version="1.0" encoding="UTF-8"?>\n<response>\n  <sid>{sid}</sid>\n</response>\n'
@@ -131,6 +135,13 @@ class SplunkSimulator(Simulator):
         if rows is None:
             return _messages(404, "FATAL", "Unknown sid.")
         return json_response({"preview": False, "init_offset": 0, "messages": [], "results": rows})
+
+    async def _create_index(self, request: web.Request) -> web.Response:
+        name = (await _form(request)).get("name", "")
+        if not name or name in self.indexes:
+            return _messages(409 if name else 400, "ERROR", f"Index name={name} already exists.")
+        self.index(name)
+        return json_response({"entry": [{"name": name}]}, 201)
 
     async def _oneshot(self, request: web.Request) -> web.Response:
         form = await _form(request)
@@ -210,16 +221,16 @@ def _export_lines(rows: Iterator[dict[str, Any]], fault: ExportFault) -> Iterato
         offset, current = offset + 1, following
 
 
-async def _pieces(lines: Iterable[bytes]) -> AsyncIterator[bytes]:
-    gathered, size = [], 0
+def _piece(lines: Iterator[bytes]) -> bytes:
+    """The next lines, some of them; nothing at the end."""
+    gathered: list[bytes] = []
+    size = 0
     for line in lines:
         gathered.append(line + b"\n")
         size += len(line)
         if size >= _PIECE_BYTES:
-            yield b"".join(gathered)
-            gathered, size = [], 0
-    if gathered:
-        yield b"".join(gathered)
+            break
+    return b"".join(gathered)
 
 
 async def _form(request: web.Request) -> dict[str, str]:
