@@ -19,6 +19,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -96,6 +97,9 @@ async def records(
     for query in queries:
         result = QueryOutcome(query.title)
         outcome.queries.append(result)
+        if splunk.refused:
+            result.failure = splunk.refused
+            continue
         async with aclosing(splunk.rows(query, result)) as pieces:
             async for rows in pieces:
                 for row in rows:
@@ -115,6 +119,8 @@ class Splunk:
             cap_seconds=30.0,
         )
         self._session: aiohttp.ClientSession | None = None
+        # Why the login was not taken. More tries with it could lock the account.
+        self.refused = ""
 
     async def open(self) -> Self:
         """Read the login and the certificates; nothing is sent yet."""
@@ -185,7 +191,10 @@ class Splunk:
                 method, self._base + path, allow_redirects=False, **request
             ) as response:
                 if response.status // 100 != 2 and response.status not in fine:
-                    raise await _refusal(response)
+                    refusal = await _refusal(response)
+                    if response.status == HTTPStatus.UNAUTHORIZED:
+                        self.refused = str(refusal)
+                    raise refusal
                 yield response
         except aiohttp.ClientConnectorCertificateError as error:
             raise ConfigurationError(

@@ -95,30 +95,6 @@ async def test_a_busy_server_is_asked_again(simulator, cluster, status):
         await cluster.get(NAMESPACES)
 
 
-async def test_a_refusal_is_final_and_shows_no_token(simulator, kubeconfig):
-    document = yaml.safe_load(kubeconfig.read_text())
-    document["users"][0]["user"]["token"] = "planted-secret"
-    kubeconfig.write_text(yaml.safe_dump(document))
-    async with Cluster.from_kubeconfig(kubeconfig) as cluster:
-        with pytest.raises(Permanent, match="cluster host answers 401") as refused:
-            await cluster.get(NAMESPACES)
-        assert "planted-secret" not in f"{refused.value!r} {cluster._access!r}"
-    assert len(simulator.requests) == 1
-
-
-async def test_a_token_file_is_read_again_for_each_request(simulator, kubeconfig):
-    document = yaml.safe_load(kubeconfig.read_text())
-    document["users"][0]["user"] = {"tokenFile": "token"}
-    kubeconfig.write_text(yaml.safe_dump(document))
-    token = kubeconfig.parent / "token"
-    token.write_text("stale\n")
-    async with Cluster.from_kubeconfig(kubeconfig) as cluster:
-        with pytest.raises(Permanent, match="401"):
-            await cluster.get(NAMESPACES)
-        token.write_text(f"{simulator.token}\n")
-        assert (await cluster.get(NAMESPACES))["items"] == []
-
-
 async def test_a_server_that_is_away_is_told_by_name(simulator, kubeconfig):
     await simulator.close()
     async with Cluster(Kubeconfig.load(kubeconfig).access(), retry=QUICK) as cluster:
@@ -169,10 +145,49 @@ async def tls_server(simulator, authority):
 def tls_kubeconfig(kubeconfig, authority, cluster, **user):
     document = yaml.safe_load(kubeconfig.read_text())
     document["clusters"][0]["cluster"] = cluster
-    document["users"][0]["user"] |= user
+    document["contexts"][0]["context"]["user"] = "jane"
+    document["users"] = [{"name": "jane", "user": user}]
     path = authority / "config"
     path.write_text(yaml.safe_dump(document))
     return path
+
+
+async def test_a_refusal_is_final_and_shows_no_token(simulator, kubeconfig, authority):
+    simulator.token = "expected"
+    async with serving_tls(simulator, authority, ssl.CERT_NONE) as port:
+        server = {"server": f"https://localhost:{port}/host", "certificate-authority": "ca.crt"}
+        path = tls_kubeconfig(kubeconfig, authority, server, token="planted-secret")
+        async with Cluster.from_kubeconfig(path) as cluster:
+            with pytest.raises(Permanent, match="cluster host answers 401") as refused:
+                await cluster.get(NAMESPACES)
+            assert "planted-secret" not in f"{refused.value!r} {cluster._access!r}"
+    assert len(simulator.requests) == 1
+
+
+async def test_a_token_file_is_read_again_for_each_request(simulator, kubeconfig, authority):
+    simulator.token = "renewed"
+    token = authority / "token"
+    async with serving_tls(simulator, authority, ssl.CERT_NONE) as port:
+        server = {"server": f"https://localhost:{port}/host", "certificate-authority": "ca.crt"}
+        path = tls_kubeconfig(kubeconfig, authority, server, tokenFile="token")
+        token.write_text("stale\n")
+        async with Cluster.from_kubeconfig(path) as cluster:
+            with pytest.raises(Permanent, match="401"):
+                await cluster.get(NAMESPACES)
+            token.write_text("renewed\n")
+            assert (await cluster.get(NAMESPACES))["items"] == []
+
+
+async def test_no_credential_leaves_over_a_connection_that_anybody_can_read(simulator, kubeconfig, authority):
+    """As kubectl has it."""
+    simulator.token = "planted-secret"
+    server = {"server": f"{simulator.url}/host"}
+    for user in ({"token": "planted-secret"}, {"username": "jane", "password": "planted-secret"}):
+        path = tls_kubeconfig(kubeconfig, authority, server, **user)
+        assert Kubeconfig.load(path).access().headers() == {}
+        async with Cluster.from_kubeconfig(path) as cluster:
+            with pytest.raises(Permanent, match="401"):
+                await cluster.get(NAMESPACES)
 
 
 async def test_certificates_are_read_from_files_or_the_document(kubeconfig, authority, tls_server):
@@ -224,6 +239,7 @@ async def test_a_pod_reads_with_its_service_account(tmp_path, monkeypatch, autho
     async with serving_tls(simulator, authority, ssl.CERT_NONE) as port:
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "localhost")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(port))
+        simulator.token = "of-the-pod"
         (tmp_path / "token").write_text(simulator.token)
         (tmp_path / "ca.crt").write_text((authority / "ca.crt").read_text())
         (tmp_path / "namespace").write_text("headrace\n")

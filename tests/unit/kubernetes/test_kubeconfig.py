@@ -29,7 +29,8 @@ def write(path: Path, **changes):
 
 def user(path: Path, **entry):
     context = [{"name": "kwok", "context": {"cluster": "kwok", "user": "jane", "namespace": "work"}}]
-    return write(path, users=[{"name": "jane", "user": entry}], contexts=context)
+    server = [{"name": "kwok", "cluster": {"server": "https://127.0.0.1:6443"}}]
+    return write(path, users=[{"name": "jane", "user": entry}], contexts=context, clusters=server)
 
 
 @pytest.fixture
