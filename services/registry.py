@@ -167,6 +167,7 @@ SERVICES: Final = (
         port_variable="OLS_PORT",
         health_path="/readiness",
     ),
+    Service(name="ols_collector", summary="sends what LightSpeed's users asked and answered to an ingress"),
 )
 
 BY_NAME: Final = {service.name: service for service in SERVICES}

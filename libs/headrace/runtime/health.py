@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -9,10 +10,15 @@ class Health:
     """Named checks; each gives None when well, else the reason a person can act on."""
 
     checks: dict[str, Callable[[], str | None]] = field(default_factory=dict)
+    facts: dict[str, Callable[[], Any]] = field(default_factory=dict)
 
     def add(self, name: str, check: Callable[[], str | None]) -> None:
         """Register a check that answers at once from known state (no I/O)."""
         self.checks[name] = check
+
+    def tell(self, name: str, fact: Callable[[], Any]) -> None:
+        """Show something known (JSON) beside the checks, well or not."""
+        self.facts[name] = fact
 
     def report(self) -> dict[str, str | None]:
         """Every check's reason, None where well."""

@@ -42,6 +42,7 @@ class Context:
     health: Health = field(default_factory=Health)
     listeners: list[Listener] = field(default_factory=list)
     consumers: list[Consumer[Any]] = field(default_factory=list)
+    stoppers: list[Callable[[float], Awaitable[None]]] = field(default_factory=list)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
@@ -124,6 +125,10 @@ class Context:
     def watch(self, name: str, ping: Callable[[], Awaitable[Any]]) -> None:
         """Make an engine's answer part of the service's health; ``ping`` raises `Retryable` when it is not well."""
         self.shared.watch(self.health, name, ping)
+
+    def on_stop(self, stop: Callable[[float], Awaitable[None]]) -> None:
+        """Call with the seconds there are, beside listeners and consumers, to let a background loop end in order."""
+        self.stoppers.append(stop)
 
     def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Call after listeners and consumers have ended, before the engines' clients close."""

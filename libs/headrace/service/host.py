@@ -83,6 +83,7 @@ class Host:
         await asyncio.gather(
             *(listener.close() for context in self.contexts for listener in context.listeners),
             *(consumer.stop(share) for context in self.contexts for consumer in context.consumers),
+            *(stop(share) for context in self.contexts for stop in context.stoppers),
         )
         await self._shared.end_tasks()
         for context in reversed(self.contexts):

@@ -22,8 +22,14 @@ def admin_app(healths: Mapping[str, Health]) -> web.Application:
     async def report(_request: web.Request) -> web.Response:
         checks = {name: health.report() for name, health in healths.items()}
         ready = not any(health.problems for health in healths.values())
+        facts = {
+            name: {about: fact() for about, fact in health.facts.items()}
+            for name, health in healths.items()
+            if health.facts
+        }
+        body = {"ready": ready, "services": checks} | ({"facts": facts} if facts else {})
         return web.Response(
-            body=orjson.dumps({"ready": ready, "services": checks}, option=orjson.OPT_INDENT_2),
+            body=orjson.dumps(body, option=orjson.OPT_INDENT_2),
             status=200 if ready else 503,
             content_type="application/json",
         )

@@ -1,0 +1,20 @@
+"""Wires the collector: settings, file, loop, health."""
+
+import logging
+
+from headrace.service.context import Context
+from services.ols_collector.collector import Collector
+from services.ols_collector.config import plan_of, read_settings
+from services.ols_collector.metrics import count
+from services.ols_collector.status import Status
+
+
+async def start(context: Context) -> None:
+    """Collect until the process stops."""
+    plan = plan_of(read_settings(), context.shared.process)
+    logging.getLogger("ols_collector").setLevel(plan.log_level)
+    collector = Collector(plan, Status(observe=count))
+    context.health.add("collects", lambda: collector.status.problem)
+    context.health.tell("collector", collector.status.report)
+    context.on_stop(collector.stop)
+    context.spawn("collect", collector.run)

@@ -1,0 +1,100 @@
+"""What SSO and ingress have in common: which answers may change, proxies, bounded answers."""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import orjson
+
+from headrace.runtime.errors import Retryable
+from headrace.runtime.retries import retry_after_seconds
+
+_MAX_ANSWER_BYTES: Final = 1 << 20
+_BUSY: Final = frozenset({408, 429})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``body`` is the decoded JSON, None where it is none."""
+
+    status: int
+    text: str
+    body: Any
+    retry_after_seconds: float = 0.0
+
+
+class Asking:
+    """Posts forms to somebody who gives tokens; raises `Retryable` when there is no answer in time."""
+
+    def __init__(self, session: aiohttp.ClientSession, timeout_seconds: float) -> None:
+        self._session = session
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+
+    async def post(
+        self,
+        url: str,
+        *,
+        what: str,
+        data: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request."""
+        try:
+            async with self._session.post(
+                url,
+                data=data,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+                proxy=proxy_of(url),
+            ) as response:
+                return await read_answer(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Retryable(f"{what} does not answer: {reason_of(error)}") from None
+
+
+async def read_answer(response: aiohttp.ClientResponse) -> Answer:
+    """The beginning of an answer, as much as anyone needs to say."""
+    text = bytearray()
+    async for piece in response.content.iter_any():
+        text += piece
+        if len(text) > _MAX_ANSWER_BYTES:
+            # The rest is not read: the connection goes with it.
+            response.close()
+            break
+    try:
+        body = orjson.loads(text)
+    except ValueError:
+        body = None
+    return Answer(
+        response.status,
+        text.decode(errors="replace"),
+        body,
+        retry_after_seconds(response.headers.get("Retry-After")),
+    )
+
+
+def is_for_later(status: int) -> bool:
+    """Whether the same request may be answered otherwise later."""
+    return status in _BUSY or status >= 500
+
+
+def proxy_of(url: str) -> str | None:
+    """What HTTPS_PROXY, HTTP_PROXY and NO_PROXY say of it."""
+    parts = urlsplit(url)
+    if not parts.hostname or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
+
+
+def reason_of(error: BaseException) -> str:
+    """Why there was no answer; never the text of an error that may hold a URL with credentials."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"{type(error).__name__}: {error.strerror or type(error.os_error).__name__}"
+    if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
+        return f"{type(error).__name__}: its certificate is not trusted"
+    return type(error).__name__

@@ -1,0 +1,59 @@
+"""What became of the collections so far, for health, metrics and exit codes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass
+class Outcome:
+    """One cycle. Numbers are of files, ``bytes_sent`` of archives; ``reason`` is why the last thing failed."""
+
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    seconds: float = 0.0
+    skipped: str = ""
+    found: int = 0
+    incomplete: int = 0
+    sent: int = 0
+    bytes_sent: int = 0
+    failed: int = 0
+    removed: int = 0
+    discarded: int = 0
+    attempts: int = 0
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a person who asks the admin port."""
+        shown = {name: value for name, value in vars(self).items() if value not in {"", 0} or name == "sent"}
+        return shown | {"began": self.began.isoformat(), "seconds": round(self.seconds, 3)}
+
+
+@dataclass
+class Status:
+    """``observe`` is called with the outcome of each cycle."""
+
+    observe: Callable[[Outcome], None] = lambda _: None
+    last: Outcome | None = None
+    waiting_for: str = ""
+    cycles: int = 0
+
+    def ended(self, outcome: Outcome) -> None:
+        """Take in a cycle."""
+        self.last = outcome
+        self.cycles += 1
+        self.observe(outcome)
+
+    @property
+    def problem(self) -> str | None:
+        """Why data stay here, None when they do not."""
+        return self.last.reason or None if self.last else None
+
+    def report(self) -> dict[str, Any]:
+        """The last cycle, and what is waited for."""
+        shown: dict[str, Any] = {"cycles": self.cycles}
+        if self.waiting_for:
+            shown["waiting_for"] = self.waiting_for
+        if self.last:
+            shown["last"] = self.last.as_dict()
+        return shown
