@@ -4,10 +4,10 @@ from array import array
 from collections.abc import Container, Iterator
 from copy import copy
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What changes when a file is written to or replaced."""
 
     size_bytes: int
@@ -15,8 +15,7 @@ class Stamp:
     inode: int
 
 
-@dataclass(frozen=True, slots=True)
-class DataFile:
+class DataFile(NamedTuple):
     """One file; ``name`` is its path below the root, with ``/``."""
 
     name: str

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from headrace.archives import Entry, write_archive
+from headrace.archives.writer import _Headers
 from tests.unit.archives.tars import files
 from tests.unit.archives.test_reader import contents
 
@@ -55,3 +57,15 @@ def test_a_large_entry_is_never_held():
         tracemalloc.stop()
     assert written_bytes > 0
     assert peak_bytes < 2_000_000
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=120),
+    st.integers(0, 2**35),
+    st.sampled_from([0, 1, 1_785_578_400, 0o77777777777, 0o77777777777 + 1, -1]),
+)
+def test_its_headers_are_those_of_the_standard_library(name, size_bytes, modified_seconds):
+    expected = tarfile.TarInfo(name)
+    expected.size, expected.mode, expected.mtime = size_bytes, 0o644, modified_seconds
+    made = _Headers(modified_seconds).of(name, size_bytes)
+    assert made == expected.tobuf(tarfile.PAX_FORMAT)
