@@ -28,6 +28,7 @@ from tests.bench import (
     ingress,
     kruize_http,
     kruize_math,
+    ols_collector,
     recommendations,
     ros_csv,
     rules,
@@ -103,6 +104,7 @@ async def main() -> None:
     await report.add(start, start.measure())
     await report.add(ros_csv, ros_csv.measure())
     await report.add(rules, rules.measure())
+    await report.add(ols_collector, ols_collector.measure())
     await report.add(kruize_math, asyncio.to_thread(kruize_math.measure))
     async with open_stack() as stack:
         for part in (runtime, rules_service, aggregator):
