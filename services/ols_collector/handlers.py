@@ -59,6 +59,7 @@ class Collection:
             base_seconds=2 * plan.ingress_base_delay,
             cap_seconds=max(_LONGEST_WAIT_SECONDS, 2 * plan.ingress_base_delay),
         )
+        self._was_idle = False
         self._reported: set[str] = set()
         # With ``keep``, what need not be sent again by this process.
         self._kept: dict[str, Stamp] = {}
@@ -85,8 +86,12 @@ class Collection:
     async def _send_all(self, snapshot: Snapshot, outcome: Outcome, *, last: bool) -> None:
         where = shown(self._plan.data_storage)
         if not len(snapshot):
-            _log.info("'%s' contains no data, nothing to do...", where)
+            # A collector that looks every few seconds says so once.
+            level = logging.DEBUG if self._was_idle else logging.INFO
+            _log.log(level, "'%s' contains no data, nothing to do...", where)
+            self._was_idle = True
             return
+        self._was_idle = False
         split = chunks(snapshot, CHUNK_LIMIT_BYTES)
         _log.info("collected %d files (splitted to %d chunks) from '%s'", len(snapshot), len(split), where)
         if _log.isEnabledFor(logging.DEBUG):
