@@ -118,6 +118,8 @@ class IngressClient:
         except (aiohttp.ClientError, OSError) as error:
             if body is not None and isinstance(body.error, Retryable):
                 raise body.error from None
+            if body is not None and isinstance(body.error, OSError):
+                raise Retryable(f"a file cannot be read: {body.error.strerror}") from None
             raise Retryable(f"the ingress does not answer: {reason_of(error)}") from None
         if not body.complete:
             raise Retryable(f"the ingress answered {status} before it had the whole archive")

@@ -52,13 +52,7 @@ class Collection:
         self._stop = stop
         self._scanner = Scanner(plan.root, plan.form, plan.allowed_subdirs)
         self._guard = Guard(self._scanner, plan.most_stored_bytes)
-        self._policy = RetryPolicy(
-            attempts=plan.ingress_max_retries,
-            budget_seconds=plan.ingress_retry_budget,
-            # After failed attempt n the document's collector waits for the base times 2**n.
-            base_seconds=2 * plan.ingress_base_delay,
-            cap_seconds=max(_LONGEST_WAIT_SECONDS, 2 * plan.ingress_base_delay),
-        )
+        self._policy = policy_of(plan)
         self._was_idle = False
         self._reported: set[str] = set()
         # With ``keep``, what need not be sent again by this process.
@@ -155,7 +149,7 @@ class Collection:
                 _log.error("attempt %d failed with error: %s", attempt, error)
                 if not isinstance(error, Retryable):
                     raise
-                delay = self._delay_seconds(attempt, time.monotonic() - began, error)
+                delay = self._policy.wait_seconds(error, attempt, time.monotonic() - began)
                 if delay is None or last:
                     _log.error("max retries reached, operation failed.")
                     raise
@@ -171,14 +165,6 @@ class Collection:
         answered_id, size_bytes = await self._client.post(archive, access, request_id)
         _log.info("data uploaded with request_id: '%s'", answered_id)
         return size_bytes
-
-    def _delay_seconds(self, attempt: int, waited_seconds: float, error: Retryable) -> float | None:
-        """With full jitter, yet no sooner than the ingress asked for; None past the budget."""
-        delay = self._policy.next_delay_seconds(attempt, waited_seconds)
-        if delay is None:
-            return None
-        delay = max(delay, error.retry_after_seconds)
-        return delay if waited_seconds + delay <= self._policy.budget_seconds else None
 
     async def _clear(self, archive: Archive, outcome: Outcome) -> None:
         if self._plan.keep:
@@ -245,6 +231,16 @@ class Collection:
 
     async def _threaded(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def policy_of(plan: Plan) -> RetryPolicy:
+    """When an archive is tried again; full jitter below upstream's waits of the base times 2**n."""
+    return RetryPolicy(
+        attempts=plan.ingress_max_retries,
+        budget_seconds=plan.ingress_retry_budget,
+        base_seconds=2 * plan.ingress_base_delay,
+        cap_seconds=max(_LONGEST_WAIT_SECONDS, 2 * plan.ingress_base_delay),
+    )
 
 
 async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:

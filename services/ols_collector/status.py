@@ -35,12 +35,15 @@ class Status:
 
     observe: Callable[[Outcome], None] = lambda _: None
     last: Outcome | None = None
+    last_with_data: Outcome | None = None
     waiting_for: str = ""
     cycles: int = 0
 
     def ended(self, outcome: Outcome) -> None:
         """Take in a cycle."""
         self.last = outcome
+        if outcome.found:
+            self.last_with_data = outcome
         self.cycles += 1
         self.observe(outcome)
 
@@ -50,10 +53,11 @@ class Status:
         return self.last.reason or None if self.last else None
 
     def report(self) -> dict[str, Any]:
-        """The last cycle, and what is waited for."""
+        """The last cycle, the last that found something, and what is waited for."""
         shown: dict[str, Any] = {"cycles": self.cycles}
         if self.waiting_for:
             shown["waiting_for"] = self.waiting_for
-        if self.last:
-            shown["last"] = self.last.as_dict()
+        for name in ("last", "last_with_data"):
+            if outcome := getattr(self, name):
+                shown[name] = outcome.as_dict()
         return shown

@@ -1,6 +1,7 @@
 """The collector as a service, beside its ingress."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
@@ -62,13 +63,31 @@ async def test_what_is_written_arrives_by_itself_and_the_admin_port_says_so(told
             async def well():
                 status, body, metrics = await health(host)
                 assert status == 200
-                assert body["facts"]["ols_collector"]["collector"]["cycles"] >= 2
+                facts = body["facts"]["ols_collector"]["collector"]
+                assert facts["cycles"] >= 2
+                assert facts["last_with_data"]["sent"] == 1
                 assert 'ols_collector_files_total{outcome="failed"}' in metrics
                 assert "ols_collector_failed_cycles_total" in metrics
                 return body["services"]["ols_collector"] == {"collects": None}
 
             await eventually(well, within_seconds=60)
     assert peer.uploads[1].headers["User-Agent"].endswith(LOCAL_CLUSTER_ID)
+
+
+async def test_sigterm_finishes_the_upload_under_way(told, tmp_path):
+    write(tmp_path, "feedback/f.json")
+    async with open_peer(tmp_path, hold=asyncio.Event()) as peer, AsyncExitStack() as process:
+        told(OLS_USER_DATA_PATH=str(tmp_path), INGRESS_URL=f"{peer.url}/upload")
+        settings = ProcessSettings(admin_port=0, lenient=True, stop_seconds=60)
+        host = await process.enter_async_context(running(ROWS, EngineSettings(), settings))
+        await eventually(lambda: peer.uploads and peer.uploads[0].body, within_seconds=60)
+        stopping = asyncio.create_task(host.stop())
+        await asyncio.sleep(0)
+        assert names(tmp_path) == {"feedback/f.json"}
+        peer.hold.set()
+        await stopping
+        assert not names(tmp_path)
+        assert len(peer.uploads) == 1
 
 
 async def test_data_that_stay_are_a_reason_not_to_be_ready(told, tmp_path):

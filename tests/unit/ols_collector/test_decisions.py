@@ -1,6 +1,6 @@
 """What is tried again, and when; what may be shown."""
 
-import asyncio
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from headrace.runtime.errors import Retryable
 from services.ols_collector.asking import is_for_later
 from services.ols_collector.client import Refused
 from services.ols_collector.credentials import NoCredentials, auth_of
-from services.ols_collector.handlers import Collection
+from services.ols_collector.handlers import policy_of
 from services.ols_collector.scrubbing import Scrubber, shown
 from tests.unit.ols_collector.data import plan
 
@@ -31,29 +31,22 @@ def test_a_refusal_of_the_sender_ends_the_cycle(status, ends):
     assert Refused("", status).concerns_the_sender is ends
 
 
-def collection(tmp_path, **changes):
-    return Collection(plan(tmp_path, **changes), None, None, None, asyncio.Event())
-
-
-@pytest.mark.parametrize(("attempt", "most"), [(1, 120), (2, 240)])
+@pytest.mark.parametrize(("attempt", "most"), [(1, 120), (2, 240), (9, 480)])
 def test_the_wait_is_drawn_below_the_document_s(tmp_path, attempt, most):
-    delays = [
-        collection(tmp_path, ingress_base_delay=60.0)._delay_seconds(attempt, 0.0, Retryable(""))
-        for _ in range(200)
-    ]
+    policy = policy_of(plan(tmp_path, ingress_base_delay=60.0, ingress_max_retries=10))
+    delays = [policy.wait_seconds(Retryable(""), attempt, 0.0) for _ in range(200)]
     assert all(0 <= delay <= most for delay in delays)
     assert max(delays) - min(delays) > most / 4
 
 
 def test_there_is_no_wait_after_the_last_attempt(tmp_path):
-    assert collection(tmp_path, ingress_max_retries=3)._delay_seconds(3, 0.0, Retryable("")) is None
+    assert policy_of(plan(tmp_path, ingress_max_retries=3)).wait_seconds(Retryable(""), 3, 0.0) is None
 
 
 @given(asked=st.floats(0, 2000), waited=st.floats(0, 2000))
-def test_retry_after_is_honoured_within_the_budget(tmp_path_factory, asked, waited):
-    found = collection(tmp_path_factory.getbasetemp(), ingress_base_delay=1.0)._delay_seconds(
-        1, waited, Retryable("", retry_after_seconds=asked)
-    )
+def test_retry_after_is_honoured_within_the_budget(asked, waited):
+    policy = policy_of(plan(Path("/d"), ingress_base_delay=1.0))
+    found = policy.wait_seconds(Retryable("", retry_after_seconds=asked), 1, waited)
     if found is None:
         assert waited + max(asked, 2.0) > 900
     else:
