@@ -28,7 +28,8 @@ def become(plan: Plan) -> NoReturn:
     os.write(writing, orjson.dumps(asdict(plan)))
     os.close(writing)
     sys.stdout.flush()
-    arguments = [sys.executable, "-m", "services.ols_collector.process", str(reading)]
+    # Not from the working directory, which may have a package of that name.
+    arguments = [sys.executable, "-P", "-m", "services.ols_collector.process", str(reading)]
     os.execv(sys.executable, arguments)  # noqa: S606 -- ourselves
 
 
