@@ -192,6 +192,8 @@ async def test_a_half_written_file_is_left_and_told_once_it_is_old(data, lines):
 async def test_nothing_planted_shows_in_a_log_line(data, caplog, tmp_path, record_property):
     """The peer repeats what it was sent, and the SSO too; every way to be let in, at level DEBUG."""
     caplog.set_level(logging.DEBUG)
+    # A service that ran before in this process may have left its own level.
+    caplog.set_level(logging.DEBUG, "ols_collector")
     secret = tmp_path / "docker.json"
     secret.write_text(f'{{"auths":{{"cloud.openshift.com":{{"auth":"{PULL_SECRET_AUTH}"}}}}}}')
     ways = (
@@ -209,4 +211,5 @@ async def test_nothing_planted_shows_in_a_log_line(data, caplog, tmp_path, recor
     planted = ("planted-direct-token", OFFLINE_TOKEN, ACCESS_TOKEN, PULL_SECRET_AUTH, "planted-client-secret")
     assert Counter({word: text.count(word) for word in planted if word in text}) == Counter()
     assert "posting payload failed, response: 503: " in text
+    assert "using cluster pull secret to authenticate" in text
     record_property("figures", f"{len(planted)} secrets, {len(caplog.records)} log lines, 0 found")
