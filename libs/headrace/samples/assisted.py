@@ -1,107 +1,135 @@
-"""The events archive of the assisted installer: every member lies below the cluster's id."""
+"""An installation as the assisted installer sees it, and the events archive it sends of one."""
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from headrace.archives import Entry
-from headrace.samples.assisted_events import EVENTS, HOST_EVENT_PREFIX, OPENSHIFT_VERSION, VERSIONS
-from headrace.samples.files import json_entry, write_archive_file
+from headrace.archives.assisted import array_entry, entries
+from headrace.contracts.assisted import ADDING_HOSTS, EVENTS_MEMBER, FILE_NAME
+from headrace.runtime.errors import ConfigurationError
+from headrace.samples.assisted_events import (
+    AFTERWARDS,
+    ENDS,
+    EVENTS,
+    HOST_EVENT_PREFIX,
+    OPENSHIFT_VERSION,
+    PROGRESS,
+    VERSIONS,
+)
+from headrace.samples.assisted_hosts import inventory, validations
+from headrace.samples.files import write_archive_file
 from headrace.samples.options import SampleOptions, random_uuid
 
-FILE_NAME = "events.tgz"
-_HOSTS = 3
-_INSTALLATION = timedelta(minutes=71)
+_HOSTS: Final = 3
+_MASTERS: Final = 3
+_INSTALLATION: Final = timedelta(minutes=71)
+# Between the narrative's reboots and what comes after them.
+_PROGRESS_FROM: Final = timedelta(minutes=28)
+_PROGRESS_FOR: Final = timedelta(minutes=17)
+_DEPLOYMENT: Final = {
+    "deployment-type": "Operator",
+    "deployment-version": "2.11.2",
+    "git-ref": "f31c0a9d2e47",
+}
+
+Model = dict[str, Any]
 
 
 def generate(directory: Path, options: SampleOptions) -> list[Path]:
     """Write ``events.tgz``: a cluster of three hosts that was installed just before ``now``."""
-    return [write_archive_file(directory / FILE_NAME, _Installation(options).entries(), options.now)]
+    return [write_archive_file(directory / FILE_NAME, _entries(Installation(options)), options.now)]
 
 
-class _Installation:
-    def __init__(self, options: SampleOptions) -> None:
-        chooser = options.chooser("installation")
-        self._cluster_id = options.cluster()
-        self._infra_env_id = random_uuid(chooser)
-        self._host_ids = [random_uuid(chooser) for _ in range(_HOSTS)]
+def _entries(installation: "Installation") -> Iterator[Entry]:
+    return entries(
+        installation.cluster_id,
+        cluster=installation.cluster(),
+        hosts=installation.hosts(),
+        infra_env=installation.infra_env(),
+        events=array_entry(installation.cluster_id, EVENTS_MEMBER, installation.events()),
+        versions=VERSIONS,
+        deployment=_DEPLOYMENT,
+    )
+
+
+class Installation:
+    """One attempt to install a cluster of ``hosts`` hosts, which ended as ``end_state`` just before ``now``.
+
+    ``events`` is how many were logged in all; without it those of the narrative.
+    """
+
+    def __init__(
+        self,
+        options: SampleOptions,
+        *,
+        number: int = 0,
+        hosts: int = _HOSTS,
+        events: int | None = None,
+        end_state: str = "installed",
+    ) -> None:
+        if hosts < 1 or (events is not None and events < 1):
+            raise ConfigurationError(f"got {hosts} hosts and {events} events; expected at least one of each")
+        if end_state not in ENDS:
+            raise ConfigurationError(f"got the end state {end_state!r}, expected one of {', '.join(ENDS)}")
+        chooser = options.chooser(f"installation {number}" if number else "installation")
+        self.cluster_id = options.cluster(number)
+        self.infra_env_id = random_uuid(chooser)
+        self.end_state = end_state
+        self._host_ids = [random_uuid(chooser) for _ in range(hosts)]
         self._openshift_cluster_id = random_uuid(chooser)
         self._started = options.now - _INSTALLATION - timedelta(minutes=5)
+        self._name = f"edge-{number + 1}" if number else "edge-one"
+        self._count = events
         self._common = {"user_name": "jdoe", "email_domain": "example.com", "org_id": options.org_id}
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield the members in the sender's order."""
-        top = self._cluster_id
-        yield json_entry(f"{top}/events/cluster.json", self._cluster())
-        yield json_entry(f"{top}/events/hosts.json", [self._host(n) for n in range(_HOSTS)], indent=1)
-        yield json_entry(f"{top}/events/infraenv.json", self._infra_env())
-        yield json_entry(f"{top}/events.json", list(self._events()), indent=1)
-        yield json_entry(f"{top}/versions.json", VERSIONS)
-        deployment = {
-            "deployment-type": "Operator",
-            "deployment-version": "2.11.2",
-            "git-ref": "f31c0a9d2e47",
-        }
-        yield json_entry(f"{top}/metadata.json", VERSIONS | deployment)
-
-    def _cluster(self) -> dict[str, Any]:
-        completed = _milliseconds(self._started + _INSTALLATION)
+    def cluster(self) -> Model:
+        """The cluster."""
+        ended = _milliseconds(self._started + _INSTALLATION)
+        completed = self.end_state in {"installed", ADDING_HOSTS}
         return {
-            "id": self._cluster_id,
+            "id": self.cluster_id,
             "kind": "Cluster",
-            "href": f"/api/assisted-install/v2/clusters/{self._cluster_id}",
-            "name": "edge-one",
-            "status": "installed",
-            "status_info": "Cluster is installed",
-            "status_updated_at": completed,
+            "href": f"/api/assisted-install/v2/clusters/{self.cluster_id}",
+            "name": self._name,
+            "status": self.end_state,
+            "status_info": ENDS[self.end_state].status_info,
+            "status_updated_at": ended,
             "openshift_version": OPENSHIFT_VERSION,
             "openshift_cluster_id": self._openshift_cluster_id,
             "cpu_architecture": "x86_64",
             "high_availability_mode": "Full",
-            "control_plane_count": _HOSTS,
+            "control_plane_count": min(_MASTERS, len(self._host_ids)),
             "base_dns_domain": "example.com",
             "network_type": "OVNKubernetes",
-            "machine_networks": [{"cidr": "192.168.126.0/24", "cluster_id": self._cluster_id}],
-            "api_vips": [{"ip": "192.168.126.100", "cluster_id": self._cluster_id}],
+            "machine_networks": [{"cidr": "192.168.126.0/24", "cluster_id": self.cluster_id}],
+            "api_vips": [{"ip": "192.168.126.100", "cluster_id": self.cluster_id}],
             "platform": {"type": "baremetal"},
             "feature_usage": '{"Dual-stack":{"id":"DUAL_STACK","name":"Dual-stack"}}',
             "progress": {"total_percentage": 100, "installing_stage_percentage": 100},
             "install_started_at": _milliseconds(self._started + timedelta(minutes=13)),
-            "install_completed_at": completed,
+            **({"install_completed_at": ended} if completed else {}),
             "created_at": _milliseconds(self._started),
-            "updated_at": completed,
+            "updated_at": ended,
             "pull_secret_set": True,
             **self._common,
         }
 
-    def _host(self, number: int) -> dict[str, Any]:
-        host_id = self._host_ids[number]
-        return {
-            "id": host_id,
-            "kind": "Host",
-            "href": f"/api/assisted-install/v2/infra-envs/{self._infra_env_id}/hosts/{host_id}",
-            "cluster_id": self._cluster_id,
-            "infra_env_id": self._infra_env_id,
-            "status": "installed",
-            "status_info": "Done",
-            "role": "master",
-            "suggested_role": "master",
-            "bootstrap": number == 0,
-            "requested_hostname": f"master-{number}",
-            "inventory": '{"cpu":{"count":8},"memory":{"physical_bytes":17179869184}}',
-            "progress": {"current_stage": "Done", "installation_percentage": 100},
-            "created_at": _milliseconds(self._started + timedelta(minutes=6)),
-            "user_name": self._common["user_name"],
-        }
+    def hosts(self) -> Iterator[Model]:
+        """Its hosts, the first three of them masters."""
+        return (self._host(number) for number in range(len(self._host_ids)))
 
-    def _infra_env(self) -> dict[str, Any]:
+    def infra_env(self) -> Model:
+        """The infra-env its hosts came from."""
         return {
-            "id": self._infra_env_id,
+            "id": self.infra_env_id,
             "kind": "InfraEnv",
-            "href": f"/api/assisted-install/v2/infra-envs/{self._infra_env_id}",
-            "name": "edge-one_infra-env",
-            "cluster_id": self._cluster_id,
+            "href": f"/api/assisted-install/v2/infra-envs/{self.infra_env_id}",
+            "name": f"{self._name}_infra-env",
+            "cluster_id": self.cluster_id,
             "type": "full-iso",
             "cpu_architecture": "x86_64",
             "openshift_version": OPENSHIFT_VERSION,
@@ -109,21 +137,68 @@ class _Installation:
             **self._common,
         }
 
-    def _events(self) -> Iterator[dict[str, Any]]:
-        for name, severity, message, minutes in EVENTS:
-            hosts = range(_HOSTS) if name.startswith(HOST_EVENT_PREFIX) else [None]
+    def events(self) -> Iterator[Model]:
+        """What was logged, by time."""
+        hosts = len(self._host_ids)
+        told_anyway = sum(
+            hosts if name.startswith(HOST_EVENT_PREFIX) else 1 for name, *_ in (*EVENTS, *AFTERWARDS)
+        )
+        more = max(0, self._count - told_anyway - 1) if self._count else 0
+        told = chain(self._told(EVENTS), self._progressing(more), self._told(AFTERWARDS))
+        yield from islice(told, self._count - 1) if self._count else told
+        yield from self._told((ENDS[self.end_state].event,))
+
+    def _host(self, number: int) -> Model:
+        host_id = self._host_ids[number]
+        role = "master" if number < _MASTERS else "worker"
+        return {
+            "id": host_id,
+            "kind": "Host",
+            "href": f"/api/assisted-install/v2/infra-envs/{self.infra_env_id}/hosts/{host_id}",
+            "cluster_id": self.cluster_id,
+            "infra_env_id": self.infra_env_id,
+            "status": "installed" if self.end_state == ADDING_HOSTS else self.end_state,
+            "status_info": "Done",
+            "role": role,
+            "suggested_role": role,
+            "bootstrap": number == 0,
+            "requested_hostname": f"{role}-{number}",
+            "inventory": json.dumps(inventory(number), separators=(",", ":")),
+            "validations_info": json.dumps(validations(), separators=(",", ":")),
+            "progress": {"current_stage": "Done", "installation_percentage": 100},
+            "created_at": _milliseconds(self._started + timedelta(minutes=6)),
+            "updated_at": _milliseconds(self._started + _INSTALLATION),
+            "user_name": self._common["user_name"],
+        }
+
+    def _told(self, narrative: tuple[tuple[str, str, str, int], ...]) -> Iterator[Model]:
+        # Every host's within the minute.
+        apart = min(137, 50_000 // len(self._host_ids))
+        for name, severity, message, minutes in narrative:
+            hosts = range(len(self._host_ids)) if name.startswith(HOST_EVENT_PREFIX) else [None]
             for host in hosts:
-                when = self._started + timedelta(minutes=minutes, milliseconds=137 * (host or 0))
-                event = {
-                    "name": name,
-                    "message": message.format(name="edge-one", host=f"master-{host}"),
-                    "severity": severity,
-                    "category": "user",
-                    "event_time": _milliseconds(when),
-                    "cluster_id": self._cluster_id,
-                    "infra_env_id": self._infra_env_id,
-                }
-                yield event if host is None else event | {"host_id": self._host_ids[host]}
+                when = self._started + timedelta(minutes=minutes, milliseconds=apart * (host or 0))
+                yield self._event(name, severity, message, when, host)
+
+    def _progressing(self, count: int) -> Iterator[Model]:
+        name, severity, message = PROGRESS
+        for number in range(count):
+            when = self._started + _PROGRESS_FROM + _PROGRESS_FOR * number / count
+            text = message.replace("{step}", str(number + 1))
+            yield self._event(name, severity, text, when, number % len(self._host_ids))
+
+    def _event(self, name: str, severity: str, message: str, when: datetime, host: int | None) -> Model:
+        hostname = "" if host is None else f"{'master' if host < _MASTERS else 'worker'}-{host}"
+        event = {
+            "name": name,
+            "message": message.format(name=self._name, host=hostname),
+            "severity": severity,
+            "category": "user",
+            "event_time": _milliseconds(when),
+            "cluster_id": self.cluster_id,
+            "infra_env_id": self.infra_env_id,
+        }
+        return event if host is None else event | {"host_id": self._host_ids[host]}
 
 
 def _milliseconds(when: datetime) -> str:

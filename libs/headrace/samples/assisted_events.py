@@ -1,7 +1,21 @@
 """What the assisted service has to tell about an installation, in order."""
 
-EVENTS: tuple[tuple[str, str, str, int], ...] = (
-    # name, severity, message, minutes after registration
+from dataclasses import dataclass
+from typing import Final
+
+Told = tuple[str, str, str, int]
+"""Name, severity, message, minutes after registration."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How an installation can end: the cluster's status line and the last event."""
+
+    status_info: str
+    event: Told
+
+
+EVENTS: Final[tuple[Told, ...]] = (
     ("cluster_registration_succeeded", "info", "Successfully registered cluster", 0),
     ("infra_env_registered", "info", "Successfully registered InfraEnv {name}_infra-env", 0),
     ("image_info_updated", "info", "Updated image information (Image type is full-iso)", 1),
@@ -19,10 +33,40 @@ EVENTS: tuple[tuple[str, str, str, int], ...] = (
     ("cluster_status_updated", "info", "Updated status of the cluster to installing", 17),
     ("host_install_progress_updated", "info", "Host {host}: reached stage Writing image to disk", 22),
     ("host_install_progress_updated", "info", "Host {host}: reached stage Rebooting", 27),
+)
+# As often as an installation has events to fill.
+PROGRESS: Final = (
+    "host_install_progress_updated",
+    "info",
+    "Host {host}: reached stage Writing image to disk, step {step}",
+)
+AFTERWARDS: Final[tuple[Told, ...]] = (
     ("host_status_updated", "info", "Host {host}: updated status from installing to installed", 46),
     ("cluster_status_updated", "info", "Updated status of the cluster to finalizing", 47),
-    ("cluster_installation_completed", "info", "Successfully completed installing cluster", 71),
 )
+_COMPLETED: Final = (
+    "cluster_installation_completed",
+    "info",
+    "Successfully completed installing cluster",
+    71,
+)
+ENDS: Final = {
+    "installed": End("Cluster is installed", _COMPLETED),
+    "adding-hosts": End("Cluster is adding hosts", _COMPLETED),
+    "cancelled": End(
+        "Cluster was cancelled",
+        ("cluster_installation_canceled", "info", "Canceled cluster installation", 71),
+    ),
+    "error": End(
+        "cluster has hosts in error",
+        (
+            "cluster_installation_failed",
+            "critical",
+            "Failed installing cluster. Reason: cluster has hosts in error",
+            71,
+        ),
+    ),
+}
 HOST_EVENT_PREFIX = "host_"
 VERSIONS = {
     "assisted-installer": "quay.io/edge-infrastructure/assisted-installer:v2.44.0",

@@ -1,0 +1,150 @@
+"""The events archive of an assisted installer: its members' JSON forms, and a reader of the finished thing.
+
+An archive may hold several clusters; each member lies below its cluster's id.
+"""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from typing import Any, Final
+
+import orjson
+
+from headrace.archives.errors import ArchiveRejected, shown
+from headrace.archives.limits import MIB, ArchiveLimits
+from headrace.archives.reader import Member, read_members
+from headrace.archives.writer import Entry
+from headrace.contracts import assisted as names
+
+_MAX_METADATA_BYTES: Final = MIB
+# Two blanks deep, as the fields of an object in an array indented by one stand.
+_FLAT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",\n  ", ": "))
+_SCALARS: Final = (str, int, float, bool, type(None))
+
+
+class IndentedArray:
+    """An array's text, indented by one blank, made a few items at a time; ``null`` when it has none."""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def add(self, items: Iterable[Mapping[str, Any]]) -> bytes:
+        """The text of the next items."""
+        texts = [_indented(item) for item in items]
+        if not texts:
+            return b""
+        opening = ",\n" if self._begun else "[\n"
+        self._begun = True
+        return (opening + ",\n".join(texts)).encode()
+
+    def end(self) -> bytes:
+        """What closes it."""
+        return b"\n]" if self._begun else b"null"
+
+
+def _indented(item: Mapping[str, Any]) -> str:
+    if item and all(isinstance(value, _SCALARS) for value in item.values()):
+        return f" {{\n  {_FLAT.encode(item)[1:-1]}\n }}"
+    return json.dumps([item], indent=1, ensure_ascii=False)[2:-2]
+
+
+def compact_entry(cluster_id: str, member: str, value: Any) -> Entry:
+    """A member in the compact form."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return Entry.of(f"{cluster_id}/{member}", text.encode())
+
+
+def array_entry(cluster_id: str, member: str, items: Iterable[Mapping[str, Any]]) -> Entry:
+    """A member in the indented form, held whole."""
+    array = IndentedArray()
+    return Entry.of(f"{cluster_id}/{member}", array.add(items) + array.end())
+
+
+async def cluster_members(
+    chunks: AsyncIterator[bytes], limits: ArchiveLimits | None = None
+) -> AsyncGenerator[tuple[str, str, Member], None]:
+    """Yield cluster id, the rest of the name, and the member, for each file; nothing for an empty input.
+
+    Raises:
+        ArchiveRejected: not a gzip-compressed tar, or a file that belongs to no cluster.
+    """
+    first = await anext((chunk async for chunk in chunks if chunk), b"")
+    if not first:
+        return
+    async with aclosing(read_members(_with_first(first, chunks), limits)) as members:
+        async for member in members:
+            if member.is_file:
+                cluster_id, rest = cluster_and_rest(member.name)
+                yield cluster_id, rest, member
+
+
+def cluster_and_rest(name: str) -> tuple[str, str]:
+    """Split a member's name; raises `ArchiveRejected` for one that lies below no cluster's id."""
+    cluster_id, slash, rest = name.partition("/")
+    if not slash:
+        raise ArchiveRejected(f"member {shown(name)} belongs to no cluster; expected <cluster id>/<name>")
+    return cluster_id, rest
+
+
+async def read_metadata(
+    chunks: AsyncIterator[bytes], limits: ArchiveLimits | None = None
+) -> dict[str, dict[str, Any]]:
+    """The metadata of each cluster in an archive, ``{}`` for one that has none.
+
+    Raises:
+        ArchiveRejected: it cannot be read, or says two different things of one cluster.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    async with aclosing(cluster_members(chunks, limits)) as members:
+        async for cluster_id, rest, member in members:
+            known = found.setdefault(cluster_id, {})
+            if not rest.endswith(names.METADATA_MEMBER):
+                continue
+            metadata = await read_json(member, _MAX_METADATA_BYTES)
+            if not isinstance(metadata, dict):
+                raise ArchiveRejected(f"member {shown(member.name)} is no JSON object")
+            if known and known != metadata:
+                raise ArchiveRejected(
+                    f"the archive has two different metadata of cluster {shown(cluster_id)}"
+                )
+            found[cluster_id] = metadata
+    return found
+
+
+async def read_json(member: Member, max_bytes: int) -> Any:
+    """A member's value; raises `ArchiveRejected` when it is too large or no JSON."""
+    try:
+        return orjson.loads(await member.read(max_bytes))
+    except orjson.JSONDecodeError as error:
+        raise ArchiveRejected(f"member {shown(member.name)} is no JSON") from error
+
+
+async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
+
+
+def entries(
+    cluster_id: str,
+    *,
+    cluster: Mapping[str, Any] | None,
+    hosts: Iterable[Mapping[str, Any]],
+    infra_env: Mapping[str, Any] | None,
+    events: Entry,
+    versions: Mapping[str, str],
+    deployment: Mapping[str, str],
+    more_infra_envs: Iterable[Mapping[str, Any]] = (),
+) -> Iterator[Entry]:
+    """The members in their order; what a cluster has none of is left out."""
+    if cluster is not None:
+        yield compact_entry(cluster_id, names.CLUSTER_MEMBER, cluster)
+    if hosts := list(hosts):
+        yield array_entry(cluster_id, names.HOSTS_MEMBER, hosts)
+    if infra_env is not None:
+        yield compact_entry(cluster_id, names.INFRA_ENV_MEMBER, infra_env)
+    yield events
+    yield compact_entry(cluster_id, names.VERSIONS_MEMBER, versions)
+    yield compact_entry(cluster_id, names.METADATA_MEMBER, {**versions, **deployment})
+    if more := list(more_infra_envs):
+        yield array_entry(cluster_id, names.MORE_INFRA_ENVS_MEMBER, more)

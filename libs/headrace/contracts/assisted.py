@@ -1,0 +1,102 @@
+"""What an assisted installer tells of an installation: names, fields and identifiers of its events archive."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+CONTENT_TYPE: Final = "application/vnd.redhat.assisted-installer.events+tar"
+FILE_NAME: Final = "events.tgz"
+SERVICE: Final = "assisted-installer"
+USER_AGENT: Final = "assisted-installer-operator/{revision} cluster/{cluster_id}"
+TELEMETRY_REGISTRY: Final = "cloud.openshift.com"
+
+# Members, each below the cluster's id, in the order they are written.
+CLUSTER_MEMBER: Final = "events/cluster.json"
+HOSTS_MEMBER: Final = "events/hosts.json"
+INFRA_ENV_MEMBER: Final = "events/infraenv.json"
+EVENTS_MEMBER: Final = "events.json"
+VERSIONS_MEMBER: Final = "versions.json"
+METADATA_MEMBER: Final = "metadata.json"
+# Ours: the infra-envs of the hosts that infraenv.json leaves out.
+MORE_INFRA_ENVS_MEMBER: Final = "events/infraenvs.json"
+
+END_STATES: Final = ("error", "cancelled", "installed")
+# A cluster that was installed and takes more hosts: its installation ended as installed.
+ADDING_HOSTS: Final = "adding-hosts"
+
+SEVERITIES: Final = ("info", "warning", "error", "critical")
+CATEGORIES: Final = ("user", "metrics")
+MAX_MESSAGE_CHARACTERS: Final = 4096
+EVENT_FIELDS: Final = (
+    "name", "message", "severity", "category", "event_time", "cluster_id", "host_id", "infra_env_id",
+    "request_id", "props",
+)  # fmt: skip
+CLUSTER_FIELDS: Final = (
+    "id", "kind", "href", "name", "status", "status_info", "status_updated_at", "openshift_version",
+    "openshift_cluster_id", "ocp_release_image", "cpu_architecture", "high_availability_mode",
+    "control_plane_count", "base_dns_domain", "network_type", "machine_networks", "cluster_networks",
+    "service_networks", "api_vips", "ingress_vips", "platform", "feature_usage", "validations_info",
+    "monitored_operators", "progress", "install_started_at", "install_completed_at", "created_at", "updated_at",
+    "user_name", "email_domain", "org_id", "pull_secret_set", "ssh_public_key", "http_proxy", "https_proxy",
+    "no_proxy", "install_config_overrides", "ignition_endpoint", "disk_encryption", "tags", "image_info",
+)  # fmt: skip
+HOST_FIELDS: Final = (
+    "id", "kind", "href", "cluster_id", "infra_env_id", "status", "status_info", "role", "suggested_role",
+    "bootstrap", "requested_hostname", "inventory", "validations_info", "progress", "progress_stages",
+    "connectivity", "disks_info", "images_status", "domain_name_resolutions", "logs_info", "created_at",
+    "updated_at", "user_name", "ignition_config_overrides", "installer_args", "fencing_credentials",
+)  # fmt: skip
+INFRA_ENV_FIELDS: Final = (
+    "id", "kind", "href", "name", "cluster_id", "type", "cpu_architecture", "openshift_version", "download_url",
+    "expires_at", "size_bytes", "proxy", "ssh_authorized_key", "static_network_config",
+    "ignition_config_override", "kernel_arguments", "additional_trust_bundle", "pull_secret_set", "user_name",
+    "email_domain", "org_id",
+)  # fmt: skip
+# Objects that upstream's tables keep as columns of their own, `progress_current_stage` for one.
+EMBEDDED_FIELDS: Final = ("progress", "platform", "disk_encryption", "image_info", "proxy")
+
+VERSION_KEYS: Final = (
+    "assisted-installer",
+    "assisted-installer-controller",
+    "assisted-installer-service",
+    "discovery-agent",
+)
+
+_FNV_BASIS: Final = 144066263297769815596495629667062367629
+_FNV_PRIME: Final = 309485009821345068724781371
+_128_BITS: Final = (1 << 128) - 1
+
+
+def outcome_of(status: str, install_completed_at: object) -> str | None:
+    """The end state an installation has reached, None while it has not."""
+    if status == ADDING_HOSTS and install_completed_at is not None:
+        return "installed"
+    return status if status in END_STATES else None
+
+
+def user_id(name: str) -> str:
+    """The event scraper's pseudonym of a user: FNV-1a, 128 bits, as a decimal number."""
+    value = _FNV_BASIS
+    for byte in name.encode():
+        value = (value ^ byte) * _FNV_PRIME & _128_BITS
+    return str(value)
+
+
+def anonymized(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A cluster, host or infra-env with ``user_id`` in the place of its ``user_name``, as the scraper has it."""
+    if "user_name" not in model:
+        return dict(model)
+    kept = {key: value for key, value in model.items() if key != "user_name"}
+    name = model["user_name"]
+    return kept | {"user_id": user_id(str(name)) if name else None}
+
+
+def event_id(event_time: str, cluster_id: str, message: str) -> str:
+    """The event scraper's id of an event, by which a receiver finds duplicates."""
+    digest = hashlib.md5(f"{event_time}{cluster_id}{message}".encode(), usedforsecurity=False)
+    return str(int.from_bytes(digest.digest(), "big"))
+
+
+def pick(fields: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that have a value, in their order."""
+    return {name: value for name in fields if (value := values.get(name)) is not None}
