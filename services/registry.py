@@ -168,6 +168,14 @@ SERVICES: Final = (
         health_path="/readiness",
     ),
     Service(name="ols_collector", summary="sends what LightSpeed's users asked and answered to an ingress"),
+    Service(
+        name="assisted_events",
+        summary="sends the events of ended cluster installations",
+        port=8090,
+        port_variable="ASSISTED_EVENTS_PORT",
+        health_path="/health",
+        database="assisted",
+    ),
 )
 
 BY_NAME: Final = {service.name: service for service in SERVICES}

@@ -7,9 +7,11 @@ from typing import Final
 
 import orjson
 
+from headrace.archives.assisted import cluster_members
 from headrace.archives.errors import ArchiveRejected
 from headrace.archives.reader import Member, read_members
 from headrace.contracts.announcement import Announcement
+from headrace.contracts.assisted import SERVICE as ASSISTED_INSTALLER
 from headrace.contracts.identity import Identity
 from headrace.runtime.errors import Rejected
 
@@ -39,8 +41,13 @@ def announced(message: Announcement, identity: Identity) -> str | None:
     return None
 
 
-async def inside(chunks: AsyncIterator[bytes]) -> str:
-    """The cluster id that a tar.gz names; stops reading at the first that does. Raises `Rejected` if none does."""
+async def inside(chunks: AsyncIterator[bytes], service: str = "") -> str:
+    """The cluster id that a tar.gz names; stops reading at the first that does. Raises `Rejected` if none does.
+
+    In an assisted installer's archive every file lies below its cluster's id; of several the first is taken.
+    """
+    if service == ASSISTED_INSTALLER:
+        return await _of_assisted_installer(chunks)
     looked_for = "no cluster_name in the message, no system.cluster_id in the identity"
     try:
         async with aclosing(read_members(chunks)) as members:
@@ -55,6 +62,16 @@ async def inside(chunks: AsyncIterator[bytes]) -> str:
         f"cluster id not found: {looked_for}, and in the archive no config/id, no cluster_id in manifest.json "
         "and no <cluster id>/events.json"
     )
+
+
+async def _of_assisted_installer(chunks: AsyncIterator[bytes]) -> str:
+    try:
+        async with aclosing(cluster_members(chunks)) as members:
+            async for cluster_id, _, _ in members:
+                return checked(cluster_id, "the archive's first member")
+    except ArchiveRejected as error:
+        raise Rejected(f"cluster id not found: {error}") from error
+    raise Rejected("cluster id not found: the archive is empty")
 
 
 async def _named_by(member: Member) -> str | None:

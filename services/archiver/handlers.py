@@ -69,7 +69,7 @@ class Archiver:
             request_id=message.request_id,
             org_id=identity.org_id or message.org_id,
             service=service,
-            cluster_id=await self._cluster_id(message, identity, upload, target.template),
+            cluster_id=await self._cluster_id(message, identity, upload, service, target.template),
             endpoint=target.endpoint.url if target.endpoint else "",
             bucket=target.bucket,
             key="",
@@ -84,14 +84,19 @@ class Archiver:
         return await self._take_key(draft, target.template.series(values))
 
     async def _cluster_id(
-        self, message: Announcement, identity: Identity, upload: Location, template: KeyTemplate
+        self,
+        message: Announcement,
+        identity: Identity,
+        upload: Location,
+        service: str,
+        template: KeyTemplate,
     ) -> str:
         """Whose archive it is, ``""`` where that is unknown and the template does not ask."""
         known = clusters.announced(message, identity)
         if known is not None or not template.needs_cluster_id:
             return known or ""
         async with self.fetcher.open(upload) as chunks:
-            return await clusters.inside(chunks)
+            return await clusters.inside(chunks, service)
 
     async def _take_key(self, draft: Claim, series: Series) -> Archive:
         """Put the claim on record under the first key of the series that is free."""

@@ -129,7 +129,7 @@ def entries(
     cluster_id: str,
     *,
     cluster: Mapping[str, Any] | None,
-    hosts: Iterable[Mapping[str, Any]],
+    hosts: Entry | None,
     infra_env: Mapping[str, Any] | None,
     events: Entry,
     versions: Mapping[str, str],
@@ -139,8 +139,8 @@ def entries(
     """The members in their order; what a cluster has none of is left out."""
     if cluster is not None:
         yield compact_entry(cluster_id, names.CLUSTER_MEMBER, cluster)
-    if hosts := list(hosts):
-        yield array_entry(cluster_id, names.HOSTS_MEMBER, hosts)
+    if hosts is not None:
+        yield hosts
     if infra_env is not None:
         yield compact_entry(cluster_id, names.INFRA_ENV_MEMBER, infra_env)
     yield events

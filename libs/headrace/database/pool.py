@@ -49,8 +49,9 @@ class Database:
         min_size: int = 1,
         max_size: int = 10,
         acquire_seconds: float = _ACQUIRE_SECONDS,
+        create: bool = True,
     ) -> Self:
-        """Connect to database ``name`` on the server of ``url``, creating it if it is missing.
+        """Connect to database ``name`` on the server of ``url``, creating it if it is missing and ``create`` says so.
 
         ``?pgbouncer=true`` in the URL leaves out what a transaction pooler cannot carry: prepared statements
         that outlive a transaction, and the session's time-outs (set them on the role then).
@@ -65,7 +66,8 @@ class Database:
                 "idle_in_transaction_session_timeout": f"{_COMMAND_SECONDS:g}s",
             }
         with translated(f"open the database {name}"), _readable(url):
-            await _ensure_exists(url, name)
+            if create:
+                await _ensure_exists(url, name)
             pool = await asyncpg.create_pool(
                 url,
                 database=name,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.contracts.assisted import CONTENT_TYPE, FILE_NAME, SERVICE
 from headrace.samples import assisted, cost, insights, ols
 from headrace.samples.options import DEFAULT_NOW, SampleOptions
 
@@ -54,9 +55,9 @@ KINDS: Mapping[str, SampleKind] = {
         ),
         SampleKind(
             name="assisted",
-            file_names=(assisted.FILE_NAME,),
-            content_type="application/vnd.redhat.assisted-installer.events+tar",
-            service="assisted-installer",
+            file_names=(FILE_NAME,),
+            content_type=CONTENT_TYPE,
+            service=SERVICE,
             description="Assisted installer: the events of a finished installation",
             generate=assisted.generate,
         ),

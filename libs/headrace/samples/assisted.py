@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from headrace.archives import Entry
 from headrace.archives.assisted import array_entry, entries
-from headrace.contracts.assisted import ADDING_HOSTS, EVENTS_MEMBER, FILE_NAME
+from headrace.contracts.assisted import ADDING_HOSTS, EVENTS_MEMBER, FILE_NAME, HOSTS_MEMBER
 from headrace.runtime.errors import ConfigurationError
 from headrace.samples.assisted_events import (
     AFTERWARDS,
@@ -48,7 +48,7 @@ def _entries(installation: "Installation") -> Iterator[Entry]:
     return entries(
         installation.cluster_id,
         cluster=installation.cluster(),
-        hosts=installation.hosts(),
+        hosts=array_entry(installation.cluster_id, HOSTS_MEMBER, installation.hosts()),
         infra_env=installation.infra_env(),
         events=array_entry(installation.cluster_id, EVENTS_MEMBER, installation.events()),
         versions=VERSIONS,

@@ -4,20 +4,25 @@ from typing import Any, Final
 
 _DISKS: Final = 4
 _INTERFACES: Final = 4
-_FLAGS: Final = (
-    "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 ss syscall nx "
-    "pdpe1gb rdtscp lm constant_tsc arch_perfmon rep_good nopl xtopology cpuid tsc_known_freq pni pclmulqdq vmx "
-    "ssse3 fma cx16 pcid sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave avx f16c rdrand hypervisor "
-    "lahf_lm abm 3dnowprefetch cpuid_fault invpcid_single ssbd ibrs ibpb stibp ibrs_enhanced tpr_shadow vnmi "
-    "flexpriority ept vpid ept_ad fsgsbase tsc_adjust bmi1 avx2 smep bmi2 erms invpcid mpx avx512f avx512dq rdseed "
-    "adx smap clflushopt clwb avx512cd avx512bw avx512vl xsaveopt xsavec xgetbv1 xsaves arat umip pku ospke"
-).split()
+_FLAGS: Final = [
+    "fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", "sep", "mtrr", "pge", "mca",
+    "cmov", "pat", "pse36", "clflush", "mmx", "fxsr", "sse", "sse2", "ss", "syscall", "nx", "pdpe1gb",
+    "rdtscp", "lm", "constant_tsc", "arch_perfmon", "rep_good", "nopl", "xtopology", "cpuid",
+    "tsc_known_freq", "pni", "pclmulqdq", "vmx", "ssse3", "fma", "cx16", "pcid", "sse4_1", "sse4_2",
+    "x2apic", "movbe", "popcnt", "tsc_deadline_timer", "aes", "xsave", "avx", "f16c", "rdrand",
+    "hypervisor", "lahf_lm", "abm", "3dnowprefetch", "cpuid_fault", "invpcid_single", "ssbd", "ibrs",
+    "ibpb", "stibp", "ibrs_enhanced", "tpr_shadow", "vnmi", "flexpriority", "ept", "vpid", "ept_ad",
+    "fsgsbase", "tsc_adjust", "bmi1", "avx2", "smep", "bmi2", "erms", "invpcid", "mpx", "avx512f",
+    "avx512dq", "rdseed", "adx", "smap", "clflushopt", "clwb", "avx512cd", "avx512bw", "avx512vl",
+    "xsaveopt", "xsavec", "xgetbv1", "xsaves", "arat", "umip", "pku", "ospke",
+]  # fmt: skip
 _CHECKS: Final = {
     "hardware": (
         "has-inventory", "has-min-valid-disks", "has-min-cpu-cores", "has-min-memory", "has-cpu-cores-for-role",
         "has-memory-for-role", "hostname-unique", "hostname-valid", "valid-platform-network-settings",
         "sufficient-installation-disk-speed", "compatible-with-cluster-platform", "vsphere-disk-uuid-enabled",
-        "compatible-agent", "no-skip-installation-disk", "no-skip-missing-disk", "disk-encryption-requirements-satisfied",
+        "compatible-agent", "no-skip-installation-disk", "no-skip-missing-disk",
+        "disk-encryption-requirements-satisfied",
     ),
     "network": (
         "machine-cidr-defined", "connected", "media-connected", "belongs-to-machine-cidr", "ignition-downloadable",

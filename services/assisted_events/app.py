@@ -1,0 +1,57 @@
+"""Wiring: the installer's tables in, archives to the endpoint, and what became of them by REST."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from headrace.database.pool import Database
+from headrace.runtime.errors import ConfigurationError
+from headrace.service.context import Context
+from services.assisted_events.api import Api
+from services.assisted_events.archive import Builder
+from services.assisted_events.client import Endpoint
+from services.assisted_events.handlers import Sender
+from services.assisted_events.leadership import Leadership
+from services.assisted_events.ledger import Ledger
+from services.assisted_events.registering import Registry
+from services.assisted_events.settings import AssistedSettings
+from services.assisted_events.store import InstallerStore
+from services.assisted_events.worker import Worker
+
+# The installer's server has its own clients to serve.
+_SOURCE_CONNECTIONS: Final = 3
+
+
+async def start(context: Context) -> None:
+    """Watch, send and serve."""
+    settings = context.settings(AssistedSettings)
+    own = await context.database()
+    url, name = source = _source(context, settings, own.name)
+    database = await Database.open(
+        url, name, service=context.row.name, min_size=0, max_size=_SOURCE_CONNECTIONS, create=False
+    )
+    context.on_close(database.close)
+    # A customer's proxy stands in the usual variables.
+    session = aiohttp.ClientSession(trust_env=True, auto_decompress=False)
+    context.on_close(session.close)
+    installer, ledger = InstallerStore(database), Ledger(own)
+    builder = Builder(installer, settings)
+    sender = Sender(ledger, builder, Endpoint(session, settings), settings)
+    worker = Worker(installer, ledger, sender, settings, source, own=not settings.database_url)
+    leadership = Leadership(context.engines.postgres, own.name, worker.run, settings.interval_seconds)
+    context.health.add("leader election", lambda: leadership.problem)
+    context.health.add("the installer's tables", lambda: worker.problem)
+    context.spawn("leader", leadership.run)
+    registry = None if settings.database_url else Registry(own, settings.rate_limits)
+    await context.listen(Api(installer, ledger, builder, registry, settings).application())
+
+
+def _source(context: Context, settings: AssistedSettings, own: str) -> tuple[str, str]:
+    """URL and name of the installer's database."""
+    if not settings.database_url:
+        return context.engines.postgres, own
+    name = urlsplit(settings.database_url).path.strip("/")
+    if not name:
+        raise ConfigurationError("ASSISTED_DATABASE_URL: got no database, expected postgresql://…/<database>")
+    return settings.database_url, name

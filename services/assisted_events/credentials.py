@@ -1,0 +1,113 @@
+"""Pull secrets: the token of the upload and the identity in the data. No I/O."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from headrace.contracts.assisted import TELEMETRY_REGISTRY
+from headrace.runtime.errors import Permanent
+
+_NOT_JSON: Final = "pull secret must be a well-formed JSON"
+_NO_AUTHS: Final = "pull secret must contain 'auths' JSON-object field"
+
+
+class BadCredentials(Permanent):
+    """A pull secret that cannot be used; the text never quotes it."""
+
+
+class OptedOut(BadCredentials):
+    """No pull secret has an entry for telemetry, or none with a token: the cluster's owner wants nothing sent."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registry's entry; ``auth`` is the raw base64 text, the token of a request."""
+
+    auth: str = ""
+    username: str = ""
+    email: str = ""
+
+    @property
+    def known(self) -> int:
+        """How much it says of its user."""
+        return bool(self.username) + bool(self.email)
+
+    @property
+    def email_domain(self) -> str:
+        """What follows the first ``@``."""
+        return self.email.partition("@")[2]
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What goes into the request, and whose data it is."""
+
+    token: str
+    identity: Entry
+
+    def __repr__(self) -> str:
+        return "Credentials(…)"
+
+
+def parse(secret: str) -> dict[str, Entry]:
+    """Every entry of a pull secret; raises `BadCredentials`, for a single bad entry too."""
+    try:
+        content = orjson.loads(secret)
+    except ValueError:
+        raise BadCredentials(_NOT_JSON) from None
+    if not isinstance(content, dict):
+        raise BadCredentials(_NOT_JSON)
+    auths = content.get("auths")
+    if not isinstance(auths, dict) or not auths:
+        raise BadCredentials(_NO_AUTHS)
+    return {registry: _entry(registry, entry) for registry, entry in auths.items()}
+
+
+def _entry(registry: str, entry: Any) -> Entry:
+    if not isinstance(entry, dict):
+        raise BadCredentials(_NOT_JSON)
+    auth, email = entry.get("auth") or "", entry.get("email") or ""
+    if not isinstance(auth, str) or not isinstance(email, str):
+        raise BadCredentials(_NOT_JSON)
+    if not auth:
+        return Entry(email=email)
+    try:
+        decoded = base64.b64decode(auth, validate=True).decode(errors="replace")
+    except (binascii.Error, ValueError):
+        raise BadCredentials(
+            f"invalid pull secret: 'auth' field of \"{registry}\" is not base64-encoded"
+        ) from None
+    username, colon, _ = decoded.partition(":")
+    if not colon:
+        raise BadCredentials(f"invalid pull secret: 'auth' for {registry} is not in 'user:password' format")
+    return Entry(auth, username, email)
+
+
+def choose(management: str, workload: str) -> Credentials:
+    """Credentials from the management cluster's pull secret and the installed cluster's own; ``""`` is none.
+
+    Raises `OptedOut` or `BadCredentials` with the reason of each.
+    """
+    found: dict[str, Entry] = {}
+    problems: list[BadCredentials] = []
+    for name, secret in (("management", management), ("workload", workload)):
+        try:
+            entry = (parse(secret) if secret else {}).get(TELEMETRY_REGISTRY)
+            if entry is None:
+                raise OptedOut(f"no entry for {TELEMETRY_REGISTRY}" if secret else "there is none")
+            found[name] = entry
+        except BadCredentials as error:
+            problems.append(type(error)(f"{name} pull secret: {error}"))
+    if not found:
+        bad = any(not isinstance(problem, OptedOut) for problem in problems)
+        kind = BadCredentials if bad else OptedOut
+        raise kind("; ".join(str(problem) for problem in problems))
+    of_management, of_workload = found.get("management", Entry()), found.get("workload", Entry())
+    token = of_management.auth or of_workload.auth
+    if not token:
+        raise OptedOut("no credentials provided")
+    identity = of_management if of_management.known > of_workload.known else of_workload
+    return Credentials(token, identity)

@@ -1,0 +1,171 @@
+"""What happens to an ended installation: it is sent, put off, or ended with a reason."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from headrace.runtime.errors import Permanent, Retryable
+from headrace.runtime.logging import get_logger
+from headrace.runtime.retries import RetryPolicy
+from services.assisted_events import metrics
+from services.assisted_events.archive import Archive, Builder
+from services.assisted_events.client import Answer, Endpoint
+from services.assisted_events.credentials import BadCredentials, Credentials, OptedOut
+from services.assisted_events.ledger import Ledger, Sending
+from services.assisted_events.settings import AssistedSettings
+
+_log = get_logger(__name__)
+
+DISABLED: Final = "data collection is off (ENABLE_DATA_COLLECTION=false)"
+OPTED_OUT: Final = "this cluster is opted out"
+# 4xx that say "later".
+_LATER: Final = frozenset({408, 429})
+# The endpoint is busy or away: no cluster is to blame.
+_BLAMELESS: Final = frozenset({429, 503})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an answer means: ``state`` it ends in, or None to try again."""
+
+    state: str | None
+    blameless: bool = False
+
+
+def verdict(answer: Answer) -> Verdict:
+    """Accepted, refused for good, or to be tried again."""
+    status = answer.status
+    if answer.accepted:
+        return Verdict("sent")
+    if status is not None and 300 <= status < 500 and status not in _LATER:
+        return Verdict("given_up")
+    return Verdict(None, blameless=status in _BLAMELESS)
+
+
+def management_secret(settings: AssistedSettings) -> str:
+    """The management cluster's pull secret as it is now; raises `BadCredentials` for a file that cannot be read."""
+    if not settings.pull_secret_file:
+        return settings.pull_secret
+    try:
+        return Path(settings.pull_secret_file).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadCredentials(f"ASSISTED_PULL_SECRET_FILE cannot be read: {type(error).__name__}") from None
+
+
+@dataclass
+class Sender:
+    """Sends one at a time. ``paused_until`` (monotonic seconds) is what the endpoint asked for."""
+
+    ledger: Ledger
+    builder: Builder
+    endpoint: Endpoint
+    settings: AssistedSettings
+    clock: Callable[[], float] = time.monotonic
+    paused_until: float = field(default=0.0, init=False)
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long nothing may be sent."""
+        return max(0.0, self.paused_until - self.clock())
+
+    async def send(self, sending: Sending) -> bool:
+        """Bring one row on; True when its archive was accepted now."""
+        if await self.ledger.opted_out(sending.cluster_id):
+            await self._end(sending, "skipped", OPTED_OUT)
+            return False
+        if sending.failures >= self.settings.max_attempts:
+            # Its last upload did not live to say how it ended.
+            await self._give_up(sending, sending.reason or "the process ended in each upload")
+            return False
+        wait = self._policy.hold_seconds(sending.attempts + 1)
+        await self.ledger.begin(sending, retry_seconds=wait)
+        try:
+            secret = management_secret(self.settings)
+            async with self.builder.build(sending.cluster_id, secret) as (archive, credentials):
+                return await self._upload(sending, archive, credentials, wait)
+        except OptedOut as error:
+            await self._end(sending, "skipped", f"opted out of telemetry: {error}")
+        except BadCredentials as error:
+            # A secret may be put right.
+            await self._again(sending, str(error), wait)
+        except Permanent as error:
+            await self._give_up(sending, str(error))
+        except (Retryable, OSError) as error:
+            # A database or disk of ours: no cluster is to blame.
+            with suppress(Retryable):
+                await self._again(sending, str(error) or type(error).__name__, wait, blameless=True)
+            raise Retryable(str(error)) from error
+        except Exception as error:  # noqa: BLE001 -- logged whole
+            # One cluster's trouble is not the others'.
+            _log.exception("unexpected_error", cluster_id=sending.cluster_id)
+            await self._again(sending, f"unexpected: {type(error).__name__}", wait)
+        return False
+
+    async def _upload(
+        self, sending: Sending, archive: Archive, credentials: Credentials, wait: float
+    ) -> bool:
+        if before := await self.ledger.sent_before(sending, archive.sha256):
+            await self._end(sending, "skipped", f"the same content was sent as request {before.request_id}")
+            return False
+        await self.ledger.note(
+            sending,
+            sha256=archive.sha256,
+            size_bytes=archive.size_bytes,
+            hosts=archive.hosts,
+            events=archive.events,
+        )
+        began = self.clock()
+        answer = await self.endpoint.upload(archive, credentials.token, sending.request_id)
+        metrics.SECONDS.observe(self.clock() - began)
+        found = verdict(answer)
+        if found.state == "sent":
+            metrics.SENT_BYTES.inc(archive.size_bytes)
+            await self._end(sending, "sent", "")
+            _log.info(
+                f"successfully uploaded events for cluster {sending.cluster_id}",
+                request_id=sending.request_id,
+                size_bytes=archive.size_bytes,
+            )
+            return True
+        if found.state is not None:
+            await self._give_up(sending, answer.reason)
+            return False
+        self.paused_until = max(self.paused_until, self.clock() + answer.retry_after_seconds)
+        wait = max(wait, answer.retry_after_seconds)
+        await self._again(sending, answer.reason, wait, blameless=found.blameless)
+        return False
+
+    async def _again(self, sending: Sending, reason: str, wait: float, *, blameless: bool = False) -> None:
+        if not blameless and sending.failures + 1 >= self.settings.max_attempts:
+            await self._give_up(sending, reason)
+            return
+        metrics.SENDINGS.labels("postponed").inc()
+        _log.warning(
+            f"failed uploading events for cluster {sending.cluster_id}",
+            reason=reason,
+            retry_seconds=round(wait, 1),
+        )
+        await self.ledger.postpone(sending, reason, wait, blameless=blameless)
+
+    async def _give_up(self, sending: Sending, reason: str) -> None:
+        _log.warning(
+            f"failed uploading events for cluster {sending.cluster_id}", reason=reason, given_up=True
+        )
+        await self._end(sending, "given_up", reason)
+
+    async def _end(self, sending: Sending, state: str, reason: str) -> None:
+        metrics.SENDINGS.labels(state).inc()
+        await self.ledger.end(sending, state, reason)
+
+    @property
+    def _policy(self) -> RetryPolicy:
+        return RetryPolicy(
+            attempts=self.settings.max_attempts,
+            base_seconds=self.settings.retry_seconds,
+            cap_seconds=self.settings.max_retry_seconds,
+        )

@@ -1,0 +1,22 @@
+"""What the sender counts."""
+
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+from headrace.runtime.metrics import REGISTRY
+
+# How uploads ended: sent, skipped, given_up, postponed. `given_up` rising: look at the reasons in the sendings.
+SENDINGS: Final = Counter(
+    "headrace_assisted_sendings", "Attempts to send a cluster's events", ["outcome"], registry=REGISTRY
+)
+SENT_BYTES: Final = Counter("headrace_assisted_sent_bytes", "Bytes of accepted archives", registry=REGISTRY)
+SECONDS: Final = Histogram(
+    "headrace_assisted_sending_seconds",
+    "From the rows to the endpoint's answer",
+    buckets=(0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+    registry=REGISTRY,
+)
+DISCARDED_EVENTS: Final = Counter(
+    "headrace_assisted_discarded_events", "Events over their rate limit", ["name"], registry=REGISTRY
+)

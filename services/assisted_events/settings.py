@@ -1,0 +1,170 @@
+"""What an operator can set."""
+
+from enum import StrEnum
+from typing import Any, Final
+
+from pydantic import field_validator
+
+from headrace.runtime.durations import duration_seconds
+from headrace.runtime.settings import Settings, env
+
+_IMAGES: Final = "quay.io/edge-infrastructure"
+BUILT_IN_RATE_LIMITS: Final = dict.fromkeys(
+    ("upgrade_agent_failed", "upgrade_agent_finished", "upgrade_agent_started"), "1h"
+)
+
+# Upstream's variables that mean nothing here.
+WITHOUT_EFFECT: Final = {
+    f"DB_{name}": "ASSISTED_DATABASE_URL says where the installer's database is"
+    for name in ("HOST", "PORT", "USER", "PASS", "NAME")
+}
+
+
+class Sanitising(StrEnum):
+    """What leaves: ``as-designed`` hashes users and removes secrets, ``as-built`` is what upstream sends."""
+
+    as_designed = "as-designed"
+    as_built = "as-built"
+
+
+class AssistedSettings(Settings):
+    """Settings of the assisted installer's events sender."""
+
+    enabled: bool = env("ENABLE_DATA_COLLECTION", True, "false: nothing is sent (opt-out)")
+    endpoint: str = env(
+        "DATA_UPLOAD_ENDPOINT",
+        "https://console.redhat.com/api/ingress/v1/upload",
+        "URL that archives are posted to",
+        pattern="^https?://",
+    )
+    interval: str = env(
+        "CLUSTER_EVENTS_UPLOADER_INTERVAL",
+        "15m",
+        "Go duration: how often every cluster is looked at, for those whose notification was missed",
+    )
+    deployment_type: str = env(
+        "DEPLOYMENT_TYPE", "", "`ACM`, `MCE`, `Operator` … as it stands in metadata.json"
+    )
+    deployment_version: str = env("DEPLOYMENT_VERSION", "", "version of that deployment")
+    install_invoker: str = env(
+        "INSTALL_INVOKER", "assisted-installer", "`agent-installer` makes the deployment type `ABI`"
+    )
+    git_ref: str = env("ASSISTED_GIT_REF", "headrace", "revision in metadata.json and the User-Agent")
+    self_version: str = env(
+        "SELF_VERSION", f"{_IMAGES}/assisted-service:latest", "the service's image, for versions.json"
+    )
+    installer_image: str = env(
+        "INSTALLER_IMAGE", f"{_IMAGES}/assisted-installer:latest", "the installer's image, for versions.json"
+    )
+    controller_image: str = env(
+        "CONTROLLER_IMAGE",
+        f"{_IMAGES}/assisted-installer-controller:latest",
+        "the controller's image, for versions.json",
+    )
+    agent_image: str = env(
+        "AGENT_DOCKER_IMAGE",
+        f"{_IMAGES}/assisted-installer-agent:latest",
+        "the discovery agent's image, for versions.json",
+    )
+    database_url: str = env(
+        "ASSISTED_DATABASE_URL",
+        "",
+        "an assisted-service's PostgreSQL database, which is only read; empty: tables of our own",
+        repr=False,
+    )
+    send_earlier: bool = env(
+        "ASSISTED_SEND_EARLIER",
+        False,
+        "send also installations of that database which ended before this service first saw it",
+    )
+    pull_secret_file: str = env(
+        "ASSISTED_PULL_SECRET_FILE",
+        "",
+        "the management cluster's pull secret (`.dockerconfigjson`); read for each upload, so it may be rotated",
+    )
+    pull_secret: str = env("ASSISTED_PULL_SECRET", "", "the same as text", repr=False)
+    sanitising: Sanitising = env(
+        "ASSISTED_SANITISING",
+        Sanitising.as_designed,
+        "`as-designed`: users are hashed, secrets removed; `as-built`: everything upstream's code sends",
+    )
+    all_infra_envs: bool = env(
+        "ASSISTED_ALL_INFRA_ENVS",
+        True,
+        "send the infra-envs of the other hosts too, in events/infraenvs.json",
+    )
+    max_attempts: int = env("ASSISTED_MAX_ATTEMPTS", 10, "uploads of a cluster before it is given up", ge=1)
+    retry_seconds: float = env(
+        "ASSISTED_RETRY_SECONDS", 30.0, "wait after the first failed upload, doubled by each", gt=0
+    )
+    max_retry_seconds: float = env("ASSISTED_MAX_RETRY_SECONDS", 3600.0, "longest such wait", gt=0)
+    upload_seconds: float = env("ASSISTED_UPLOAD_SECONDS", 60.0, "deadline of one upload", gt=0)
+    connect_seconds: float = env(
+        "ASSISTED_CONNECT_SECONDS", 10.0, "deadline of connection and TLS handshake", gt=0
+    )
+    probe_seconds: float = env(
+        "ASSISTED_PROBE_SECONDS", 5.0, "how long the endpoint may take to answer a probe, three times", gt=0
+    )
+    spool_directory: str = env(
+        "ASSISTED_SPOOL_DIRECTORY",
+        "",
+        "where an archive is made before it is sent; empty: the system's temporary",
+    )
+    max_archive_bytes: int = env(
+        "ASSISTED_MAX_ARCHIVE_BYTES", 1 << 30, "most bytes an archive's members may have", gt=0
+    )
+    rate_limits: dict[str, float] = env(
+        "EVENT_RATE_LIMITS",
+        {},
+        'JSON object, event name to Go duration (`{"host_status_updated": "10m"}`): events of that name which follow '
+        "another of the same cluster, host and infra-env sooner are discarded; three agent events have `1h`",
+    )
+    max_replay_bytes: int = env(
+        "ASSISTED_MAX_REPLAY_BYTES", 32 << 20, "largest member of an archive that is registered", gt=0
+    )
+    token: str = env(
+        "ASSISTED_EVENTS_TOKEN", "", "bearer token that the REST API wants; empty: none", repr=False
+    )
+
+    @field_validator("interval")
+    @classmethod
+    def _is_a_duration(cls, value: str) -> str:
+        if duration_seconds(value) <= 0:
+            raise ValueError("expected a positive duration")
+        return value
+
+    @field_validator("rate_limits", mode="before")
+    @classmethod
+    def _are_durations(cls, value: Any) -> dict[str, float]:
+        if not isinstance(value, dict):
+            raise ValueError("expected a JSON object, event name to Go duration")  # noqa: TRY004 -- pydantic's
+        limits = {**BUILT_IN_RATE_LIMITS, **value}
+        return {
+            name: duration_seconds(limit) if isinstance(limit, str) else limit
+            for name, limit in limits.items()
+        }
+
+    @property
+    def interval_seconds(self) -> float:
+        """The ticker's."""
+        return duration_seconds(self.interval)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The content of versions.json."""
+        return {
+            "assisted-installer": self.installer_image,
+            "assisted-installer-controller": self.controller_image,
+            "assisted-installer-service": self.self_version,
+            "discovery-agent": self.agent_image,
+        }
+
+    @property
+    def deployment(self) -> dict[str, str]:
+        """What metadata.json says beside the versions."""
+        kind = "ABI" if self.install_invoker == "agent-installer" else self.deployment_type
+        return {
+            "deployment-type": kind,
+            "deployment-version": self.deployment_version,
+            "git-ref": self.git_ref,
+        }
