@@ -154,12 +154,14 @@ class Api:
         sending = await self._ended(request)
         if await self.ledger.opted_out(sending.cluster_id):
             raise web.HTTPConflict(text=OPTED_OUT)
-        if sending.state == "sending":
+        if not await self.ledger.take_for_export(sending):
             raise web.HTTPConflict(text="it is being sent at this moment")
-        response = await _streamed(request, self._archive(sending.cluster_id))
-        if sending.state != "sent":
-            await self.ledger.end(sending, "exported")
-        return response
+        try:
+            return await _streamed(request, self._archive(sending.cluster_id))
+        except BaseException:
+            if sending.state in {"waiting", "sending"}:
+                await asyncio.shield(self.ledger.again(sending))
+            raise
 
     async def send(self, request: web.Request) -> web.Response:
         """Send the last installation's archive (again), whatever became of it."""

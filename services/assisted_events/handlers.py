@@ -83,7 +83,8 @@ class Sender:
             await self._give_up(sending, sending.reason or "the process ended in each upload")
             return False
         wait = self._policy.hold_seconds(sending.attempts + 1)
-        await self.ledger.begin(sending, retry_seconds=wait)
+        if not await self.ledger.begin(sending, retry_seconds=wait):
+            return False
         try:
             secret = management_secret(self.settings)
             async with self.builder.build(sending.cluster_id, secret) as (archive, credentials):

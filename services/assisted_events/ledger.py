@@ -101,14 +101,28 @@ class Ledger:
         )
         return None if seconds is None else max(0.0, float(seconds))
 
-    async def begin(self, sending: Sending, *, retry_seconds: float) -> None:
-        """An upload begins; should this process die in it, it counts as failed and is tried again after the wait."""
-        await self._database.execute(
+    async def begin(self, sending: Sending, *, retry_seconds: float) -> bool:
+        """An upload begins; should this process die in it, it counts as failed and is tried again after the wait.
+
+        False when it waits no more: it was exported meanwhile.
+        """
+        tag = await self._database.execute(
             "update sendings set state = 'sending', attempts = attempts + 1, failures = failures + 1,"
-            " next_attempt_at = now() + make_interval(secs => $2) where id = $1",
+            " next_attempt_at = now() + make_interval(secs => $2)"
+            " where id = $1 and state in ('waiting', 'sending')",
             sending.id,
             retry_seconds,
         )
+        return tag == "UPDATE 1"
+
+    async def take_for_export(self, sending: Sending) -> bool:
+        """Take it out of what is sent; False when it is being sent at this moment. One that was sent stays so."""
+        tag = await self._database.execute(
+            "update sendings set ended_at = case when state = 'sent' then ended_at else now() end,"
+            " state = case when state = 'sent' then state else 'exported' end where id = $1 and state <> 'sending'",
+            sending.id,
+        )
+        return tag == "UPDATE 1"
 
     async def note(self, sending: Sending, *, sha256: str, size_bytes: int, hosts: int, events: int) -> None:
         """What is being uploaded."""

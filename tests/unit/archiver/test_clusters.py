@@ -24,12 +24,12 @@ def archive(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-async def inside(content: bytes) -> str:
+async def inside(content: bytes, service: str = "") -> str:
     async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, len(content), 100):
             yield content[start : start + 100]
 
-    return await clusters.inside(chunks())
+    return await clusters.inside(chunks(), service)
 
 
 def announcement(**fields: str) -> Announcement:
@@ -114,3 +114,23 @@ async def test_reading_stops_at_the_cluster_id() -> None:
 
     assert await clusters.inside(chunks()) == CLUSTER
     assert asked < len(content) / 256 / 2
+
+
+async def test_every_file_of_an_assisted_installer_lies_below_its_clusters_id() -> None:
+    first = {f"{CLUSTER}/events/cluster.json": b"{}", f"{OTHER}/events.json": b"[]"}
+    assert await inside(archive(first), "assisted-installer") == CLUSTER
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (archive({"events.json": b"[]"}), "belongs to no cluster"),
+        (archive({"None/events.json": b"[]"}), "cannot be used"),
+        (archive({}), "the archive is empty"),
+        (b"", "the archive is empty"),
+        (b"x" * 1000, "not gzip"),
+    ],
+)
+async def test_an_assisted_installers_archive_without_a_cluster_says_so(content: bytes, reason: str) -> None:
+    with pytest.raises(Rejected, match=reason):
+        await inside(content, "assisted-installer")
