@@ -154,7 +154,7 @@ def document() -> Json:
         _query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 100}),
         _query("offset", {"type": "integer", "minimum": 0, "maximum": (1 << 31) - 1, "default": 0}),
     )
-    gzip: Json = {"content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}}}
+    gzip: Json = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
     one = "/clusters/{cluster_id}"
     paths: Json = {
         "/sendings": {
