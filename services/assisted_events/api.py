@@ -151,9 +151,7 @@ class Api:
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         """The archive, to be carried to the endpoint by hand; it is not sent any more."""
-        sending = await self._ended(request)
-        if await self.ledger.opted_out(sending.cluster_id):
-            raise web.HTTPConflict(text=OPTED_OUT)
+        sending = await self._wanted(request)
         if not await self.ledger.take_for_export(sending):
             raise web.HTTPConflict(text="it is being sent at this moment")
         try:
@@ -165,7 +163,7 @@ class Api:
 
     async def send(self, request: web.Request) -> web.Response:
         """Send the last installation's archive (again), whatever became of it."""
-        sending = await self._ended(request)
+        sending = await self._wanted(request)
         if sending.state != "sending":
             await self.ledger.again(sending)
         return json_response(_shown(await self.ledger.newest(sending.cluster_id) or sending), 202)
@@ -193,8 +191,11 @@ class Api:
             raise web.HTTPNotFound(text=f"the installer has no cluster {cluster_id}")
         return cluster_id
 
-    async def _ended(self, request: web.Request) -> Sending:
+    async def _wanted(self, request: web.Request) -> Sending:
+        """The end that a cluster's archive is to leave for, by whatever way."""
         cluster_id = await self._known(request)
+        if await self.ledger.opted_out(cluster_id):
+            raise web.HTTPConflict(text=OPTED_OUT)
         sending = await self.ledger.newest(cluster_id)
         if sending is None:
             raise web.HTTPConflict(text="no end of its installation has been seen yet")

@@ -12,10 +12,12 @@ from typing import Final
 import aiohttp
 
 from headrace.contracts.assisted import CONTENT_TYPE, FILE_NAME, USER_AGENT
-from headrace.runtime.logging import redact
+from headrace.runtime.logging import get_logger, redact
 from services.assisted_events.archive import Archive
 from services.assisted_events.credentials import BadCredentials
 from services.assisted_events.settings import AssistedSettings
+
+_log = get_logger(__name__)
 
 REQUEST_ID_HEADER: Final = "X-Rh-Insights-Request-Id"
 _PROBES: Final = 3
@@ -101,6 +103,7 @@ class Endpoint:
             ) as response:
                 text = (await response.content.read(_SHOWN_BYTES)).decode(errors="replace").strip()
                 answered = Answer(response.status, retry_after_seconds=_retry_after(response))
+                _log.debug("upload_answered", request_id=response.headers.get(REQUEST_ID_HEADER))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Answer(None, f"uploading events: {redact(url)} does not answer: {type(error).__name__}")
         if answered.accepted:

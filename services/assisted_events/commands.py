@@ -8,7 +8,7 @@ import typer
 assisted = typer.Typer(help="The assisted installer's events.", no_args_is_help=True)
 
 _DIRECTORY: Final = Path(".headrace")
-_COLUMNS: Final = ("cluster_id", "outcome", "state", "ended_at", "attempts", "size_bytes", "events", "reason")
+_COLUMNS: Final = ("cluster_id", "outcome", "state", "sent_at", "attempts", "size_bytes", "events", "reason")
 
 Url = Annotated[
     str | None,

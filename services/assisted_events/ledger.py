@@ -14,7 +14,7 @@ STATES: Final = ("waiting", "sending", "sent", "skipped", "given_up", "exported"
 _NAMESPACE: Final = uuid.UUID("6c0f3b0e-9a53-4f0e-8a4f-6c2f5e2f7a11")
 _COLUMNS: Final = (
     "id, cluster_id, install_started_at, outcome, request_id, state, reason, attempts, failures, next_attempt_at,"
-    " first_seen_at, ended_at, content_sha256, size_bytes, hosts, events"
+    " first_seen_at, ended_at, sent_at, content_sha256, size_bytes, hosts, events"
 )
 
 
@@ -34,6 +34,7 @@ class Sending:
     next_attempt_at: datetime
     first_seen_at: datetime
     ended_at: datetime | None
+    sent_at: datetime | None
     content_sha256: str | None
     size_bytes: int | None
     hosts: int | None
@@ -139,6 +140,7 @@ class Ledger:
         """It has ended."""
         await self._database.execute(
             "update sendings set state = $2, reason = $3, ended_at = now(),"
+            " sent_at = case when $2 = 'sent' then now() else sent_at end,"
             " failures = failures - ($2 = 'sent')::int where id = $1",
             sending.id,
             state,

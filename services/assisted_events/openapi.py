@@ -49,6 +49,7 @@ _SENDING: Final[Json] = {
     "next_attempt_at": _MOMENT,
     "first_seen_at": _MOMENT,
     "ended_at": _nullable(_MOMENT) | {"description": "when it was sent, skipped, given up or exported"},
+    "sent_at": _nullable(_MOMENT) | {"description": "when an endpoint last took it"},
     "content_sha256": _nullable(_TEXT),
     "size_bytes": _nullable(_COUNT),
     "hosts": _nullable(_COUNT),

@@ -1,6 +1,6 @@
 """Installations that no installer made: simulated or replayed ones, written into our own tables."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from headrace.runtime.errors import Rejected
 from services.assisted_events.rate_limits import RateLimiter, key_of
 
 Model = Mapping[str, Any]
+Converter = Callable[[str, Any], Any]
 
 _KEYS: Final = {"clusters": ("id",), "infra_envs": ("id",), "hosts": ("id", "infra_env_id")}
 
@@ -69,11 +70,17 @@ class Registry:
         self, connection: Connection, columns: Mapping[str, str], cluster_id: str, events: Iterable[Model]
     ) -> Stored:
         limiter = await self._limiter(connection, cluster_id)
-        columns = {name: columns[name] for name in EVENT_FIELDS}
-        rows = ({**_converted(columns, event), "cluster_id": cluster_id} for event in events)
-        records = (
-            tuple(row.get(name) for name in EVENT_FIELDS) for row in limiter.pass_through(_defaulted(rows))
+        converters = _converters({name: columns[name] for name in EVENT_FIELDS})
+        rows = ({**_converted(converters, event), "cluster_id": cluster_id} for event in events)
+        records = (tuple(map(row.get, EVENT_FIELDS)) for row in limiter.pass_through(_defaulted(rows)))
+        known = await connection.fetchval(
+            "select exists (select from events where cluster_id = $1)", cluster_id
         )
+        if not known:
+            tag = await connection.copy_records_to_table(
+                "events", records=records, columns=list(EVENT_FIELDS)
+            )
+            return Stored(int(tag.rpartition(" ")[2]), limiter.discarded)
         names = ", ".join(EVENT_FIELDS)
         await connection.execute(
             f"create temporary table incoming on commit drop as select {names} from events with no data"  # noqa: S608
@@ -119,7 +126,7 @@ async def _columns(connection: Connection, table: str) -> dict[str, str]:
 
 
 async def _upsert(connection: Connection, table: str, columns: Mapping[str, str], model: Model) -> None:
-    row = _converted(columns, model)
+    row = _converted(_converters(columns), model)
     names = ", ".join(row)
     places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
     # What the new attempt does not have, such as its completion, the old one's must not stand in for.
@@ -135,12 +142,14 @@ async def _upsert(connection: Connection, table: str, columns: Mapping[str, str]
     )
 
 
-def _converted(columns: Mapping[str, str], model: Model) -> dict[str, Any]:
+def _converters(columns: Mapping[str, str]) -> list[tuple[str, Converter]]:
+    return [(name, _CONVERTERS.get(type_name, _as_it_is)) for name, type_name in columns.items()]
+
+
+def _converted(converters: list[tuple[str, Converter]], model: Model) -> dict[str, Any]:
     """The model's fields that have a column, as asyncpg wants them."""
     return {
-        name: _CONVERTERS.get(type_name, _as_it_is)(name, model[name])
-        for name, type_name in columns.items()
-        if model.get(name) is not None
+        name: convert(name, value) for name, convert in converters if (value := model.get(name)) is not None
     }
 
 

@@ -74,7 +74,7 @@ def _plain(value: Any) -> Any:
 
 def milliseconds(moment: datetime) -> str:
     """RFC 3339 in UTC, as the installer writes time."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def with_identity(model: Model, identity: Entry) -> Model:
@@ -92,17 +92,18 @@ class Sanitiser:
     """Knows the users of one cluster; ``mode`` says whether anything is taken out at all."""
 
     mode: Sanitising
-    names: re.Pattern[str] | None
+    names: tuple[str, ...] = ()
+    pattern: re.Pattern[str] | None = None
 
     @classmethod
     def of(cls, mode: Sanitising, names: Iterable[Any]) -> Self:
         """For the user names and addresses that occur in a cluster's rows and credentials."""
         known = sorted({str(n) for n in names if n and len(str(n)) >= _MIN_NAME_CHARACTERS}, key=len)
         if not known or mode is Sanitising.as_built:
-            return cls(mode, None)
+            return cls(mode)
         # The longest first: an address before the name it begins with.
         either = "|".join(re.escape(name) for name in reversed(known))
-        return cls(mode, re.compile(rf"(?<!\w)(?:{either})(?!\w)"))
+        return cls(mode, tuple(known), re.compile(rf"(?<!\w)(?:{either})(?!\w)"))
 
     def model(self, model: Model) -> Model:
         """A cluster, host or infra-env as it may leave."""
@@ -121,7 +122,10 @@ class Sanitiser:
 
     def _text(self, text: str) -> str:
         text = redact(text)
-        return self.names.sub(lambda match: user_id(match[0]), text) if self.names else text
+        # Most texts name nobody, and looking for a name is quicker than matching it.
+        if self.pattern is None or not any(name in text for name in self.names):
+            return text
+        return self.pattern.sub(lambda match: user_id(match[0]), text)
 
 
 def _without_secrets(value: Any) -> Any:

@@ -24,6 +24,7 @@ from services.registry import SERVICES
 from tests.bench import (
     aggregator,
     aggregator_rest,
+    assisted_events,
     flow,
     ingress,
     kruize_http,
@@ -93,6 +94,8 @@ async def open_stack() -> AsyncIterator[Stack]:
             await initialise(settings, SERVICES)
             environment |= settings_of_ports(SERVICES, ports.kafka)
             environment |= {"HEADRACE_LOG_LEVEL": "INFO", "KOKU_REGISTER_SOURCES": "true"}
+            # Senders with a token come as somebody.
+            environment["INGRESS_DEFAULTORGID"] = "12345"
             yield Stack(settings, environment, directory, itertools.count(ports.kafka + 50), closing)
 
 
@@ -122,6 +125,9 @@ async def measure_services(stack: Stack, report: Report) -> None:
     await stack.start("payload_tracker", "archiver")
     await runtime.drained(settings, "archiver", within_seconds=600)
     await report.add(flow, flow.measure(url, settings.kafka))
+    installer = await stack.start("assisted_events")
+    events_url = stack.url("ASSISTED_EVENTS_PORT")
+    await report.add(assisted_events, assisted_events.measure(events_url, settings.kafka, installer))
     engine = await stack.start("kruize")
     kruize_url = stack.url("AUTOTUNE_SERVER_PORT")
     await report.add(kruize_http, kruize_http.measure(kruize_url, engine, stack.database_url("kruize")))

@@ -6,6 +6,8 @@ An archive may hold several clusters; each member lies below its cluster's id.
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 import orjson
@@ -17,9 +19,6 @@ from headrace.archives.writer import Entry
 from headrace.contracts import assisted as names
 
 _MAX_METADATA_BYTES: Final = MIB
-# Two blanks deep, as the fields of an object in an array indented by one stand.
-_FLAT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",\n  ", ": "))
-_SCALARS: Final = (str, int, float, bool, type(None))
 
 
 class IndentedArray:
@@ -43,9 +42,17 @@ class IndentedArray:
 
 
 def _indented(item: Mapping[str, Any]) -> str:
-    if item and all(isinstance(value, _SCALARS) for value in item.values()):
-        return f" {{\n  {_FLAT.encode(item)[1:-1]}\n }}"
-    return json.dumps([item], indent=1, ensure_ascii=False)[2:-2]
+    try:
+        # Events are texts throughout, and there are many.
+        fields = [_key(name) + encode_basestring(value) for name, value in item.items()]
+    except TypeError:
+        return json.dumps([item], indent=1, ensure_ascii=False)[2:-2]
+    return " {\n" + ",\n".join(fields) + "\n }" if fields else " {}"
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> str:
+    return f"  {encode_basestring(name)}: "
 
 
 def compact_entry(cluster_id: str, member: str, value: Any) -> Entry:

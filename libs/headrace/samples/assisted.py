@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
@@ -182,10 +182,14 @@ class Installation:
 
     def _progressing(self, count: int) -> Iterator[Model]:
         name, severity, message = PROGRESS
+        began, apart, hosts = (
+            self._started + _PROGRESS_FROM,
+            _PROGRESS_FOR / max(count, 1),
+            len(self._host_ids),
+        )
         for number in range(count):
-            when = self._started + _PROGRESS_FROM + _PROGRESS_FOR * number / count
-            text = message.replace("{step}", str(number + 1))
-            yield self._event(name, severity, text, when, number % len(self._host_ids))
+            text = f"{message} {number + 1}"
+            yield self._event(name, severity, text, began + apart * number, number % hosts)
 
     def _event(self, name: str, severity: str, message: str, when: datetime, host: int | None) -> Model:
         hostname = "" if host is None else f"{'master' if host < _MASTERS else 'worker'}-{host}"
@@ -198,8 +202,10 @@ class Installation:
             "cluster_id": self.cluster_id,
             "infra_env_id": self.infra_env_id,
         }
-        return event if host is None else event | {"host_id": self._host_ids[host]}
+        if host is not None:
+            event["host_id"] = self._host_ids[host]
+        return event
 
 
 def _milliseconds(when: datetime) -> str:
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{when.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"

@@ -38,7 +38,7 @@ EVENTS: Final[tuple[Told, ...]] = (
 PROGRESS: Final = (
     "host_install_progress_updated",
     "info",
-    "Host {host}: reached stage Writing image to disk, step {step}",
+    "Host {host}: reached stage Writing image to disk, step",
 )
 AFTERWARDS: Final[tuple[Told, ...]] = (
     ("host_status_updated", "info", "Host {host}: updated status from installing to installed", 46),

@@ -14,6 +14,8 @@ create table sendings (
     next_attempt_at timestamptz not null default now(),
     first_seen_at timestamptz not null default now(),
     ended_at timestamptz,
+    -- The last time an endpoint took it, whatever became of it afterwards.
+    sent_at timestamptz,
     content_sha256 text,
     size_bytes bigint,
     hosts integer,

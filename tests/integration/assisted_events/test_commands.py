@@ -37,9 +37,11 @@ async def test_simulate_sent_preview_replay_opt_out_and_export(
     assert members_of(path.read_bytes()) == endpoint.accepted[0].members
     assert await run("replay", str(path), *url) == [f"{cluster_id}  4 hosts  0 events"]
     await run("opt-out", cluster_id, *url)
-    await run("send", cluster_id, *url)
+    await run("simulate", "--cluster", cluster_id, *url)
     await sender.in_state(cluster_id, "skipped")
     await run("opt-out", cluster_id, "--undo", *url)
+    assert await run("send", cluster_id, *url) == [f"{cluster_id}  waiting"]
+    await sender.in_state(cluster_id, "sent")
     endpoint.answer = (401, b"")
     (line,) = await run("simulate", *url)
     refused = line.split("  ")[0]

@@ -150,6 +150,7 @@ async def test_weak_point_a_cluster_can_be_opted_out_and_in(sender: Sender, endp
     status, answer = await sender.ask("POST", f"/clusters/{cluster_id}/export")
     assert (status, answer) == (409, {"message": "this cluster is opted out"})
     assert endpoint.received == []
+    assert (await sender.ask("POST", f"/clusters/{cluster_id}/send"))[0] == 409
     await sender.call("DELETE", f"/clusters/{cluster_id}/opt-out")
     await sender.call("POST", f"/clusters/{cluster_id}/send")
     await sender.in_state(cluster_id, "sent")
@@ -164,7 +165,7 @@ async def test_weak_point_what_would_be_sent_can_be_seen_and_what_was_sent_when_
     sending = await sender.in_state(cluster_id, "sent")
     (upload,) = endpoint.accepted
     assert preview == upload.content
-    assert sending["ended_at"] > sending["first_seen_at"]
+    assert sending["sent_at"] == sending["ended_at"] > sending["first_seen_at"]
     assert sending["attempts"] == 1
 
 
