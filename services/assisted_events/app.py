@@ -38,7 +38,7 @@ async def start(context: Context) -> None:
     installer, ledger = InstallerStore(database), Ledger(own)
     builder = Builder(installer, settings)
     sender = Sender(ledger, builder, Endpoint(session, settings), settings)
-    worker = Worker(installer, ledger, sender, settings, source, own=not settings.database_url)
+    worker = Worker(installer, ledger, sender, settings, source, (context.engines.postgres, own.name))
     leadership = Leadership(context.engines.postgres, own.name, worker.run, settings.interval_seconds)
     context.health.add("leader election", lambda: leadership.problem)
     context.health.add("the installer's tables", lambda: worker.problem)

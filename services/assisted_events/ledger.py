@@ -167,6 +167,12 @@ class Ledger:
         )
         return int(tag.rpartition(" ")[2])
 
+    async def explain_waiting(self, reason: str) -> None:
+        """Why those that were never tried still wait."""
+        await self._database.execute(
+            "update sendings set reason = $1 where state = 'waiting' and attempts = 0", reason
+        )
+
     async def sent_before(self, sending: Sending, sha256: str) -> Sending | None:
         """Another end of the same cluster whose archive had the same bytes."""
         row = await self._database.fetch_row(

@@ -50,6 +50,7 @@ class Registry:
         """
         async with _readable(), self.database.transaction() as connection:
             columns = {table: await _columns(connection, table) for table in (*_KEYS, "events")}
+            await connection.execute("delete from hosts where cluster_id = $1", str(cluster["id"]))
             for model in infra_envs:
                 await _upsert(connection, "infra_envs", columns["infra_envs"], model)
             for model in hosts:

@@ -19,6 +19,7 @@ from services.assisted_events.store import Ended, InstallerStore
 _log = get_logger(__name__)
 
 _EARLIER: Final = "it ended before this service first looked at the installer's database"
+_AWAY: Final = "the endpoint does not answer"
 # A flood of notifications is one look at everything.
 _MAX_NOTIFIED: Final = 1000
 _RETRY_SECONDS: Final = 5.0
@@ -28,14 +29,18 @@ _PROBE_AGAIN_SECONDS: Final = 15.0
 
 @dataclass
 class Worker:
-    """The leader's work. ``own`` is False for an installer database of somebody else's."""
+    """The leader's work.
+
+    ``source`` is the installer's database (URL of its server, name), ``ours`` that of the ledger: the same one,
+    unless somebody else's installer is read.
+    """
 
     installer: InstallerStore
     ledger: Ledger
     sender: Sender
     settings: AssistedSettings
     source: tuple[str, str]
-    own: bool
+    ours: tuple[str, str]
     problem: str | None = field(default=None, init=False)
     _notified: set[str] | None = field(default=None, init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -47,9 +52,16 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; a database that is away is waited for."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            await self._work()
+        tasks = [asyncio.create_task(self._listen(place)) for place in {self.source, self.ours}]
+        tasks.append(asyncio.create_task(self._work()))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                await task
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
@@ -101,7 +113,7 @@ class Worker:
             await self.ledger.record(ended, state="skipped", reason=DISABLED)
             return
         # What ended under an older installer, before there was consent to ask for, is not sent.
-        from_the_start = self.own or self.settings.send_earlier
+        from_the_start = self.source == self.ours or self.settings.send_earlier
         earlier = [] if from_the_start else [item for item in ended if item.ended_at < since]
         if earlier:
             await self.ledger.record(earlier, state="skipped", reason=_EARLIER)
@@ -131,7 +143,8 @@ class Worker:
             self._unanswered = 0
             return True
         if not self._unanswered:
-            _log.info("Event uploading is not enabled", reason="the endpoint does not answer")
+            _log.info("Event uploading is not enabled", reason=_AWAY)
+            await self.ledger.explain_waiting(_AWAY)
         self._unanswered += 1
         return False
 
@@ -140,11 +153,11 @@ class Worker:
         seconds = min(longest, _PROBE_AGAIN_SECONDS * 2.0 ** min(self._unanswered - 1, 30))
         return seconds * (0.5 + random.random() / 2)  # noqa: S311 -- jitter
 
-    async def _listen(self) -> None:
+    async def _listen(self, place: tuple[str, str]) -> None:
         """Hear of ends as they happen; whenever the connection is new, everything is looked at."""
         while True:
             try:
-                async with open_session(*self.source, service="assisted_events listener") as session:
+                async with open_session(*place, service="assisted_events listener") as session:
                     await session.connection.add_listener(CHANNEL, self._on_notification)
                     self._notified = None
                     self.wake()

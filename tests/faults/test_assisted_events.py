@@ -19,10 +19,12 @@ from tests.integration.assisted_events.harness import (
     ChildProcess,
     Endpoint,
     Sender,
+    free_ports,
     new_name,
     open_endpoint,
     open_sender,
 )
+from tests.proxy import TcpProxy
 from tests.waiting import eventually
 
 TOLD = "uploading events: upload to {url} returned status code {status} (body: reason)"
@@ -123,6 +125,33 @@ async def test_weak_point_a_blip_of_the_probe_skips_nothing(sender: Sender, endp
     (cluster_id,) = await sender.simulate()
     await sender.in_state(cluster_id, "sent")
     assert endpoint.probes == 3
+
+
+async def test_an_endpoint_that_is_away_is_waited_for(
+    postgres_url: str, database_name: str, endpoint: Endpoint
+) -> None:
+    (port,) = free_ports(1)
+    target = endpoint.url.removeprefix("http://").partition("/")[0]
+    async with (
+        TcpProxy.open(target, port) as proxy,
+        open_sender(
+            postgres_url, database_name, DATA_UPLOAD_ENDPOINT=f"http://127.0.0.1:{port}/upload"
+        ) as sender,
+    ):
+        await proxy.refuse()
+        (first,) = await sender.simulate()
+
+        async def explained() -> bool:
+            (sending,) = await sender.sendings(first)
+            return (sending["state"], sending["reason"]) == ("waiting", "the endpoint does not answer")
+
+        await eventually(explained, within_seconds=60)
+        assert (await sender.sendings(first))[0]["attempts"] == 0
+        await proxy.restore()
+        (second,) = await sender.simulate()
+        for cluster_id in (first, second):
+            await sender.in_state(cluster_id, "sent")
+    assert len(endpoint.received) == 2
 
 
 async def test_weak_point_credentials_that_cannot_be_read_are_tried_again_then_given_up(
