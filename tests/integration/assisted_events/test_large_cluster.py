@@ -13,7 +13,7 @@ HOSTS, EVENTS = 200, 50_000
 MAX_RSS_BYTES = 150 * 1000 * 1000
 
 
-async def test_test_2_all_events_of_a_large_cluster_are_stored_queried_sent_and_received(
+async def test_test_2_and_weak_point_memory_a_large_cluster_is_stored_queried_sent_and_received(
     postgres_url: str, database_name: str, endpoint: Endpoint, tmp_path: Path, record_property
 ) -> None:
     child = ChildProcess.of(postgres_url, database_name, tmp_path / "log", DATA_UPLOAD_ENDPOINT=endpoint.url)
