@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 import asyncpg
@@ -17,6 +18,7 @@ from services.assisted_events.rate_limits import RateLimiter, key_of
 Model = Mapping[str, Any]
 Converter = Callable[[str, Any], Any]
 
+_EVENTS_AT_ONCE: Final = 5000
 _KEYS: Final = {"clusters": ("id",), "infra_envs": ("id",), "hosts": ("id", "infra_env_id")}
 
 
@@ -78,15 +80,12 @@ class Registry:
             "select exists (select from events where cluster_id = $1)", cluster_id
         )
         if not known:
-            tag = await connection.copy_records_to_table(
-                "events", records=records, columns=list(EVENT_FIELDS)
-            )
-            return Stored(int(tag.rpartition(" ")[2]), limiter.discarded)
+            return Stored(await _copy(connection, "events", records), limiter.discarded)
         names = ", ".join(EVENT_FIELDS)
         await connection.execute(
             f"create temporary table incoming on commit drop as select {names} from events with no data"  # noqa: S608
         )
-        await connection.copy_records_to_table("incoming", records=records, columns=list(EVENT_FIELDS))
+        await _copy(connection, "incoming", records)
         # What is replayed may be there already.
         tag = await connection.execute(
             f"insert into events ({names}) select {names} from incoming where not exists ("  # noqa: S608
@@ -124,6 +123,15 @@ async def _columns(connection: Connection, table: str) -> dict[str, str]:
         table,
     )
     return {row["name"]: row["type"] for row in rows}
+
+
+async def _copy(connection: Connection, table: str, records: Iterator[tuple[Any, ...]]) -> int:
+    """Bulk load, some thousands at a time: making them counts towards a statement's deadline."""
+    count = 0
+    while batch := list(islice(records, _EVENTS_AT_ONCE)):
+        await connection.copy_records_to_table(table, records=batch, columns=list(EVENT_FIELDS))
+        count += len(batch)
+    return count
 
 
 async def _upsert(connection: Connection, table: str, columns: Mapping[str, str], model: Model) -> None:

@@ -142,6 +142,6 @@ def _ended(row: Record) -> Ended:
 
 
 def _event(row: Record) -> Model:
-    event = {name: value for name, value in row.items() if value is not None and value != ""}
+    event = {name: value for name, value in row.items() if value}
     event["event_time"] = milliseconds(row["event_time"])
     return event
