@@ -18,7 +18,7 @@ from headrace.contracts.assisted import (
 )
 from headrace.runtime.logging import redact
 from services.assisted_events.credentials import Entry
-from services.assisted_events.settings import Sanitising
+from services.assisted_events.settings import AS_BUILT
 
 Model = dict[str, Any]
 
@@ -91,15 +91,15 @@ def with_identity(model: Model, identity: Entry) -> Model:
 class Sanitiser:
     """Knows the users of one cluster; ``mode`` says whether anything is taken out at all."""
 
-    mode: Sanitising
+    mode: str
     names: tuple[str, ...] = ()
     pattern: re.Pattern[str] | None = None
 
     @classmethod
-    def of(cls, mode: Sanitising, names: Iterable[Any]) -> Self:
+    def of(cls, mode: str, names: Iterable[Any]) -> Self:
         """For the user names and addresses that occur in a cluster's rows and credentials."""
         known = sorted({str(n) for n in names if n and len(str(n)) >= _MIN_NAME_CHARACTERS}, key=len)
-        if not known or mode is Sanitising.as_built:
+        if not known or mode == AS_BUILT:
             return cls(mode)
         # The longest first: an address before the name it begins with.
         either = "|".join(re.escape(name) for name in reversed(known))
@@ -107,13 +107,13 @@ class Sanitiser:
 
     def model(self, model: Model) -> Model:
         """A cluster, host or infra-env as it may leave."""
-        if self.mode is Sanitising.as_built:
+        if self.mode == AS_BUILT:
             return model
         return self.texts(anonymized(_without_secrets(model)))
 
     def texts(self, model: Model) -> Model:
         """The model with users and credentials blanked out in its free texts."""
-        if self.mode is Sanitising.as_built:
+        if self.mode == AS_BUILT:
             return model
         for name in _TEXTS:
             if isinstance(text := model.get(name), str):

@@ -1,6 +1,5 @@
 """What an operator can set."""
 
-from enum import StrEnum
 from typing import Any, Final
 
 from pydantic import field_validator
@@ -8,6 +7,8 @@ from pydantic import field_validator
 from headrace.runtime.durations import duration_seconds
 from headrace.runtime.settings import Settings, env
 
+AS_DESIGNED: Final = "as-designed"
+AS_BUILT: Final = "as-built"
 _IMAGES: Final = "quay.io/edge-infrastructure"
 BUILT_IN_RATE_LIMITS: Final = dict.fromkeys(
     ("upgrade_agent_failed", "upgrade_agent_finished", "upgrade_agent_started"), "1h"
@@ -18,13 +19,6 @@ WITHOUT_EFFECT: Final = {
     f"DB_{name}": "ASSISTED_DATABASE_URL says where the installer's database is"
     for name in ("HOST", "PORT", "USER", "PASS", "NAME")
 }
-
-
-class Sanitising(StrEnum):
-    """What leaves: ``as-designed`` hashes users and removes secrets, ``as-built`` is what upstream sends."""
-
-    as_designed = "as-designed"
-    as_built = "as-built"
 
 
 class AssistedSettings(Settings):
@@ -83,10 +77,11 @@ class AssistedSettings(Settings):
         "the management cluster's pull secret (`.dockerconfigjson`); read for each upload, so it may be rotated",
     )
     pull_secret: str = env("ASSISTED_PULL_SECRET", "", "the same as text", repr=False)
-    sanitising: Sanitising = env(
+    sanitising: str = env(
         "ASSISTED_SANITISING",
-        Sanitising.as_designed,
+        AS_DESIGNED,
         "`as-designed`: users are hashed, secrets removed; `as-built`: everything upstream's code sends",
+        pattern="^(as-designed|as-built)$",
     )
     all_infra_envs: bool = env(
         "ASSISTED_ALL_INFRA_ENVS",

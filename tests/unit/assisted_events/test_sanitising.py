@@ -14,7 +14,7 @@ from headrace.contracts.assisted import (
 )
 from services.assisted_events.credentials import Entry
 from services.assisted_events.sanitising import Sanitiser, model_of, with_identity
-from services.assisted_events.settings import Sanitising
+from services.assisted_events.settings import AS_BUILT, AS_DESIGNED
 
 SECRETS = (
     "fencing_credentials", "http_proxy", "https_proxy", "no_proxy", "proxy", "ssh_public_key", "ssh_authorized_key",
@@ -69,7 +69,7 @@ def test_weak_point_users_are_hashed_and_secrets_removed_in_clusters_hosts_and_i
     kind: str, fields: tuple[str, ...]
 ) -> None:
     model = model_of(kind, {name: f"PLANTED-{name}" for name in fields})
-    left = Sanitiser.of(Sanitising.as_designed, []).model(model)
+    left = Sanitiser.of(AS_DESIGNED, []).model(model)
     assert left["user_id"] == user_id("PLANTED-user_name")
     assert not left.keys() & set(SECRETS)
     assert not [name for name in SECRETS if f"PLANTED-{name}" in json.dumps(left)]
@@ -78,7 +78,7 @@ def test_weak_point_users_are_hashed_and_secrets_removed_in_clusters_hosts_and_i
 
 def test_as_built_sends_what_upstream_sends() -> None:
     model = model_of("cluster", {name: f"value of {name}" for name in CLUSTER_FIELDS})
-    left = Sanitiser.of(Sanitising.as_built, ["value of user_name"]).model(model)
+    left = Sanitiser.of(AS_BUILT, ["value of user_name"]).model(model)
     assert left == {name: f"value of {name}" for name in CLUSTER_FIELDS}
 
 
@@ -89,11 +89,11 @@ def test_columns_that_the_contract_does_not_know_stay_here() -> None:
 
 def test_secrets_inside_objects_are_removed_too() -> None:
     model = {"image_info": {"ssh_public_key": "PLANTED", "download_url": "PLANTED", "type": "full-iso"}}
-    assert Sanitiser.of(Sanitising.as_designed, []).model(model) == {"image_info": {"type": "full-iso"}}
+    assert Sanitiser.of(AS_DESIGNED, []).model(model) == {"image_info": {"type": "full-iso"}}
 
 
 def test_users_and_credentials_are_blanked_out_in_texts() -> None:
-    sanitiser = Sanitiser.of(Sanitising.as_designed, ["jdoe", "jdoe@example.com", "", None, "x"])
+    sanitiser = Sanitiser.of(AS_DESIGNED, ["jdoe", "jdoe@example.com", "", None, "x"])
     event = {
         "message": "jdoe@example.com and jdoe (not jdoes) used http://u:PLANTED@proxy:3128",
         "props": '{"user":"jdoe","header":"Bearer PLANTED"}',
