@@ -224,15 +224,19 @@ async def test_what_a_cluster_has_none_of_is_left_out(sender: Sender) -> None:
     assert members[f"{cluster_id}/events.json"] is None
 
 
-async def test_an_archive_can_be_replayed(sender: Sender, endpoint: Endpoint) -> None:
+async def test_an_archive_can_be_replayed(
+    postgres_url: str, database_name: str, sender: Sender, endpoint: Endpoint
+) -> None:
     (cluster_id,) = await sender.simulate(hosts=4, events=60, end_state="error")
     await sender.in_state(cluster_id, "sent")
     (upload,) = endpoint.accepted
-    await sender.execute("truncate clusters, hosts, infra_envs, events, sendings")
-    for events in (60, 0):
-        made = await sender.call("POST", "/installations", data=upload.content)
-        assert made == {"clusters": [{"id": cluster_id, "hosts": 4, "events": events, "discarded": 0}]}
-    await sender.in_state(cluster_id, "sent")
+    other = f"{database_name}_other"
+    async with open_sender(postgres_url, other, DATA_UPLOAD_ENDPOINT=endpoint.url) as elsewhere:
+        for events in (60, 0):
+            made = await elsewhere.call("POST", "/installations", data=upload.content)
+            assert made == {"clusters": [{"id": cluster_id, "hosts": 4, "events": events, "discarded": 0}]}
+        await elsewhere.in_state(cluster_id, "sent")
+    await sender.execute(f"drop database {other} with (force)")
     again, hosts = endpoint.accepted[1].members, f"{cluster_id}/events/hosts.json"
     # Who the hosts belong to was not in what is replayed; for the cluster the pull secret says it.
     assert again == {**upload.members, hosts: [anonymous(host) for host in upload.members[hosts]]}
