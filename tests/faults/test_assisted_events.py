@@ -152,8 +152,8 @@ async def test_an_endpoint_that_is_away_is_waited_for(
         (first,) = await sender.simulate()
 
         async def explained() -> bool:
-            (sending,) = await sender.sendings(first)
-            return (sending["state"], sending["reason"]) == ("waiting", "the endpoint does not answer")
+            found = [(sending["state"], sending["reason"]) for sending in await sender.sendings(first)]
+            return found == [("waiting", "the endpoint does not answer")]
 
         await eventually(explained, within_seconds=60)
         assert (await sender.sendings(first))[0]["attempts"] == 0
