@@ -62,3 +62,71 @@ class SplunkSettings(Settings):
         "KV store collection (and lookup) that the map of workspaces is uploaded to",
         pattern="^[A-Za-z][A-Za-z0-9_]*$",
     )
+
+
+class SegmentSettings(Settings):
+    """The way from records to Segment."""
+
+    uid_map_file: str = env("UID_MAP_FILE", "", "file with the map of user names to ids, a JSON object")
+    ws_map_file: str = env("WS_MAP_FILE", "", "file with the map of namespaces to workspaces, a JSON object")
+    url: str = env(
+        "SEGMENT_BATCH_API",
+        "https://api.segment.io/v1/batch",
+        "Segment's batch call",
+        pattern="^https?://[^/]+",
+    )
+    attempts: int = env("SEGMENT_RETRIES", 3, "how often a batch is sent before it is given up", ge=1)
+    retry_budget_seconds: float = env(
+        "SEGMENT_RETRY_BUDGET_SECONDS",
+        120.0,
+        "a batch is not tried again after so long; Retry-After counts up to it",
+        ge=0,
+    )
+    timeout_seconds: float = env("SEGMENT_TIMEOUT_SECONDS", 30.0, "deadline of one attempt", gt=0)
+    netrc: str = env(
+        "CURL_NETRC",
+        "~/.netrc",
+        "netrc file; the login for Segment's machine is the write key, its password empty",
+    )
+    batch_bytes: int = env(
+        "SEGMENT_BATCH_DATA_SIZE",
+        500_000,
+        "largest batch, envelope included; what is above 500000 counts as that, since Segment refuses more",
+        ge=64,
+    )
+    concurrency: int = env("SEGMENT_CONCURRENCY", 4, "batches under way at a time", ge=1, le=64)
+    gzip: bool = env("SEGMENT_GZIP", False, "compress requests")
+    ca_file: str = env(
+        "SEGMENT_CA_FILE", "", "CA bundle that signs the certificate of a Segment of one's own"
+    )
+    resend: bool = env(
+        "SEGMENT_RESEND",
+        False,
+        "send each event again in every run whose window has it, as upstream does; Segment drops repeats",
+    )
+
+
+class BridgeSettings(Settings):
+    """The service."""
+
+    interval_seconds: float = env(
+        "SEGMENT_INTERVAL_SECONDS", 3600.0, "from one run's begin to the next", gt=0
+    )
+    window_seconds: float = env(
+        "SEGMENT_WINDOW_SECONDS",
+        4 * 3600.0,
+        "how far back a run looks, unless QUERY_EARLIEST_TIME says it; after failures, as far as the last good run",
+        gt=0,
+    )
+    max_window_seconds: float = env(
+        "SEGMENT_MAX_WINDOW_SECONDS", 7 * 86_400.0, "but no further back than this", gt=0
+    )
+    retention_days: float = env(
+        "SEGMENT_LEDGER_DAYS",
+        30.0,
+        "how long the ledger knows what was sent, and dead letters are kept",
+        gt=0,
+    )
+    dead_letters: str = env(
+        "SEGMENT_DEAD_LETTERS", "", "file that dead letters are added to; empty: the table `dead_letters`"
+    )

@@ -1,8 +1,8 @@
 """Running a command's coroutine, and stopping it by signal at any moment, while it still starts too."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 import uvloop
@@ -14,9 +14,16 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run on uvloop; ends the command with one clear line when our own errors reach the top."""
-    try:
+    """Run on uvloop, `reported`."""
+    with reported():
         return uvloop.run(work)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """End the command with one clear line when our own errors reach the top."""
+    try:
+        yield
     except HeadraceError as error:
         fail(str(error))
     except BaseExceptionGroup as group:

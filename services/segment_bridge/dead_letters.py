@@ -1,0 +1,99 @@
+"""What could not be sent, whole, with the reason: a file of JSON lines, or nowhere when nobody named one.
+
+{"at":"2026-01-02T03:04:05.678901+00:00","reason":"…","event":{…}}      an event
+{"at":…,"reason":"…","line":"…"}                                        what is no event: a malformed row
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Protocol, Self, TypeAlias
+
+import orjson
+
+from headrace.runtime.errors import ConfigurationError
+
+# The bytes, why, and under which short name that is counted.
+Bury: TypeAlias = Callable[[bytes, str, str], None]
+
+
+class Graveyard(Protocol):
+    """Where dead letters go. ``counts`` is by short reason."""
+
+    counts: Counter[str]
+    kept: bool
+
+    def bury(self, content: bytes, reason: str, name: str) -> None:
+        """Take one; it is durable after the next `flush`."""
+
+    async def flush(self) -> None:
+        """Make them durable."""
+
+
+def letter(content: bytes, reason: str) -> bytes:
+    """One line of the file."""
+    head = {"at": datetime.now(UTC).isoformat(), "reason": reason}
+    try:
+        event = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        event = None
+    if isinstance(event, dict) and "messageId" in event:
+        return orjson.dumps(head | {"event": orjson.Fragment(content)}) + b"\n"
+    return orjson.dumps(head | {"line": content.decode(errors="replace")}) + b"\n"
+
+
+def contents_of(lines: Iterable[bytes], *, rows: bool) -> list[bytes]:
+    """The events of lines of the file, or the rows that became none, to be sent again."""
+    found: list[bytes] = []
+    for line in lines:
+        try:
+            read = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue
+        if not isinstance(read, dict):
+            continue
+        if rows and isinstance(read.get("line"), str):
+            found.append(read["line"].encode())
+        elif not rows and isinstance(read.get("event"), dict):
+            found.append(orjson.dumps(read["event"]))
+    return found
+
+
+class DeadLetterFile:
+    """Appends to a file; without one, counts."""
+
+    def __init__(self, path: Path | str | None) -> None:
+        self.counts: Counter[str] = Counter()
+        self.kept = bool(path)
+        self._path = Path(path).expanduser() if path else None
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        if self._path is not None:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._path.open("ab", buffering=1 << 16)
+            except OSError as error:
+                raise ConfigurationError(
+                    f"the dead-letter file {self._path} cannot be written: {error.strerror}"
+                ) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def bury(self, content: bytes, reason: str, name: str) -> None:
+        """Append one."""
+        self.counts[name] += 1
+        if self._file is not None:
+            self._file.write(letter(content, reason))
+
+    async def flush(self) -> None:
+        """Hand what was appended to the system."""
+        if self._file is not None:
+            self._file.flush()

@@ -1,0 +1,95 @@
+"""The two maps as files: ``UID_MAP_FILE`` and ``WS_MAP_FILE``."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+from headrace.runtime.errors import ConfigurationError
+
+Id: TypeAlias = str | orjson.Fragment
+
+_WHOLE_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)")
+
+
+@dataclass(frozen=True)
+class Maps:
+    """User name to id, as it is to be written, and namespace to workspace (its owner's name)."""
+
+    ids: Mapping[str, Id] = field(repr=False)
+    workspaces: Mapping[str, str] = field(repr=False)
+
+
+def read_maps(ids_file: str, workspaces_file: str, *, numeric: bool) -> Maps:
+    """Both from files."""
+    return Maps(
+        ids_of(read_map(ids_file, "UID_MAP_FILE"), "UID_MAP_FILE", numeric=numeric),
+        workspaces_of(read_map(workspaces_file, "WS_MAP_FILE"), "WS_MAP_FILE"),
+    )
+
+
+def read_map(path: Path | str, variable: str) -> dict[str, Any]:
+    """A JSON object; raises `ConfigurationError` naming the variable when there is none.
+
+    Upstream drops every record without a word then.
+    """
+    if not str(path):
+        raise ConfigurationError(f"{variable}: not set, expected a file with a JSON object")
+    file = Path(path).expanduser()
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{variable}: {file} cannot be read: {error.strerror}") from None
+    if not content.strip():
+        raise ConfigurationError(f"{variable}: {file} is empty, expected a JSON object")
+    try:
+        # Not orjson: an id of more than 64 bits keeps its digits here.
+        found = json.loads(content)
+    except ValueError as error:
+        raise ConfigurationError(f"{variable}: {file} is no JSON: {_where(error)}") from None
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{variable}: {file} holds a {type(found).__name__}, expected a JSON object")
+    return found
+
+
+def workspaces_of(found: Mapping[str, Any], source: str) -> dict[str, str]:
+    """Namespace to workspace; null and false count as missing."""
+    return {key: value for key, value in _present(found, source) if _is_text(value, source)}
+
+
+def ids_of(found: Mapping[str, Any], source: str, *, numeric: bool) -> dict[str, Id]:
+    """User name to id, as it is to be written: text, or, as upstream does, a number."""
+    return {key: _id(value, source, numeric=numeric) for key, value in _present(found, source)}
+
+
+def _present(found: Mapping[str, Any], source: str) -> list[tuple[str, Any]]:
+    pairs = [(key, value) for key, value in found.items() if value is not None and value is not False]
+    if any(value == "" for _, value in pairs):
+        raise ConfigurationError(f"{source}: a value is empty, expected text or a whole number")
+    return pairs
+
+
+def _id(value: Any, source: str, *, numeric: bool) -> Id:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        # Keys are user names: they stay out of the text.
+        raise ConfigurationError(f"{source}: a value is {value!r}, expected text or a whole number")
+    text = str(value)
+    if numeric and _WHOLE_NUMBER.fullmatch(text):
+        return orjson.Fragment(text)
+    return text
+
+
+def _is_text(value: Any, source: str) -> bool:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{source}: a value is {value!r}, expected text")
+    return True
+
+
+def _where(error: ValueError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    return "it is not UTF-8"

@@ -1,0 +1,225 @@
+"""The stages of the command line. Each reads and writes bytes, says on stderr what it counted, and fails with 1.
+
+A stage fails when something is neither handed on nor kept: what is in a dead-letter file is kept.
+"""
+
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.settings import load
+from services.segment_bridge import streams
+from services.segment_bridge.batches import TOO_LARGE, Batcher
+from services.segment_bridge.bridge import RunOutcome, carry
+from services.segment_bridge.bridge import blocks as row_blocks
+from services.segment_bridge.client import Segment
+from services.segment_bridge.dead_letters import DeadLetterFile, Graveyard, contents_of
+from services.segment_bridge.ledger import SqliteLedger
+from services.segment_bridge.map_files import read_maps as read_map_files
+from services.segment_bridge.map_sources import read_maps
+from services.segment_bridge.settings import MapSettings, SegmentSettings, SplunkSettings
+from services.segment_bridge.splunk import Outcome, Splunk, records
+from services.segment_bridge.transform import MALFORMED, PULL_REQUEST, Event, Transform
+from services.segment_bridge.upload import REFUSED, Uploaded, Uploader
+
+
+def say(text: str) -> None:
+    """One line on stderr."""
+    print(f"headrace: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+@dataclass(frozen=True)
+class UploadOptions:
+    """What the command line adds to the settings."""
+
+    dead_letters: Path | None = None
+    ledger: Path | None = None
+    dry_run: bool = False
+
+
+async def fetch() -> int:
+    """Splunk's rows to stdout."""
+    outcome = Outcome()
+    block: list[bytes] = []
+    async with Splunk(load(SplunkSettings)) as splunk:
+        async for line in records(splunk, outcome):
+            block.append(line)
+            if len(block) >= 500:
+                streams.write_lines(block)
+                block.clear()
+    streams.write_lines(block)
+    streams.flush()
+    for title, reason in outcome.failures.items():
+        say(f"query {title}: {reason}")
+    say(f"{outcome.rows} rows of {len(outcome.queries)} queries")
+    return 0 if outcome.complete else 1
+
+
+def transform(dead_letters: Path | None) -> int:
+    """Rows on stdin to events on stdout."""
+    settings = load(SegmentSettings)
+    maps = read_map_files(settings.uid_map_file, settings.ws_map_file, numeric=load(MapSettings).numeric_ids)
+    with DeadLetterFile(dead_letters) as graveyard:
+        work = Transform(
+            maps.ids, maps.workspaces, lambda line, reason: graveyard.bury(line, reason, MALFORMED)
+        )
+        for block in streams.line_blocks(sys.stdin.buffer):
+            streams.write_lines([body for _, _, body in work.events(block)])
+        streams.flush()
+    say(f"{work.rows} rows: {work.made} events{_shown(work.dropped)}")
+    return _fate(graveyard)
+
+
+async def upload(options: UploadOptions) -> int:
+    """Events on stdin to Segment."""
+    settings = load(SegmentSettings)
+    with DeadLetterFile(options.dead_letters) as graveyard:
+        blocks = _parsed(streams.line_blocks_async(sys.stdin.buffer), graveyard)
+        if options.dry_run:
+            return await _pretend(blocks, settings, graveyard)
+        async with AsyncExitStack() as stack:
+            uploader = await _uploader(stack, settings, graveyard, options)
+            try:
+                async for events in blocks:
+                    await uploader.add(events)
+                uploaded = await uploader.finish()
+            except BaseException:
+                await uploader.cancel()
+                raise
+    _tell(uploaded, graveyard)
+    return 1 if uploaded.unsent or graveyard.counts[REFUSED] else _fate(graveyard)
+
+
+async def run(options: UploadOptions) -> int:
+    """The whole chain once: rows of Splunk, maps of files or Kubernetes, events to Segment."""
+    outcome = RunOutcome()
+    settings, splunk_settings = load(SegmentSettings), load(SplunkSettings)
+    maps = await read_maps(settings, load(MapSettings))
+    fetched = Outcome()
+    with DeadLetterFile(options.dead_letters) as graveyard:
+        async with AsyncExitStack() as stack:
+            splunk = await stack.enter_async_context(Splunk(splunk_settings))
+            rows = records(splunk, fetched)
+            if options.dry_run:
+                work = Transform(
+                    maps.ids, maps.workspaces, lambda line, why: graveyard.bury(line, why, MALFORMED)
+                )
+                events = _transformed(rows, work)
+                fate = await _pretend(events, settings, graveyard)
+                say(f"{work.rows} rows: {work.made} events{_shown(work.dropped)}")
+            else:
+                uploader = await _uploader(stack, settings, graveyard, options)
+                await carry(rows, maps, uploader, graveyard, outcome)
+                say(f"{outcome.rows} rows: {outcome.events} events{_shown(outcome.dropped)}")
+                _tell(uploader.uploaded, graveyard)
+                fate = 1 if outcome.unsent or graveyard.counts[REFUSED] else _fate(graveyard)
+    for title, reason in fetched.failures.items():
+        say(f"query {title}: {reason}")
+    return fate if fetched.complete else 1
+
+
+def letters(file: Path, *, rows: bool) -> int:
+    """The events (or the rows) of a dead-letter file to stdout, to be sent again."""
+    try:
+        with file.open("rb") as opened:
+            for block in streams.line_blocks(opened):
+                streams.write_lines(contents_of(block, rows=rows))
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
+    streams.flush()
+    return 0
+
+
+def event_of(line: bytes) -> Event | str:
+    """An event as it stands on a line, else why it is none."""
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return f"the line is no JSON: {error.msg} at character {error.pos}"
+    if not isinstance(event, dict):
+        return "the line is no object"
+    message_id, once = event.get("messageId"), ""
+    if event.get("event") == PULL_REQUEST and isinstance(event.get("properties"), dict):
+        once = event["properties"].get("merge_url")
+    return (
+        message_id if isinstance(message_id, str) else "",
+        once if isinstance(once, str) else "",
+        line.strip(),
+    )
+
+
+async def _parsed(blocks: AsyncIterator[list[bytes]], graveyard: Graveyard) -> AsyncIterator[list[Event]]:
+    async for block in blocks:
+        events: list[Event] = []
+        for line in block:
+            if not line or line.isspace():
+                continue
+            found = event_of(line)
+            if isinstance(found, str):
+                graveyard.bury(line, found, MALFORMED)
+            else:
+                events.append(found)
+        yield events
+
+
+async def _transformed(rows: AsyncIterator[bytes], work: Transform) -> AsyncIterator[list[Event]]:
+    async for block in row_blocks(rows):
+        yield work.events(block)
+
+
+async def _uploader(
+    stack: AsyncExitStack, settings: SegmentSettings, graveyard: Graveyard, options: UploadOptions
+) -> Uploader:
+    ledger = None
+    if options.ledger is not None:
+        ledger = await stack.enter_async_context(SqliteLedger(options.ledger))
+    return Uploader(
+        await stack.enter_async_context(Segment(settings)),
+        graveyard,
+        max_batch_bytes=settings.batch_bytes,
+        concurrency=settings.concurrency,
+        ledger=ledger,
+        resend=settings.resend,
+        bury_unsent=graveyard.kept,
+    )
+
+
+async def _pretend(
+    blocks: AsyncIterator[list[Event]], settings: SegmentSettings, graveyard: DeadLetterFile
+) -> int:
+    """Everything but the requests."""
+    batcher = Batcher(graveyard.bury, max_bytes=settings.batch_bytes)
+    events, batches = 0, 0
+    async for given in blocks:
+        for batch in batcher.add(given):
+            events, batches = events + len(batch), batches + 1
+    if last := batcher.rest():
+        events, batches = events + len(last), batches + 1
+    say(f"dry run: {events} events in {batches} batches would be sent{_shown(graveyard.counts)}")
+    return _fate(graveyard)
+
+
+def _tell(uploaded: Uploaded, graveyard: Graveyard) -> None:
+    for reason, count in uploaded.reasons.items():
+        say(f"{count} batches not sent: {reason}")
+    rest = uploaded.skipped + graveyard.counts
+    if uploaded.unsent:
+        rest["not sent"] = uploaded.unsent
+    say(f"{uploaded.given} events: {uploaded.sent} sent in {uploaded.batches} batches{_shown(rest)}")
+
+
+def _shown(counts: Mapping[str, int]) -> str:
+    return "".join(f", {count} {reason}" for reason, count in counts.items() if count)
+
+
+def _fate(graveyard: DeadLetterFile) -> int:
+    lost = sum(graveyard.counts[name] for name in (MALFORMED, TOO_LARGE))
+    if lost and not graveyard.kept:
+        say(f"{lost} records are lost: --dead-letters FILE keeps them")
+        return 1
+    return 0
