@@ -176,6 +176,12 @@ SERVICES: Final = (
         health_path="/health",
         database="assisted",
     ),
+    Service(
+        name="segment_bridge",
+        summary="tells Segment what users do, by the clusters' audit logs",
+        database="segment_bridge",
+        simulated=True,
+    ),
 )
 
 BY_NAME: Final = {service.name: service for service in SERVICES}

@@ -5,7 +5,7 @@ What cannot be an entry is left out and counted by its reason; names stay out of
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -50,7 +50,7 @@ async def uid_map(settings: MapSettings | None = None, *, upload_to_splunk: bool
     """
     settings = settings or load(MapSettings)
     found = FoundMap()
-    async with Cluster.find(settings.host_context or None) as cluster:
+    async with _cluster(settings, settings.host_context) as cluster:
         async for signup in cluster.items(_USER_SIGNUPS):
             _add_user(found, signup, numeric=settings.numeric_ids)
     if upload_to_splunk:
@@ -62,16 +62,22 @@ async def workspace_map(settings: MapSettings | None = None, *, upload_to_splunk
     """Tenants' namespaces to workspaces, of every context in ``CONTEXTS``; a later one wins. Raises as `uid_map`."""
     settings = settings or load(MapSettings)
     found = FoundMap()
-    contexts: Sequence[str | None] = settings.contexts.split() or [None]
+    contexts = settings.contexts.split() or [""]
     async with AsyncExitStack() as opened:
         # All are found before the first is asked: a wrong name is told at once.
-        clusters = [await opened.enter_async_context(Cluster.find(context)) for context in contexts]
+        clusters = [await opened.enter_async_context(_cluster(settings, context)) for context in contexts]
         for cluster in clusters:
             async for namespace in cluster.items(_NAMESPACES, _TENANTS):
                 _add_namespace(found, namespace)
     if upload_to_splunk:
         await _upload(found, user_ids=False)
     return found
+
+
+def _cluster(settings: MapSettings, context: str) -> Cluster:
+    if settings.kubeconfig:
+        return Cluster.from_kubeconfig(settings.kubeconfig, context or None)
+    return Cluster.find(context or None)
 
 
 def _add_user(found: FoundMap, signup: Mapping[str, Any], *, numeric: bool) -> None:

@@ -10,6 +10,11 @@ HOST_NAMESPACE: Final = "toolchain-host-operator"
 class MapSettings(Settings):
     """Where UserSignups and namespaces are read from. ``KUBECONFIG`` and a pod's service account count as usual."""
 
+    kubeconfig: str = env(
+        "KUBECONFIG_SRC",
+        "",
+        "kubeconfig they are read by; empty: KUBECONFIG, ~/.kube/config, the pod's own cluster",
+    )
     contexts: str = env(
         "CONTEXTS",
         "",

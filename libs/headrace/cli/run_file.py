@@ -41,10 +41,11 @@ def running_stack(directory: Path) -> Run:
 
 
 def urls(run: Run) -> dict[str, Any]:
-    """Engines by name (url, address, credentials, product, version), services by name (url, health), admin."""
+    """Engines by name (url, address, credentials, product, version), services (url, health), admin, simulators."""
     fields = ("url", "address", "credentials", "product", "version")
     engines = {row["name"]: {name: row[name] for name in fields} for row in run["engines"]}
-    return {"engines": engines, "services": run.get("services", {}), "admin": run.get("admin", {})}
+    rest = {name: run.get(name, {}) for name in ("services", "admin", "simulators")}
+    return {"engines": engines} | rest
 
 
 def part_rows(run: Run) -> list[tuple[str, str, str, str]]:
@@ -60,7 +61,9 @@ def part_rows(run: Run) -> list[tuple[str, str, str, str]]:
         for name, row in known["engines"].items()
     ]
     services = [(name, "service", row["url"], "") for name, row in known["services"].items()]
-    return [*engines, *services, *((name, "admin", url, "") for name, url in known["admin"].items())]
+    others = [(name, "admin", url, "") for name, url in known["admin"].items()]
+    others += [(name, "stands in for it", url, "") for name, url in known["simulators"].items()]
+    return [*engines, *services, *others]
 
 
 def show_urls(directory: Path, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from headrace.local.install import S3Server
 from headrace.local.ports import HOST, EnginePorts, check_free
+from headrace.local.simulators.chain import ChainPorts, is_wanted, simulated_chain
 from headrace.local.stack import Engines, given_by_environment
 from headrace.local.tools import write_tools
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
@@ -69,6 +70,7 @@ def _defaults(rows: Sequence[Service], directory: Path) -> dict[str, str]:
     return urls_told(rows, os.environ) | {
         # Where LightSpeed writes and its collector reads.
         "OLS_USER_DATA_PATH": str(directory.absolute() / "ols-user-data"),
+        "SEGMENT_DEAD_LETTERS": str(directory.absolute() / "segment-dead-letters.jsonl"),
         # The documents' curls work here as printed.
         "HEADRACE_LENIENT": "true",
         # The servers stop after the services, and everything within 25 s.
@@ -109,7 +111,28 @@ async def local_shape(
         _check_ports(rows, process)
         await initialise(engine_settings, rows)
         await write_tools(directory, engines.describe(), progress)
-        async with running(rows, engine_settings, process) as host:
+        async with (
+            _simulators(rows, directory, port_base) as simulators,
+            running(rows, engine_settings, process) as host,
+        ):
             shape = LocalShape(engines, host)
-            engines.publish(**shape.urls())
+            engines.publish(**shape.urls(), simulators=simulators)
             yield shape
+
+
+@asynccontextmanager
+async def _simulators(
+    rows: Sequence[Service], directory: Path, port_base: int | None
+) -> AsyncIterator[dict[str, str]]:
+    """The systems outside the platform that services talk to, unless a person named their own; their URLs."""
+    if not any(row.simulated for row in rows) or not is_wanted():
+        yield {}
+        return
+    async with simulated_chain(directory / "simulators", ChainPorts.at(port_base)) as chain:
+        os.environ.update(chain.environment)
+        try:
+            yield chain.urls()
+        finally:
+            # Or the next stack of this process would take them for a person's own.
+            for name in chain.environment:
+                os.environ.pop(name, None)

@@ -18,7 +18,8 @@ class Service:
     (upstream's where upstream has one). ``database`` is the PostgreSQL database it keeps its tables in, ``schema`` the
     package whose ``migrations`` make them (its own, unless it shares the database). ``health_path`` is what a
     health curl asks. ``known_by`` are the environment variables in which others are told its URL, each with the
-    path that goes with it.
+    path that goes with it. ``simulated``: the local shape simulates the systems outside the platform that it talks
+    to, unless a person names their own.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Service:
     buckets: tuple[str, ...] = ()
     database: str | None = None
     schema: str = ""
+    simulated: bool = False
 
     @property
     def topics(self) -> tuple[Topic[Any], ...]:

@@ -11,6 +11,7 @@ import zlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -65,6 +66,18 @@ class SegmentSimulator(Simulator):
         self.deliveries: Counter[str] = Counter()
         self.names: Counter[str] = Counter()
         self._released = asyncio.Event()
+
+    @property
+    def batch_url(self) -> str:
+        """The batch call. By another name of this machine than Splunk's, since netrc tells logins apart by it."""
+        return f"http://localhost:{self.port}/v1/batch"
+
+    def write_netrc(self, path: Path) -> Path:
+        """A netrc file with the write key, that its owner alone may read; added to what is there."""
+        path.touch(mode=0o600)
+        with path.open("a", encoding="utf-8") as opened:
+            opened.write(f'machine localhost login {self.write_key} password ""\n')
+        return path
 
     def application(self) -> web.Application:
         """The batch call, and what it has."""
