@@ -1,10 +1,19 @@
 """``headrace segment``: the document's scripts as stages that pipe, and the chain in one."""
 
 from collections.abc import Coroutine
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+
+class Kind(StrEnum):
+    """Of a map."""
+
+    uid = "uid"
+    workspace = "workspace"
+
 
 segment = typer.Typer(help="Audit records of a cluster to Segment.", no_args_is_help=True)
 
@@ -62,6 +71,37 @@ def run_chain(
     from services.segment_bridge import stages
 
     _end(_run(stages.run(stages.UploadOptions(dead_letters, ledger, dry_run))))
+
+
+@segment.command("maps")
+def write_map(
+    kind: Annotated[Kind, typer.Argument(help="Which: user ids, or the workspaces of namespaces.")],
+    upload: Annotated[bool, typer.Option("--upload", help="Into Splunk's KV store too.")] = False,  # noqa: FBT002
+) -> None:
+    """A map from Kubernetes as one JSON object on stdout (get-uid-map.sh, get-workspace-map.sh)."""
+    from services.segment_bridge import stages
+
+    _end(_run(stages.write_map(workspaces=kind is Kind.workspace, upload=upload)))
+
+
+@segment.command("audit")
+def read_audit_logs(
+    files: Annotated[list[Path], typer.Argument(help="Audit logs, a record a line, plain or gzip.")],
+) -> None:
+    """What the eight queries find in audit logs, to stdout: fetch without Splunk."""
+    from services.segment_bridge import stages
+
+    _end(_run(stages.read_audit_logs(files)))
+
+
+@segment.command("demo")
+def show_chain(
+    records: Annotated[int, typer.Option(help="Audit records.", min=50)] = 2500,
+) -> None:
+    """The whole chain against simulators of Splunk, Kubernetes and Segment, and its counts."""
+    from services.segment_bridge import demo
+
+    _end(_run(demo.run(records)))
 
 
 @segment.command("letters")

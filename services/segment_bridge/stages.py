@@ -4,7 +4,7 @@ A stage fails when something is neither handed on nor kept: what is in a dead-le
 """
 
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import orjson
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import load
 from services.segment_bridge import streams
+from services.segment_bridge.audit import audit
 from services.segment_bridge.batches import TOO_LARGE, Batcher
 from services.segment_bridge.bridge import RunOutcome, carry
 from services.segment_bridge.bridge import blocks as row_blocks
@@ -22,6 +23,7 @@ from services.segment_bridge.dead_letters import DeadLetterFile, Graveyard, cont
 from services.segment_bridge.ledger import SqliteLedger
 from services.segment_bridge.map_files import read_maps as read_map_files
 from services.segment_bridge.map_sources import read_maps
+from services.segment_bridge.maps import uid_map, workspace_map
 from services.segment_bridge.settings import MapSettings, SegmentSettings, SplunkSettings
 from services.segment_bridge.splunk import Outcome, Splunk, records
 from services.segment_bridge.transform import MALFORMED, PULL_REQUEST, Event, Transform
@@ -121,6 +123,32 @@ async def run(options: UploadOptions) -> int:
     for title, reason in fetched.failures.items():
         say(f"query {title}: {reason}")
     return fate if fetched.complete else 1
+
+
+async def write_map(*, workspaces: bool, upload: bool) -> int:
+    """One JSON object to stdout."""
+    read = workspace_map if workspaces else uid_map
+    found = await read(upload_to_splunk=upload)
+    streams.write_lines([found.json().rstrip(b"\n")])
+    streams.flush()
+    replaced = f", {found.replaced} replaced by a later one" if found.replaced else ""
+    say(f"{len(found.entries)} entries{_shown(found.skipped)}{replaced}")
+    return 0
+
+
+async def read_audit_logs(files: Sequence[Path]) -> int:
+    """What the queries find in files, to stdout."""
+    outcome = await audit(files, sys.stdout.buffer)
+    streams.flush()
+    for file, reason in outcome.failures.items():
+        say(f"{file}: {reason}")
+    for place in outcome.unreadable_places:
+        say(f"{place}: the line is no JSON object")
+    say(
+        f"{outcome.lines} lines, {outcome.audit_records} audit records looked at: {sum(outcome.rows.values())} rows"
+        f"{_shown({'unreadable': outcome.unreadable})}"
+    )
+    return 0 if outcome.complete else 1
 
 
 def letters(file: Path, *, rows: bool) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from headrace.local.install import S3Server
 from headrace.local.ports import HOST, EnginePorts, check_free
-from headrace.local.simulators.chain import ChainPorts, is_wanted, simulated_chain
+from headrace.local.simulators.chain import DIRECTORY, ChainPorts, is_wanted, simulated_chain
 from headrace.local.stack import Engines, given_by_environment
 from headrace.local.tools import write_tools
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
@@ -128,7 +128,7 @@ async def _simulators(
     if not any(row.simulated for row in rows) or not is_wanted():
         yield {}
         return
-    async with simulated_chain(directory / "simulators", ChainPorts.at(port_base)) as chain:
+    async with simulated_chain(directory / DIRECTORY, ChainPorts.at(port_base)) as chain:
         os.environ.update(chain.environment)
         try:
             yield chain.urls()

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from headrace.local import install, postgres
 from headrace.local.install import Progress
 from headrace.local.ports import HOST
+from headrace.local.simulators import chain
 from headrace.local.supervisor import EngineStatus
 from headrace.runtime.errors import ConfigurationError
 
@@ -106,6 +107,21 @@ export HEADRACE_DIRECTORY={directory}
 exec {headrace} status
 """
 
+_SEGMENT: Final = """\
+#!/bin/sh
+# The document's {script}: headrace segment {words}. With no far ends of one's own named, on the local stack's
+# simulators.
+if [ -z "{unset}" ] && [ -f {environment} ]; then . {environment}; fi
+exec {headrace} segment {words} "$@"
+"""
+_SEGMENT_SCRIPTS: Final = {
+    "get-uid-map.sh": "maps uid",
+    "get-workspace-map.sh": "maps workspace",
+    "fetch-uj-records.sh": "fetch",
+    "splunk-to-segment.sh": "transform",
+    "segment-mass-uploader.sh": "upload",
+}
+
 
 async def write_tools(directory: Path, engines: Sequence[EngineStatus], progress: Progress) -> Path:
     """Write anew the scripts that this stack's servers allow for; returns their directory.
@@ -139,6 +155,8 @@ def _write_all(directory: Path, kafka: tuple[Path, Path] | None, *, postgres_url
     _write(tools / "mc", _MC.format(**ours))
     _write(printed / "podman", _PODMAN.format(tools=shlex.quote(str(tools)), s3=address))
     _write(printed / "podman-compose", _PODMAN_COMPOSE.format(**ours))
+    for script, words in _SEGMENT_SCRIPTS.items():
+        _write(printed / script, _segment(directory, script, words))
     return tools
 
 
@@ -177,6 +195,16 @@ def _psql(url: str) -> str | None:
         variables["PGPASSWORD"] = unquote(parts.password)
     words = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
     return _PSQL.format(variables=words, program=shlex.quote(program))
+
+
+def _segment(directory: Path, script: str, words: str) -> str:
+    return _SEGMENT.format(
+        script=script,
+        words=words,
+        unset="".join(f"${{{name}-}}" for name in chain.VARIABLES),
+        environment=shlex.quote(str(directory / chain.DIRECTORY / chain.ENVIRONMENT_FILE)),
+        headrace=shlex.quote(_headrace()),
+    )
 
 
 def _headrace() -> str:

@@ -5,6 +5,7 @@ reach a person's own Segment.
 """
 
 import os
+import shlex
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,15 +19,20 @@ from headrace.local.ports import check_free
 from headrace.local.simulators.kubernetes import KubernetesSimulator
 from headrace.local.simulators.segment import SegmentSimulator
 from headrace.local.simulators.splunk import SplunkSimulator
-from headrace.samples.app_studio import tenant_namespaces, user_signups
-from headrace.samples.app_studio_audit import journeys
+from headrace.samples.app_studio import GROUP, tenant_namespaces, user_signups
+from headrace.samples.audit import AuditOptions, write_audit_log
 
 # A person who sets one of these means ends of their own.
 VARIABLES: Final = (
     "SPLUNK_API_URL", "SEGMENT_BATCH_API", "CURL_NETRC", "KUBECONFIG_SRC", "UID_MAP_FILE", "WS_MAP_FILE",
 )  # fmt: skip
+SSO_ID: Final = f"{GROUP}/sso-user-id"
+SPACE: Final = f"{GROUP}/space"
+DIRECTORY: Final = "simulators"
+# For scripts to read: `export NAME=value` lines.
+ENVIRONMENT_FILE: Final = "environment.sh"
 USERS: Final = 12
-JOURNEYS: Final = 60
+RECORDS: Final = 2500
 INDEX: Final = "federated:rh_rhtap_stage_audit"
 
 
@@ -69,10 +75,13 @@ def is_wanted(environment: Mapping[str, str] = os.environ) -> bool:
 
 @asynccontextmanager
 async def simulated_chain(
-    directory: Path, ports: ChainPorts, *, users: int = USERS, count: int = JOURNEYS, seed: int = 1
+    directory: Path, ports: ChainPorts, *, users: int = USERS, count: int = RECORDS, seed: int = 1
 ) -> AsyncIterator[Chain]:
     """All three answer inside; netrc, kubeconfig and the records are files in the directory."""
-    records, netrc, kubeconfig = _files(directory, users=users, count=count, seed=seed)
+    # Other records with each start, as on a cluster, or a ledger that stayed would know them all.
+    now = datetime.now(UTC)
+    options = AuditOptions(records=count, users=users, seed=int(now.timestamp()), now=now)
+    directory, records, netrc, kubeconfig = _files(directory, options)
     for what, port in vars(ports).items():
         if port:
             check_free(port, f"the simulator of {what.capitalize()}")
@@ -92,16 +101,39 @@ async def simulated_chain(
             "CURL_NETRC": str(netrc),
             "KUBECONFIG_SRC": str(kubernetes.write_kubeconfig(kubeconfig)),
         }
-        yield Chain(splunk, kubernetes, segment, environment)
+        shown = directory / ENVIRONMENT_FILE
+        _write_environment(shown, environment | _write_maps(directory, users=users, seed=seed))
+        try:
+            yield Chain(splunk, kubernetes, segment, environment)
+        finally:
+            shown.unlink(missing_ok=True)
 
 
-def _files(directory: Path, *, users: int, count: int, seed: int) -> tuple[Path, Path, Path]:
-    """The records, and where netrc and kubeconfig go."""
+def _write_maps(directory: Path, *, users: int, seed: int) -> dict[str, str]:
+    """The maps as the jobs of the document write them, for stages that take files."""
+    ids = {
+        item["status"]["compliantUsername"]: item["metadata"]["annotations"][SSO_ID]
+        for item in user_signups(users, seed=seed)
+    }
+    workspaces = {
+        item["metadata"]["name"]: item["metadata"]["labels"][SPACE]
+        for item in tenant_namespaces(users)
+        if SPACE in item["metadata"]["labels"]
+    }
+    files = {"UID_MAP_FILE": directory / "uid-map.json", "WS_MAP_FILE": directory / "ws-map.json"}
+    for file, entries in zip(files.values(), (ids, workspaces), strict=True):
+        file.write_bytes(orjson.dumps(entries))
+    return {name: str(file) for name, file in files.items()}
+
+
+def _write_environment(file: Path, environment: Mapping[str, str]) -> None:
+    file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()))
+
+
+def _files(directory: Path, options: AuditOptions) -> tuple[Path, Path, Path, Path]:
+    """The directory, the records in it, and where netrc and kubeconfig go."""
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
-    records, netrc = directory / "audit.jsonl", directory / "netrc"
+    netrc = directory / "netrc"
     netrc.unlink(missing_ok=True)
-    with records.open("wb") as opened:
-        for record in journeys(count, users=users, now=datetime.now(UTC), seed=seed):
-            opened.write(orjson.dumps(record) + b"\n")
-    return records, netrc, directory / "kubeconfig"
+    return directory, write_audit_log(directory / "audit.jsonl", options), netrc, directory / "kubeconfig"
