@@ -1,0 +1,189 @@
+"""The service against simulators and PostgreSQL: runs, replicas, restarts, what it says when it cannot run."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from headrace.database.migrations import migrate
+from headrace.database.pool import Database
+from headrace.local.simulators.chain import Chain, ChainPorts, simulated_chain
+from headrace.local.simulators.segment import SegmentFault
+from headrace.runtime.errors import ConfigurationError
+from services.registry import BY_NAME
+from services.segment_bridge import app
+from services.segment_bridge.handlers import Bridge
+from services.segment_bridge.ledger import PostgresLedger
+from services.segment_bridge.map_sources import read_maps
+from services.segment_bridge.settings import BridgeSettings, MapSettings, SegmentSettings, SplunkSettings
+from services.segment_bridge.store import DeadLetterTable, Runs
+from tests.waiting import eventually
+
+
+@pytest.fixture
+async def chain(tmp_path) -> AsyncIterator[Chain]:
+    async with simulated_chain(tmp_path / "chain", ChainPorts(0, 0, 0), count=1000) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def opened(database: str) -> AsyncIterator[Database]:
+    pool = await Database.open(database, database.rpartition("/")[2], service="test")
+    await migrate(pool, BY_NAME["segment_bridge"].migrations)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def bridge(chain: Chain, opened: Database, monkeypatch):
+    """A replica; changes of the settings by class name."""
+    monkeypatch.delenv("QUERY_EARLIEST_TIME", raising=False)
+    known = chain.environment
+
+    def make(*, bridge=None, segment=None, maps=None):
+        netrc = known["CURL_NETRC"]
+        segment_settings = SegmentSettings(
+            **{"url": known["SEGMENT_BATCH_API"], "netrc": netrc} | (segment or {})
+        )
+        map_settings = MapSettings(**{"kubeconfig": known["KUBECONFIG_SRC"]} | (maps or {}))
+        splunk = SplunkSettings(url=known["SPLUNK_API_URL"], index=known["SPLUNK_INDEX"], netrc=netrc)
+        return Bridge(
+            settings=BridgeSettings(**bridge or {}),
+            segment=segment_settings,
+            runs=Runs(opened),
+            ledger=PostgresLedger(opened),
+            letters=partial(DeadLetterTable, opened),
+            read_maps=partial(read_maps, segment_settings, map_settings),
+            fetch=partial(app.fetch, splunk),
+        )
+
+    return make
+
+
+async def outcomes(opened: Database) -> list[tuple[bool | None, dict]]:
+    import orjson
+
+    rows = await opened.fetch("select succeeded, outcome from runs order by id")
+    return [(row["succeeded"], orjson.loads(row["outcome"] or "null")) for row in rows]
+
+
+async def test_a_run_carries_every_record_to_segment_and_is_kept_with_its_counts(chain, bridge, opened):
+    wait = await bridge().turn(starting=True)
+    ((succeeded, outcome),) = await outcomes(opened)
+    assert succeeded
+    assert outcome["sent"] == outcome["rows"] == len(chain.segment.ids) > 100
+    assert not chain.segment.discarded
+    assert 3500 < wait <= 3600
+
+
+async def test_the_next_run_resends_nothing_and_the_documents_way_everything(chain, bridge, opened):
+    await bridge().turn(starting=True)
+    sent = len(chain.segment.ids)
+    await bridge(bridge={"interval_seconds": 0.001}).turn(starting=False)
+    assert chain.segment.duplicates == 0
+    await bridge(bridge={"interval_seconds": 0.001}, segment={"resend": True}).turn(starting=False)
+    assert chain.segment.duplicates >= sent - 5  # the oldest may have left the window meanwhile
+    assert [succeeded for succeeded, _ in await outcomes(opened)] == [True] * 3
+
+
+async def test_two_replicas_run_once(chain, bridge, opened):
+    waits = await asyncio.gather(bridge().turn(starting=True), bridge().turn(starting=True))
+    assert len(await outcomes(opened)) == 1
+    assert chain.segment.duplicates == 0
+    # The one that was late looks again soon, should the other have been killed.
+    await bridge().turn(starting=True)
+    assert len(await outcomes(opened)) == 1
+    assert min(waits) <= 60
+
+
+async def test_a_run_that_was_killed_is_made_up_for_at_once_and_sends_nothing_twice(chain, bridge, opened):
+    chain.segment.faults = [SegmentFault(), SegmentFault(hang=True), SegmentFault(hang=True)]
+    killed = asyncio.create_task(
+        bridge(segment={"batch_bytes": 20_000, "concurrency": 2}).turn(starting=True)
+    )
+    await eventually(lambda: len(chain.segment.faults) == 0, within_seconds=30)
+    await eventually(lambda: opened.fetch_value("select count(*) > 0 from sent"), within_seconds=30)
+    killed.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await killed
+    taken = len(chain.segment.ids)
+    await bridge().turn(starting=False)
+    first, second = await outcomes(opened)
+    assert first == (None, None)
+    assert second[1]["skipped"] == {"sent before": taken}
+    assert len(chain.segment.ids) == second[1]["rows"]
+    assert chain.segment.duplicates == 0
+
+
+async def test_failures_are_counted_in_a_row_and_the_next_good_run_misses_nothing(chain, bridge, opened):
+    chain.segment.refuse_all = 401
+    replica = bridge(bridge={"interval_seconds": 0.001})
+    for _ in range(5):
+        await replica.turn(starting=False)
+    assert (await replica.runs.state()).failures == 5
+    assert "Segment answers 401" in replica.problem
+    chain.segment.refuse_all = 0
+    await replica.turn(starting=False)
+    assert replica.problem is None
+    assert (await replica.runs.state()).failures == 0
+    *_, (_, last) = await outcomes(opened)
+    assert len(chain.segment.ids) == last["rows"] > 100
+
+
+async def test_weak_point_an_incomplete_search_is_no_success(chain, bridge, opened):
+    from headrace.local.simulators.splunk import ExportFault
+
+    chain.splunk.faults = [ExportFault(status=400)]
+    replica = bridge()
+    await replica.turn(starting=True)
+    ((succeeded, outcome),) = await outcomes(opened)
+    assert not succeeded
+    assert outcome["problems"][0].startswith("query Application: Splunk answers 400")
+    # The rows of the other queries have gone on.
+    assert len(chain.segment.ids) == outcome["sent"] > 50
+
+
+async def test_weak_point_a_missing_map_is_a_failed_run_that_says_so(bridge, opened, tmp_path):
+    replica = bridge(segment={"uid_map_file": str(tmp_path / "none")})
+    await replica.turn(starting=True)
+    ((succeeded, outcome),) = await outcomes(opened)
+    assert not succeeded
+    assert outcome["problems"][0].startswith("UID_MAP_FILE: ")
+    assert "UID_MAP_FILE" in replica.problem
+
+
+async def test_records_at_fault_are_kept_once_whatever_the_number_of_runs(chain, bridge, opened):
+    replica = bridge(bridge={"interval_seconds": 0.001})
+    await replica.turn(starting=True)
+    chain.segment.poison = {next(iter(chain.segment.ids))}
+    await opened.execute("truncate sent")
+    for _ in range(2):
+        await replica.turn(starting=False)
+    rows = await opened.fetch("select reason, content from dead_letters")
+    assert len(rows) == 1
+    assert rows[0]["reason"].startswith("Segment answers 400")
+    assert next(iter(chain.segment.poison)).encode() in rows[0]["content"]
+
+
+async def test_dead_letters_go_to_a_file_that_is_named(chain, bridge, opened, tmp_path):
+    letters = tmp_path / "letters.jsonl"
+    chain.segment.refuse_all = 400
+    await bridge(bridge={"dead_letters": str(letters)}).turn(starting=True)
+    ((_, outcome),) = await outcomes(opened)
+    assert outcome["buried"] == {"refused by Segment": outcome["rows"]}
+    assert len(letters.read_bytes().splitlines()) == outcome["rows"]
+    assert await opened.fetch_value("select count(*) from dead_letters") == 0
+
+
+def test_settings_that_are_missing_are_named(monkeypatch, tmp_path: Path):
+    for name in ("SPLUNK_API_URL", "CURL_NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigurationError, match="SPLUNK_API_URL and CURL_NETRC not set"):
+        app.check(SegmentSettings(), SplunkSettings())
+    monkeypatch.setenv("SPLUNK_API_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("CURL_NETRC", str(tmp_path / "netrc"))
+    with pytest.raises(ConfigurationError, match=r"CURL_NETRC: .* cannot be read"):
+        app.check(SegmentSettings(netrc=str(tmp_path / "netrc")), SplunkSettings())

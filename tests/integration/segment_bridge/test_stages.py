@@ -1,0 +1,136 @@
+"""The stages as a person pipes them: processes of their own, the document's script names, exit codes, no secrets."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from headrace.local import tools
+from headrace.local.simulators.chain import DIRECTORY, VARIABLES, ChainPorts, simulated_chain
+from headrace.local.simulators.segment import SegmentFault
+from tests.processes import ROOT
+
+HEADRACE = Path(sys.executable).with_name("headrace")
+
+
+@pytest.fixture
+async def chain(tmp_path):
+    async with simulated_chain(tmp_path / DIRECTORY, ChainPorts(0, 0, 0), count=600) as opened:
+        yield opened
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Run a line of shell with a clean environment; gives exit code, stdout and stderr."""
+
+    async def run(line: str, given: bytes = b"", **environment: str) -> tuple[int, bytes, str]:
+        clean = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+        process = await asyncio.create_subprocess_exec(
+            "bash", "-euo", "pipefail", "-c", line,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            cwd=ROOT, env=clean | {"HOME": str(tmp_path)} | environment,
+        )  # fmt: skip
+        output, errors = await asyncio.wait_for(process.communicate(given), 90)
+        return process.returncode, output, errors.decode()
+
+    return run
+
+
+def environment_of(chain, tmp_path, **more):
+    maps = {"UID_MAP_FILE": "uid-map.json", "WS_MAP_FILE": "ws-map.json"}
+    return {
+        **chain.environment,
+        **{name: str(tmp_path / DIRECTORY / file) for name, file in maps.items()},
+        **more,
+    }
+
+
+async def test_the_documents_chain_works_as_printed(chain, shell, tmp_path):
+    tools._write_all(
+        tmp_path, None, postgres_url="postgresql://postgres@127.0.0.1:1/x", s3="http://127.0.0.1:1"
+    )
+    path = f"{tmp_path}/bin/as-printed:{os.environ['PATH']}"
+    code, _, errors = await shell(
+        "fetch-uj-records.sh | splunk-to-segment.sh | segment-mass-uploader.sh", PATH=path
+    )
+    assert code == 0, errors
+    assert len(chain.segment.ids) > 80
+    assert not chain.segment.discarded
+    assert f"{len(chain.segment.ids)} sent in 1 batches" in errors
+
+    code, output, errors = await shell("get-uid-map.sh && get-workspace-map.sh", PATH=path)
+    assert code == 0, errors
+    uid_map, workspace_map = map(orjson.loads, output.splitlines())
+    assert orjson.loads((tmp_path / DIRECTORY / "uid-map.json").read_bytes()) == uid_map
+    assert workspace_map["user1-tenant"] == "user1"
+
+
+async def test_audit_logs_take_splunks_place(chain, shell, tmp_path):
+    code, _, errors = await shell(
+        f"{HEADRACE} segment audit {tmp_path}/{DIRECTORY}/audit.jsonl | {HEADRACE} segment transform"
+        f" | {HEADRACE} segment upload",
+        **environment_of(chain, tmp_path, SPLUNK_API_URL="http://127.0.0.1:1"),
+    )
+    assert code == 0, errors
+    assert not chain.splunk.searches
+    assert len(chain.segment.ids) > 80
+
+
+async def test_a_run_once_and_a_dry_run(chain, shell, tmp_path):
+    environment = environment_of(chain, tmp_path)
+    code, _, errors = await shell(f"{HEADRACE} segment run --once --dry-run", **environment)
+    assert code == 0, errors
+    assert "events in 1 batches would be sent" in errors
+    assert not chain.segment.requests
+    code, _, errors = await shell(f"{HEADRACE} segment run --once --ledger {tmp_path}/ledger", **environment)
+    assert code == 0, errors
+    assert len(chain.segment.ids) > 80
+
+
+async def test_weak_point_a_transformation_without_a_map_fails_with_a_clear_line(chain, shell, tmp_path):
+    environment = environment_of(chain, tmp_path, WS_MAP_FILE="/dev/null")
+    code, output, errors = await shell(f"{HEADRACE} segment transform", b'{"result":{}}\n', **environment)
+    assert (code, output) == (1, b"")
+    assert errors == "headrace: WS_MAP_FILE: /dev/null is empty, expected a JSON object\n"
+
+
+async def test_a_malformed_row_fails_the_stage_only_where_nobody_keeps_it(chain, shell, tmp_path):
+    environment = environment_of(chain, tmp_path)
+    code, _, errors = await shell(f"{HEADRACE} segment transform", b"no json\n", **environment)
+    assert code == 1
+    assert "1 records are lost: --dead-letters FILE keeps them" in errors
+    letters = tmp_path / "letters"
+    code, _, errors = await shell(
+        f"{HEADRACE} segment transform --dead-letters {letters}", b"no json\n", **environment
+    )
+    assert code == 0, errors
+    code, output, _ = await shell(f"{HEADRACE} segment letters --rows {letters}", **environment)
+    assert (code, output) == (0, b"no json\n")
+
+
+async def test_no_secret_is_in_any_line_whatever_goes_wrong(chain, shell, tmp_path):
+    netrc = tmp_path / "planted"
+    netrc.write_text(
+        "machine 127.0.0.1 login admin password planted-password\nmachine localhost login planted-write-key\n"
+    )
+    environment = environment_of(chain, tmp_path, CURL_NETRC=str(netrc), SEGMENT_TIMEOUT_SECONDS="1")
+    chain.segment.faults = [SegmentFault(cut=True), SegmentFault(hang=True)]
+    event = b'{"messageId":"1","type":"track"}\n'
+    code, output, errors = await shell(f"{HEADRACE} segment upload", event, **environment)
+    assert code == 1
+    assert "Segment answers 401" in errors
+    code, more_output, more_errors = await shell(
+        f"{HEADRACE} segment fetch", SPLUNK_RETRIES="0", **environment
+    )
+    assert code == 1
+    assert "Splunk answers 401" in more_errors
+    netrc.write_text("machine 127.0.0.1 login planted-write-key passwort planted-password\n")
+    code, _, last_errors = await shell(f"{HEADRACE} segment upload", event, **environment)
+    assert code == 1
+    everything = output.decode() + errors + more_output.decode() + more_errors + last_errors
+    assert "planted-write-key" not in everything
+    assert "planted-password" not in everything
+    assert "Traceback" not in everything
