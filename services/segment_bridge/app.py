@@ -1,6 +1,7 @@
 """Wiring: Splunk and the maps in, Segment out, PostgreSQL to remember."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from services.segment_bridge.ledger import PostgresLedger
 from services.segment_bridge.map_sources import read_maps
 from services.segment_bridge.netrc import login_for
 from services.segment_bridge.settings import BridgeSettings, MapSettings, SegmentSettings, SplunkSettings
-from services.segment_bridge.splunk import Outcome, Splunk, records
+from services.segment_bridge.splunk import Outcome, Splunk, pieces
 from services.segment_bridge.store import DeadLetterTable, Runs
 
 
@@ -52,12 +53,12 @@ def check(segment: SegmentSettings, splunk: SplunkSettings) -> None:
 
 async def fetch(
     settings: SplunkSettings, earliest: datetime, problems: list[str]
-) -> AsyncGenerator[bytes, None]:
+) -> AsyncGenerator[list[bytes], None]:
     """The rows of the window, unless ``QUERY_EARLIEST_TIME`` says another one."""
     if not is_set("QUERY_EARLIEST_TIME"):
         settings = settings.model_copy(update={"earliest": earliest.isoformat(timespec="milliseconds")})
     outcome = Outcome()
-    async with Splunk(settings) as splunk:
-        async for line in records(splunk, outcome):
-            yield line
+    async with Splunk(settings) as splunk, aclosing(pieces(splunk, outcome)) as found:
+        async for rows in found:
+            yield rows
     problems += [f"query {title}: {reason}" for title, reason in outcome.failures.items()]

@@ -1,10 +1,12 @@
 """Events to batches that Segment takes: at most 2500 events, 500,000 bytes, 32 KiB an event."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from services.segment_bridge.dead_letters import Bury
-from services.segment_bridge.transform import Event
+
+# How the ledger knows an event (its message, what is reported once), and its bytes.
+Sendable: TypeAlias = tuple[str | bytes, str | bytes, bytes]
 
 MAX_EVENTS: Final = 2500
 MAX_BATCH_BYTES: Final = 500_000
@@ -16,7 +18,7 @@ _END: Final = b"]}"
 _ENVELOPE_BYTES: Final = len(_BEGIN) + len(_END)
 
 
-def payload(events: Sequence[Event]) -> bytes:
+def payload(events: Sequence[Sendable]) -> bytes:
     """The body of a batch call; each event's bytes stand in it as they are."""
     return b"%b%b%b" % (_BEGIN, b",".join([event[2] for event in events]), _END)
 
@@ -28,10 +30,10 @@ class Batcher:
         self._bury = bury
         self._max_bytes = min(max_bytes, MAX_BATCH_BYTES)
         self._event_bytes = min(MAX_EVENT_BYTES, self._max_bytes - _ENVELOPE_BYTES)
-        self._waiting: list[Event] = []
+        self._waiting: list[Sendable] = []
         self._size = _ENVELOPE_BYTES - 1  # the first event has no comma before it
 
-    def add(self, events: Iterable[Event]) -> Iterator[list[Event]]:
+    def add(self, events: Iterable[Sendable]) -> Iterator[list[Sendable]]:
         """Give each batch that is full; what is left waits for more."""
         for event in events:
             size = len(event[2])
@@ -43,7 +45,7 @@ class Batcher:
             self._waiting.append(event)
             self._size += 1 + size
 
-    def rest(self) -> list[Event]:
+    def rest(self) -> list[Sendable]:
         """What waits, perhaps nothing."""
         batch, self._waiting, self._size = self._waiting, [], _ENVELOPE_BYTES - 1
         return batch

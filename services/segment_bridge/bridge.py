@@ -45,7 +45,11 @@ class RunOutcome:
 
 
 async def carry(
-    lines: AsyncIterable[bytes], maps: Maps, uploader: Uploader, graveyard: Graveyard, outcome: RunOutcome
+    pieces: AsyncIterable[list[bytes]],
+    maps: Maps,
+    uploader: Uploader,
+    graveyard: Graveyard,
+    outcome: RunOutcome,
 ) -> None:
     """Send what becomes of the rows; fills the outcome, also when it fails."""
 
@@ -54,7 +58,7 @@ async def carry(
 
     transform = Transform(maps.ids, maps.workspaces, reject)
     try:
-        async for block in blocks(lines):
+        async for block in blocks(pieces):
             await uploader.add(transform.events(block))
             await graveyard.flush()
         await uploader.finish()
@@ -65,13 +69,13 @@ async def carry(
         _fill(outcome, transform, uploader.uploaded, graveyard)
 
 
-async def blocks(lines: AsyncIterable[bytes]) -> AsyncIterator[list[bytes]]:
-    """Some lines at a time."""
+async def blocks(pieces: AsyncIterable[list[bytes]]) -> AsyncIterator[list[bytes]]:
+    """Pieces put together: the ledger is asked once a block."""
     block: list[bytes] = []
     size = 0
-    async for line in lines:
-        block.append(line)
-        size += len(line)
+    async for piece in pieces:
+        block += piece
+        size += sum(map(len, piece))
         if len(block) >= _BLOCK_ROWS or size >= _BLOCK_BYTES:
             yield block
             block, size = [], 0

@@ -76,7 +76,7 @@ def run_chain(
 @segment.command("maps")
 def write_map(
     kind: Annotated[Kind, typer.Argument(help="Which: user ids, or the workspaces of namespaces.")],
-    upload: Annotated[bool, typer.Option("--upload", help="Into Splunk's KV store too.")] = False,  # noqa: FBT002
+    upload: Annotated[bool, typer.Option("--upload-to-splunk", help="Into Splunk's KV store too.")] = False,  # noqa: FBT002
 ) -> None:
     """A map from Kubernetes as one JSON object on stdout (get-uid-map.sh, get-workspace-map.sh)."""
     from services.segment_bridge import stages

@@ -1,8 +1,8 @@
 """The service's run: when it is due, over which window, and what is kept of how it went."""
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -31,7 +31,7 @@ _BACKOFF: Final = RetryPolicy(base_seconds=1.0, cap_seconds=60.0)
 
 ReadMaps: TypeAlias = Callable[[], Awaitable[Maps]]
 # Rows from a moment on; the problems of the way they came are added to the list.
-Fetch: TypeAlias = Callable[[datetime, list[str]], AsyncIterable[bytes]]
+Fetch: TypeAlias = Callable[[datetime, list[str]], AsyncGenerator[list[bytes], None]]
 
 
 @dataclass
@@ -118,8 +118,8 @@ class Bridge:
                     ledger=self.ledger,
                     resend=self.segment.resend,
                 )
-                rows = self.fetch(self.earliest(state), outcome.problems)
-                await carry(rows, maps, uploader, graveyard, outcome)
+                async with aclosing(self.fetch(self.earliest(state), outcome.problems)) as rows:
+                    await carry(rows, maps, uploader, graveyard, outcome)
 
     def earliest(self, state: RunState) -> datetime:
         """Begin of the window. Where runs failed, the window of the first of them is looked through too."""

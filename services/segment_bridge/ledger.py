@@ -8,10 +8,9 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, TypeAlias
 
 from headrace.database.pool import Database
 from headrace.runtime.errors import ConfigurationError, Retryable
@@ -27,19 +26,15 @@ _SQLITE_SECONDS: Final = 30.0
 _SQLITE_VARIABLES: Final = 2500
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Of one event: its message's, and that of what may be reported once (empty where nothing is)."""
-
-    message: bytes
-    once: bytes
+# Of one event: its message's, and that of what may be reported once (empty where nothing is).
+Keys: TypeAlias = tuple[bytes, bytes]
 
 
 def keys_of(event: Event) -> Keys:
     """An event without a messageId is known by its bytes."""
     message_id, once, body = event
     message = _digest(b"id ", message_id.encode()) if message_id else _digest(b"event ", body)
-    return Keys(message, _digest(b"once ", once.encode()) if once else b"")
+    return message, _digest(b"once ", once.encode()) if once else b""
 
 
 def _digest(kind: bytes, content: bytes) -> bytes:
@@ -82,11 +77,11 @@ class PostgresLedger:
 
     async def record(self, keys: Sequence[Keys]) -> None:
         """One transaction. Sorted, so that two replicas cannot wait for each other."""
-        reports = sorted({key.once: key.message for key in keys if key.once}.items())
+        reports = sorted({once: message for message, once in keys if once}.items())
         async with self._database.transaction() as connection:
             await connection.execute(
                 "insert into sent (key) select unnest($1::bytea[]) on conflict do nothing",
-                sorted({key.message for key in keys}),
+                sorted({message for message, _ in keys}),
             )
             if reports:
                 await connection.execute(
@@ -163,11 +158,11 @@ class SqliteLedger:
         try:
             with connection:
                 connection.executemany(
-                    "insert or ignore into sent values (?, ?)", [(key.message, now) for key in keys]
+                    "insert or ignore into sent values (?, ?)", [(message, now) for message, _ in keys]
                 )
                 connection.executemany(
                     "insert or ignore into reported_once values (?, ?, ?)",
-                    [(key.once, key.message, now) for key in keys if key.once],
+                    [(once, message, now) for message, once in keys if once],
                 )
         except sqlite3.Error as error:
             raise Retryable(f"the ledger {self._path} cannot be written: {error}") from error

@@ -93,6 +93,16 @@ async def records(
     splunk: "Splunk", outcome: Outcome, queries: Sequence[Query] = QUERIES
 ) -> AsyncGenerator[bytes, None]:
     """The rows of every query in order, as lines without their ends. A failed query does not stop the others."""
+    async with aclosing(pieces(splunk, outcome, queries)) as found:
+        async for rows in found:
+            for row in rows:
+                yield row
+
+
+async def pieces(
+    splunk: "Splunk", outcome: Outcome, queries: Sequence[Query] = QUERIES
+) -> AsyncGenerator[list[bytes], None]:
+    """The same, some rows at a time, as they come."""
     outcome.expected = len(queries)
     for query in queries:
         result = QueryOutcome(query.title)
@@ -100,10 +110,9 @@ async def records(
         if splunk.refused:
             result.failure = splunk.refused
             continue
-        async with aclosing(splunk.rows(query, result)) as pieces:
-            async for rows in pieces:
-                for row in rows:
-                    yield row
+        async with aclosing(splunk.rows(query, result)) as found:
+            async for rows in found:
+                yield rows
 
 
 class Splunk:

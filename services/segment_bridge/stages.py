@@ -5,7 +5,7 @@ A stage fails when something is neither handed on nor kept: what is in a dead-le
 
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from services.segment_bridge.map_files import read_maps as read_map_files
 from services.segment_bridge.map_sources import read_maps
 from services.segment_bridge.maps import uid_map, workspace_map
 from services.segment_bridge.settings import MapSettings, SegmentSettings, SplunkSettings
-from services.segment_bridge.splunk import Outcome, Splunk, records
+from services.segment_bridge.splunk import Outcome, Splunk, pieces
 from services.segment_bridge.transform import MALFORMED, PULL_REQUEST, Event, Transform
 from services.segment_bridge.upload import REFUSED, Uploaded, Uploader
 
@@ -47,14 +47,9 @@ class UploadOptions:
 async def fetch() -> int:
     """Splunk's rows to stdout."""
     outcome = Outcome()
-    block: list[bytes] = []
-    async with Splunk(load(SplunkSettings)) as splunk:
-        async for line in records(splunk, outcome):
-            block.append(line)
-            if len(block) >= 500:
-                streams.write_lines(block)
-                block.clear()
-    streams.write_lines(block)
+    async with Splunk(load(SplunkSettings)) as splunk, aclosing(pieces(splunk, outcome)) as found:
+        async for rows in found:
+            streams.write_lines(rows)
     streams.flush()
     for title, reason in outcome.failures.items():
         say(f"query {title}: {reason}")
@@ -106,7 +101,7 @@ async def run(options: UploadOptions) -> int:
     with DeadLetterFile(options.dead_letters) as graveyard:
         async with AsyncExitStack() as stack:
             splunk = await stack.enter_async_context(Splunk(splunk_settings))
-            rows = records(splunk, fetched)
+            rows = await stack.enter_async_context(aclosing(pieces(splunk, fetched)))
             if options.dry_run:
                 work = Transform(
                     maps.ids, maps.workspaces, lambda line, why: graveyard.bury(line, why, MALFORMED)
@@ -195,7 +190,7 @@ async def _parsed(blocks: AsyncIterator[list[bytes]], graveyard: Graveyard) -> A
         yield events
 
 
-async def _transformed(rows: AsyncIterator[bytes], work: Transform) -> AsyncIterator[list[Event]]:
+async def _transformed(rows: AsyncIterator[list[bytes]], work: Transform) -> AsyncIterator[list[Event]]:
     async for block in row_blocks(rows):
         yield work.events(block)
 

@@ -6,7 +6,8 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import BinaryIO, Final
 
-_READ_BYTES: Final = 1 << 18
+# Larger blocks are memory that the system is asked for anew each time.
+_READ_BYTES: Final = 1 << 16
 # A longer line is none of ours: its beginning is passed on, to be counted as malformed, its rest is not.
 _MAX_LINE_BYTES: Final = 16 << 20
 

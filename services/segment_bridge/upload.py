@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from headrace.runtime.errors import Permanent, Rejected, Retryable
-from services.segment_bridge.batches import Batcher, payload
+from services.segment_bridge.batches import Batcher, Sendable, payload
 from services.segment_bridge.client import Segment
 from services.segment_bridge.dead_letters import Graveyard
 from services.segment_bridge.ledger import ALREADY_SENT, DUPLICATE, Keys, Ledger, keys_of
@@ -94,31 +94,31 @@ class Uploader:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _unknown(self, events: Sequence[Event]) -> list[Event]:
-        """Those that are neither on their way nor in the ledger."""
+    async def _unknown(self, events: Sequence[Event]) -> Sequence[Sendable]:
+        """Those that are neither on their way nor in the ledger, with their keys."""
         if self._ledger is None or not events:
-            return list(events)
+            return events
         keys = [keys_of(event) for event in events]
-        sent = set() if self._resend else await self._ledger.sent([key.message for key in keys])
-        onces = [key.once for key in keys if key.once]
+        sent = set() if self._resend else await self._ledger.sent([message for message, _ in keys])
+        onces = [once for _, once in keys if once]
         reported = await self._ledger.first_reports(onces) if onces else {}
-        unknown = []
-        for event, key in zip(events, keys, strict=True):
-            if key.message in sent or key.message in self._on_the_way:
+        unknown: list[Sendable] = []
+        for event, (message, once) in zip(events, keys, strict=True):
+            if message in sent or message in self._on_the_way:
                 self.uploaded.skipped[ALREADY_SENT] += 1
-            elif key.once and self._first(key, reported) != key.message:
+            elif once and self._first(message, once, reported) != message:
                 self.uploaded.skipped[DUPLICATE] += 1
             else:
-                self._on_the_way[key.message] = key.message
-                if key.once:
-                    self._on_the_way[key.once] = key.message
-                unknown.append(event)
+                self._on_the_way[message] = message
+                if once:
+                    self._on_the_way[once] = message
+                unknown.append((message, once, event[2]))
         return unknown
 
-    def _first(self, key: Keys, reported: dict[bytes, bytes]) -> bytes:
-        return reported.get(key.once) or self._on_the_way.get(key.once) or key.message
+    def _first(self, message: bytes, once: bytes, reported: dict[bytes, bytes]) -> bytes:
+        return reported.get(once) or self._on_the_way.get(once) or message
 
-    async def _start(self, batch: list[Event]) -> None:
+    async def _start(self, batch: list[Sendable]) -> None:
         await self._free.acquire()
         if self._error is not None:
             self._free.release()
@@ -127,7 +127,7 @@ class Uploader:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver_and_release(self, batch: list[Event]) -> None:
+    async def _deliver_and_release(self, batch: list[Sendable]) -> None:
         self.uploaded.batches += 1
         unsent = self.uploaded.unsent
         try:
@@ -139,7 +139,7 @@ class Uploader:
             self.uploaded.failed_batches += self.uploaded.unsent > unsent
             self._free.release()
 
-    async def _deliver(self, batch: list[Event], halvings: list[int]) -> None:
+    async def _deliver(self, batch: list[Sendable], halvings: list[int]) -> None:
         try:
             await self._segment.post(payload(batch))
         except Rejected as error:
@@ -159,13 +159,19 @@ class Uploader:
         else:
             self.uploaded.sent += len(batch)
             if self._ledger is not None:
-                await self._ledger.record([keys_of(event) for event in batch])
+                await self._ledger.record([_keys(event) for event in batch])
         self._forget(batch)
 
-    def _forget(self, batch: list[Event]) -> None:
+    def _forget(self, batch: list[Sendable]) -> None:
         if self._ledger is None:
             return
         for event in batch:
-            key = keys_of(event)
-            self._on_the_way.pop(key.message, None)
-            self._on_the_way.pop(key.once, None)
+            for key in _keys(event):
+                self._on_the_way.pop(key, None)
+
+
+def _keys(event: Sendable) -> Keys:
+    message, once, _ = event
+    if isinstance(message, str) or isinstance(once, str):
+        raise TypeError("the event has no keys: it has not been looked up in the ledger")
+    return message, once

@@ -35,6 +35,7 @@ from tests.bench import (
     rules,
     rules_service,
     runtime,
+    segment,
     start,
 )
 from tests.bench.report import PAGE, Figure, page
@@ -109,6 +110,7 @@ async def main() -> None:
     await report.add(rules, rules.measure())
     await report.add(ols_collector, ols_collector.measure())
     await report.add(kruize_math, asyncio.to_thread(kruize_math.measure))
+    await report.add(segment, segment.measure())
     async with open_stack() as stack:
         for part in (runtime, rules_service, aggregator):
             await report.add(part, part.measure(stack.settings))
