@@ -41,7 +41,7 @@ class ChainPorts:
     """Where they listen; Splunk's is the document's."""
 
     splunk: int = 8089
-    kubernetes: int = 8090
+    kubernetes: int = 8092
     segment: int = 8091
 
     @classmethod
