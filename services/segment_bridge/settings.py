@@ -13,7 +13,7 @@ class MapSettings(Settings):
     kubeconfig: str = env(
         "KUBECONFIG_SRC",
         "",
-        "kubeconfig they are read by; empty: KUBECONFIG, ~/.kube/config, the pod's own cluster",
+        "kubeconfig by which UserSignups and namespaces are read; empty: KUBECONFIG, ~/.kube/config, the pod's own",
     )
     contexts: str = env(
         "CONTEXTS",
@@ -50,7 +50,11 @@ class SplunkSettings(Settings):
     idle_seconds: float = env(
         "SPLUNK_IDLE_SECONDS", 600.0, "how long an answer may stand still before it counts as lost", gt=0
     )
-    netrc: str = env("CURL_NETRC", "~/.netrc", "netrc file with a login for the machine in the URL")
+    netrc: str = env(
+        "CURL_NETRC",
+        "~/.netrc",
+        "netrc file with the logins for the machines in the URLs; Segment's is the write key, with an empty password",
+    )
     ca_file: str = env("SPLUNK_CA_FILE", "", "CA bundle that signs Splunk's certificate; empty: the system's")
     insecure: bool = env(
         "SPLUNK_INSECURE", False, "take any certificate, as for a Splunk container with its self-signed one"

@@ -41,7 +41,8 @@ def configuration_page(rows: Sequence[Service]) -> str:
         _ports(rows),
     ]
     for row in rows:
-        sections += [_section(f"Service `{row.name}`", kind) for kind in settings_of(row)]
+        if kinds := settings_of(row):
+            sections.append(_section(f"Service `{row.name}`", *kinds))
         if idle := without_effect(row):
             sections.append(_without_effect(row, idle))
     return "\n".join(sections)
@@ -82,12 +83,13 @@ def write_page(rows: Sequence[Service], path: Path) -> None:
     Output().line(str(path))
 
 
-def _section(title: str, kind: SettingsClass) -> str:
-    lines = [
-        ("variable", "type", "default", "meaning"),
-        ("---", "---", "---", "---"),
-        *_rows(kind),
-    ]
+def _section(title: str, *kinds: SettingsClass) -> str:
+    """A variable that two classes of a service read stands once, as the first has it."""
+    rows: dict[str, tuple[str, ...]] = {}
+    for kind in kinds:
+        for row in _rows(kind):
+            rows.setdefault(row[0], row)
+    lines = [("variable", "type", "default", "meaning"), ("---", "---", "---", "---"), *rows.values()]
     return f"## {title}\n\n" + "".join(_line(cells) for cells in lines)
 
 
