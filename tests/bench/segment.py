@@ -28,7 +28,7 @@ TEXT = (
     "in one process as the service does it, its start apart. Beside it curl, jq, split, jq and curl in a pipe, as the "
     "document's scripts have it. The ends are simulators in a process of their own, whose work is not counted."
 )
-ROUNDS = 1
+ROUNDS = 3
 ROWS = 100_000
 MANY_TIMES = 50
 USERS = 1000
