@@ -6,12 +6,15 @@ import random
 import sys
 
 import orjson
+import pytest
 
 from headrace.local.simulators.segment import SegmentFault, SegmentSimulator
 from services.segment_bridge.dead_letters import contents_of
 from tests.processes import ROOT
 from tests.waiting import eventually
 
+# Each upload is a Python to start.
+pytestmark = pytest.mark.timeout(300)
 EVENTS = 6000
 BATCH_BYTES = 20_000
 KILLS = 3

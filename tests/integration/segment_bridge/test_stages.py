@@ -13,6 +13,8 @@ from headrace.local.simulators.chain import DIRECTORY, VARIABLES, ChainPorts, si
 from headrace.local.simulators.segment import SegmentFault
 from tests.processes import ROOT
 
+# Each stage is a Python to start, several at a time.
+pytestmark = pytest.mark.timeout(300)
 HEADRACE = Path(sys.executable).with_name("headrace")
 
 
@@ -33,7 +35,7 @@ def shell(tmp_path):
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             cwd=ROOT, env=clean | {"HOME": str(tmp_path)} | environment,
         )  # fmt: skip
-        output, errors = await asyncio.wait_for(process.communicate(given), 90)
+        output, errors = await asyncio.wait_for(process.communicate(given), 280)
         return process.returncode, output, errors.decode()
 
     return run
