@@ -12,7 +12,9 @@ from services.ols_collector.status import Status
 async def start(context: Context) -> None:
     """Collect until the process stops."""
     plan = plan_of(read_settings(), context.shared.process)
-    logging.getLogger("ols_collector").setLevel(plan.log_level)
+    if plan.log_level != "INFO":
+        # Unless it is asked for more or less, the process' own level counts.
+        logging.getLogger("ols_collector").setLevel(plan.log_level)
     collector = Collector(plan, Status(observe=count))
     context.health.add("collects", lambda: collector.status.problem)
     context.health.tell("collector", collector.status.report)

@@ -142,7 +142,7 @@ class Collection:
         while True:
             outcome.attempts += 1
             try:
-                return await self._attempt(archive, request_id)
+                return await self._attempt(archive, request_id, outcome)
             except NothingLeft:
                 raise
             except HeadraceError as error:
@@ -158,12 +158,13 @@ class Collection:
                 raise Stopped("the collector is to end")
             attempt += 1
 
-    async def _attempt(self, archive: Archive, request_id: str) -> int:
+    async def _attempt(self, archive: Archive, request_id: str, outcome: Outcome) -> int:
         _log.info("sending collected data")
         access = await self._credentials.access()
         _log.debug("posting payload to %s", shown(self._plan.ingress_url))
         answered_id, size_bytes = await self._client.post(archive, access, request_id)
         _log.info("data uploaded with request_id: '%s'", answered_id)
+        outcome.request_id = answered_id
         return size_bytes
 
     async def _clear(self, archive: Archive, outcome: Outcome) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass
 class Outcome:
-    """One cycle. Numbers are of files, ``bytes_sent`` of archives; ``reason`` is why the last thing failed."""
+    """One cycle. Numbers are of files, ``bytes_sent`` of archives.
+
+    ``request_id`` is the last upload's, ``reason`` why the last thing failed.
+    """
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0
@@ -21,6 +24,7 @@ class Outcome:
     removed: int = 0
     discarded: int = 0
     attempts: int = 0
+    request_id: str = ""
     reason: str = ""
 
     def as_dict(self) -> dict[str, Any]:

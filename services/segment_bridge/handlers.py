@@ -36,7 +36,7 @@ Fetch: TypeAlias = Callable[[datetime, list[str]], AsyncGenerator[list[bytes], N
 
 @dataclass
 class Bridge:
-    """Runs by the clock. ``problem`` says why the last run did not succeed, for the health report."""
+    """Runs by the clock. ``last`` is this process' latest run, ``problem`` why it did not succeed."""
 
     settings: BridgeSettings
     segment: SegmentSettings
@@ -46,6 +46,7 @@ class Bridge:
     read_maps: ReadMaps
     fetch: Fetch
     problem: str | None = None
+    last: RunOutcome | None = None
 
     async def run_for_ever(self) -> None:
         """At start, then hourly; a database that is away is asked again with growing pauses."""
@@ -92,6 +93,7 @@ class Bridge:
         except HeadraceError as error:
             outcome.problems.append(str(error))
         await self.runs.end(number, outcome.as_dict(), succeeded=outcome.succeeded)
+        self.last = outcome
         metrics.RUNS.labels("succeeded" if outcome.succeeded else "failed").inc()
         for ended, count in outcome.records().items():
             metrics.RECORDS.labels(ended).inc(count)

@@ -33,7 +33,14 @@ def test_every_sample_arrives_under_its_key_on_every_s3_server(s3_endpoint, tmp_
     assert re.search(
         r"^demo-\S+ +shop-prod +deployment/checkout +checkout +short +cost ", shown.stdout, re.MULTILINE
     )
-    assert re.search(r"^5 of 5 payloads arrived", shown.stdout, re.MULTILINE), shown.stdout
+    title = next(number for number, line in enumerate(lines) if line.startswith("sender "))
+    senders = {line[:20].rstrip(): line[20:] for line in lines[title + 1 : title + 4]}
+    assert re.search(rf"^a question, a feedback: \d+ files +{KEY.pattern}", senders["LightSpeed"])
+    assert re.search(rf"^installed: 3 hosts, \d+ events +{KEY.pattern}", senders["assisted installer"])
+    assert re.search(r"^[1-9]\d* audit records: [1-9]\d* events$", senders["segment bridge"].rstrip())
+    assert re.search(
+        r"^5 of 5 payloads arrived, and what 3 of 3 senders sent, within", shown.stdout, re.MULTILINE
+    ), shown.stdout
     assert re.search(r"^ready after \d+\.\d s$", shown.stdout, re.MULTILINE), shown.stdout
     assert left_over(tmp_path) == []
 
@@ -47,12 +54,12 @@ def test_payload_that_does_not_arrive_ends_the_demo_with_its_reason(tmp_path):
         "--s3",
         "seaweedfs",
     )
-    shown = headrace(
-        "demo", "--once", *options, INGRESS_VALID_UPLOAD_TYPES="openshift,hccm,assisted-installer"
-    )
+    shown = headrace("demo", "--once", *options, INGRESS_VALID_UPLOAD_TYPES="ols,hccm,assisted-installer")
     assert shown.returncode == 1
     assert re.search(r"^4 of 5 payloads arrived", shown.stdout, re.MULTILINE), shown.stdout + shown.stderr
-    reason = r"headrace: ols \([0-9a-f]{32}\): .* answered 415 for .*: Unsupported service 'ols': .*\n"
+    reason = (
+        r"headrace: insights \([0-9a-f]{32}\): .* answered 415 for .*: Unsupported service 'openshift': .*\n"
+    )
     assert re.fullmatch(reason, shown.stderr), shown.stderr
     assert left_over(tmp_path) == []
 

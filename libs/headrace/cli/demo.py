@@ -14,7 +14,8 @@ from typing import Final
 
 import aiohttp
 
-from headrace.cli.following import Flow, Trail, consumers_of
+from headrace.cli.demo_senders import SENDERS, Senders
+from headrace.cli.following import Flow, Trail, consumers_of, soon
 from headrace.cli.ingress_client import Acceptance, IngressClient
 from headrace.cli.lifetime import until_signal
 from headrace.cli.output import Output
@@ -34,8 +35,6 @@ from headrace.service.row import Service
 from headrace.web.peer import Peer
 
 ARRIVES_WITHIN_SECONDS: Final = 30.0
-_LOOKS: Final = 100
-_LOOK_EVERY_SECONDS: Final = 0.1
 _KEYS_SHOWN: Final = 3
 ARCHIVE_KEY: Final = re.compile(
     r"archives/compressed/(?P<two>[0-9a-f]{2})/(?P<cluster>(?P=two)[0-9a-f-]{34})/\d{6}/\d{2}/\d{6}\.tar\.gz"
@@ -78,6 +77,7 @@ class Tools:
     ros: RosApi
     aggregator: Peer
     services: Sequence[Service]
+    senders: Senders
 
 
 # Gives what a person wants to read of it; raises `Permanent` with the reason when it is not as it should be.
@@ -137,15 +137,16 @@ async def recommended(tools: Tools, outcome: Outcome) -> str:
     if outcome.upload.service != "hccm":
         return ""
     workloads = await tools.ros.rows("workloads", outcome.acceptance.org_id, outcome.step.cluster_id)
-    for _ in range(_LOOKS):
+
+    async def look() -> bool | None:
         ended = [
             hop
             for hop in await tools.flow.hops(outcome.upload.request_id)
             if hop.service == "ros-poller" and hop.status in TERMINAL and hop.id not in outcome.known
         ]
-        if len(ended) >= len(workloads):
-            break
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        return len(ended) >= len(workloads) or None
+
+    await soon(look, f"not all of its {len(workloads)} workloads were looked at")
     found = await tools.ros.rows("recommendations", outcome.acceptance.org_id, outcome.step.cluster_id)
     if not found:
         raise Permanent(f"none of its {len(workloads)} workloads has a recommendation")
@@ -215,17 +216,38 @@ async def _show(services: Sequence[Service], shape: LocalShape, output: Output) 
                 seen, wrong = await _step(tools, step, upload, output, within_seconds=left)
                 rows.append((step.name, upload.request_id, upload.size_bytes, *seen))
                 failures += [f"{step.name} ({upload.request_id}): {reason}" for reason in wrong[:1]]
+            sent, unsent = await _senders(tools.senders)
             shown = await tools.ros.rows("recommendations", DEFAULT_ORG_ID, DOCUMENT_SAMPLE.cluster())
     advice = list(table_rows(shown))
     output.table(ADVICE_COLUMNS, advice, title="recommendations from the ROS document's upload")
     output.line()
     output.table(("sent", "request id", "bytes", *(name for name, _ in CHECKS)), rows)
     output.line()
+    output.table(("sender", "what it sent", "archive"), sent)
+    output.line()
     arrived = len(STEPS) - len(failures)
-    output.line(f"{arrived} of {len(STEPS)} payloads arrived within {time.monotonic() - began:.1f} s")
+    arrived_too = len(SENDERS) - len(unsent)
+    output.line(
+        f"{arrived} of {len(STEPS)} payloads arrived, and what {arrived_too} of {len(SENDERS)} senders sent, "
+        f"within {time.monotonic() - began:.1f} s"
+    )
+    failures += unsent
     for failure in failures:
         output.line(failure, style="red")
     return failures
+
+
+async def _senders(senders: Senders) -> tuple[list[tuple[object, ...]], list[str]]:
+    """Have each of the stack's senders send; returns a row each and what went wrong."""
+    rows: list[tuple[object, ...]] = []
+    failures: list[str] = []
+    for name, sends in SENDERS:
+        try:
+            rows.append((name, *await sends(senders)))
+        except HeadraceError as error:
+            rows.append((name, "", ""))
+            failures.append(f"{name}: {error}")
+    return rows, failures
 
 
 async def _step(
@@ -265,7 +287,8 @@ async def _checked(tools: Tools, outcome: Outcome) -> tuple[list[str], list[str]
 
 @asynccontextmanager
 async def _tools(services: Sequence[Service], shape: LocalShape) -> AsyncIterator[Tools]:
-    urls = {name: row["url"] for name, row in shape.urls()["services"].items()}
+    shown = shape.urls()
+    urls = {name: row["url"] for name, row in shown["services"].items()}
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         objects = await ObjectStore.open(S3Endpoint.of(load(EngineSettings)))
@@ -273,7 +296,16 @@ async def _tools(services: Sequence[Service], shape: LocalShape) -> AsyncIterato
         flow = Flow(session, urls["payload_tracker"], urls.get("archiver", ""))
         ros = RosApi(session, urls["ros_api"])
         aggregator = Peer(session, urls["results_aggregator"], name="the results aggregator")
-        yield Tools(IngressClient(session, urls["ingress"]), flow, objects, ros, aggregator, services)
+        senders = Senders(
+            ols=Peer(session, urls["ols"], name="LightSpeed"),
+            assisted=Peer(session, urls["assisted_events"], name="the assisted installer's events"),
+            admin=Peer(session, shown["admin"]["health"].removesuffix("/health"), name="the stack's health"),
+            flow=flow,
+            objects=objects,
+        )
+        yield Tools(
+            IngressClient(session, urls["ingress"]), flow, objects, ros, aggregator, services, senders
+        )
 
 
 async def _digest(chunks: AsyncIterator[bytes]) -> str:

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -15,11 +15,14 @@ from headrace.bus.consumption import Consumption
 from headrace.cli.uploads import as_organisation
 from headrace.contracts.status import ERROR, TERMINAL
 from headrace.contracts.topics import PAYLOAD_STATUS, UPLOAD_ANNOUNCE
-from headrace.runtime.errors import Retryable
+from headrace.runtime.errors import Permanent, Retryable
 from headrace.service.row import Service
 
 _REQUEST_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
+_SOON_SECONDS: Final = 30.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,21 @@ class Flow:
                 return orjson.loads(body)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise Retryable(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
+
+
+async def soon(look: Callable[[], Awaitable[T | None]], failure: str) -> T:
+    """What ``look`` finds once it finds something; raises `Permanent` with the failure when that takes too long."""
+    deadline = time.monotonic() + _SOON_SECONDS
+    while True:
+        reason = ""
+        try:
+            if (found := await look()) is not None:
+                return found
+        except Retryable as error:
+            reason = f": {error}"
+        if time.monotonic() > deadline:
+            raise Permanent(f"{failure}{reason}")
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 def _hop(row: dict[str, Any]) -> Hop:
