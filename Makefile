@@ -64,8 +64,9 @@ bench: install ## measure, print and write docs/benchmarks.md
 	@$(BIN)/python -m tests.bench
 
 .PHONY: docs
-docs: install ## write the generated pages (docs/configuration.md)
+docs: install ## write what is generated (docs/configuration.md, docs/asyncapi.json, manifests, dashboard)
 	@$(BIN)/headrace docs
+	@$(BIN)/headrace generate
 
 .PHONY: lock
 lock: install ## renew the pinned versions (needs uv on PATH)

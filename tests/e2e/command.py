@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 
-from headrace.cli.reference import settings_of
 from headrace.local.ports import EnginePorts
 from headrace.runtime.settings import environment_name
+from headrace.service.declarations import settings_of
 from services.registry import SERVICES
 
 READY_SECONDS = 100.0

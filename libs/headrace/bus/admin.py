@@ -46,7 +46,10 @@ async def ensure_topics(
     """
     topics = list(topics)
     wanted = {
-        topic.name: NewTopic(topic.name, topic.partitions, settings.kafka_replication) for topic in topics
+        topic.name: NewTopic(
+            topic.name, settings.kafka_partitions or topic.partitions, settings.kafka_replication
+        )
+        for topic in topics
     }
     if with_dead_letters:
         wanted |= {

@@ -240,6 +240,19 @@ def docs(
     reference.write_page(ctx.obj, output)
 
 
+@app.command()
+def generate(
+    ctx: typer.Context,
+    root: Annotated[Path, typer.Option(help="The repository.", file_okay=False)] = Path(),
+) -> None:
+    """Write what follows from the services' table: manifests, dashboard, AsyncAPI document."""
+    from headrace.cli.output import Output
+    from headrace.deployment import written
+
+    for path in written.write(ctx.obj, root):
+        Output().line(str(path))
+
+
 letters = typer.Typer(help="What could not be handled, and putting it back.", no_args_is_help=True)
 app.add_typer(letters, name="dead-letters")
 

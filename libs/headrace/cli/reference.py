@@ -1,6 +1,5 @@
 """`docs`: the configuration page, written from the settings themselves."""
 
-import inspect
 import json
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +12,9 @@ from pydantic_settings import NoDecode
 
 from headrace.cli.output import Output
 from headrace.runtime.errors import ConfigurationError
-from headrace.runtime.settings import EngineSettings, ProcessSettings, Settings, environment_name
+from headrace.runtime.settings import EngineSettings, ProcessSettings, environment_name
+from headrace.service.declarations import SettingsClass, settings_of, without_effect
 from headrace.service.row import Service
-
-SettingsClass = type[Settings]
 
 _HEAD: Final = """\
 # Configuration
@@ -46,32 +44,6 @@ def configuration_page(rows: Sequence[Service]) -> str:
         if idle := without_effect(row):
             sections.append(_without_effect(row, idle))
     return "\n".join(sections)
-
-
-def settings_of(row: Service) -> list[SettingsClass]:
-    """The settings classes of a service, in the order they stand; none where it has no ``settings.py``."""
-    return [
-        item
-        for item in _settings_module(row).values()
-        if inspect.isclass(item)
-        and issubclass(item, Settings)
-        and item.__module__ == f"services.{row.name}.settings"
-    ]
-
-
-def without_effect(row: Service) -> Mapping[str, str]:
-    """Upstream's variables that a service takes and does nothing with, and why."""
-    idle: Mapping[str, str] = _settings_module(row).get("WITHOUT_EFFECT", {})
-    return idle
-
-
-def _settings_module(row: Service) -> Mapping[str, Any]:
-    try:
-        return vars(row.module("settings"))
-    except ModuleNotFoundError as error:
-        if error.name == f"services.{row.name}.settings":
-            return {}
-        raise
 
 
 def write_page(rows: Sequence[Service], path: Path) -> None:

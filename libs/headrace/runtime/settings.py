@@ -57,6 +57,12 @@ class EngineSettings(Settings):
     kafka_replication: int = env(
         "HEADRACE_KAFKA_REPLICATION", 1, "replication factor of the topics that `headrace init` creates", ge=1
     )
+    kafka_partitions: int = env(
+        "HEADRACE_KAFKA_PARTITIONS",
+        0,
+        "partitions of the topics that `headrace init` creates, and so the most replicas that share one; 0: 3",
+        ge=0,
+    )
     s3: str = env(
         "HEADRACE_S3",
         "http://localhost:9000",

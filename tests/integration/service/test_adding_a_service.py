@@ -12,10 +12,10 @@ import pytest
 
 import services
 from headrace.bus.producer import Producer
-from headrace.cli.reference import settings_of
 from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
 from headrace.runtime import metrics
 from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.service.declarations import settings_of
 from headrace.service.initialise import initialise
 from headrace.service.process import running
 from services import registry

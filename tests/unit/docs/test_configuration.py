@@ -6,9 +6,10 @@ from types import ModuleType
 
 import pytest
 
-from headrace.cli.reference import configuration_page, settings_of, without_effect, write_page
+from headrace.cli.reference import configuration_page, write_page
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import EngineSettings, ProcessSettings, Settings, env
+from headrace.service.declarations import settings_of, without_effect
 from headrace.service.row import Service
 from services.registry import SERVICES
 

@@ -1,0 +1,1 @@
+"""What is written from the services' table for those who run it: manifests, dashboard, AsyncAPI document."""

@@ -1,0 +1,60 @@
+"""The hand-written table beside the services' own: sizes, replicas, who may reach a service."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from headrace.runtime.errors import ConfigurationError
+from headrace.service.row import Service
+
+_QUANTITY = r"^\d+(m|Mi|Gi)?$"
+
+
+class Facts(BaseModel):
+    """One service's line; quantities as Kubernetes writes them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    replicas: int = Field(ge=1)
+    cpu: str = Field(pattern=_QUANTITY)
+    memory: str = Field(pattern=_QUANTITY)
+    memory_limit: str = Field(pattern=_QUANTITY)
+    temporary: str = Field(pattern=_QUANTITY)
+    lag: int = Field(ge=1)
+    max_replicas: int = Field(ge=1)
+    gateway: bool = False
+    environment: Mapping[str, str] = {}
+    schedule: str = ""
+    arguments: tuple[str, ...] = ()
+
+
+class Table(BaseModel):
+    """The whole file; a service without a line has the defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine_ports: tuple[int, ...]
+    defaults: Facts
+    services: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def read(cls, path: Path, rows: Iterable[Service]) -> Self:
+        """Read and check against the services' table; raises ConfigurationError naming what is wrong."""
+        try:
+            table = cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (OSError, yaml.YAMLError, ValidationError) as error:
+            raise ConfigurationError(f"{path}: {error}") from error
+        unknown = sorted(table.services.keys() - {row.name for row in rows})
+        if unknown:
+            raise ConfigurationError(f"{path}: no service is named {', '.join(unknown)}")
+        return table
+
+    def of(self, row: Service) -> Facts:
+        """A service's facts, the defaults filled in."""
+        try:
+            return Facts.model_validate(self.defaults.model_dump() | dict(self.services.get(row.name, {})))
+        except ValidationError as error:
+            raise ConfigurationError(f"{row.name}: {error}") from error

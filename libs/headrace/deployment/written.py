@@ -1,0 +1,83 @@
+"""Every file that follows from the services' table: a map of its path in the repository to its text."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from headrace.deployment import kubernetes
+from headrace.deployment.asyncapi import asyncapi
+from headrace.deployment.dashboard import dashboard
+from headrace.deployment.facts import Table
+from headrace.deployment.pods import Manifest, dashed
+from headrace.runtime.errors import ConfigurationError
+from headrace.service.row import Service
+
+KUSTOMIZE: Final = Path("deploy/kustomize")
+FACTS: Final = KUSTOMIZE / "services.yaml"
+BASE: Final = KUSTOMIZE / "base"
+KEDA: Final = KUSTOMIZE / "components/keda"
+DASHBOARD: Final = KUSTOMIZE / "components/monitoring/dashboard.json"
+ASYNCAPI: Final = Path("docs/asyncapi.json")
+# Whatever else stands in these is of a service that is no more.
+OWNED: Final = (BASE, KEDA)
+_HEAD: Final = f"# Written by `make docs` from services/registry.py and {FACTS}.\n"
+
+
+def written(rows: Sequence[Service], root: Path) -> dict[Path, str]:
+    """Path, relative to the repository at ``root``, to text."""
+    table = Table.read(root / FACTS, rows)
+    scaled = kubernetes.scaled(table, rows)
+    found = {
+        BASE / "kustomization.yaml": _yaml([kubernetes.base_kustomization(table, rows)]),
+        BASE / "init.yaml": _yaml(kubernetes.init_manifests(table, rows)),
+        KEDA / "kustomization.yaml": _yaml([kubernetes.keda_kustomization(scaled)]),
+        KEDA / "scaled-objects.yaml": _yaml([kubernetes.scaled_object(row, table.of(row)) for row in scaled]),
+        DASHBOARD: dashboard(rows),
+        ASYNCAPI: asyncapi(rows),
+    }
+    for row in rows:
+        found[BASE / f"{dashed(row)}.yaml"] = _yaml(kubernetes.service_manifests(row, table, rows))
+    return found
+
+
+def left_over(files: dict[Path, str], root: Path) -> list[Path]:
+    """What stands in a folder of ours and is not written any more."""
+    return sorted(
+        path.relative_to(root)
+        for folder in OWNED
+        for path in (root / folder).glob("*")
+        if path.relative_to(root) not in files
+    )
+
+
+def write(rows: Sequence[Service], root: Path) -> list[Path]:
+    """Write what has changed and remove what is left over; returns both."""
+    files = written(rows, root)
+    changed = []
+    try:
+        for path, text in files.items():
+            target = root / path
+            if target.exists() and target.read_text(encoding="utf-8") == text:
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+            changed.append(path)
+        for path in left_over(files, root):
+            (root / path).unlink()
+            changed.append(path)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {error.filename}: {error.strerror}") from error
+    return changed
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what repeats each time: an alias is nothing to read."""
+
+    def ignore_aliases(self, _data: object) -> bool:
+        return True
+
+
+def _yaml(documents: Sequence[Manifest]) -> str:
+    return _HEAD + yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=110, explicit_start=True)

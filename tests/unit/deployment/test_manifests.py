@@ -1,0 +1,310 @@
+"""Manifests: rendered, valid for Kubernetes, and with everything the services' table asks for."""
+
+import copy
+import functools
+import os
+import sys
+from dataclasses import replace
+from types import ModuleType
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from headrace.deployment.facts import Table
+from headrace.deployment.kubernetes import scaled, service_manifests
+from headrace.deployment.network import callers_of
+from headrace.deployment.pods import dashed
+from headrace.deployment.written import FACTS, KEDA, left_over, write, written
+from headrace.runtime.errors import ConfigurationError
+from headrace.service.declarations import settings_of
+from headrace.service.row import Service
+from services.registry import BY_NAME, SERVICES
+from tests.unit.deployment.rendered import KUSTOMIZE, ROOT, by_kind, pod_of, render
+
+# Their schemas are their operators', not Kubernetes'.
+FOREIGN = {"ScaledObject", "PodMonitor", "PrometheusRule"}
+# The oldest that has what the manifests use, and the newest there is.
+VERSIONS = ("1.31.0", kubernetes_validate.latest_version())
+SELECTED = "app.kubernetes.io/name"
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """Production with both components."""
+    folder = tmp_path_factory.mktemp("all")
+    here = os.path.relpath(KUSTOMIZE, folder.resolve())
+    names = ("keda", "monitoring")
+    kustomization = {
+        "resources": [f"{here}/overlays/production"],
+        "components": [f"{here}/components/{name}" for name in names],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
+    return render(folder)
+
+
+@pytest.fixture(scope="module")
+def production():
+    return render(KUSTOMIZE / "overlays" / "production")
+
+
+@pytest.fixture(scope="module")
+def local():
+    return render(KUSTOMIZE / "overlays" / "local")
+
+
+@pytest.fixture
+def quick_schemas(monkeypatch):
+    """The package reads its schemas, of megabytes, anew for each object."""
+    kept = functools.cache(kubernetes_validate.utils.schema_contents)
+    monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", kept)
+
+
+@pytest.fixture(params=["base", "overlays/local", "overlays/production", "everything"])
+def objects(request):
+    if request.param == "everything":
+        return request.getfixturevalue("everything")
+    return render(KUSTOMIZE / request.param)
+
+
+def test_what_is_committed_is_what_the_generator_writes():
+    files = written(SERVICES, ROOT)
+    stale = [
+        str(path)
+        for path, text in files.items()
+        if not (ROOT / path).exists() or (ROOT / path).read_text(encoding="utf-8") != text
+    ]
+    assert stale + [str(path) for path in left_over(files, ROOT)] == [], "renew them with: make docs"
+
+
+def test_a_new_service_is_missed_by_name(monkeypatch):
+    package = ModuleType("services.brand_new")
+    package.__path__ = []
+    monkeypatch.setitem(sys.modules, "services.brand_new", package)
+    new = Service(name="brand_new", summary="not there yet", port=8999)
+    files = written([*SERVICES, new], ROOT)
+    missing = [path.name for path in files if not (ROOT / path).exists()]
+    assert missing == ["brand-new.yaml"]
+
+
+def test_a_service_that_is_no_more_leaves_nothing(tmp_path):
+    (tmp_path / FACTS).parent.mkdir(parents=True)
+    (tmp_path / FACTS).write_text((ROOT / FACTS).read_text(encoding="utf-8"), encoding="utf-8")
+    write(SERVICES, tmp_path)
+    gone = tmp_path / KEDA / "gone.yaml"
+    gone.touch()
+    assert write(SERVICES, tmp_path) == [gone.relative_to(tmp_path)]
+    assert not gone.exists()
+
+
+def test_facts_of_a_service_nobody_has_are_refused(tmp_path):
+    path = tmp_path / "services.yaml"
+    facts = yaml.safe_load((ROOT / FACTS).read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump(facts | {"services": {"nobody": {}}}), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="no service is named nobody"):
+        Table.read(path, SERVICES)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_object_is_valid(everything, local, version, quick_schemas):
+    for item in [*everything, *local]:
+        if item["kind"] not in FOREIGN:
+            kubernetes_validate.validate(item, version, strict=True)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_misspelt_field_is_found(production, version, quick_schemas):
+    deployment = copy.deepcopy(by_kind(production, "Deployment")["koku"])
+    pod_of(deployment)["automountServiceAccountTokens"] = False
+    with pytest.raises(kubernetes_validate.ValidationError, match="automountServiceAccountTokens"):
+        kubernetes_validate.validate(deployment, version, strict=True)
+
+
+@pytest.mark.parametrize("row", SERVICES, ids=lambda row: row.name)
+def test_a_service_has_all_its_objects(production, row):
+    name = dashed(row)
+    for kind in ("Deployment", "ServiceAccount", "PodDisruptionBudget", "NetworkPolicy"):
+        assert name in by_kind(production, kind), kind
+    deployment = by_kind(production, "Deployment")[name]
+    assert deployment["spec"]["replicas"] >= 2
+    (container,) = pod_of(deployment)["containers"]
+    assert [*container["command"], *container["args"]] == ["headrace", "serve", row.name]
+    services = by_kind(production, "Service")
+    assert (name in services) == (row.port is not None)
+    if row.port:
+        (port,) = services[name]["spec"]["ports"]
+        assert port["port"] == row.port
+        assert {"name": port["targetPort"], "containerPort": row.port} in container["ports"]
+
+
+def test_every_pod_is_of_the_restricted_profile(objects):
+    pods = [pod for pod in map(pod_of, objects) if pod]
+    assert len(pods) == len(SERVICES) + 1
+    for pod in pods:
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+            assert "memory" in container["resources"]["limits"]
+        assert all(volume.keys() & {"emptyDir", "secret"} for volume in pod["volumes"])
+
+
+def test_every_selector_finds_its_pods(objects):
+    names = {
+        item["spec"]["template"]["metadata"]["labels"][SELECTED]
+        for item in objects
+        if item["kind"] in {"Deployment", "Job"}
+    }
+    for item in objects:
+        if item["kind"] == "Service":
+            assert item["spec"]["selector"][SELECTED] in names
+        if item["kind"] == "PodDisruptionBudget":
+            assert item["spec"]["selector"]["matchLabels"][SELECTED] in names
+        if item["kind"] == "NetworkPolicy":
+            assert item["spec"]["podSelector"]["matchLabels"][SELECTED] in names
+
+
+def test_every_reference_leads_to_an_object_or_a_documented_secret(production):
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    maps = by_kind(production, "ConfigMap")
+    assert by_kind(production, "Secret") == {}
+    for pod in filter(None, map(pod_of, production)):
+        for source in pod["containers"][0]["envFrom"]:
+            if "configMapRef" in source:
+                assert source["configMapRef"]["name"] in maps
+            elif not source["secretRef"].get("optional"):
+                assert f"`{source['secretRef']['name']}`" in operations
+
+
+def test_credentials_go_only_where_they_are_used(production):
+    deployments = by_kind(production, "Deployment")
+
+    def secrets(name):
+        sources = pod_of(deployments[name])["containers"][0]["envFrom"]
+        return {source["secretRef"]["name"] for source in sources if "secretRef" in source}
+
+    assert secrets("kruize") == {"headrace-postgres", "headrace-kruize"}
+    assert secrets("koku") == {"headrace-kafka", "headrace-s3", "headrace-koku"}
+    assert secrets("archiver") == {
+        "headrace-kafka", "headrace-s3", "headrace-postgres", "headrace-archiver"
+    }  # fmt: skip
+
+
+def test_the_services_are_told_each_other(production):
+    told = {}
+    for item in by_kind(production, "ConfigMap").values():
+        told |= item.get("data") or {}
+    for row in SERVICES:
+        for variable, path in row.known_by:
+            assert told[variable] == f"http://{dashed(row)}:{row.port}{path}"
+    known = {name for row in SERVICES for kind in settings_of(row) for name in _variables(kind)}
+    assert {name for name in told if not name.startswith(("HEADRACE_", "AWS_"))} - known <= {
+        "POLARS_MAX_THREADS", "INGRESS_URL", "DATA_UPLOAD_ENDPOINT"
+    }  # fmt: skip
+
+
+def _variables(kind):
+    return [field.validation_alias or name.upper() for name, field in kind.model_fields.items()]
+
+
+def test_who_calls_whom_follows_from_what_they_read():
+    def callers(name):
+        return {row.name for row in callers_of(BY_NAME[name], SERVICES)}
+
+    assert callers("kruize") == {"ros_processor", "ros_poller"}
+    assert {"koku", "ros_processor"} <= callers("sources_api")
+    assert "ingress" in callers("payload_tracker")
+    assert callers("ros_api") == set()
+
+
+def test_a_call_is_allowed_at_both_ends(production):
+    policies = by_kind(production, "NetworkPolicy")
+    for row in SERVICES:
+        for caller in callers_of(row, SERVICES):
+            out = policies[dashed(caller)]["spec"]["egress"]
+            come_in = policies[dashed(row)]["spec"]["ingress"]
+            assert any(
+                {"protocol": "TCP", "port": row.port} in rule["ports"]
+                and _names(rule.get("to", ())) == {dashed(row)}
+                for rule in out
+            )
+            assert any(
+                {"protocol": "TCP", "port": "http"} in rule["ports"]
+                and dashed(caller) in _names(rule["from"])
+                for rule in come_in
+            )
+
+
+def _names(peers):
+    return {peer["podSelector"]["matchLabels"][SELECTED] for peer in peers if "podSelector" in peer}
+
+
+def test_the_local_overlay_is_small_and_open(local):
+    assert {item["spec"]["replicas"] for item in by_kind(local, "Deployment").values()} == {1}
+    assert by_kind(local, "NetworkPolicy") == {}
+    (config,) = [
+        item["data"]
+        for name, item in by_kind(local, "ConfigMap").items()
+        if "HEADRACE_HOST" in (item.get("data") or {})
+    ]
+    assert config["HEADRACE_LENIENT"] == "true"
+    assert len(by_kind(local, "Secret")) == 2
+
+
+def test_no_overlay_changes_the_image_of_one_service_alone(objects):
+    images = {
+        container["image"] for pod in filter(None, map(pod_of, objects)) for container in pod["containers"]
+    }
+    assert len(images) == 1
+
+
+def test_every_consumer_is_scaled_by_its_lag(everything):
+    found = by_kind(everything, "ScaledObject")
+    deployments = by_kind(everything, "Deployment")
+    assert found.keys() == {dashed(row) for row in SERVICES if row.consumes}
+    for row in SERVICES:
+        assert ("replicas" in deployments[dashed(row)]["spec"]) == (not row.consumes)
+        if row.consumes:
+            triggers = [trigger["metadata"] for trigger in found[dashed(row)]["spec"]["triggers"]]
+            assert [(item["topic"], item["consumerGroup"]) for item in triggers] == [
+                (item.topic.name, item.group) for item in row.consumes
+            ]
+            assert found[dashed(row)]["spec"]["scaleTargetRef"]["name"] == dashed(row)
+
+
+def test_a_periodic_service_is_a_cron_job(quick_schemas):
+    row = replace(BY_NAME["koku"], consumes=())
+    table = Table.read(ROOT / FACTS, SERVICES)
+    services = dict(table.services) | {"koku": {"schedule": "17 * * * *", "arguments": ["koku", "once"]}}
+    table = table.model_copy(update={"services": services})
+    objects = service_manifests(row, table, SERVICES)
+    assert {item["kind"] for item in objects} == {"ServiceAccount", "NetworkPolicy", "CronJob"}
+    (job,) = (item for item in objects if item["kind"] == "CronJob")
+    for version in VERSIONS:
+        kubernetes_validate.validate(job, version, strict=True)
+    (container,) = pod_of(job)["containers"]
+    assert container["args"] == ["koku", "once"]
+    assert scaled(table, [row]) == []
+
+
+def test_the_table_of_facts_names_only_settings_that_are_there():
+    table = Table.read(ROOT / FACTS, SERVICES)
+    for row in SERVICES:
+        known = {name for kind in settings_of(row) for name in _variables(kind)} | {"POLARS_MAX_THREADS"}
+        assert set(table.of(row).environment) <= known
+
+
+def test_the_folder_has_no_file_that_no_kustomization_reads():
+    for folder in [path.parent for path in KUSTOMIZE.rglob("kustomization.yaml")]:
+        text = (folder / "kustomization.yaml").read_text(encoding="utf-8")
+        others = [
+            path.name for path in folder.iterdir() if path.is_file() and path.name != "kustomization.yaml"
+        ]
+        assert [name for name in others if name not in text] == []
