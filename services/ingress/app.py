@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 
 from headrace.bus.admin import reachable
+from headrace.runtime import tracing
 from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.settings import EngineSettings
@@ -132,6 +133,7 @@ async def _upstream_answers(request: web.Request, handler: Handler) -> web.Strea
     """Give every answer its request id, and routing failures upstream's bodies."""
     sent = sent_request_id(request.headers)
     request[REQUEST_ID] = sent if sent and is_valid(sent) else new_request_id()
+    tracing.annotate(request_id=request[REQUEST_ID])
     response: web.StreamResponse
     if sent and not is_valid(sent):
         response = answer(

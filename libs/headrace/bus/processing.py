@@ -1,6 +1,7 @@
 """What happens to one message: attempts, their errors, and putting its end on record."""
 
 import asyncio
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from time import time
 from typing import Any, Final, Generic, TypeVar
@@ -113,6 +114,10 @@ class Processor(Generic[M]):
 
         Raises `Fatal` from the handler and `TooManyDeadLetters`.
         """
+        with tracing.continued(work.delivery.headers):
+            return await self._advance(work)
+
+    async def _advance(self, work: Work[M]) -> Later | None:
         message = self._decoded(work)
         if work.taken_up is None:
             work.taken_up = utc_now()
@@ -132,7 +137,7 @@ class Processor(Generic[M]):
         delivery.attempt += 1
         deadline = asyncio.timeout(self._consumption.deadline_seconds)
         try:
-            with tracing.span(f"{self._service} process", delivery.headers), self._seconds.time():
+            with self._span(work), self._seconds.time():
                 async with deadline:
                     note = await self._handler(message, delivery)
             work.ending = Ending(PROCESSED, note or "")
@@ -147,6 +152,19 @@ class Processor(Generic[M]):
             self._service, self._consumption.topic.name, type(failure).__name__
         ).inc()
         return self._judge(failure, work)
+
+    def _span(self, work: Work[M]) -> AbstractContextManager[None]:
+        delivery = work.delivery
+        return tracing.span(
+            f"{self._service} process",
+            delivery.headers,
+            kind="consumer",
+            request_id=work.payload["request_id"] if work.payload else "",
+            topic=delivery.topic,
+            partition=delivery.partition,
+            offset=delivery.offset,
+            attempt=delivery.attempt,
+        )
 
     def _judge(self, error: Exception, work: Work[M]) -> Later | None:
         """What an error means: try again later, or an ending."""

@@ -1,13 +1,21 @@
-"""OpenTelemetry spans around work, off unless asked for; without the SDK installed it costs nothing."""
+"""OpenTelemetry spans around work, off unless asked for; without the SDK installed it costs nothing.
+
+One request is one trace: a message's or a call's headers carry the sender's span, and the receiver's is its child.
+"""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Final, Literal
 
 from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.logging import redact
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
+
+Kind = Literal["internal", "server", "client", "consumer"]
+
+_SHOWN_CHARACTERS: Final = 300
 
 _tracer: "Tracer | None" = None
 
@@ -31,6 +39,11 @@ def configure(service: str) -> None:
     _tracer = trace.get_tracer("headrace")
 
 
+def is_on() -> bool:
+    """Whether spans are made."""
+    return _tracer is not None
+
+
 def inject(headers: dict[str, str]) -> dict[str, str]:
     """Add the current span's ``traceparent`` to outgoing headers."""
     if _tracer is not None:
@@ -40,15 +53,59 @@ def inject(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+def continued(headers: Mapping[str, str]) -> AbstractContextManager[None]:
+    """Within it, spans and outgoing headers belong to the trace that ``headers`` name, if they do."""
+    return nullcontext() if _tracer is None else _attached(headers)
+
+
+def span(
+    name: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    kind: Kind = "internal",
+    **attributes: str | int,
+) -> AbstractContextManager[None]:
+    """A span of our own work, a child of the one that ``headers`` name, else of the current one."""
+    return nullcontext() if _tracer is None else _span(_tracer, name, headers or {}, kind, attributes)
+
+
+def annotate(**attributes: str | int) -> None:
+    """Tell more of the current span."""
+    if _tracer is not None:
+        from opentelemetry import trace
+
+        trace.get_current_span().set_attributes(attributes)
+
+
 @contextmanager
-def span(name: str, headers: Mapping[str, str] | None = None, **attributes: str | int) -> Iterator[None]:
-    """A span of our own work, linked to (not a child of) the producer's span named in ``headers``."""
-    if _tracer is None:
+def _attached(headers: Mapping[str, str]) -> Iterator[None]:
+    from opentelemetry import context, propagate
+
+    token = context.attach(propagate.extract(headers))
+    try:
         yield
-        return
+    finally:
+        context.detach(token)
+
+
+@contextmanager
+def _span(
+    tracer: "Tracer", name: str, headers: Mapping[str, str], kind: Kind, attributes: Mapping[str, str | int]
+) -> Iterator[None]:
     from opentelemetry import propagate, trace
 
-    producer = trace.get_current_span(propagate.extract(headers or {})).get_span_context()
-    links = [trace.Link(producer)] if producer.is_valid else []
-    with _tracer.start_as_current_span(name, links=links, attributes=attributes):
-        yield
+    with tracer.start_as_current_span(
+        name,
+        context=propagate.extract(headers),
+        kind=trace.SpanKind[kind.upper()],
+        attributes=attributes,
+        # An exception's own text may hold what no log may.
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as current:
+        try:
+            yield
+        except Exception as error:
+            text = redact(f"{type(error).__name__}: {error}")[:_SHOWN_CHARACTERS]
+            current.set_status(trace.Status(trace.StatusCode.ERROR, text))
+            raise

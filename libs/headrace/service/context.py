@@ -19,6 +19,7 @@ from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
+from headrace.runtime import tracing
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.health import Health
 from headrace.runtime.logging import get_logger
@@ -26,6 +27,7 @@ from headrace.runtime.settings import EngineSettings, Settings, is_set, load
 from headrace.service.row import Service
 from headrace.service.shared import STOP_SHARE, Shared
 from headrace.web.listener import Listener
+from headrace.web.traces import traced
 
 _log = get_logger(__name__)
 
@@ -112,6 +114,8 @@ class Context:
 
     async def listen(self, app: web.Application, *, port: int | None = None) -> Listener:
         """Serve HTTP on the service's port."""
+        if tracing.is_on():
+            app.middlewares.insert(0, traced(self.row.name, but=self.row.health_path))
         chosen = self._port() if port is None else port
         stop_seconds = self.shared.process.stop_seconds * STOP_SHARE
         listener = await Listener.open(app, self.shared.process.host, chosen, stop_seconds=stop_seconds)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from headrace.runtime import tracing
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.runtime.logging import redact
 
@@ -58,7 +59,7 @@ class Peer:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request. Raises `Retryable` when the peer is away, too slow or busy; other answers are the caller's."""
-        sent = dict(headers or {})
+        sent = tracing.inject(dict(headers or {}))
         data = None if json is None else orjson.dumps(json)
         if data is not None:
             sent["Content-Type"] = "application/json"

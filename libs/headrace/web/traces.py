@@ -1,0 +1,24 @@
+"""A span for each request, in the trace that the caller's headers name."""
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from headrace.runtime import tracing
+
+
+def traced(service: str, *, but: str) -> Middleware:
+    """Middleware for a service's requests; ``but`` is the path that probes ask."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path == but:
+            return await handler(request)
+        # The route, never what a client wrote in the path: names of spans are few.
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource else "unmatched"
+        with tracing.span(f"{service} {request.method} {route}", request.headers, kind="server"):
+            response = await handler(request)
+            tracing.annotate(**{"http.response.status_code": response.status})
+            return response
+
+    return middleware
