@@ -119,7 +119,7 @@ class TcpProxy:
         try:
             if len(self._writers) >= 2 * _MAX_CONNECTIONS:
                 return
-            there, back = await asyncio.open_connection(*self._target)
+            there, back = await self._dial()
             ends.append(back)
             self._writers |= {writer, back}
             pumps = [
@@ -138,6 +138,9 @@ class TcpProxy:
             for end in ends:
                 self._writers.discard(end)
                 end.close()
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(*self._target)
 
     async def _pump(
         self,
@@ -169,6 +172,24 @@ class TcpProxy:
             self.bytes_up += size
         else:
             self.bytes_down += size
+
+
+class Balancer(TcpProxy):
+    """A proxy before several servers: each connection goes to the next one that accepts it, as a Service's does."""
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(HOST, 0)
+        self.port = port
+        self.targets: list[int] = []
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        for port in list(self.targets):
+            self.targets.append(self.targets.pop(0))
+            try:
+                return await asyncio.open_connection(HOST, port)
+            except OSError:
+                continue
+        raise ConnectionRefusedError("no server accepts the connection")
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

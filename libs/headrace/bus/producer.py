@@ -153,7 +153,7 @@ class Outgoing:
         cls, topic: Topic[M], message: M, *, key: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Self:
         """Encode for the wire."""
-        encoded = encode_headers(tracing.inject(dict(headers or {})).items())
+        encoded = encode_headers((headers or {}).items())
         return cls(topic.name, message.to_json(), None if key is None else key.encode(), encoded)
 
 
@@ -257,7 +257,7 @@ class Producer:
         for message in pending:
             try:
                 sent = await client.send(
-                    message.topic_name, message.value, key=message.key, headers=list(message.headers)
+                    message.topic_name, message.value, key=message.key, headers=_traced(message.headers)
                 )
                 queued.append((message, sent))
             except KafkaError as error:
@@ -282,6 +282,13 @@ class Producer:
 def encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, bytes]]:
     """Headers as Kafka has them."""
     return [(name, value.encode()) for name, value in headers]
+
+
+def _traced(headers: Headers) -> list[tuple[str, bytes]]:
+    """With the current span's, unless they name one: a dead letter's story begins at its first sender."""
+    if not tracing.is_on() or any(name == "traceparent" for name, _ in headers):
+        return list(headers)
+    return [*headers, *encode_headers(tracing.inject({}).items())]
 
 
 def _spoils(error: KafkaError, *, queued: bool) -> bool:
