@@ -43,6 +43,10 @@ up: install ## run the local stack without the demonstration
 test: install ## run every test (T=path for some)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(T)
 
+.PHONY: test-scale
+test-scale: install ## two processes of every service, each replaced in turn under load (minutes)
+	@HEADRACE_TEST_SCALE=long $(BIN)/python -m pytest tests/faults/test_scale_out.py
+
 .PHONY: lint
 lint: install ## check style, types and layers
 	@$(BIN)/ruff check .

@@ -25,6 +25,7 @@ SERVICES: Final = (
         port=3000,
         port_variable="INGRESS_WEBPORT",
         health_path="/api/ingress/v1/version",
+        openapi_path="/api/ingress/v1/openapi.json",
         known_by=(
             ("INGRESS_URL", "/api/ingress/v1/upload"),
             ("DATA_UPLOAD_ENDPOINT", "/api/ingress/v1/upload"),
@@ -38,6 +39,7 @@ SERVICES: Final = (
         port=8003,
         port_variable="PAYLOAD_TRACKER_PORT",
         health_path="/health",
+        openapi_path="/api/v1/openapi.json",
         known_by=(("INGRESS_PAYLOADTRACKERURL", "/api/v1/payloads/"),),
         consumes=(Consumption(PAYLOAD_STATUS, group="payload_tracker", concurrency=32),),
         database="payload_tracker",
@@ -48,6 +50,7 @@ SERVICES: Final = (
         port=8004,
         port_variable="ARCHIVER_PORT",
         health_path="/",
+        openapi_path="/api/archives/v1/openapi.json",
         consumes=(
             Consumption(
                 UPLOAD_ANNOUNCE,
@@ -68,6 +71,7 @@ SERVICES: Final = (
         port=8002,
         port_variable="SOURCES_API_PORT",
         health_path="/health",
+        openapi_path="/api/sources/v3.1/openapi.json",
         known_by=(("SOURCES_API_BASE_URL", ""),),
         produces=(SOURCES_RESOURCES,),
         database="sources_api",
@@ -130,6 +134,7 @@ SERVICES: Final = (
         port=8001,
         port_variable="API_PORT",
         health_path="/status",
+        openapi_path="/api/cost-management/v1/recommendations/openshift/openapi.json",
         database=ROS_DATABASE,
         schema="headrace.ros",
     ),
@@ -153,6 +158,7 @@ SERVICES: Final = (
         port=8006,
         port_variable="RESULTS_AGGREGATOR_PORT",
         health_path="/api/v1/info",
+        openapi_path="/api/v1/openapi.json",
         consumes=(
             Consumption(OCP_RESULTS, group="aggregator"),
             Consumption(DVO_RESULTS, group="aggregator_dvo"),

@@ -13,6 +13,7 @@ from headrace.contracts.identity import Identity, IdentityError, decode_identity
 from headrace.contracts.message import rfc3339
 from headrace.objects.store import ObjectStore
 from headrace.web.errors import json_errors, json_response
+from services.archiver.openapi import PATH, document
 from services.archiver.settings import ArchiverSettings
 from services.archiver.store import Archive, ArchiveTable
 
@@ -32,6 +33,7 @@ class Api:
         """Every route."""
         app = web.Application(middlewares=[json_errors(lambda _status, message: {"message": message})])
         app.router.add_get("/", self.alive)
+        app.router.add_get(PATH, self.openapi)
         app.router.add_get("/api/archives/v1/archives", self.archives)
         app.router.add_get("/archive/url", self.url)
         app.router.add_get("/archive/url/", self.url)
@@ -40,6 +42,10 @@ class Api:
     async def alive(self, _request: web.Request) -> web.Response:
         """The process answers."""
         return json_response({"status": "ok"})
+
+    async def openapi(self, _request: web.Request) -> web.Response:
+        """What there is to ask."""
+        return json_response(document())
 
     async def archives(self, request: web.Request) -> web.Response:
         """A request's archives, also those not copied yet."""

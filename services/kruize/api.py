@@ -28,6 +28,7 @@ from services.kruize.answers import (
 from services.kruize.cache import ExperimentCache
 from services.kruize.experiments import created, only_one
 from services.kruize.listing import Listing, Wanted
+from services.kruize.openapi import document
 from services.kruize.profiles import Profiles
 from services.kruize.recommending import Recommending
 from services.kruize.results import Results
@@ -63,6 +64,7 @@ class Api:
         router = app.router
         router.add_get("/health", self.health)
         router.add_get("/metrics", self.scrape)
+        router.add_get("/openapi.json", self.openapi)
         router.add_post("/createExperiment", self.create_experiment)
         router.add_delete("/createExperiment", self.delete_experiment)
         router.add_get("/listExperiments", self.list_experiments)
@@ -84,6 +86,10 @@ class Api:
     async def scrape(self, _request: web.Request) -> web.Response:
         """The metrics of the process."""
         return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def openapi(self, _request: web.Request) -> web.Response:
+        """What there is to ask."""
+        return json_response(document(self.settings))
 
     async def create_experiment(self, request: web.Request) -> web.Response:
         """One experiment."""

@@ -56,6 +56,19 @@ def test_dataflow_script_passes(stack):
     assert all(re.fullmatch(r"PASS [a-z0-9 ]+ \d+\.\d{3} s", line) for line in lines), lines
 
 
+async def test_every_service_that_listens_describes_itself(stack):
+    urls = stack.urls()["services"]
+    async with aiohttp.ClientSession() as session:
+        for row in REGISTRY:
+            if row.port is None:
+                continue
+            async with session.get(urls[row.name]["url"] + row.openapi_path) as response:
+                assert response.status == 200, row.name
+                document = await response.json()
+            assert document["openapi"].startswith("3."), row.name
+            assert document["paths"], row.name
+
+
 def test_dataflow_script_ends_at_its_first_failure(stack):
     tracker = stack.urls()["services"]["payload_tracker"]["url"]
     done = subprocess.run(

@@ -17,9 +17,9 @@ class Service:
     ``port`` is where it listens in the local shape, ``port_variable`` the environment variable that moves it
     (upstream's where upstream has one). ``database`` is the PostgreSQL database it keeps its tables in, ``schema`` the
     package whose ``migrations`` make them (its own, unless it shares the database). ``health_path`` is what a
-    health curl asks. ``known_by`` are the environment variables in which others are told its URL, each with the
-    path that goes with it. ``simulated``: the local shape simulates the systems outside the platform that it talks
-    to, unless a person names their own.
+    health curl asks, ``openapi_path`` where the service describes itself. ``known_by`` are the environment variables
+    in which others are told its URL, each with the path that goes with it. ``simulated``: the local shape simulates
+    the systems outside the platform that it talks to, unless a person names their own.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Service:
     port: int | None = None
     port_variable: str = ""
     health_path: str = "/"
+    openapi_path: str = "/openapi.json"
     known_by: tuple[tuple[str, str], ...] = ()
     consumes: tuple[Consumption, ...] = ()
     produces: tuple[Topic[Any], ...] = ()
