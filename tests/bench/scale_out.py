@@ -30,8 +30,8 @@ TITLE = "Two replicas against one"
 TEXT = (
     "The same backlog on six partitions, taken up by one process and by two, each with one worker or polars thread. "
     "Core seconds are user and system time: of the consumer's own processes, and of what it makes Kafka, S3, "
-    "PostgreSQL and Kruize do. All of them share this machine's cores, so that two processes can at most come to the machine's "
-    "cores divided by the core seconds of one item; that limit stands beside what was measured."
+    "PostgreSQL and Kruize do. They share this machine, so that no number of processes comes to more than its cores "
+    "divided by the core seconds of one item: that limit stands beside what was measured."
 )
 ARCHIVES = 80
 FILES = 30
