@@ -27,6 +27,10 @@ class Facts(BaseModel):
     max_replicas: int = Field(ge=1)
     gateway: bool = False
     environment: Mapping[str, str] = {}
+    alone: bool = False
+    egress_ports: tuple[int, ...] = ()
+    claim: str = ""
+    claim_path: str = ""
     schedule: str = ""
     arguments: tuple[str, ...] = ()
 

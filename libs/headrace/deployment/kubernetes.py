@@ -22,6 +22,7 @@ INIT: Final = "headrace-init"
 _INIT_LABELS: Final = {"app.kubernetes.io/name": INIT, **PART_OF}
 # An applied Job cannot be changed: gone by then, it is made anew by the next apply.
 _FORGET_JOB_SECONDS: Final = 600
+_CLAIM_SIZE: Final = "1Gi"
 
 
 def service_manifests(row: Service, table: Table, rows: Sequence[Service]) -> list[Manifest]:
@@ -43,7 +44,7 @@ def service_manifests(row: Service, table: Table, rows: Sequence[Service]) -> li
 
 
 def init_manifests(table: Table, rows: Sequence[Service]) -> list[Manifest]:
-    """The Job that makes topics, buckets and databases and brings tables up to date."""
+    """The Job that makes topics, buckets and databases and brings tables up to date; volumes, too."""
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -57,7 +58,7 @@ def init_manifests(table: Table, rows: Sequence[Service]) -> list[Manifest]:
             },
         },
     }
-    return [job, engines_only(INIT, _INIT_LABELS, table.engine_ports)]
+    return [job, engines_only(INIT, _INIT_LABELS, table.engine_ports), *claim_manifests(table, rows)]
 
 
 def config_map_literals(rows: Sequence[Service]) -> list[str]:
@@ -135,14 +136,29 @@ def scaled(table: Table, rows: Sequence[Service]) -> list[Service]:
     return [row for row in rows if row.consumes and not table.of(row).schedule]
 
 
+def claim_manifests(table: Table, rows: Sequence[Service]) -> list[Manifest]:
+    """Volumes that services keep files on; those that name the same one share it."""
+    names = {table.of(row).claim for row in rows} - {""}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": name, "labels": PART_OF},
+            "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": _CLAIM_SIZE}}},
+        }
+        for name in sorted(names)
+    ]
+
+
 def _deployment(row: Service, facts: Facts) -> Manifest:
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": _metadata(row),
         "spec": {
-            "replicas": facts.replicas,
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "replicas": 1 if facts.alone else facts.replicas,
+            "strategy": {"type": "Recreate"} if facts.alone else rolling,
             "selector": {"matchLabels": labels(row)},
             "template": {"metadata": {"labels": labels(row)}, "spec": serving_pod(row, facts)},
         },

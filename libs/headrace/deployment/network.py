@@ -28,7 +28,7 @@ def policy(row: Service, facts: Facts, rows: Sequence[Service], engine_ports: Se
             "podSelector": {"matchLabels": labels(row)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": _incoming(row, facts, rows),
-            "egress": _outgoing(row, rows, engine_ports),
+            "egress": _outgoing(row, rows, [*engine_ports, *facts.egress_ports]),
         },
     }
 
@@ -59,8 +59,8 @@ def _incoming(row: Service, facts: Facts, rows: Sequence[Service]) -> list[Manif
     return rules
 
 
-def _outgoing(row: Service, rows: Sequence[Service], engine_ports: Sequence[int]) -> list[Manifest]:
-    rules = [_names(), {"ports": [_tcp(port) for port in engine_ports]}]
+def _outgoing(row: Service, rows: Sequence[Service], ports: Sequence[int]) -> list[Manifest]:
+    rules = [_names(), {"ports": [_tcp(port) for port in ports]}]
     called = [other for other in rows if other.port and row in callers_of(other, rows)]
     rules += [
         {"ports": [_tcp(other.port)], "to": [{"podSelector": {"matchLabels": labels(other)}}]}

@@ -15,7 +15,7 @@ HTTP: Final = "http"
 CONFIG: Final = "headrace"
 KAFKA_SECRET, S3_SECRET, POSTGRES_SECRET = "headrace-kafka", "headrace-s3", "headrace-postgres"
 PART_OF: Final = {"app.kubernetes.io/part-of": "headrace"}
-_CA: Final = "/etc/headrace/ca"
+_CA, _FILES = "/etc/headrace/ca", "/etc/headrace/files"
 # Endpoints forget a pod a little later than it is told to end: it goes on listening for so long.
 _DRAIN_SECONDS: Final = 5
 _STOP_SECONDS: Final = 25
@@ -52,7 +52,19 @@ def serving_pod(row: Service, facts: Facts) -> Manifest:
         served["ports"].append({"name": HTTP, "containerPort": row.port})
     served["lifecycle"] = {"preStop": {"exec": {"command": ["sleep", str(_DRAIN_SECONDS)]}}}
     served |= _probes(row)
+    _mount(
+        pod, "files", _FILES, {"secret": {"secretName": f"{CONFIG}-{dashed(row)}-files", "optional": True}}
+    )
+    if facts.claim:
+        _mount(pod, "data", facts.claim_path, {"persistentVolumeClaim": {"claimName": facts.claim}})
     return pod
+
+
+def _mount(pod: Manifest, name: str, path: str, volume: Manifest) -> None:
+    """One more volume for the pod's container; only a claim can be written to."""
+    pod["volumes"].append({"name": name, **volume})
+    mount = {"name": name, "mountPath": path}
+    pod["containers"][0]["volumeMounts"].append(mount if name == "data" else mount | {"readOnly": True})
 
 
 def job_pod(name: str, arguments: Sequence[str], rows: Sequence[Service], facts: Facts) -> Manifest:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from headrace.deployment.facts import Table
-from headrace.deployment.kubernetes import scaled, service_manifests
+from headrace.deployment.kubernetes import init_manifests, scaled, service_manifests
 from headrace.deployment.network import callers_of
 from headrace.deployment.pods import dashed
 from headrace.deployment.written import FACTS, KEDA, left_over, write, written
@@ -126,7 +126,8 @@ def test_a_service_has_all_its_objects(production, row):
     for kind in ("Deployment", "ServiceAccount", "PodDisruptionBudget", "NetworkPolicy"):
         assert name in by_kind(production, kind), kind
     deployment = by_kind(production, "Deployment")[name]
-    assert deployment["spec"]["replicas"] >= 2
+    alone = Table.read(ROOT / FACTS, SERVICES).of(row).alone
+    assert deployment["spec"]["replicas"] == 1 if alone else deployment["spec"]["replicas"] >= 2
     (container,) = pod_of(deployment)["containers"]
     assert [*container["command"], *container["args"]] == ["headrace", "serve", row.name]
     services = by_kind(production, "Service")
@@ -153,7 +154,9 @@ def test_every_pod_is_of_the_restricted_profile(objects):
             }
             assert container["resources"]["requests"].keys() == {"cpu", "memory"}
             assert "memory" in container["resources"]["limits"]
-        assert all(volume.keys() & {"emptyDir", "secret"} for volume in pod["volumes"])
+        assert all(
+            volume.keys() & {"emptyDir", "secret", "persistentVolumeClaim"} for volume in pod["volumes"]
+        )
 
 
 def test_every_selector_finds_its_pods(objects):
@@ -292,6 +295,28 @@ def test_a_periodic_service_is_a_cron_job(quick_schemas):
     (container,) = pod_of(job)["containers"]
     assert container["args"] == ["koku", "once"]
     assert scaled(table, [row]) == []
+
+
+def test_a_service_of_files_and_outside_systems_has_what_it_needs(quick_schemas):
+    table = Table.read(ROOT / FACTS, SERVICES)
+    facts = {"alone": True, "claim": "shared", "claim_path": "/data", "egress_ports": [8089]}
+    table = table.model_copy(update={"services": {"koku": facts, "archiver": facts}})
+    rows = [BY_NAME["koku"], BY_NAME["archiver"]]
+    (claim,) = by_kind(init_manifests(table, rows), "PersistentVolumeClaim")
+    assert claim == "shared"
+    objects = [*init_manifests(table, rows), *service_manifests(rows[0], table, rows)]
+    for item in objects:
+        kubernetes_validate.validate(item, VERSIONS[-1], strict=True)
+    deployment = by_kind(objects, "Deployment")["koku"]
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (1, {"type": "Recreate"})
+    mounts = {
+        item["mountPath"]: item.get("readOnly", False)
+        for item in pod_of(deployment)["containers"][0]["volumeMounts"]
+    }
+    tmp = "/tmp"  # noqa: S108 -- the pod's own
+    assert mounts == {tmp: False, "/data": False, "/etc/headrace/ca": True, "/etc/headrace/files": True}
+    ports = by_kind(objects, "NetworkPolicy")["koku"]["spec"]["egress"][1]["ports"]
+    assert {"protocol": "TCP", "port": 8089} in ports
 
 
 def test_the_table_of_facts_names_only_settings_that_are_there():
