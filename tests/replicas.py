@@ -101,7 +101,7 @@ class Cluster:
         # A port nobody listens on yet is passed over; services of one process wait for one another to be ready.
         for name, port in listening.items():
             self.balancers[name].targets.append(port)
-        await process.start(ready_within_seconds=90)
+        await process.start(ready_within_seconds=240)
         return replica
 
     async def remove(self, replica: Replica) -> int:

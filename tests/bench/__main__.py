@@ -35,7 +35,9 @@ from tests.bench import (
     rules,
     rules_service,
     runtime,
+    scale_out,
     segment,
+    sizing,
     start,
 )
 from tests.bench.report import PAGE, Figure, page
@@ -106,6 +108,8 @@ async def main() -> None:
     configure("WARNING", "text")
     report = Report()
     await report.add(start, start.measure())
+    await report.add(sizing, sizing.measure())
+    await report.add(scale_out, scale_out.measure())
     await report.add(ros_csv, ros_csv.measure())
     await report.add(rules, rules.measure())
     await report.add(ols_collector, ols_collector.measure())

@@ -33,8 +33,8 @@ TEXT = (
     "PostgreSQL and Kruize do. They share this machine, so that no number of processes comes to more than its cores "
     "divided by the core seconds of one item: that limit stands beside what was measured."
 )
-ARCHIVES = 80
-FILES = 30
+ARCHIVES = 40
+FILES = 20
 OBJECTS = 8
 ENVIRONMENT = {"RULES_ENGINE_WORKERS": "1", "POLARS_MAX_THREADS": "1", "HEADRACE_KAFKA_PARTITIONS": "6"}
 Burst = Callable[[], Awaitable[int]]
