@@ -120,18 +120,18 @@ class Stack(Spawned):
 
 
 @contextlib.contextmanager
-def starting(directory: Path, *options: str) -> Iterator[Stack]:
+def starting(directory: Path, *options: str, **variables: str) -> Iterator[Stack]:
     """A stack that has just been started."""
     port_base = EnginePorts.random().kafka
     arguments = ("up", "--directory", str(directory), "--port-base", str(port_base), *options)
-    with spawned(arguments, directory.with_name(f"{directory.name}.log")) as command:
+    with spawned(arguments, directory.with_name(f"{directory.name}.log"), **variables) as command:
         yield Stack(command.process, command.log, directory, port_base)
 
 
 @contextlib.contextmanager
-def running(directory: Path, *options: str) -> Iterator[Stack]:
+def running(directory: Path, *options: str, **variables: str) -> Iterator[Stack]:
     """A stack that is ready."""
-    with starting(directory, *options) as stack:
+    with starting(directory, *options, **variables) as stack:
         stack.wait_until_said("\nready after ")
         yield stack
         if stack.process.poll() is None:

@@ -16,6 +16,7 @@ import pytest
 from headrace.local.ports import EnginePorts
 from services.registry import SERVICES as REGISTRY
 from tests.e2e.command import REPOSITORY, STOP_SECONDS, environment, headrace, running, spawned, starting
+from tests.otlp import collecting, request_ids, services_of
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("e2e")
@@ -25,9 +26,29 @@ ENGINES = {"kafka", "s3", "postgres"}
 SERVICES = {row.name for row in REGISTRY if row.port}
 
 
+# Of one upload of each kind: the services whose work is in its trace.
+TRACED = {
+    "cost": {
+        "ingress", "archiver", "payload_tracker", "koku", "sources_api", "ros_processor", "kruize", "ros_poller"
+    },
+    "insights": {"ingress", "archiver", "payload_tracker", "rules_engine", "results_aggregator"},
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("e2e") / "stack") as ready:
+def spans():
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory, spans):
+    tracing = {
+        "HEADRACE_TRACING": "true",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": spans.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+    }
+    with running(tmp_path_factory.mktemp("e2e") / "stack", **tracing) as ready:
         yield ready
 
 
@@ -150,6 +171,31 @@ def test_send_follows_to_the_archive_and_trace_tells_the_same(stack, samples):
     traced = json.loads(stack.run("trace", request_id, "--json").stdout)
     assert sorted((hop["service"], hop["status"]) for hop in traced["hops"]) == sorted(hops)
     assert [archive["key"] for archive in traced["archives"]] == [key[1]]
+
+
+@pytest.mark.parametrize(("kind", "file"), [("cost", "cost-mgmt.tar.gz"), ("insights", "payload.tar.gz")])
+async def test_one_upload_is_one_trace_across_its_services(
+    stack, tmp_path, spans, kind, file, record_property
+):
+    # Of a cluster nobody has seen, so that every service has work to do.
+    assert headrace("sample", kind, "--seed", "77", "-o", tmp_path).returncode == 0
+    request_id = f"traced-{kind}-{uuid.uuid4().hex[:8]}"
+    sent = stack.run("send", tmp_path / file, "--type", kind, "--org", "12345", "--request-id", request_id)
+    assert sent.returncode == 0, sent.stderr
+
+    def whole():
+        (trace,) = spans.traces_of(request_id)
+        assert services_of(trace) >= TRACED[kind]
+        known = {span.span_id for span in trace}
+        assert [span for span in trace if span.parent_span_id and span.parent_span_id not in known] == []
+        return trace
+
+    trace = await eventually(whole, within_seconds=90, every_seconds=0.2)
+    assert request_ids(trace) == {request_id}
+    assert services_of([span for span in trace if not span.parent_span_id]) == {"ingress"}
+    record_property(
+        "figures", f"{kind}: {len(trace)} spans of {len(services_of(trace))} services in one trace"
+    )
 
 
 def test_followed_upload_that_cannot_be_archived_fails_with_the_reason(stack, tmp_path):

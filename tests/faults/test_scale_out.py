@@ -29,7 +29,7 @@ from tests.replicas import ALL, Cluster
 from tests.waiting import eventually
 
 LONG = os.environ.get("HEADRACE_TEST_SCALE") == "long"
-CLUSTERS = 20 if LONG else 4
+CLUSTERS = 20 if LONG else 3
 SENDERS = 3
 TRIES = 6
 ORG_ID = "1"
@@ -96,7 +96,7 @@ async def send_until(url, waiting, done, sent):
             while not done.is_set():
                 payload = next(waiting)
                 sent.append((await send(session, url, payload), payload))
-                await asyncio.sleep(0.3)  # the load wanted; not a wait for a condition
+                await asyncio.sleep(0.5)  # the load wanted; not a wait for a condition
 
         await asyncio.gather(*(sender() for _ in range(SENDERS)))
 
