@@ -179,7 +179,7 @@ async def _announced(store: ObjectStore, producer: Producer) -> Burst:
 
 async def _usage(store: ObjectStore, producer: Producer, directory: Path) -> Burst:
     """Events of usage files, each time of clusters nobody has seen."""
-    path = KINDS["cost"].generate(directory, SampleOptions(seed=1, workloads=20))[0]
+    path = KINDS["cost"].generate(directory, SampleOptions(seed=1, workloads=4))[0]
     files = {name: text for name, text in (await members_of(path)).items() if name.startswith("ros-")}
     for name, text in files.items():
         await store.put("ros-data", name, [text])
