@@ -106,11 +106,15 @@ def serve(ctx: typer.Context, names: Names = None) -> None:
 
 
 @app.command()
-def init(ctx: typer.Context, names: Names = None) -> None:
+def init(
+    ctx: typer.Context,
+    names: Names = None,
+    wait: Annotated[float, typer.Option(help="Try again for so long while engines are away.", min=0)] = 0.0,
+) -> None:
     """Make the topics, buckets and databases that services need in the given engines."""
     from headrace.cli import lifetime, stack
 
-    lifetime.run(stack.initialise_services(stack.chosen(ctx.obj, names or ())))
+    lifetime.run(stack.initialise_services(stack.chosen(ctx.obj, names or ()), wait_seconds=wait))
 
 
 @app.command()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -20,11 +21,15 @@ from headrace.local.shape import LocalShape, local_shape
 from headrace.local.stack import read_run
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.logging import configure
+from headrace.runtime.retries import RetryPolicy, retrying
 from headrace.runtime.settings import EngineSettings, ProcessSettings, is_set, load
 from headrace.service.host import Host
 from headrace.service.initialise import initialise
 from headrace.service.process import running
 from headrace.service.row import Service
+
+# Between two looks whether engines have come up.
+_PAUSE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -107,9 +112,17 @@ async def serve(rows: Sequence[Service]) -> None:
     await until_signal(running(rows, load(EngineSettings), settings), work)
 
 
-async def initialise_services(rows: Sequence[Service]) -> None:
-    """Create topics, buckets and databases and bring their tables up to date; safe to repeat and to race."""
+async def initialise_services(rows: Sequence[Service], *, wait_seconds: float = 0.0) -> None:
+    """Create topics, buckets and databases and bring their tables up to date; safe to repeat and to race.
+
+    Engines that are away are asked again for ``wait_seconds``.
+    """
     engines = load(EngineSettings)
+    patience = RetryPolicy(attempts=sys.maxsize, budget_seconds=wait_seconds, cap_seconds=_PAUSE_SECONDS)
+    await retrying(patience, lambda: _initialise(engines, rows))
+
+
+async def _initialise(engines: EngineSettings, rows: Sequence[Service]) -> None:
     output = Output()
     await initialise(engines, rows)
     output.line(

@@ -1,0 +1,42 @@
+"""compose.yaml as an engine reads it."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+COMPOSE = ROOT / "compose.yaml"
+_VARIABLE = re.compile(r"\$\{(?P<name>\w+):-(?P<default>[^{}]*)\}")
+
+
+def composed(environment: Mapping[str, str] | None = None, *files: Path) -> dict[str, Any]:
+    """The file with its variables replaced; `files` are read after it and change what they name."""
+    environment = environment or {}
+
+    def value(match: re.Match[str]) -> str:
+        return environment.get(match["name"]) or match["default"]
+
+    found: dict[str, Any] = {}
+    for file in (COMPOSE, *files):
+        text = _VARIABLE.sub(value, file.read_text(encoding="utf-8"))
+        found = merged(found, yaml.safe_load(text))
+    return found
+
+
+def merged(one: Any, other: Any) -> Any:
+    """As the Compose Specification merges: mappings by key, everything else replaced."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one | {name: merged(one.get(name), value) for name, value in other.items()}
+    return other
+
+
+def serving(found: Mapping[str, Any]) -> dict[str, str]:
+    """Compose's name by the registry's, of every container that serves one."""
+    return {
+        service["command"][1]: name
+        for name, service in found["services"].items()
+        if service.get("command", [])[:1] == ["serve"]
+    }
