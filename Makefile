@@ -12,6 +12,8 @@ ONCE ?=
 S3 ?=
 PORT_BASE ?=
 T ?=
+STACK ?=
+BASE ?=
 WORKERS ?= 2
 
 options = $(if $(S3),--s3 $(S3)) $(if $(PORT_BASE),--port-base $(PORT_BASE))
@@ -60,8 +62,20 @@ format: install ## put the code in order
 	@$(BIN)/ruff format .
 
 .PHONY: dataflow
-dataflow: install ## check a running stack, one line a step
-	@$(BIN)/python tests/e2e/dataflow.py
+dataflow: install ## check a running stack, one line a step (STACK=local, compose, kubernetes or urls)
+	@$(if $(filter compose,$(STACK)),PATH=$(CURDIR)/$(BIN):$$PATH deploy/podman/run )$(BIN)/python tests/e2e/dataflow.py $(if $(STACK),--stack $(STACK))
+
+.PHONY: image
+image: install ## build the application's image on a public Python image (BASE=image)
+	@deploy/podman/run $(BIN)/python deploy/images.py app $(if $(BASE),--base $(BASE))
+
+.PHONY: images
+images: install ## build it and a stand-in for every engine, where no image can be pulled
+	@deploy/podman/run $(BIN)/python deploy/images.py all
+
+.PHONY: test-containers
+test-containers: install ## run the tests that need a container engine (T=path for some)
+	@PATH=$(CURDIR)/$(BIN):$$PATH deploy/podman/run $(BIN)/python -m pytest -p no:randomly $(or $(T),tests/containers)
 
 .PHONY: bench
 bench: install ## measure, print and write docs/benchmarks.md

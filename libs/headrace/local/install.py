@@ -28,6 +28,8 @@ JAVA_AT_LEAST = 17
 
 MINIO_MODULE = "github.com/minio/minio"
 MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
+MINIO_CLIENT_MODULE = "github.com/minio/mc"
+MINIO_CLIENT_VERSION = "v0.0.0-20250313080218-cf909e1063a9"
 
 MAVEN_SECONDS = 600.0
 GO_BUILD_SECONDS = 1800.0
@@ -152,18 +154,32 @@ async def minio(progress: Progress) -> Path:
     """MinIO's binary, built on first need. Raises ConfigurationError when it cannot be had."""
     if found := find_minio():
         return found
-    go = shutil.which("go")
-    if go is None:
+    if not can_build_minio():
         raise ConfigurationError(
             "there is no minio on PATH and no Go to build it with: install either, choose SeaweedFS "
             "(--s3 seaweedfs), or give a server of your own by HEADRACE_S3"
         )
-    target = _cached_minio()
+    module = f"{MINIO_MODULE}@{MINIO_VERSION}"
+    return await _go_program("MinIO", module, _cached_minio(), progress)
+
+
+async def minio_client(progress: Progress) -> Path:
+    """MinIO's `mc`, built on first need. Raises ConfigurationError without a Go toolchain."""
+    if not can_build_minio():
+        raise ConfigurationError("there is no Go to build MinIO's client with: install it")
+    target = cache_directory() / f"mc-{MINIO_CLIENT_VERSION}"
+    return await _go_program("mc", f"{MINIO_CLIENT_MODULE}@{MINIO_CLIENT_VERSION}", target, progress)
+
+
+async def _go_program(name: str, module: str, target: Path, progress: Progress) -> Path:
+    """The one program of a Go module, built unless `target` is there."""
+    if target.exists():  # noqa: ASYNC240 -- one look at a local file
+        return target
     async with _making(target, progress) as partial:
         if partial is None:
             return target
         work = partial.with_name(f"{partial.name}.go")
-        # Go's caches grow to 2 GB for this one program; its module cache is read-only unless told otherwise.
+        # Go's caches grow to 2 GB for MinIO alone; its module cache is read-only unless told otherwise.
         environment = os.environ | {
             "GOPATH": str(work),
             "GOMODCACHE": str(work / "modules"),
@@ -174,9 +190,10 @@ async def minio(progress: Progress) -> Path:
             "CGO_ENABLED": "0",
         }
         work.mkdir()
-        command = Command(argv=(go, "install", f"{MINIO_MODULE}@{MINIO_VERSION}"), environment=environment)
-        await _install("building MinIO with Go, once, about two minutes", command, GO_BUILD_SECONDS, progress)
-        (work / "bin" / "minio").rename(partial)
+        command = Command(argv=(shutil.which("go") or "go", "install", module), environment=environment)
+        await _install(f"building {name} with Go, once, a few minutes", command, GO_BUILD_SECONDS, progress)
+        (program,) = (work / "bin").iterdir()
+        program.rename(partial)
     return target
 
 

@@ -1,0 +1,144 @@
+"""The container images: the application, and a stand-in for every engine.
+
+    python deploy/images.py app [--base IMAGE]   the application, on a public Python image
+    python deploy/images.py all                  everything on a Debian made here, where no image can be pulled
+
+The engine is podman, or what CONTAINER_ENGINE names. No image build needs the network: wheels, jars, MinIO and
+Debian come from their registries beforehand, and what is big stays in ~/.cache/headrace (HEADRACE_CACHE).
+"""
+
+import argparse
+import asyncio
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from headrace.local import install
+from headrace.runtime.errors import HeadraceError
+
+ROOT = Path(__file__).resolve().parents[1]
+ENGINE = os.environ.get("CONTAINER_ENGINE", "podman")
+APPLICATION = os.environ.get("HEADRACE_IMAGE", "localhost/headrace:latest")
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+SUITE = "bookworm"
+# Without one debootstrap has its own.
+MIRROR = os.environ.get("DEBIAN_MIRROR", "").split()
+# Trees of Debian by the image they become, with the packages that go beyond the smallest.
+TREES = {
+    "python": ("ca-certificates", "curl", "python3"),
+    "engines": ("ca-certificates", "curl", "openjdk-17-jre-headless", "postgresql"),
+}
+STAND_INS = ("kafka", "minio", "postgres", "seaweedfs")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Make the container images.")
+    parser.add_argument("what", choices=("app", "all"))
+    parser.add_argument("--base", default=f"docker.io/library/python:{PYTHON}-slim-{SUITE}")
+    given = parser.parse_args()
+    try:
+        if given.what == "app":
+            application(given.base)
+        else:
+            application(debian("python"))
+            stand_ins(debian("engines"))
+            name_in_environment_file()
+    except (HeadraceError, subprocess.CalledProcessError, FileNotFoundError) as error:
+        print(f"images: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def application(base: str) -> None:
+    """Every wheel of the hash that is pinned, and our own, in a context for deploy/Containerfile."""
+    with tempfile.TemporaryDirectory(prefix="headrace-image-") as name:
+        context = Path(name)
+        runtime = shutil.copy(ROOT / "locks" / "runtime.txt", context / "runtime.txt")
+        tell(f"wheels for Python {PYTHON}, which is what the base has to have")
+        download = ("download", "--quiet", "--no-deps", "--only-binary=:all:", "-d")
+        pip(*download, context / "wheels", "--require-hashes", "-r", runtime)
+        pip(*download, context, "pip")
+        pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", context, ROOT)
+        build(APPLICATION, context, ROOT / "deploy" / "Containerfile", base=base)
+
+
+def stand_ins(base: str) -> None:
+    """Kafka's jars, MinIO with its client and SeaweedFS as the local shape has them; PostgreSQL is Debian's."""
+    cache = install.cache_directory()
+    with tempfile.TemporaryDirectory(prefix="images-", dir=cache) as name:
+        context = Path(name)
+        shutil.copytree(asyncio.run(install.kafka_jars(tell)), context / "kafka")
+        shutil.copy(asyncio.run(install.minio(tell)), context / "minio")
+        shutil.copy(asyncio.run(install.minio_client(tell)), context / "mc")
+        shutil.copy(install.seaweedfs(), context / "weed")
+        shutil.copy(ROOT / "deploy" / "stand-ins" / "postgres-entrypoint", context)
+        for stand_in in STAND_INS:
+            containerfile = ROOT / "deploy" / "stand-ins" / "Containerfile"
+            build(stand_in_image(stand_in), context, containerfile, base=base, target=stand_in)
+
+
+def debian(tree: str) -> str:
+    """An image of Debian with these packages, imported unless it is there."""
+    packages = ",".join(TREES[tree])
+    tag = hashlib.sha256(f"{SUITE} {packages}".encode()).hexdigest()[:12]
+    image = f"localhost/headrace/debian-{tree}:{SUITE}-{tag}"
+    if subprocess.run((ENGINE, "image", "inspect", image), capture_output=True, check=False).returncode == 0:
+        return image
+    debs = install.cache_directory() / "debs"
+    debs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="debian-", dir=debs.parent) as directory:
+        tell(f"Debian {SUITE} with {packages}: half a minute, longer at the first time")
+        options = ("--variant=minbase", f"--cache-dir={debs}", f"--include={packages}", SUITE)
+        run("debootstrap", *options, directory, *MIRROR, quiet=True)
+        # What was downloaded is no part of the system.
+        left_out = ("--exclude=./var/cache/apt/archives/*.deb", "--exclude=./var/lib/apt/lists/*")
+        archive = subprocess.Popen(("tar", "-C", directory, *left_out, "-c", "."), stdout=subprocess.PIPE)
+        run(ENGINE, "import", "--quiet", "-", image, stdin=archive.stdout)
+        if archive.wait():
+            raise subprocess.CalledProcessError(archive.returncode, archive.args)
+    return image
+
+
+def build(image: str, context: Path, containerfile: Path, *, base: str, target: str = "") -> None:
+    tell(f"image {image}")
+    options = ("--quiet", "-t", image, "-f", containerfile, "--build-arg", f"BASE={base}")
+    run(ENGINE, "build", *options, *(("--target", target) if target else ()), context)
+
+
+def stand_in_image(name: str) -> str:
+    return f"localhost/headrace/{name}:latest"
+
+
+def name_in_environment_file() -> None:
+    """Compose reads .env beside compose.yaml; a person's own lines stay."""
+    path = ROOT / ".env"
+    ours = {f"{name.upper()}_IMAGE": stand_in_image(name) for name in STAND_INS}
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    kept = [line for line in lines if line.partition("=")[0] not in ours]
+    path.write_text(
+        "\n".join([*kept, *(f"{name}={image}" for name, image in ours.items()), ""]), encoding="utf-8"
+    )
+    tell(f"compose takes the stand-ins from here on: {path} names them")
+
+
+def pip(*arguments: object) -> None:
+    run(sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments)
+
+
+def run(*command: object, quiet: bool = False, stdin: object = None) -> None:
+    words: Sequence[str] = [str(word) for word in command]
+    subprocess.run(words, check=True, stdin=stdin, stdout=subprocess.DEVNULL if quiet else None)
+
+
+def tell(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
