@@ -1,5 +1,6 @@
 """compose.yaml as an engine reads it."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,14 @@ import yaml
 ROOT = Path(__file__).parent.parent
 COMPOSE = ROOT / "compose.yaml"
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+):-(?P<default>[^{}]*)\}")
+
+
+def variables() -> dict[str, str]:
+    """What compose would replace them by: the environment's, else those of .env beside the file."""
+    file = ROOT / ".env"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    named = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in named} | dict(os.environ)
 
 
 def composed(environment: Mapping[str, str] | None = None, *files: Path) -> dict[str, Any]:

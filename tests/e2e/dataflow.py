@@ -1,61 +1,78 @@
-"""The dataflow test of the ROS document, against any running stack: one line a step, non-zero at the first failure.
+"""The dataflow test of the ROS document, against any running stack: one line a step, non-zero at the first failure,
+with the last lines of the log that the step concerns.
 
-    python tests/e2e/dataflow.py [--ingress URL] [--tracker URL] [--archiver URL] [--kruize URL] [--ros-api URL]
-                                 [--sources URL] [--s3 URL] [--kafka HOST:PORT] [--postgres URL]
+    python tests/e2e/dataflow.py [--stack local|compose|kubernetes|urls]
+                                 [--ingress URL] [--tracker URL] [--archiver URL] [--kruize URL] [--ros-api URL]
+                                 [--sources URL] [--aggregator URL]
+                                 [--s3 URL] [--kafka HOST:PORT] [--postgres URL]
 
-What is not given comes from HEADRACE_INGRESS, HEADRACE_TRACKER and so on, else from the local stack that runs on
-HEADRACE_DIRECTORY (.headrace), else from the documents' ports.
+What is not given comes from HEADRACE_INGRESS, HEADRACE_TRACKER and so on, else from the stack: the local one that runs
+on HEADRACE_DIRECTORY (.headrace), or compose.yaml's with its variables; else it is as the documents have it.
 """
 
 import argparse
 import asyncio
 import os
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
-from steps import ros, upload
+from aiohttp.abc import ResolveResult
+from stacks import SEED_URLS, STACKS, Stack, last_lines
+from steps import ros, rules, upload
 from steps.flow import Flow
 
-from headrace.local.stack import read_run
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.samples import KINDS, SampleOptions
 
-SEED_URLS = {
-    "ingress": "http://localhost:3000",
-    "tracker": "http://localhost:8003",
-    "archiver": "http://localhost:8004",
-    "kruize": "http://localhost:8080",
-    "ros_api": "http://localhost:8001",
-    "sources": "http://localhost:8002",
-    "s3": "http://minioaccesskey:miniosecretkey@localhost:9000",
-    "kafka": "localhost:29092",
-    "postgres": "postgresql://postgres:postgres@localhost:15432/postgres",
-}
-# Where the registry has another name for it.
-ROWS = {"tracker": "payload_tracker", "sources": "sources_api"}
 STEP_SECONDS = 30.0
 
 
-async def run(urls: dict[str, str]) -> int:
+# By which names presigned URLs may know S3 where only a stack's own containers know them.
+S3_ALIASES = ("minio:9000",)
+
+
+class Resolver(aiohttp.ThreadedResolver):
+    """Knows S3 by the names it has inside a stack. A URL keeps its name, which is part of what is signed."""
+
+    def __init__(self, s3: str) -> None:
+        super().__init__()
+        self._s3 = urlsplit(s3)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        if f"{host}:{port}" in S3_ALIASES:
+            host, port = self._s3.hostname or host, self._s3.port or 80
+        return await super().resolve(host, port, family)
+
+
+async def run(stack: Stack, urls: dict[str, str]) -> int:
     # A seed of its own: the request id is always the same, the bytes are new each time.
     options = SampleOptions(seed=time.time_ns())
-    async with AsyncExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="headrace-dataflow-"))
+    async with AsyncExitStack() as closing:
+        directory = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="headrace-dataflow-")))
         timeout = aiohttp.ClientTimeout(total=STEP_SECONDS)
-        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        connector = aiohttp.TCPConnector(resolver=Resolver(urls["s3"]))
+        http = await closing.enter_async_context(aiohttp.ClientSession(timeout=timeout, connector=connector))
         objects = await ObjectStore.open(S3Endpoint.parse(urls["s3"]))
-        stack.push_async_callback(objects.close)
-        archive, csv = KINDS["cost"].generate(Path(directory), options)
-        flow = Flow(urls, http, objects, archive, csv, options.cluster())
-        stack.push_async_callback(flow.close)
-        for step in (*upload.STEPS, *ros.STEPS):
+        closing.push_async_callback(objects.close)
+        archive, csv = KINDS["cost"].generate(directory, options)
+        (insights,) = KINDS["insights"].generate(directory, options)
+        flow = Flow(urls, http, objects, archive, csv, options.cluster(), insights, options.cluster())
+        closing.push_async_callback(flow.close)
+        for part, step in (*upload.STEPS, *ros.STEPS, *rules.STEPS):
             if not await passes(step, flow):
+                print(
+                    f"last lines of {part}:\n{await asyncio.to_thread(last_lines, stack, part)}", flush=True
+                )
                 return 1
     return 0
 
@@ -73,24 +90,18 @@ async def passes(step: Callable[[Flow], Awaitable[None]], flow: Flow) -> bool:
     return True
 
 
-def local_urls() -> dict[str, str]:
-    """Of the stack that runs on the directory."""
-    state = read_run(Path(os.environ.get("HEADRACE_DIRECTORY", ".headrace"))) or {}
-    services = state.get("services", {})
-    rows = {name: ROWS.get(name, name) for name in SEED_URLS}
-    found = {name: services[row]["url"] for name, row in rows.items() if row in services}
-    return found | {row["name"]: row["url"] for row in state.get("engines", ())}
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Check a running stack, one line a step.")
-    defaults = SEED_URLS | local_urls()
+    kind = argparse.ArgumentParser(add_help=False)
+    kind.add_argument("--stack", choices=STACKS, default="local", help="what kind of stack; default: local")
+    stack = STACKS[kind.parse_known_args()[0].stack]
+    parser = argparse.ArgumentParser(description="Check a running stack, one line a step.", parents=[kind])
+    defaults = SEED_URLS | stack.urls()
     for name in SEED_URLS:
         default = os.environ.get(f"HEADRACE_{name.upper()}") or defaults[name]
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, default=default, help=f"default: {default.rpartition('@')[2]}")
     given = vars(parser.parse_args())
-    return asyncio.run(run({name: given[name].rstrip("/") for name in SEED_URLS}))
+    return asyncio.run(run(stack, {name: given[name].rstrip("/") for name in SEED_URLS}))
 
 
 if __name__ == "__main__":

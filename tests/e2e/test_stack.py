@@ -73,7 +73,7 @@ def test_dataflow_script_passes(stack):
     )
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(lines) == 26
+    assert len(lines) == 30
     assert all(re.fullmatch(r"PASS [a-z0-9 ]+ \d+\.\d{3} s", line) for line in lines), lines
 
 
@@ -102,7 +102,9 @@ def test_dataflow_script_ends_at_its_first_failure(stack):
         check=False,
     )
     assert done.returncode == 1
-    assert re.fullmatch(r"FAIL ingress is healthy \d+\.\d{3} s: answered 404: .*\n", done.stdout), done.stdout
+    failure, *log = done.stdout.splitlines()
+    assert re.fullmatch(r"FAIL ingress is healthy \d+\.\d{3} s: answered 404: .*", failure), done.stdout
+    assert log == ["last lines of ingress:", "the log of ingress is in what `headrace up` prints"]
 
 
 async def test_urls_reach_every_part(stack):

@@ -35,6 +35,9 @@ class Flow:
     archive_file: Path
     csv_file: Path
     cluster_id: str
+    insights_file: Path
+    insights_cluster_id: str
+    rules_request_id: str = ""
     consumers: dict[str, AIOKafkaConsumer] = field(default_factory=dict)
     known_statuses: set[int] = field(default_factory=set)
     announcement: dict[str, Any] = field(default_factory=dict)
@@ -74,19 +77,19 @@ class Flow:
                 return message
         raise Failed(f"the consumer of {topic} ended")
 
-    async def statuses(self) -> list[dict[str, Any]]:
-        """What the tracker has of our request since the test began."""
-        url = f"{self.urls['tracker']}/api/v1/payloads/{REQUEST_ID}?sort_by=date&sort_dir=asc"
+    async def statuses(self, request_id: str = REQUEST_ID) -> list[dict[str, Any]]:
+        """What the tracker has of a request since the test began."""
+        url = f"{self.urls['tracker']}/api/v1/payloads/{request_id}?sort_by=date&sort_dir=asc"
         status, body = await self.get(url)
         expect(status in {200, 404}, f"{url} answered {status}: {body[:200]!r}")
         rows = json.loads(body)["data"] if status == 200 else []
         return [row for row in rows if row["id"] not in self.known_statuses]
 
-    async def tracked(self, *wanted: tuple[str, str]) -> None:
+    async def tracked(self, *wanted: tuple[str, str], request_id: str = REQUEST_ID) -> None:
         """Wait until the tracker has these statuses; an error of anybody's ends it."""
 
         async def missing() -> str:
-            rows = await self.statuses()
+            rows = await self.statuses(request_id)
             errors = [
                 f"{row['service']}: {row.get('status_msg')}" for row in rows if row["status"] == "error"
             ]

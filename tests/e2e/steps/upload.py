@@ -106,16 +106,16 @@ async def archive_is_told_of(flow: Flow) -> None:
 
 
 STEPS = (
-    ingress_is_healthy,
-    object_store_is_healthy,
-    tracker_is_healthy,
-    kafka_is_listened_to,
-    upload_is_accepted,
-    upload_is_announced,
-    sources_topic_has_the_copy,
-    upload_is_staged,
-    announced_url_reads_the_upload,
-    archiver_is_done,
-    archive_is_in_the_layout,
-    archive_is_told_of,
+    ("ingress", ingress_is_healthy),
+    ("s3", object_store_is_healthy),
+    ("payload_tracker", tracker_is_healthy),
+    ("kafka", kafka_is_listened_to),
+    ("ingress", upload_is_accepted),
+    ("ingress", upload_is_announced),
+    ("ingress", sources_topic_has_the_copy),
+    ("ingress", upload_is_staged),
+    ("s3", announced_url_reads_the_upload),
+    ("archiver", archiver_is_done),
+    ("archiver", archive_is_in_the_layout),
+    ("archiver", archive_is_told_of),
 )
