@@ -282,7 +282,7 @@ def test_service_of_its_own_process_is_strict_and_uses_engines_given_by_url(stac
     made = headrace("init", "ingress", "archiver", **engines)
     assert made.returncode == 0, made.stderr
     assert "buckets: insights-archives, insights-upload-perma" in made.stdout
-    assert "database: archiver" in made.stdout
+    assert "databases: archiver" in made.stdout
 
     port = stack.port_base + 50
     ports = {"INGRESS_WEBPORT": str(port), "HEADRACE_ADMIN_PORT": str(port + 1)}

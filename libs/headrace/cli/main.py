@@ -98,18 +98,29 @@ def run_demo(
 
 
 @app.command()
-def serve(ctx: typer.Context, names: Names = None) -> None:
+def serve(
+    ctx: typer.Context,
+    names: Names = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            help="Make what they need first (as init does), trying for so long.", min=0, metavar="SECONDS"
+        ),
+    ] = None,
+) -> None:
     """Run services in this process, their engines given by HEADRACE_KAFKA, HEADRACE_S3, HEADRACE_POSTGRES."""
     from headrace.cli import lifetime, stack
 
-    lifetime.run(stack.serve(stack.chosen(ctx.obj, names or ())))
+    lifetime.run(stack.serve(stack.chosen(ctx.obj, names or ()), wait_seconds=wait))
 
 
 @app.command()
 def init(
     ctx: typer.Context,
     names: Names = None,
-    wait: Annotated[float, typer.Option(help="Try again for so long while engines are away.", min=0)] = 0.0,
+    wait: Annotated[
+        float, typer.Option(help="Try again for so long while engines are away.", min=0, metavar="SECONDS")
+    ] = 0.0,
 ) -> None:
     """Make the topics, buckets and databases that services need in the given engines."""
     from headrace.cli import lifetime, stack

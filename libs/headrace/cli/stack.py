@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -101,15 +102,28 @@ async def up(services: Sequence[Service], options: LocalOptions) -> None:
     await until_signal(started_stack(services, options, output), work)
 
 
-async def serve(rows: Sequence[Service]) -> None:
-    """Run services against engines given by URL until a signal."""
+async def serve(rows: Sequence[Service], *, wait_seconds: float | None = None) -> None:
+    """Run services against engines given by URL until a signal.
+
+    With ``wait_seconds`` what they need is made first, and engines that are away are asked again for so long.
+    """
     settings = load(ProcessSettings)
     configure(settings.log_level, settings.log_format)
 
     async def work(host: Host, stop: asyncio.Event) -> None:
         await host.run(stop)
 
-    await until_signal(running(rows, load(EngineSettings), settings), work)
+    await until_signal(_prepared(rows, load(EngineSettings), settings, wait_seconds), work)
+
+
+@asynccontextmanager
+async def _prepared(
+    rows: Sequence[Service], engines: EngineSettings, settings: ProcessSettings, wait_seconds: float | None
+) -> AsyncIterator[Host]:
+    if wait_seconds is not None:
+        await _make(engines, rows, wait_seconds)
+    async with running(rows, engines, settings) as host:
+        yield host
 
 
 async def initialise_services(rows: Sequence[Service], *, wait_seconds: float = 0.0) -> None:
@@ -117,27 +131,30 @@ async def initialise_services(rows: Sequence[Service], *, wait_seconds: float = 
 
     Engines that are away are asked again for ``wait_seconds``.
     """
-    engines = load(EngineSettings)
-    patience = RetryPolicy(attempts=sys.maxsize, budget_seconds=wait_seconds, cap_seconds=_PAUSE_SECONDS)
-    await retrying(patience, lambda: _initialise(engines, rows))
-
-
-async def _initialise(engines: EngineSettings, rows: Sequence[Service]) -> None:
     output = Output()
-    await initialise(engines, rows)
-    output.line(
-        f"topics: {', '.join(sorted({topic.name for row in rows for topic in row.topics})) or 'none'}"
-    )
-    output.line(f"buckets: {', '.join(sorted({bucket for row in rows for bucket in row.buckets})) or 'none'}")
-    for row in rows:
-        if row.database is None:
-            continue
-        database = await Database.open(engines.postgres, row.database, service=row.name)
+    await _make(load(EngineSettings), rows, wait_seconds)
+    made = {
+        "topics": {topic.name for row in rows for topic in row.topics},
+        "buckets": {bucket for row in rows for bucket in row.buckets},
+        "databases": {row.database for row in rows if row.database},
+    }
+    for kind, names in made.items():
+        output.line(f"{kind}: {', '.join(sorted(names)) or 'none'}")
+
+
+async def _make(engines: EngineSettings, rows: Sequence[Service], wait_seconds: float) -> None:
+    patience = RetryPolicy(attempts=sys.maxsize, budget_seconds=wait_seconds, cap_seconds=_PAUSE_SECONDS)
+
+    async def migrated(row: Service) -> None:
+        database = await Database.open(engines.postgres, str(row.database), service=row.name)
         try:
             await migrate(database, row.migrations)
         finally:
             await database.close()
-        output.line(f"database: {row.database}")
+
+    await retrying(patience, lambda: initialise(engines, rows))
+    for row in {row.database: row for row in rows if row.database}.values():
+        await retrying(patience, partial(migrated, row))
 
 
 def show_services(services: Sequence[Service]) -> None:

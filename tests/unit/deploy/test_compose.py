@@ -34,7 +34,7 @@ def test_the_specification_is_asked():
 def test_every_service_has_its_container():
     served = serving(composed())
     missing = [row.name for row in SERVICES if row.name not in served]
-    assert missing == [], f"compose.yaml has no container with `command: [serve, NAME]` for {missing}"
+    assert missing == [], f"compose.yaml has no container with `command: [serve, NAME, …]` for {missing}"
     unknown = sorted(served.keys() - BY_NAME.keys())
     assert unknown == [], f"compose.yaml serves what services/registry.py does not have: {unknown}"
 
@@ -113,9 +113,11 @@ def test_every_image_is_a_variable_with_a_public_default():
 
 def test_services_wait_for_what_they_need():
     services = composed()["services"]
-    for name in serving(composed()).values():
-        assert services[name]["depends_on"] == {"init": {"condition": "service_completed_successfully"}}
-    assert set(services["init"]["depends_on"]) == {"kafka", "minio", "db-ros"}
+    engines = {name: {"condition": "service_healthy"} for name in ("kafka", "minio", "db-ros")}
+    for name in (*serving(composed()).values(), "init"):
+        assert services[name]["depends_on"] == engines, name
+        assert services[name]["command"][-2:] == ["--wait", "120"], name
+    assert services["init"]["restart"] == "no"
 
 
 def test_kafka_is_set_up_as_in_the_local_shape():
