@@ -1,58 +1,89 @@
-"""The session's servers from images, where a container engine answers: HEADRACE_TEST_CONTAINERS=1.
+"""The session's servers from compose.yaml's images, where a container engine answers: HEADRACE_TEST_ENGINES=containers.
 
-HEADRACE_TEST_KAFKA_IMAGE, HEADRACE_TEST_MINIO_IMAGE and HEADRACE_TEST_POSTGRES_IMAGE replace the defaults.
+Images are what compose takes (KAFKA_IMAGE, MINIO_IMAGE, POSTGRES_IMAGE, in the environment or in .env).
 """
 
 import asyncio
-import os
+import socket
+from typing import Any
 
-from testcontainers.community.kafka import KafkaContainer
-from testcontainers.community.postgres import PostgresContainer
+import aiokafka.client
+import asyncpg
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.wait_strategies import HttpWaitStrategy
 
-ACCESS_KEY, SECRET_KEY = "minioaccesskey", "miniosecretkey"
+from headrace.local.engine import answers_ok
+from tests.composed import ROOT, composed, variables
+from tests.waiting import eventually
+
+READY_SECONDS = 120.0
+# By the session's name: compose's name and the port inside.
+PARTS = {"kafka": ("kafka", 39092), "minio": ("minio", 9000), "postgres": ("db-ros", 5432)}
 
 
 class Container:
     """`kafka`, `minio` or `postgres`; testcontainers blocks, so it works in threads."""
 
     def __init__(self, server: str) -> None:
-        self._start = {"kafka": _kafka, "minio": _minio, "postgres": _postgres}[server]
+        self._server = server
+        name, self._inside = PARTS[server]
+        # Kafka tells its clients its port, so that it has to be known before.
+        self._port = _free_port()
+        self._service = composed(variables() | {"KAFKA_PORT": str(self._port)})["services"][name]
         self._container: DockerContainer | None = None
 
     async def start(self) -> str:
-        self._container, url = await asyncio.to_thread(self._start)
-        return url
+        container = self._described()
+        self._container = await asyncio.to_thread(container.start)
+        ready = {"kafka": self._kafka, "minio": self._minio, "postgres": self._postgres}[self._server]
+        return await eventually(ready, within_seconds=READY_SECONDS, every_seconds=0.2)
 
     async def stop(self) -> None:
         if self._container is not None:
             await asyncio.to_thread(self._container.stop)
 
+    def _described(self) -> DockerContainer:
+        service = self._service
+        container = DockerContainer(service["image"]).with_bind_ports(self._inside, self._port)
+        container.with_command(service["command"])
+        options: dict[str, Any] = {name: service[name] for name in ("entrypoint", "user") if name in service}
+        container.with_kwargs(**options)
+        for name, value in service["environment"].items():
+            container.with_env(name, value)
+        for volume in service["volumes"]:
+            source, inside, *_ = volume.split(":")
+            if source.startswith("./"):
+                container.with_volume_mapping(str(ROOT / source), inside, "ro")
+        return container
 
-def _image(server: str, default: str) -> str:
-    return os.environ.get(f"HEADRACE_TEST_{server.upper()}_IMAGE", default)
+    async def _kafka(self) -> str:
+        client = aiokafka.client.AIOKafkaClient(bootstrap_servers=f"localhost:{self._port}")
+        try:
+            await client.bootstrap()
+        except aiokafka.errors.KafkaError as error:
+            raise AssertionError(str(error)) from error
+        finally:
+            await client.close()
+        return f"localhost:{self._port}"
+
+    async def _minio(self) -> str:
+        try:
+            await answers_ok(f"http://localhost:{self._port}/minio/health/cluster")
+        except Exception as error:  # whatever it is, it is not there yet
+            raise AssertionError(str(error)) from error
+        key, secret = (self._service["environment"][f"MINIO_ROOT_{name}"] for name in ("USER", "PASSWORD"))
+        return f"http://{key}:{secret}@localhost:{self._port}"
+
+    async def _postgres(self) -> str:
+        password = self._service["environment"]["POSTGRES_PASSWORD"]
+        url = f"postgresql://postgres:{password}@localhost:{self._port}/postgres"
+        try:
+            await (await asyncpg.connect(url, timeout=5)).close()
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            raise AssertionError(str(error)) from error
+        return url
 
 
-def _kafka() -> tuple[DockerContainer, str]:
-    container = KafkaContainer(_image("kafka", "confluentinc/cp-kafka:8.1.0")).with_kraft().start()
-    return container, container.get_bootstrap_server()
-
-
-def _postgres() -> tuple[DockerContainer, str]:
-    container = PostgresContainer(_image("postgres", "postgres:18"), username="postgres", driver=None).start()
-    return container, container.get_connection_url()
-
-
-def _minio() -> tuple[DockerContainer, str]:
-    container = (
-        DockerContainer(_image("minio", "minio/minio:RELEASE.2025-09-07T16-13-09Z"))
-        .with_command("server /data")
-        .with_env("MINIO_ROOT_USER", ACCESS_KEY)
-        .with_env("MINIO_ROOT_PASSWORD", SECRET_KEY)
-        .with_exposed_ports(9000)
-        .waiting_for(HttpWaitStrategy(9000, "/minio/health/cluster"))
-        .start()
-    )
-    address = f"{container.get_container_host_ip()}:{container.get_exposed_port(9000)}"
-    return container, f"http://{ACCESS_KEY}:{SECRET_KEY}@{address}"
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

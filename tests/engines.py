@@ -4,7 +4,7 @@ The process that owns the session (xdist's controller, or pytest itself) runs a 
 needs a server asks it over a Unix socket for the URL, and the first who asks has it started. Its choice:
 
 1. a URL in HEADRACE_TEST_KAFKA, HEADRACE_TEST_S3 or HEADRACE_TEST_POSTGRES;
-2. containers, with HEADRACE_TEST_CONTAINERS=1;
+2. containers of compose.yaml's images, with HEADRACE_TEST_ENGINES=containers;
 3. child processes on random ports, data in a directory that is removed at the end.
 
 HEADRACE_TEST_S3 may also be `minio` or `seaweedfs`: then only that server is tested.
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from headrace.local.engine import Engine
 
-HOST_SOCKET = "HEADRACE_TEST_ENGINES"
+HOST_SOCKET = "HEADRACE_TEST_ENGINES_SOCKET"
 # A first start may build MinIO.
 ANSWER_SECONDS = 1800.0
 STOP_SECONDS = 60.0
@@ -144,8 +144,8 @@ class Host:
         return await self._url("minio" if can else "seaweedfs")
 
     async def _start(self, server: str) -> str:
-        if os.environ.get("HEADRACE_TEST_CONTAINERS") == "1" and server != "seaweedfs":
-            from tests.containers import Container
+        if os.environ.get("HEADRACE_TEST_ENGINES") == "containers" and server != "seaweedfs":
+            from tests.engine_containers import Container
 
             container = Container(server)
             self._running.append(container)

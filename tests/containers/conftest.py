@@ -1,0 +1,54 @@
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.containers.engine import COMPOSE, ENGINE, Stack, command, said, why_not
+
+STARTED = pytest.StashKey[float]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ours = [item for item in items if "tests/containers/" in str(item.path)]
+    if ours and (reason := why_not()):
+        for item in ours:
+            item.add_marker(pytest.mark.skip(reason=reason))
+    for item in ours:
+        item.add_marker(pytest.mark.timeout(900))
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """Up for the session; `down -v` has to leave nothing."""
+    there = said(ENGINE, "ps", "-a", "--format", "{{.Names}}").split()
+    stack = Stack()
+    if taken := sorted(set(there) & set(stack.names)):
+        pytest.fail(f"a stack is there already (podman-compose down -v ends it): {taken}")
+    before = left_over()
+    began = time.monotonic()
+    try:
+        started = command(*COMPOSE, "up", "-d")
+        assert started.returncode == 0, started.stderr
+        request.config.stash[STARTED] = began
+        yield stack
+    finally:
+        down = command(*COMPOSE, "down", "-v")
+    assert down.returncode == 0, down.stderr
+    assert left_over() - before == set(), "down -v leaves something"
+
+
+def left_over() -> set[str]:
+    """Everything the engine has beside images."""
+    lists = (
+        ("ps", "-a", "--format", "container {{.Names}}"),
+        ("volume", "ls", "--format", "volume {{.Name}}"),
+        ("network", "ls", "--format", "network {{.Name}}"),
+        *([("pod", "ls", "--format", "pod {{.Name}}")] if ENGINE == "podman" else []),
+    )
+    return {line for words in lists for line in said(ENGINE, *words).splitlines()}
+
+
+@pytest.fixture
+async def healthy(stack: Stack) -> Stack:
+    await stack.healthy()
+    return stack
