@@ -20,7 +20,7 @@ options = $(if $(S3),--s3 $(S3)) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
 .PHONY: help
 help: ## list what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 .PHONY: install
 install: $(INSTALLED) ## set up the virtual environment
@@ -72,6 +72,10 @@ image: install ## build the application's image on a public Python image (BASE=i
 .PHONY: images
 images: install ## build it and a stand-in for every engine, where no image can be pulled
 	@deploy/podman/run $(BIN)/python deploy/images.py all
+
+.PHONY: podman
+podman: ## install Podman and what images are made with, on a Debian without it (root)
+	@apt-get update -q && apt-get install -qy --no-install-recommends podman netavark aardvark-dns iptables debootstrap
 
 .PHONY: test-containers
 test-containers: install ## run the tests that need a container engine (T=path for some)

@@ -17,17 +17,14 @@ from tests.waiting import eventually
 ENGINE = os.environ.get("CONTAINER_ENGINE", "podman")
 COMPOSE = (sys.executable, "-m", "podman_compose") if ENGINE == "podman" else (ENGINE, "compose")
 COMMAND_SECONDS = 300.0
-# What the issue of a busy machine may take; the figures say what it took.
+# What a busy machine may take; the figures say what it took.
 HEALTHY_SECONDS = 300.0
 
 
 def why_not() -> str:
     """What keeps the tests from running here; empty when nothing does."""
     if shutil.which(ENGINE) is None:
-        return (
-            f"there is no {ENGINE}: apt-get install podman netavark aardvark-dns iptables debootstrap, "
-            "then `make images` and `make test-containers`"
-        )
+        return f"there is no {ENGINE}: `make podman` installs it on Debian; then `make images`, `make test-containers`"
     info = command(ENGINE, "info")
     if info.returncode:
         return f"{ENGINE} cannot run here (`make test-containers` sets it up): {info.stderr.strip()[-300:]}"

@@ -81,6 +81,7 @@ def test_every_file_that_is_named_is_there(document):
 
 def test_every_variable_of_ours_is_a_setting(document):
     known = set(CODE.findall((ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")))
+    known |= set(re.findall(r"\$\{(\w+):-", (ROOT / "compose.yaml").read_text(encoding="utf-8")))
     named = set(
         re.findall(r"\b((?:HEADRACE|ARCHIVER|PAYLOAD_TRACKER)_[A-Z0-9_]+)\b(?!\*)", code_of(document))
     )
