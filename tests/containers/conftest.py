@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.containers.engine import COMPOSE, ENGINE, Stack, command, said, why_not
+from tests.containers.engine import COMPOSE, ENGINE, HEALTHY_SECONDS, Stack, command, said, why_not
 
 STARTED = pytest.StashKey[float]()
 
@@ -48,7 +48,11 @@ def left_over() -> set[str]:
     return {line for words in lists for line in said(ENGINE, *words).splitlines()}
 
 
-@pytest.fixture
-async def healthy(stack: Stack) -> Stack:
-    await stack.healthy()
+@pytest.fixture(scope="session")
+def healthy(stack: Stack) -> Stack:
+    """The stack, each container seen to be healthy once: asking all of them takes seconds."""
+    deadline = time.monotonic() + HEALTHY_SECONDS
+    while left := stack.unhealthy():
+        assert time.monotonic() < deadline, f"not healthy: {left}"
+        time.sleep(0.5)
     return stack

@@ -71,6 +71,8 @@ class Stack:
         ]
 
     async def healthy(self, *names: str) -> None:
+        """Wait until these are, all when none is named."""
+
         async def well() -> bool:
             left = await asyncio.to_thread(self.unhealthy, names)
             assert not left, f"not healthy: {left}"
