@@ -10,7 +10,11 @@ RUN = ROOT / "deploy" / "podman" / "run"
 
 def run(directory, filesystem, *words, user="0"):
     """With a `stat` that says which file system /sys/fs/cgroup is, an `id`, and an `unshare` that tells its words."""
-    for name, line in (("stat", f"echo {filesystem}"), ("id", f"echo {user}"), ("unshare", 'echo "unshare $*"')):
+    for name, line in (
+        ("stat", f"echo {filesystem}"),
+        ("id", f"echo {user}"),
+        ("unshare", 'echo "unshare $*"'),
+    ):
         tool = directory / name
         tool.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
         tool.chmod(0o700)
