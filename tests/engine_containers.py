@@ -45,7 +45,9 @@ class Container:
         service = self._service
         container = DockerContainer(service["image"]).with_bind_ports(self._inside, self._port)
         container.with_command(service["command"])
-        options: dict[str, Any] = {name: service[name] for name in ("entrypoint", "user") if name in service}
+        options: dict[str, Any] = {
+            name: service[name] for name in ("entrypoint", "hostname", "user") if name in service
+        }
         container.with_kwargs(**options)
         for name, value in service["environment"].items():
             container.with_env(name, value)
