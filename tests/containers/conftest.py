@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.composed import composed
 from tests.containers.engine import COMPOSE, ENGINE, HEALTHY_SECONDS, Stack, command, said, why_not
 
 STARTED = pytest.StashKey[float]()
@@ -24,28 +25,28 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     stack = Stack()
     if taken := sorted(set(there) & set(stack.names)):
         pytest.fail(f"a stack is there already (podman-compose down -v ends it): {taken}")
-    before = left_over()
     began = time.monotonic()
     try:
         started = command(*COMPOSE, "up", "-d")
         assert started.returncode == 0, started.stderr
         request.config.stash[STARTED] = began
+        assert len(left_over()) > len(stack.names), "what is left could not be seen"
         yield stack
     finally:
         down = command(*COMPOSE, "down", "-v")
     assert down.returncode == 0, down.stderr
-    assert left_over() - before == set(), "down -v leaves something"
+    assert left_over() == [], "down -v leaves something"
 
 
-def left_over() -> set[str]:
-    """Everything the engine has beside images."""
+def left_over() -> list[str]:
+    """Everything of this project that the engine still has, beside images; others may run beside it."""
     lists = (
         ("ps", "-a", "--format", "container {{.Names}}"),
         ("volume", "ls", "--format", "volume {{.Name}}"),
         ("network", "ls", "--format", "network {{.Name}}"),
-        *([("pod", "ls", "--format", "pod {{.Name}}")] if ENGINE == "podman" else []),
     )
-    return {line for words in lists for line in said(ENGINE, *words).splitlines()}
+    ours = ("--filter", f"label=com.docker.compose.project={composed()['name']}")
+    return [line for words in lists for line in said(ENGINE, *words, *ours).splitlines()]
 
 
 @pytest.fixture(scope="session")

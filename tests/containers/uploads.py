@@ -15,6 +15,8 @@ from tests.history import Seen, Sent, Verdict, check
 from tests.waiting import eventually
 
 SENDERS = 4
+# Between two uploads of a sender, at most: load all the time, but no more than the consumers work off on the way.
+PAUSE_SECONDS = 0.5
 # A container that is replaced on a busy machine is away for seconds.
 PATIENCE_SECONDS = 120.0
 ENDED_SECONDS = 240.0
@@ -28,6 +30,7 @@ async def send_until(done: asyncio.Event, url: str) -> list[Sent]:
         async def sender() -> None:
             while not done.is_set():
                 sent.append(await _send(session, url))
+                await asyncio.sleep(random.random() * PAUSE_SECONDS)
 
         await asyncio.gather(*(sender() for _ in range(SENDERS)))
     return sent
