@@ -180,6 +180,7 @@ SERVICES: Final = (
         port=8090,
         port_variable="ASSISTED_EVENTS_PORT",
         health_path="/health",
+        openapi_path="/api/assisted-events/v1/openapi.json",
         database="assisted",
     ),
     Service(

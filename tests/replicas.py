@@ -20,7 +20,8 @@ from services.registry import BY_NAME, SERVICES
 from tests.processes import ServiceProcess
 from tests.proxy import Balancer
 
-ALL = tuple(row.name for row in SERVICES)
+# Without those that stand between systems which are not there.
+ALL = tuple(row.name for row in SERVICES if not row.simulated)
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Cluster:
 
     def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
-        self.environment = environment
+        self.environment = {"OLS_USER_DATA_PATH": str(directory / "ols-user-data")} | environment
         self.engine_ports = EnginePorts.random()
         self.engines = Engines(directory / "data", self.engine_ports)
         self.balancers: dict[str, Balancer] = {}

@@ -26,7 +26,7 @@ _TEMPORARY: Final = ".tmp"
 # What a file system takes as a name, in bytes, with room for a digest.
 _MAX_NAME_BYTES: Final = 200
 # A directory may go between our making it and our use of it.
-_ATTEMPTS: Final = 20
+_ATTEMPTS: Final = 10_000
 # A write does not take so long: what is older was left by a process that was killed.
 _LEFT_SECONDS: Final = 3600.0
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from headrace.bus.delivery import Delivery
 from headrace.contracts.message import utc_now
 from headrace.contracts.sources import SourcesEvent
+from headrace.database.partitions import HalfMonth
 from headrace.database.pool import Database
 from headrace.ros import PARTITIONED
 from headrace.runtime.errors import Rejected, Retryable
@@ -24,7 +25,8 @@ COST_MANAGEMENT: Final = "/insights/platform/cost-management"
 _ORG_HEADER: Final = "x-rh-sources-org-id"
 # Of a cluster's workloads at a time: their usage is deleted within one statement's time.
 _BATCH: Final = 100
-_AHEAD: Final = timedelta(days=20)
+# The present one included: whatever the day, two weeks ahead at least.
+_HALF_MONTHS: Final = 3
 _EVERY_SECONDS: Final = 86_400.0
 _BACKOFF: Final = RetryPolicy(base_seconds=1.0, cap_seconds=300.0)
 
@@ -133,7 +135,7 @@ class PartitionKeeper:
     async def keep(self) -> None:
         """Make the present and the next half-months, then drop what is past retention."""
         now = utc_now()
-        await self.store.make_partitions([now, now + _AHEAD])
+        await self.store.make_partitions([half.start for half in HalfMonth.of(now).ahead(_HALF_MONTHS)])
         await self.store.retire_partitions(now - self.retention)
 
 

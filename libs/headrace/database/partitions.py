@@ -46,6 +46,13 @@ class HalfMonth:
             return self.start.replace(day=_MIDDLE)
         return (self.start + timedelta(days=20)).replace(day=1)
 
+    def ahead(self, count: int) -> "list[HalfMonth]":
+        """This one and the next ones, ``count`` in all."""
+        halves = [self]
+        while len(halves) < count:
+            halves.append(HalfMonth(halves[-1].end))
+        return halves
+
     @property
     def suffix(self) -> str:
         """``2026_11_16``."""

@@ -8,7 +8,7 @@ import socket
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 import psutil
 
@@ -28,8 +28,6 @@ SEAWEEDFS_PARTS = (
     "s3.grpc",
     "admin",
 )
-
-_held: list[IO[str]] = []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,11 +134,11 @@ def describe_process(pid: int) -> str:
 def _hold(base: int) -> bool:
     directory = Path(tempfile.gettempdir(), f"headrace-ports-{os.getuid()}")
     directory.mkdir(mode=0o700, exist_ok=True)
-    lock = directory.joinpath(str(base)).open("w", encoding="ascii")
+    # Held until the process ends, which is what lets go of it.
+    lock = os.open(directory / str(base), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        lock.close()
+        os.close(lock)
         return False
-    _held.append(lock)
     return True

@@ -22,6 +22,7 @@ from headrace.runtime.errors import Retryable
 from headrace.runtime.metrics import REGISTRY
 from headrace.runtime.retries import RetryPolicy
 from headrace.runtime.settings import EngineSettings
+from tests.waiting import eventually
 
 # Fast enough for a test, jitter and all.
 QUICK = RetryPolicy(attempts=3, budget_seconds=1.0, base_seconds=0.01, cap_seconds=0.05)
@@ -108,6 +109,16 @@ class Flow:
         finally:
             await consumer.stop()
         return found
+
+    async def put_back(self, count: int) -> list[ConsumerRecord]:
+        """The topic's records once there are so many: a transaction's are to be read a moment after its commit."""
+
+        async def there() -> list[ConsumerRecord]:
+            found = await self.records(self.topic.name)
+            assert len(found) >= count
+            return found
+
+        return await eventually(there)
 
     async def dead(self) -> list[ConsumerRecord]:
         return await self.records(self.topic.dead_letters)

@@ -260,3 +260,12 @@ async def test_a_connection_lost_while_making_one_leaves_nothing_half_made(
     assert await names(opened) == []
     await partitions.ensure([OLD])
     await insert(opened, OLD)
+
+
+def test_half_months_ahead_leave_no_gap_and_reach_two_weeks_on_any_day():
+    for day in range(366 * 4):
+        moment = datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=day)
+        halves = HalfMonth.of(moment).ahead(3)
+        assert halves[0].start <= moment
+        assert [half.end for half in halves[:-1]] == [half.start for half in halves[1:]]
+        assert halves[-1].end > moment + timedelta(days=15)

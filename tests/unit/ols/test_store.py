@@ -91,7 +91,7 @@ def test_a_collector_that_removes_empty_directories_is_no_matter(tmp_path: Path)
     collector = threading.Thread(target=collect)
     collector.start()
     try:
-        for number in range(200):
+        for number in range(20):
             path = write_file(directory, b"%d" % number)
             assert path.read_bytes() == b"%d" % number
             path.unlink()
