@@ -130,6 +130,7 @@ async def test_every_file_of_an_assisted_installer_lies_below_its_clusters_id() 
         (b"", "the archive is empty"),
         (b"x" * 1000, "not gzip"),
     ],
+    ids=["outside of any", "None", "empty archive", "no bytes", "no gzip"],
 )
 async def test_an_assisted_installers_archive_without_a_cluster_says_so(content: bytes, reason: str) -> None:
     with pytest.raises(Rejected, match=reason):
