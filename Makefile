@@ -82,8 +82,8 @@ test-containers: install ## run the tests that need a container engine (T=path f
 	@PATH=$(CURDIR)/$(BIN):$$PATH deploy/podman/run $(BIN)/python -m pytest -p no:randomly $(or $(T),tests/containers)
 
 .PHONY: bench
-bench: install ## measure, print and write docs/benchmarks.md
-	@$(BIN)/python -m tests.bench
+bench: install ## measure, print and write docs/benchmarks.md (PARTS="rules segment" for some)
+	@$(BIN)/python -m tests.bench $(PARTS)
 
 .PHONY: docs
 docs: install ## write what is generated (docs/configuration.md, docs/asyncapi.json, manifests, dashboard)

@@ -1,10 +1,9 @@
 """`make bench`: measures, prints, and writes docs/benchmarks.md. Everything stays on loopback and ends by itself."""
 
-import asyncio
 import itertools
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,22 +39,37 @@ from tests.bench import (
     sizing,
     start,
 )
-from tests.bench.report import PAGE, Figure, page
+from tests.bench.report import PAGE, Figure, page, section
 from tests.processes import ServiceProcess
+
+OF_THEIR_OWN = (start, sizing, scale_out, ros_csv, rules, ols_collector, kruize_math, segment)
+OF_ENGINES = (runtime, rules_service, aggregator)
+OF_SERVICES = (ingress, flow, assisted_events, kruize_http, aggregator_rest, recommendations)
+PARTS = (*OF_THEIR_OWN, *OF_ENGINES, *OF_SERVICES)
 
 
 class Report:
-    """The sections so far."""
+    """The sections so far, of the parts that are wanted: all, or those named."""
 
-    def __init__(self) -> None:
-        self.sections: list[tuple[str, str, list[Figure]]] = []
+    def __init__(self, names: Sequence[str]) -> None:
+        self.wanted = {part for part in PARTS if not names or _name(part) in names}
+        if unknown := set(names) - set(map(_name, PARTS)):
+            sys.exit(f"no part is named {', '.join(unknown)}; there are {', '.join(map(_name, PARTS))}")
+        self.sections: dict[str, str] = {}
 
-    async def add(self, part: ModuleType, figures: Awaitable[list[Figure]]) -> None:
-        """Measure a part and print it."""
-        self.sections.append((part.TITLE, part.TEXT, await figures))
+    async def add(self, part: ModuleType, *given: object) -> None:
+        """Measure a part, if it is wanted, and print it."""
+        if part not in self.wanted:
+            return
+        figures: list[Figure] = await part.measure(*given)
+        self.sections[part.TITLE] = section(part.TITLE, part.TEXT, figures)
         print(f"\n{part.TITLE}")
-        for row in self.sections[-1][2]:
+        for row in figures:
             print(f"  {row.name:40} {row.value:>14}  {row.spread:20} {row.bar}", flush=True)
+
+
+def _name(part: ModuleType) -> str:
+    return part.__name__.rpartition(".")[2]
 
 
 @dataclass(frozen=True)
@@ -106,20 +120,17 @@ async def main() -> None:
     """Each part in turn, so that none disturbs another."""
     # What a part runs in this process would otherwise write a line a message, and be slower for it.
     configure("WARNING", "text")
-    report = Report()
-    await report.add(start, start.measure())
-    await report.add(sizing, sizing.measure())
-    await report.add(scale_out, scale_out.measure())
-    await report.add(ros_csv, ros_csv.measure())
-    await report.add(rules, rules.measure())
-    await report.add(ols_collector, ols_collector.measure())
-    await report.add(kruize_math, asyncio.to_thread(kruize_math.measure))
-    await report.add(segment, segment.measure())
-    async with open_stack() as stack:
-        for part in (runtime, rules_service, aggregator):
-            await report.add(part, part.measure(stack.settings))
-        await measure_services(stack, report)
-    PAGE.write_text(page(report.sections))
+    report = Report(sys.argv[1:])
+    for part in OF_THEIR_OWN:
+        await report.add(part)
+    if report.wanted.intersection((*OF_ENGINES, *OF_SERVICES)):
+        async with open_stack() as stack:
+            for part in OF_ENGINES:
+                await report.add(part, stack.settings)
+            if report.wanted.intersection(OF_SERVICES):
+                await measure_services(stack, report)
+    before = PAGE.read_text() if PAGE.exists() else ""
+    PAGE.write_text(page([part.TITLE for part in PARTS], report.sections, before))
     print(f"\nwritten to {PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE}")
 
 
@@ -127,21 +138,19 @@ async def measure_services(stack: Stack, report: Report) -> None:
     """Those that are measured from outside, each started when it is needed."""
     settings, url = stack.settings, stack.url("INGRESS_WEBPORT")
     front = await stack.start("ingress")
-    await report.add(ingress, ingress.measure(url, S3Endpoint.of(settings), front))
+    await report.add(ingress, url, S3Endpoint.of(settings), front)
     await stack.start("payload_tracker", "archiver")
     await runtime.drained(settings, "archiver", within_seconds=600)
-    await report.add(flow, flow.measure(url, settings.kafka))
+    await report.add(flow, url, settings.kafka)
     installer = await stack.start("assisted_events")
-    events_url = stack.url("ASSISTED_EVENTS_PORT")
-    await report.add(assisted_events, assisted_events.measure(events_url, settings.kafka, installer))
+    await report.add(assisted_events, stack.url("ASSISTED_EVENTS_PORT"), settings.kafka, installer)
     engine = await stack.start("kruize")
-    kruize_url = stack.url("AUTOTUNE_SERVER_PORT")
-    await report.add(kruize_http, kruize_http.measure(kruize_url, engine, stack.database_url("kruize")))
+    await report.add(kruize_http, stack.url("AUTOTUNE_SERVER_PORT"), engine, stack.database_url("kruize"))
     await stack.start("results_aggregator")
     rest_url = stack.url("RESULTS_AGGREGATOR_PORT")
-    await report.add(aggregator_rest, aggregator_rest.measure(rest_url, stack.database_url("aggregator")))
+    await report.add(aggregator_rest, rest_url, stack.database_url("aggregator"))
     await stack.start("koku", "ros_processor", "ros_poller", "sources_api", "ros_api")
-    await report.add(recommendations, recommendations.measure(url, stack.url("API_PORT"), settings))
+    await report.add(recommendations, url, stack.url("API_PORT"), settings)
 
 
 if __name__ == "__main__":

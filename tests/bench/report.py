@@ -3,7 +3,7 @@
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,18 +44,25 @@ def _cpuinfo() -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def page(sections: Sequence[tuple[str, str, Sequence[Figure]]]) -> str:
-    """The whole page."""
+def section(title: str, text: str, figures: Sequence[Figure]) -> str:
+    """One part of the page."""
+    lines = [f"## {title}", "", text, "", f"Measured on {datetime.now(UTC):%Y-%m-%d}.", ""]
+    lines += ["| figure | median | range | aim |", "|---|---|---|---|"]
+    lines += [f"| {row.name} | {row.value} | {row.spread} | {row.bar} |" for row in figures]
+    return "\n".join(lines) + "\n"
+
+
+def page(titles: Sequence[str], measured: Mapping[str, str], before: str) -> str:
+    """The whole page: what was measured now, and what stood there ``before`` of the other titles."""
+    kept = {text.partition("\n")[0]: f"## {text.rstrip()}\n" for text in before.split("\n## ")[1:]}
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench`. Everything (servers, services, senders) runs on the same machine, so that",
-        "the ratios say more than the figures.",
+        'Written by `make bench`, a part of it by `make bench PARTS="rules segment"`.',
+        "Everything runs on the same machine, servers, services and senders; ratios say more than figures.",
         "",
-        f"- machine: {machine()}",
-        f"- Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}",
+        f"Machine: {machine()}, Python {platform.python_version()}.",
+        "",
     ]
-    for title, text, figures in sections:
-        lines += ["", f"## {title}", "", text, "", "| figure | median | range | aim |", "|---|---|---|---|"]
-        lines += [f"| {row.name} | {row.value} | {row.spread} | {row.bar} |" for row in figures]
-    return "\n".join(lines) + "\n"
+    sections = kept | measured
+    return "\n".join(lines) + "\n" + "\n".join(sections[title] for title in titles if title in sections)
