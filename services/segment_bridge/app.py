@@ -34,7 +34,7 @@ async def start(context: Context) -> None:
         fetch=partial(fetch, splunk),
     )
     context.health.add("run", lambda: bridge.problem)
-    context.health.tell("run", lambda: bridge.last.as_dict() if bridge.last else None)
+    context.health.tell("run", lambda: bridge.last)
     context.spawn("runs", bridge.run_for_ever)
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from headrace.runtime.errors import HeadraceError, Retryable
 from headrace.runtime.logging import get_logger
@@ -36,7 +36,7 @@ Fetch: TypeAlias = Callable[[datetime, list[str]], AsyncGenerator[list[bytes], N
 
 @dataclass
 class Bridge:
-    """Runs by the clock. ``last`` is this process' latest run, ``problem`` why it did not succeed."""
+    """Runs by the clock. ``last`` is the latest run of any replica, ``problem`` why this process' did not succeed."""
 
     settings: BridgeSettings
     segment: SegmentSettings
@@ -46,7 +46,7 @@ class Bridge:
     read_maps: ReadMaps
     fetch: Fetch
     problem: str | None = None
-    last: RunOutcome | None = None
+    last: dict[str, Any] | None = None
 
     async def run_for_ever(self) -> None:
         """At start, then hourly; a database that is away is asked again with growing pauses."""
@@ -93,7 +93,6 @@ class Bridge:
         except HeadraceError as error:
             outcome.problems.append(str(error))
         await self.runs.end(number, outcome.as_dict(), succeeded=outcome.succeeded)
-        self.last = outcome
         metrics.RUNS.labels("succeeded" if outcome.succeeded else "failed").inc()
         for ended, count in outcome.records().items():
             metrics.RECORDS.labels(ended).inc(count)
@@ -133,6 +132,7 @@ class Bridge:
         return max(earliest, state.now - timedelta(seconds=self.settings.max_window_seconds))
 
     def _report(self, state: RunState) -> None:
+        self.last = state.outcome
         metrics.FAILURES_IN_A_ROW.set(state.failures)
         if state.good_began_at is not None:
             metrics.LAST_SUCCESS.set(state.good_began_at.timestamp())

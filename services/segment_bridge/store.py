@@ -21,6 +21,7 @@ select now() as now,
     (select began_at from runs where succeeded order by id desc limit 1) as good_began_at,
     (select count(*) from runs where succeeded is not true
         and id > coalesce((select max(id) from runs where succeeded), 0)) as failures,
+    (select outcome from runs where ended_at is not null order by id desc limit 1) as outcome,
     last.began_at, last.ended_at, last.succeeded
 from (select 1) as one left join lateral (select * from runs order by id desc limit 1) as last on true
 """
@@ -28,11 +29,12 @@ from (select 1) as one left join lateral (select * from runs order by id desc li
 
 @dataclass(frozen=True)
 class RunState:
-    """What is known of earlier runs; ``now`` is the database's clock."""
+    """What is known of earlier runs; ``now`` is the database's clock, ``outcome`` of the last that ended."""
 
     now: datetime
     good_began_at: datetime | None
     failures: int
+    outcome: dict[str, Any] | None
     began_at: datetime | None
     ended_at: datetime | None
     succeeded: bool | None
@@ -64,7 +66,8 @@ class Runs:
         row = await self._database.fetch_row(_STATE)
         if row is None:
             raise RuntimeError("the runs' state has no row")
-        return RunState(**dict(row))
+        outcome = None if row["outcome"] is None else orjson.loads(row["outcome"])
+        return RunState(**dict(row) | {"outcome": outcome})
 
     async def begin(self) -> int:
         """A new run's number."""

@@ -186,7 +186,9 @@ async def test_one_upload_is_one_trace_across_its_services(
     assert sent.returncode == 0, sent.stderr
 
     def whole():
-        (trace,) = spans.traces_of(request_id)
+        traces = spans.traces_of(request_id)
+        assert len(traces) == 1
+        (trace,) = traces
         assert services_of(trace) >= TRACED[kind]
         known = {span.span_id for span in trace}
         assert [span for span in trace if span.parent_span_id and span.parent_span_id not in known] == []

@@ -15,6 +15,7 @@ from headrace.runtime.settings import EngineSettings
 from headrace.service.initialise import initialise
 from services.registry import BY_NAME, SERVICES
 from tests.processes import ServiceProcess
+from tests.waiting import eventually
 
 
 class Stack:
@@ -56,20 +57,29 @@ class Stack:
             await process.spawn()
 
     async def kill(self, part):
-        """kill -9; the keepers bring services back, their supervisor the engines."""
+        """kill -9 of what is up; the keepers bring services back, their supervisor the engines."""
+        os.kill(
+            await eventually(lambda: self._pid(part), within_seconds=60, describe=f"{part} up"),
+            signal.SIGKILL,
+        )
         self.kills[part] += 1
+
+    def _pid(self, part):
         if part in self.services:
             process = self.services[part].process
-            if process.returncode is None:
-                process.kill()
-            return
+            return process.pid if process.returncode is None else None
         row = next(row for row in self.engines.describe() if row.name == part)
-        if row.state == "ready":
-            os.kill(row.pid, signal.SIGKILL)
+        return row.pid if row.state == "ready" else None
+
+
+def moments_of(kills, numbers):
+    """Which part is to be killed at which of the numbers, drawn at random: `kills` has how often, by part."""
+    parts = [part for part, times in kills.items() for _ in range(times)]
+    return dict(zip(random.sample(range(numbers), len(parts)), parts, strict=True))
 
 
 async def kill_at_random(stack, done, parts, every_seconds):
-    """One part after another, at random times, until the uploads are through."""
+    """One part after another, at random times, until it is done."""
     order = []
     while not done.is_set():
         order = order or random.sample(parts, len(parts))

@@ -16,7 +16,7 @@ class Membership:
     """
 
     heartbeat_seconds: float = 3.0
-    session_seconds: float = 20.0
+    session_seconds: float = 10.0
     revoke_seconds: float = 20.0
     rebalance_seconds: float = 60.0
     max_poll_seconds: float = 300.0

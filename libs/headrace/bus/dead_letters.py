@@ -115,6 +115,8 @@ async def _reader(settings: EngineSettings, topic: str) -> AsyncIterator[AIOKafk
         **client_arguments(settings, client_id="headrace-dead-letters"),
         auto_offset_reset="earliest",
         isolation_level="read_committed",
+        # A fetch that waits for news holds up the questions for offsets behind it.
+        fetch_max_wait_ms=50,
     )
     try:
         await consumer.start()

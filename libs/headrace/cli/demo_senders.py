@@ -93,7 +93,7 @@ async def assisted_installer(senders: Senders) -> tuple[str, str]:
 
 
 async def segment_bridge(senders: Senders) -> tuple[str, str]:
-    """The run that the bridge makes at its start."""
+    """The run that the bridge makes at its start, or made less than a minute before."""
 
     async def look() -> dict[str, Any] | None:
         return await senders.facts("segment_bridge", "run") or None

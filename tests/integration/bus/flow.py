@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from headrace.bus.admin import admin_client, ensure_topics
-from headrace.bus.connection import client_arguments
 from headrace.bus.consumer import Consumer, Handler
 from headrace.bus.consumption import Consumption, Membership
 from headrace.bus.producer import Producer
@@ -22,6 +21,7 @@ from headrace.runtime.errors import Retryable
 from headrace.runtime.metrics import REGISTRY
 from headrace.runtime.retries import RetryPolicy
 from headrace.runtime.settings import EngineSettings
+from tests.reading import reader
 from tests.waiting import eventually
 
 # Fast enough for a test, jitter and all.
@@ -90,11 +90,7 @@ class Flow:
 
     async def records(self, topic: str) -> list[ConsumerRecord]:
         """Everything committed to a topic until now, in order per partition."""
-        consumer = AIOKafkaConsumer(
-            **client_arguments(self.settings, client_id="test"),
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-        )
+        consumer = reader(self.settings.kafka, isolation_level="read_committed")
         found = []
         await consumer.start()
         try:

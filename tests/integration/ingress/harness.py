@@ -19,7 +19,6 @@ from aiokafka.structs import ConsumerRecord
 from yarl import URL
 
 from headrace.bus.admin import ensure_topics
-from headrace.bus.connection import client_arguments
 from headrace.contracts.announcement import Announcement
 from headrace.contracts.topics import Topic
 from headrace.objects.endpoint import S3Endpoint
@@ -28,6 +27,7 @@ from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
 from headrace.service.process import running
 from services.registry import BY_NAME
+from tests.reading import reader
 
 PREFIXES = ("/api/ingress/v1", "/r/insights/platform/ingress/v1")
 UPLOAD = f"{PREFIXES[0]}/upload"
@@ -249,9 +249,7 @@ def new_id() -> str:
 
 @asynccontextmanager
 async def open_records(settings: EngineSettings, topics: tuple[str, ...]) -> AsyncIterator[Records]:
-    consumer = AIOKafkaConsumer(
-        **client_arguments(settings, client_id="test"), auto_offset_reset="earliest", enable_auto_commit=False
-    )
+    consumer = reader(settings.kafka)
     partitions = [TopicPartition(topic, n) for topic in topics for n in range(3)]
     await consumer.start()
     try:

@@ -5,8 +5,10 @@ from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from tests.reading import reader
 
 
 @contextlib.asynccontextmanager
@@ -39,7 +41,7 @@ async def send_record(kafka, topic, value):
 
 
 async def first_record(kafka, topic):
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka)
+    consumer = reader(kafka)
     await consumer.start()
     try:
         partition = TopicPartition(topic, 0)

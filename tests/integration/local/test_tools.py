@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from headrace.local.shape import local_shape
 from headrace.local.supervisor import EngineStatus
 from headrace.local.tools import write_tools
 from tests.integration.local.clients import s3_client
+from tests.reading import reader
 
 SECONDS = 30
 EVENT = """\
@@ -93,7 +94,7 @@ async def shell(engines, database, tmp_path, fresh):
 
 async def messages(shell):
     """Everything on the topic."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=shell.names["localhost:29092"])
+    consumer = reader(shell.names["localhost:29092"])
     await consumer.start()
     try:
         partition = TopicPartition(shell.names["hccm.ros.events"], 0)

@@ -8,7 +8,6 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer
 from prometheus_client.parser import text_string_to_metric_families
 
 from headrace.bus.admin import ensure_topics
@@ -21,6 +20,7 @@ from services.registry import BY_NAME
 from services.results_aggregator.metrics import EXPORTED
 from tests.engines import SessionEngines
 from tests.integration.results_aggregator.reporting import CLUSTER, hit, recommended, reported
+from tests.reading import reader
 from tests.waiting import eventually
 
 PREFIX = "INSIGHTS_RESULTS_AGGREGATOR__"
@@ -132,9 +132,7 @@ async def test_what_is_on_the_topics_is_stored_reported_measured_and_served(
 
 async def _statuses(engines: SessionEngines, *requests: str) -> dict[str, list[tuple[str, str]]] | None:
     """What was reported of each request, once all have two statuses."""
-    consumer = AIOKafkaConsumer(
-        PAYLOAD_STATUS.name, bootstrap_servers=engines.kafka, auto_offset_reset="earliest"
-    )
+    consumer = reader(engines.kafka, PAYLOAD_STATUS.name)
     await consumer.start()
     found: dict[str, list[tuple[str, str]]] = {request: [] for request in requests}
     try:

@@ -14,7 +14,6 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from headrace.bus.admin import ensure_topics
-from headrace.bus.connection import client_arguments
 from headrace.bus.producer import Producer
 from headrace.contracts.ros import RosEvent
 from headrace.contracts.topics import (
@@ -34,6 +33,7 @@ from tests.engines import SessionEngines
 from tests.integration.ros_processor import usage
 from tests.integration.ros_processor.conftest import CLUSTER
 from tests.integration.ros_processor.peers import KruizePeer, SourcesPeer, serving
+from tests.reading import reader
 from tests.waiting import eventually
 
 
@@ -136,7 +136,7 @@ async def flow(engines: SessionEngines, fresh: Callable[[str], str]) -> AsyncIte
         database = await stack.enter_async_context(
             asyncpg.create_pool(engines.postgres, database=name, min_size=0, max_size=2)
         )
-        consumer = AIOKafkaConsumer(**client_arguments(settings, client_id="test"), enable_auto_commit=False)
+        consumer = reader(settings.kafka)
         await consumer.start()
         stack.push_async_callback(consumer.stop)
         partitions = [

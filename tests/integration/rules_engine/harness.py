@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from headrace.bus.admin import ensure_topics
-from headrace.bus.connection import client_arguments
 from headrace.bus.producer import Producer
 from headrace.contracts.announcement import Announcement
 from headrace.contracts.topics import DVO_RESULTS, OCP_RESULTS, PAYLOAD_STATUS, UPLOAD_ANNOUNCE, Topic
@@ -24,6 +23,7 @@ from headrace.service.host import Host
 from headrace.service.process import running
 from services.registry import BY_NAME
 from tests.integration.ingress.harness import Records, b64_identity, open_records
+from tests.reading import reader
 from tests.unit.rules_engine.service_archives import PACK
 from tests.waiting import eventually
 
@@ -99,9 +99,7 @@ class Engine:
 @asynccontextmanager
 async def open_dead_letters(settings: EngineSettings, topic: Topic[Any]) -> AsyncIterator[Records]:
     partitions = [TopicPartition(topic.dead_letters, 0)]
-    consumer = AIOKafkaConsumer(
-        **client_arguments(settings, client_id="test"), auto_offset_reset="earliest", enable_auto_commit=False
-    )
+    consumer = reader(settings.kafka)
     await consumer.start()
     try:
         consumer.assign(partitions)

@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 
 from headrace.bus.admin import ensure_topics
 from headrace.bus.connection import client_arguments
@@ -26,6 +26,7 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.runtime.settings import EngineSettings
 from headrace.samples import KINDS, SampleOptions
+from tests.reading import reader
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -75,9 +76,7 @@ class World:
 
     async def messages(self, topic: str, count: int, within_seconds: float = 30) -> list[bytes]:
         """The first messages of a topic."""
-        consumer = AIOKafkaConsumer(
-            topic, **client_arguments(self.settings, client_id="test"), auto_offset_reset="earliest"
-        )
+        consumer = reader(self.settings.kafka, topic)
         await consumer.start()
         found: list[bytes] = []
         try:

@@ -15,13 +15,13 @@ from aiokafka.structs import ConsumerRecord
 from yarl import URL
 
 from headrace.bus.admin import ensure_topics
-from headrace.bus.connection import client_arguments
 from headrace.contracts.topics import SOURCES_RESOURCES
 from headrace.database.pool import Database
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
 from headrace.service.process import running
 from services.registry import BY_NAME
+from tests.reading import reader
 from tests.waiting import eventually
 
 V1 = "/api/sources/v1.0"
@@ -173,7 +173,7 @@ class Sources:
 async def open_events(kafka: str) -> AsyncIterator[Events]:
     settings = EngineSettings(kafka=kafka)
     await ensure_topics(settings, [SOURCES_RESOURCES], with_dead_letters=False)
-    consumer = AIOKafkaConsumer(**client_arguments(settings, client_id="test"), enable_auto_commit=False)
+    consumer = reader(settings.kafka)
     partitions = [TopicPartition(SOURCES_RESOURCES.name, n) for n in range(SOURCES_RESOURCES.partitions)]
     await consumer.start()
     try:

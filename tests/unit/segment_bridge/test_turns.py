@@ -14,7 +14,7 @@ HOUR = timedelta(hours=1)
 
 
 def state(**changes):
-    return replace(RunState(NOW, None, 0, None, None, None), **changes)
+    return replace(RunState(NOW, None, 0, None, None, None, None), **changes)
 
 
 @pytest.fixture
