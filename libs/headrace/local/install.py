@@ -67,7 +67,7 @@ async def kafka_jars(progress: Progress) -> Path:
             "(Debian: apt-get install maven; Fedora: dnf install maven), "
             "or give a Kafka of your own by HEADRACE_KAFKA=host:port"
         )
-    async with _making(target, progress) as partial:
+    async with making(target, progress) as partial:
         if partial is None:
             return target
         goal = ("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={partial}")
@@ -173,9 +173,7 @@ async def minio_client(progress: Progress) -> Path:
 
 async def _go_program(name: str, module: str, target: Path, progress: Progress) -> Path:
     """The one program of a Go module, built unless `target` is there."""
-    if target.exists():  # noqa: ASYNC240 -- one look at a local file
-        return target
-    async with _making(target, progress) as partial:
+    async with making(target, progress) as partial:
         if partial is None:
             return target
         work = partial.with_name(f"{partial.name}.go")
@@ -233,8 +231,11 @@ async def _install(what: str, command: Command, seconds: float, progress: Progre
 
 
 @contextlib.asynccontextmanager
-async def _making(target: Path, progress: Progress) -> AsyncIterator[Path | None]:
+async def making(target: Path, progress: Progress) -> AsyncIterator[Path | None]:
     """A path to make `target` at, moved into place at the end; None when another process has made it."""
+    if target.exists():  # noqa: ASYNC240 -- one look at a local file
+        yield None
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     lock_path = target.with_name(f"{target.name}.lock")
     with lock_path.open("w", encoding="ascii") as lock:

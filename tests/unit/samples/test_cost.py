@@ -171,7 +171,7 @@ def peak_mib():
     return int(pathlib.Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
 
 before = peak_mib()
-paths = KINDS["cost"].generate(pathlib.Path(sys.argv[1]), SampleOptions(workloads=80, days=8))
+paths = KINDS["cost"].generate(pathlib.Path(sys.argv[1]), SampleOptions(workloads=110, days=8))
 print(len(paths), peak_mib() - before)
 """
 
