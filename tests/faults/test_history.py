@@ -117,6 +117,8 @@ async def tracked_statuses(settings):
     return found
 
 
+# One after another, and before the tests that stand alone: groups come first.
+@pytest.mark.xdist_group("histories")
 @pytest.mark.slow
 @pytest.mark.timeout(420)
 async def test_acknowledged_uploads_survive_the_killing_of_every_part(tmp_path, record_property):

@@ -172,6 +172,7 @@ def _key(name, cluster):
     return (cluster, *parts) if len(parts) == 3 else (cluster, parts[1], "namespace", parts[1])
 
 
+@pytest.mark.xdist_group("histories")
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 async def test_acknowledged_usage_ends_in_its_rows_and_advice_though_every_part_is_killed(

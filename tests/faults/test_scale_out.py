@@ -144,6 +144,7 @@ async def all_ended(settings, sent):
     return True
 
 
+@pytest.mark.xdist_group("histories")
 @pytest.mark.slow
 @pytest.mark.timeout(1800 if LONG else 420)
 async def test_every_service_is_replaced_while_senders_go_on(tmp_path, record_property):
