@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,6 +11,7 @@ from aiokafka import AIOKafkaConsumer
 from headrace.contracts.archive_synced import ArchiveSynced
 from headrace.contracts.topics import ARCHIVE_SYNCED
 from services.assisted_events.openapi import PREFIX
+from tests.bench.memory import peak_mib
 from tests.bench.report import Figure, of_rounds
 
 TITLE = "Assisted installer events"
@@ -44,7 +44,7 @@ async def measure(url: str, brokers: str, process: psutil.Process) -> list[Figur
         of_rounds("… and archived", received, "s", digits=2),
         of_rounds("Test 2 in all", in_all, "s", digits=1, bar="< 5 s"),
         Figure("CPU of the service, a cluster", f"{(_cpu_seconds(process) - before) / ROUNDS:.1f} s"),
-        Figure("peak RSS", f"{_peak_rss_bytes(process) / 1e6:.0f} MB", bar="< 150 MB"),
+        Figure("peak RSS", f"{peak_mib(process.pid) * 1.048576:.0f} MB", bar="< 150 MB"),
     ]
 
 
@@ -85,11 +85,3 @@ async def _archived(consumer: AIOKafkaConsumer, cluster_id: str) -> None:
 def _cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return times.user + times.system
-
-
-def _peak_rss_bytes(process: psutil.Process) -> int:
-    """The most it ever had, as Linux counts it."""
-    for line in Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return int(process.memory_info().rss)

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 from aiohttp import web
 
+from tests.bench.memory import peak_mib
 from tests.bench.report import Figure
 from tests.processes import ROOT
 
@@ -138,19 +139,10 @@ async def _watch(pid: int) -> tuple[int, float]:
             process = psutil.Process(pid)
             # Before that it is the command, which gives its place to the collector.
             if "services.ols_collector.process" in process.cmdline():
-                rss = max(rss, _peak_bytes(pid))
+                rss = max(rss, int(peak_mib(pid) * 2**20))
             cpu = sum(process.cpu_times()[:2])
         except (psutil.Error, OSError, ValueError):
             return rss, cpu
         if process.status() == psutil.STATUS_ZOMBIE:
             return rss, cpu
         await asyncio.sleep(0.02)
-
-
-def _peak_bytes(pid: int) -> int:
-    """Kept by the kernel where it does, so that no peak between two looks is missed."""
-    status = Path(f"/proc/{pid}/status")
-    if not status.exists():
-        return int(psutil.Process(pid).memory_info().rss)
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024

@@ -6,7 +6,6 @@ Each round is a process of its own, bound to one core, so that its memory is its
 import asyncio
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from headrace.samples.cost_columns import ROS_CONTAINER
+from tests.bench.memory import peak_mib
 from tests.bench.report import Figure, of_rounds
 
 TITLE = "Usage CSVs"
@@ -190,8 +190,7 @@ def _main(what: str, path: Path, days: int) -> None:
         "plain": lambda: _plain(path),
     }
     count, seconds = ways[what]()
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"rate": count / seconds, "peak_mib": peak_mib}))
+    print(json.dumps({"rate": count / seconds, "peak_mib": peak_mib()}))
 
 
 if __name__ == "__main__":

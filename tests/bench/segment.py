@@ -6,7 +6,6 @@ The far ends are simulators in a process of their own, so that their work is not
 import asyncio
 import json
 import os
-import resource
 import shutil
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from random import Random
 import orjson
 import uvloop
 
+from tests.bench.memory import peak_mib
 from tests.bench.report import Figure, of_rounds
 
 TITLE = "Segment bridge"
@@ -250,7 +250,7 @@ def _main(what: str, directory: Path) -> None:
         found["rate"] = _transform(directory, MANY_TIMES if what == "many" else 1)
     else:
         found["cpu"] = uvloop.run(_chain(directory, ledger=what == "ledger"))
-    found["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found["peak_mib"] = peak_mib()
     print(json.dumps(found))
 
 

@@ -26,7 +26,7 @@ SENDERS = 12
 CLUSTERS = 150
 ARCHIVES = "insights-archives"
 # How often each part is killed, at random uploads. A broker takes seconds to come back.
-KILLS = {"ingress": 6, "archiver": 6, "kafka": 3, "s3": 3}
+KILLS = {"ingress": 5, "archiver": 4, "kafka": 3, "s3": 3}
 # A sender gives up after so many tries, so that some ids stay unacknowledged.
 TRIES = 4
 
