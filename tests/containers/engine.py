@@ -6,7 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from headrace.runtime.settings import EngineSettings
 from services.registry import SERVICES
@@ -51,7 +52,7 @@ class Stack:
     """compose.yaml's, running."""
 
     def __init__(self) -> None:
-        self.services = composed(variables())["services"]
+        self.services = started(composed(variables()))
         self.urls = compose_urls()
         # Container by the registry's name.
         self.containers = {row: f"{name}_1" for row, name in serving({"services": self.services}).items()}
@@ -100,4 +101,10 @@ class Stack:
         said(*COMPOSE, "up", "-d", "--no-deps", "--force-recreate", name)
 
 
-ROWS = [row.name for row in SERVICES]
+def started(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The services that `up` starts: those of a profile are for who asks for them."""
+    return {name: service for name, service in found["services"].items() if "profiles" not in service}
+
+
+# The registry's names of those that serve, in its order.
+ROWS = [row.name for row in SERVICES if row.name in serving({"services": started(composed())})]

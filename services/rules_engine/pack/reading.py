@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -30,11 +29,10 @@ def mapping(value: Any, *path: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def objects(value: Any, *path: str) -> Iterator[dict[str, Any]]:
-    """Yield the objects of the list at the path; its other elements are passed over."""
+def objects(value: Any, *path: str) -> list[dict[str, Any]]:
+    """Return the objects of the list at the path; its other elements are passed over."""
     found = at(value, *path)
-    if isinstance(found, list):
-        yield from (element for element in found if isinstance(element, dict))
+    return [element for element in found if isinstance(element, dict)] if isinstance(found, list) else []
 
 
 def text(value: Any, *path: str, limit: int = MAX_TEXT_CHARACTERS) -> str:

@@ -15,6 +15,15 @@ class JsonFile(Parser):
 
     data: Any
 
+    def __init__(self, context: Any) -> None:
+        """As insights-core's own parsers, which join and split paths for each of a hundred files."""
+        path, name = context.relative_path, context.path
+        self.file_path = path if path is None or path.startswith("/") else f"/{path}"
+        self.file_name = None if name is None else name.rpartition("/")[2]
+        self.last_client_run = getattr(context, "last_client_run", None)
+        self.args = getattr(context, "args", None)
+        self.parse_content(context.content)
+
     def parse_content(self, content: Any) -> None:
         """Take the file's bytes, or its lines."""
         if isinstance(content, list):
