@@ -155,6 +155,15 @@ async def test_reports_of_one_cluster_stored_at_once_leave_the_newest_whole(
     assert await bench.database.fetch_value("select count(*) from consumer_error") == 0
 
 
+async def test_clusters_that_nobody_knows_may_be_stored_at_once_again_and_again(bench: Bench) -> None:
+    clusters = [str(UUID(int=number)) for number in range(1, 151)]
+    for cluster in clusters:
+        same = (reported(1, ClusterName=cluster, OrgID=1 + copy % 2) for copy in range(8))
+        told = await asyncio.gather(*(bench.take(message) for message in same))
+        assert sorted(text.partition(":")[0] for text in told) == ["skipped"] * 7 + ["stored"]
+    assert len(await bench.rows("report", "1")) == len(clusters)
+
+
 async def test_a_report_that_waited_for_a_newer_one_stays_out(bench: Bench) -> None:
     await bench.take(reported(1, hit("nodes", "SMALL")))
     locked = "select count(*) from pg_stat_activity where datname = $1 and wait_event_type = 'Lock'"
