@@ -11,7 +11,7 @@ from headrace.archives.limits import ArchiveLimits
 
 BLOCK_BYTES = 512
 
-_OCTAL_DIGITS = b"01234567"
+_OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 _PAX_RECORD = re.compile(rb"([1-9][0-9]{0,6}) ([^=\n]{1,256})=")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -101,15 +101,15 @@ def parse_header(block: bytes, limits: ArchiveLimits) -> Header:
     if (kind := (_KINDS_OF_A_HOST if limits.host_tree else _KINDS).get(flag)) is None:
         what = _REFUSED.get(flag, f"of the unknown kind {shown(flag)}")
         raise ArchiveRejected(f"member {shown(name)} is {what}; only files and directories are taken")
-    return Header(name, _number(raw_size, name), kind, target.partition(b"\0")[0] if target[0] else b"")
+    return Header(name, _number(raw_size, name), kind, target.partition(b"\0")[0])
 
 
 def _checksum_holds(block: bytes, field: bytes) -> bool:
-    stated = _octal(field)
-    if stated is None:
+    match = _OCTAL.fullmatch(field)
+    if match is None or not match[1]:
         return False
     # Summed as if it were blank itself.
-    unblanked = sum(field) - _BLANKS_SUM
+    stated, unblanked = int(match[1], 8), sum(field) - _BLANKS_SUM
     # Adler-32's lower half is one more than the sum of the bytes, modulo a prime near 2**16: summing in C.
     if (stated + unblanked + 1) % _ADLER_BASE == zlib.adler32(block) & 0xFFFF:
         return True
@@ -120,28 +120,19 @@ def _checksum_holds(block: bytes, field: bytes) -> bool:
 
 
 def _text_field(field: bytes) -> bytes:
-    text = field.rstrip(b"\0")
-    if b"\0" in text:
-        before, _, _ = text.partition(b"\0")
-        raise ArchiveRejected(f"member {shown(before)} has a name with a NUL inside")
+    text, _, rest = field.partition(b"\0")
+    if rest.strip(b"\0"):
+        raise ArchiveRejected(f"member {shown(text)} has a name with a NUL inside")
     return text
 
 
 def _number(field: bytes, name: bytes) -> int:
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
-    number = _octal(field)
-    if number is None and field.strip(b" \0"):
+    match = _OCTAL.fullmatch(field)
+    if match is None:
         raise ArchiveRejected(f"member {shown(name)} has a size that is no number")
-    return number or 0
-
-
-def _octal(field: bytes) -> int | None:
-    """What a field of octal digits says, None where it has none or others; blanks and, behind it, NULs are around."""
-    digits = field.lstrip(b" ").rstrip(b" \0")
-    if digits.isdigit() and not digits.strip(_OCTAL_DIGITS):
-        return int(digits, 8)
-    return None
+    return int(match[1] or b"0", 8)
 
 
 def parse_pax(body: bytes, limits: ArchiveLimits) -> dict[bytes, bytes]:

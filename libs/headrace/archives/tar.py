@@ -121,13 +121,11 @@ class TarWalker:
         """Take the next header block, or the next bytes of an extension's body; return the new position."""
         wanted = BLOCK_BYTES if self._extension is None else _padded(self._extension.size_bytes)
         end = position + wanted - len(self._partial)
-        block = bytes(piece[position:end])
-        if self._partial:
-            block = self._partial + block
-            self._partial = b""
+        block = self._partial + bytes(piece[position:end])
         if len(block) < wanted:
             self._partial = block
             return len(piece)
+        self._partial = b""
         self._blocks += 1
         if self._extension is not None:
             self._apply_extension(self._extension, block[: self._extension.size_bytes])
@@ -186,20 +184,11 @@ class TarWalker:
         # Archives older than POSIX mark a directory by its name alone.
         if kind is _FILE and raw_name.endswith(b"/"):
             kind = _DIRECTORY
-        if (
-            kind is _FILE
-            and size_bytes <= self._limits.max_member_bytes
-            and name not in self._kinds
-            and name != "."
-        ):
-            self._kinds[name] = kind
-            target = ""
-        else:
-            self._check_member(name, kind, size_bytes)
-            target = checked_target(raw_target, name, self._limits) if kind in _LINKS else ""
+        self._check_member(name, kind, size_bytes)
+        target = checked_target(raw_target, name, self._limits) if kind in _LINKS else ""
         self._current = name
         self._data_left = size_bytes
-        self._padding_left = -size_bytes % BLOCK_BYTES
+        self._padding_left = _padded(size_bytes) - size_bytes
         events.append(MemberStart(name, size_bytes, kind, target))
         if not size_bytes:
             events.append(_MEMBER_END)

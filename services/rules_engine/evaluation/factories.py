@@ -65,11 +65,9 @@ def _collected(spec: Any, patterns: Iterable[str], place: Place) -> list[Any]:
     tree, skipped = place.tree, len(place.base)
     for pattern in patterns:
         for path in tree.glob(place.base, pattern):
-            resolved: str | None = path
-            if path not in tree.files:
-                resolved = tree.resolve(path)
-                if resolved is not None and tree.is_directory(resolved):
-                    continue
+            resolved = tree.resolve(path)
+            if resolved is not None and tree.is_directory(resolved):
+                continue
             if spec.ignore and spec.ignore_func(f"{ROOT}/{path}"):
                 continue
             relative_path = path[skipped:].lstrip("/")

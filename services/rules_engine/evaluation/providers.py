@@ -99,19 +99,6 @@ class _InMemory(spec_factory.FileProvider):  # type: ignore[misc]
         self._resolved = resolved
 
     @property
-    def content(self) -> Any:
-        """What was loaded, once; as insights-core has it, without its looks at what no file in memory can be."""
-        if self._exception:
-            raise self._exception
-        if self._content is None and not self.loaded:
-            try:
-                self._content = self.load()
-            except Exception as error:
-                self._exception = error
-                raise
-        return self._content
-
-    @property
     def path(self) -> str:
         """Where the file seems to be; it cannot be opened."""
         return f"{self.root}/{self.relative_path}"
