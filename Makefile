@@ -16,7 +16,8 @@ PORT_BASE ?=
 T ?=
 STACK ?=
 BASE ?=
-WORKERS ?= 2
+# One more than CI has cores: a test waits for Kafka more than it computes.
+WORKERS ?= 3
 
 options = $(if $(S3),--s3 $(S3)) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
