@@ -11,7 +11,6 @@ from headrace.archives.limits import ArchiveLimits
 
 BLOCK_BYTES = 512
 
-_OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 _PAX_RECORD = re.compile(rb"([1-9][0-9]{0,6}) ([^=\n]{1,256})=")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -105,11 +104,11 @@ def parse_header(block: bytes, limits: ArchiveLimits) -> Header:
 
 
 def _checksum_holds(block: bytes, field: bytes) -> bool:
-    match = _OCTAL.fullmatch(field)
-    if match is None or not match[1]:
+    stated = _octal(field)
+    if stated is None:
         return False
     # Summed as if it were blank itself.
-    stated, unblanked = int(match[1], 8), sum(field) - _BLANKS_SUM
+    unblanked = sum(field) - _BLANKS_SUM
     # Adler-32's lower half is one more than the sum of the bytes, modulo a prime near 2**16: summing in C.
     if (stated + unblanked + 1) % _ADLER_BASE == zlib.adler32(block) & 0xFFFF:
         return True
@@ -120,19 +119,31 @@ def _checksum_holds(block: bytes, field: bytes) -> bool:
 
 
 def _text_field(field: bytes) -> bytes:
-    text, _, rest = field.partition(b"\0")
-    if rest.strip(b"\0"):
-        raise ArchiveRejected(f"member {shown(text)} has a name with a NUL inside")
+    text = field.rstrip(b"\0")
+    if b"\0" in text:
+        shown_name = shown(text.partition(b"\0")[0])
+        raise ArchiveRejected(f"member {shown_name} has a name with a NUL inside")
     return text
 
 
 def _number(field: bytes, name: bytes) -> int:
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
-    match = _OCTAL.fullmatch(field)
-    if match is None:
+    if not field.strip(b" \0"):
+        return 0
+    if (number := _octal(field)) is None:
         raise ArchiveRejected(f"member {shown(name)} has a size that is no number")
-    return int(match[1] or b"0", 8)
+    return number
+
+
+def _octal(field: bytes) -> int | None:
+    """The number, or None; writers end it, and some begin it, with spaces or NULs."""
+    digits = field.strip(b" \0")
+    try:
+        # isdigit: int() takes signs and underscores, too.
+        return int(digits, 8) if digits.isdigit() else None
+    except ValueError:
+        return None
 
 
 def parse_pax(body: bytes, limits: ArchiveLimits) -> dict[bytes, bytes]:

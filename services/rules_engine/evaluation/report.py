@@ -2,13 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
+import orjson
 from insights.combiners.hostname import Hostname
 from insights.core import dr
 from insights.core.context import ExecutionContext
 from insights.formats import get_response_of_types
 from insights.formats._json import JsonFormat
+
+_AS_JSON_DOES: Final = (
+    orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+)
 
 Failed = Callable[[str, str], None]
 """Is told a component and why its response cannot be used."""
@@ -75,5 +80,10 @@ def _lists_of_responses(report: dict[str, Any]) -> Iterator[list[dict[str, Any]]
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
     # NaN and the infinities, which Python writes and no JSON parser need read, become null.
-    plain: dict[str, Any] = json.loads(json.dumps(value), parse_constant=lambda _name: None)
+    plain: dict[str, Any]
+    try:
+        plain = orjson.loads(orjson.dumps(value, option=_AS_JSON_DOES))
+    except TypeError:
+        # Integers beyond 64 bits, subclasses of tuple, lone surrogates; or no JSON at all.
+        plain = json.loads(json.dumps(value), parse_constant=lambda _name: None)
     return plain

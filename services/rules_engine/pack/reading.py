@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +17,11 @@ _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[
 
 def at(value: Any, *path: str) -> Any:
     """Return what is at the path of keys, or None."""
+    return _at(value, path)
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    # Not at(*path): an archive's rules read some thousand values, and that would pack every path twice.
     for key in path:
         if not isinstance(value, dict):
             return None
@@ -25,19 +31,19 @@ def at(value: Any, *path: str) -> Any:
 
 def mapping(value: Any, *path: str) -> dict[str, Any]:
     """Return the object at the path, or an empty one."""
-    found = at(value, *path)
+    found = _at(value, path)
     return found if isinstance(found, dict) else {}
 
 
 def objects(value: Any, *path: str) -> list[dict[str, Any]]:
     """Return the objects of the list at the path; its other elements are passed over."""
-    found = at(value, *path)
+    found = _at(value, path)
     return [element for element in found if isinstance(element, dict)] if isinstance(found, list) else []
 
 
 def text(value: Any, *path: str, limit: int = MAX_TEXT_CHARACTERS) -> str:
     """Return the string at the path, cut to ``limit`` characters, or an empty one."""
-    found = at(value, *path)
+    found = _at(value, path)
     if not isinstance(found, str):
         return ""
     return found if len(found) <= limit else f"{found[: limit - 1]}…"
@@ -45,7 +51,7 @@ def text(value: Any, *path: str, limit: int = MAX_TEXT_CHARACTERS) -> str:
 
 def name_at(value: Any, *path: str) -> str:
     """Return the name at the path, or an empty one."""
-    found = at(value, *path)
+    found = _at(value, path)
     if not isinstance(found, str):
         return ""
     return found if len(found) <= MAX_NAME_CHARACTERS else f"{found[: MAX_NAME_CHARACTERS - 1]}…"
@@ -53,7 +59,7 @@ def name_at(value: Any, *path: str) -> str:
 
 def integer(value: Any, *path: str) -> int | None:
     """Return the whole number at the path, or None."""
-    found = at(value, *path)
+    found = _at(value, path)
     if isinstance(found, bool) or not isinstance(found, int) or abs(found) > _LARGEST_INTEGER:
         return None
     return found
@@ -61,7 +67,7 @@ def integer(value: Any, *path: str) -> int | None:
 
 def moment(value: Any, *path: str) -> datetime | None:
     """Return the RFC 3339 time at the path, to the second, or None; one of another age is none."""
-    found = at(value, *path)
+    found = _at(value, path)
     if not isinstance(found, str) or (match := _MOMENT.match(found)) is None:
         return None
     try:
@@ -69,6 +75,12 @@ def moment(value: Any, *path: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return parsed if _EARLIEST_YEAR <= parsed.year <= _LATEST_YEAR else None
+
+
+def newest(found: Iterable[Any]) -> datetime | None:
+    """Return the newest of the RFC 3339 times, or None; a cluster tells the same few over and over."""
+    moments = map(moment, {one for one in found if isinstance(one, str)})
+    return max((one for one in moments if one is not None), default=None)
 
 
 def moment_of_milliseconds(found: float) -> datetime | None:
@@ -88,14 +100,22 @@ def shown(when: datetime | None) -> str | None:
 
 
 class Condition:
-    """One condition of a Kubernetes object. Most are only looked up, so that the rest is read when asked for."""
+    """One condition of a Kubernetes object, read when asked for."""
 
-    __slots__ = ("_found", "kind", "status")
+    __slots__ = ("_found",)
 
     def __init__(self, found: dict[str, Any]) -> None:
         self._found = found
-        self.kind = name_at(found, "type")
-        self.status = name_at(found, "status")
+
+    @property
+    def kind(self) -> str:
+        """What it is about."""
+        return name_at(self._found, "type")
+
+    @property
+    def status(self) -> str:
+        """True, False or Unknown."""
+        return name_at(self._found, "status")
 
     @property
     def reason(self) -> str:
@@ -117,7 +137,9 @@ class Condition:
         return {"reason": self.reason, "message": self.message, "since": shown(self.since)}
 
 
-def conditions(value: Any) -> dict[str, Condition]:
-    """Return the object's conditions by type."""
-    found = map(Condition, objects(value, "status", "conditions"))
-    return {condition.kind: condition for condition in found}
+def condition(value: Any, kind: str, *statuses: str) -> Condition | None:
+    """Return the object's condition of that type, the last of several, when it has one of the statuses, if any."""
+    for found in reversed(objects(value, "status", "conditions")):
+        if found.get("type") == kind:
+            return Condition(found) if not statuses or found.get("status") in statuses else None
+    return None

@@ -1,13 +1,12 @@
 """Reading JSON files. One that is none, or of another kind than expected, is skipped with its reason."""
 
-from functools import cached_property
 from typing import Any, ClassVar
 
 import orjson
 from insights.core import Parser
 from insights.core.exceptions import ContentException, SkipComponent
 
-from services.rules_engine.pack.reading import Condition, conditions, name_at
+from services.rules_engine.pack.reading import Condition, condition, name_at
 
 
 class JsonFile(Parser):
@@ -66,12 +65,6 @@ class KubernetesObject(ObjectFile):
         """Where it is; empty for what is in none."""
         return name_at(self.data, "metadata", "namespace")
 
-    @cached_property
-    def conditions(self) -> dict[str, Condition]:
-        """Its conditions by type; most objects are never asked for them."""
-        return conditions(self.data)
-
     def condition(self, kind: str, *statuses: str) -> Condition | None:
-        """Return the condition of that type when it has one of the statuses."""
-        found = self.conditions.get(kind)
-        return found if found is not None and found.status in statuses else None
+        """Return its condition of that type when it has one of the statuses, if any are named."""
+        return condition(self.data, kind, *statuses)

@@ -1,6 +1,6 @@
 """When the archive was gathered."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +8,10 @@ from insights.core.exceptions import SkipComponent
 from insights.core.plugins import combiner
 
 from services.rules_engine.pack.parsers.cluster import ClusterOperator, ClusterVersion
+from services.rules_engine.pack.parsers.documents import KubernetesObject
 from services.rules_engine.pack.parsers.monitoring import ActiveAlerts, Metrics
 from services.rules_engine.pack.parsers.nodes import Node
+from services.rules_engine.pack.reading import newest, objects
 
 
 @combiner([Metrics, ActiveAlerts, Node, ClusterOperator, ClusterVersion])
@@ -33,17 +35,15 @@ class GatheredAt:
         self.by_monitoring = monitored is not None
         found = (
             monitored
-            or _newest(node.newest_heartbeat for node in nodes or ())
-            or _newest(
-                condition.since
-                for one in [*(operators or ()), *([version] if version else ())]
-                for condition in one.conditions.values()
-            )
+            or newest(_times("lastHeartbeatTime", nodes or ()))
+            or newest(_times("lastTransitionTime", [*(operators or ()), *([version] if version else ())]))
         )
         if found is None:
             raise SkipComponent("no file of the archive tells when it was gathered")
         self.moment: datetime = found
 
 
-def _newest(found: Iterable[Any]) -> datetime | None:
-    return max((one for one in found if one is not None), default=None)
+def _times(key: str, kubernetes_objects: Iterable[KubernetesObject]) -> Iterator[Any]:
+    for one in kubernetes_objects:
+        for condition in objects(one.data, "status", "conditions"):
+            yield condition.get(key)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from insights.core import Parser
 from insights.core.plugins import combiner, parser
@@ -15,6 +15,7 @@ from services.rules_engine.pack.reading import (
     moment,
     moment_of_milliseconds,
     name_at,
+    newest,
     objects,
     text,
 )
@@ -28,8 +29,7 @@ _READ: Final = (b"ALERTS{", b"etcd_server_slow_apply_total{")
 _LABEL: Final = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One sample of a metric."""
 
     metric: str
@@ -99,8 +99,7 @@ class ActiveAlerts(ListFile):
     @property
     def newest(self) -> datetime | None:
         """The newest time at which an alert was renewed."""
-        renewals = (moment(one, "updatedAt") for one in objects(self.data))
-        return max((found for found in renewals if found is not None), default=None)
+        return newest(one.get("updatedAt") for one in objects(self.data))
 
 
 @combiner([ActiveAlerts, Metrics])
@@ -139,7 +138,7 @@ def _alert(labels: dict[str, str], since: datetime | None) -> Alert:
 
 
 def _labels_of(line: str) -> dict[str, str]:
-    return {match[1]: match[2] for match in _LABEL.finditer(line)}
+    return dict(_LABEL.findall(line))
 
 
 def _milliseconds_of(line: bytes) -> float:

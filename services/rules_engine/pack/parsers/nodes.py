@@ -6,7 +6,7 @@ from typing import Final
 from insights.core.plugins import parser
 
 from services.rules_engine.pack.parsers.documents import KubernetesObject
-from services.rules_engine.pack.reading import at, mapping, moment, objects
+from services.rules_engine.pack.reading import at, mapping, newest, objects
 from services.rules_engine.pack.specs import Specs
 
 _ROLE: Final = "node-role.kubernetes.io/"
@@ -29,8 +29,7 @@ class Node(KubernetesObject):
     @property
     def newest_heartbeat(self) -> datetime | None:
         """The newest time, by the node's own clock, at which it reported a condition."""
-        beats = (moment(one, "lastHeartbeatTime") for one in objects(self.data, "status", "conditions"))
-        return max((beat for beat in beats if beat is not None), default=None)
+        return newest(one.get("lastHeartbeatTime") for one in objects(self.data, "status", "conditions"))
 
 
 @parser(Specs.machine_config_pools)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 from insights.core.plugins import parser
@@ -19,7 +18,7 @@ _MAX_MESSAGE_CHARACTERS: Final = 2_000
 
 
 class ContainerStatus:
-    """What a container of a pod is doing; read when asked for, since nearly all are well."""
+    """What a container of a pod is doing, read when asked for."""
 
     __slots__ = ("_found",)
 
@@ -45,7 +44,7 @@ class ContainerStatus:
     def ends(self) -> Iterator[dict[str, Any]]:
         """How it ended, at present and the time before, as Kubernetes has it; of each only if it did."""
         for key in _STATES:
-            if (state := self._found.get(key)) and (ended := mapping(state, "terminated")):
+            if ended := mapping(self._found, key, "terminated"):
                 yield ended
 
     @property
@@ -60,18 +59,26 @@ class Pod(KubernetesObject):
 
     KIND = "Pod"
 
-    @cached_property
-    def containers(self) -> list[ContainerStatus]:
-        """What its containers are doing."""
-        return [ContainerStatus(one) for key in _STATUSES for one in objects(self.data, "status", key)]
+    troubled: list[ContainerStatus]
+    """Those of its containers that do not run, or ended before."""
+
+    def parse_content(self, content: Any) -> None:
+        """Take the file's bytes, or its lines."""
+        super().parse_content(content)
+        status = mapping(self.data, "status")
+        self.troubled = [
+            ContainerStatus(one)
+            for key in _STATUSES
+            for one in objects(status, key)
+            if one.get("lastState") or "running" not in mapping(one, "state")
+        ]
 
     @property
-    def images(self) -> Iterator[str]:
+    def images(self) -> list[str]:
         """The images its containers ask for."""
-        for key in _CONTAINERS:
-            for container in objects(self.data, "spec", key):
-                if image := text(container, "image", limit=_MAX_IMAGE_CHARACTERS):
-                    yield image
+        spec = mapping(self.data, "spec")
+        containers = [one for key in _CONTAINERS for one in objects(spec, key)]
+        return [image for one in containers if (image := text(one, "image", limit=_MAX_IMAGE_CHARACTERS))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def report(registry: ImageRegistry) -> Response:
     kinds = sorted(registry.storage)
     if kinds and kinds != ["emptyDir"]:
         return make_pass(GOOD_KEY, storage=kinds[0][:64])
-    exists = registry.conditions.get("StorageExists")
+    exists = registry.condition("StorageExists")
     return make_fail(
         ERROR_KEY,
         storage="emptyDir" if kinds else "none",

@@ -25,7 +25,7 @@ def report(pods: list[Pod]) -> Response:
             "reason": text(container.last_end, "reason"),
         }
         for pod in pods
-        for container in pod.containers
+        for container in pod.troubled
         if container.waits_for == "CrashLoopBackOff"
     ]
     if not found:

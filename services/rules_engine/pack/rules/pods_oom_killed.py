@@ -24,7 +24,7 @@ def report(pods: list[Pod]) -> Response:
             "killed_at": killed,
         }
         for pod in pods
-        for container in pod.containers
+        for container in pod.troubled
         if (killed := _killed_at(container)) is not None
     ]
     if not found:
