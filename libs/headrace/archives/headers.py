@@ -4,7 +4,6 @@ import re
 import zlib
 from enum import StrEnum
 from struct import Struct
-from typing import NamedTuple
 
 from headrace.archives.errors import ArchiveRejected, shown
 from headrace.archives.limits import ArchiveLimits
@@ -15,12 +14,10 @@ _PAX_RECORD = re.compile(rb"([1-9][0-9]{0,6}) ([^=\n]{1,256})=")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _FORBIDDEN_IN_A_HOST = re.compile(r"[\x00-\x1f\x7f]")
-# Most names: nothing in them to check or to take out.
-_ORDINARY = re.compile(rb"(?:[\w@+=,:-][\w@+=,:.-]*/)*[\w@+=,:-][\w@+=,:.-]*", re.ASCII)
 # Name, size, checksum, kind, target, magic, prefix.
 _FIELDS = Struct("100s24x12s12x8sc100s8s80x155s12x")
 _USTAR = b"ustar\x0000"
-_NO_PREFIX = bytes(155)
+_NULS = bytes(155)
 _BLANKS_SUM = 8 * ord(" ")
 _ADLER_BASE = 65521
 
@@ -75,14 +72,11 @@ _REFUSED = {
 }
 
 
-class Header(NamedTuple):
-    """A header as it stands in its block; pax and long-name headers before it may overrule all but its kind."""
+Header = tuple[bytes, int, Kind | Extension, bytes]
+"""Name, size in bytes, kind and what a link points to, as they stand in a block.
 
-    raw_name: bytes
-    size_bytes: int
-    kind: Kind | Extension
-    raw_target: bytes = b""
-    """What a link points to."""
+Pax and long-name headers before it may overrule all but its kind. There is one for each member: no more than a tuple.
+"""
 
 
 def parse_header(block: bytes, limits: ArchiveLimits) -> Header:
@@ -95,12 +89,12 @@ def parse_header(block: bytes, limits: ArchiveLimits) -> Header:
     if not _checksum_holds(block, checksum):
         raise ArchiveRejected("a tar header has a wrong checksum, or this is not a tar")
     name = _text_field(raw_name)
-    if magic == _USTAR and raw_prefix != _NO_PREFIX and (prefix := _text_field(raw_prefix)):
+    if magic == _USTAR and raw_prefix != _NULS and (prefix := _text_field(raw_prefix)):
         name = prefix + b"/" + name
     if (kind := (_KINDS_OF_A_HOST if limits.host_tree else _KINDS).get(flag)) is None:
         what = _REFUSED.get(flag, f"of the unknown kind {shown(flag)}")
         raise ArchiveRejected(f"member {shown(name)} is {what}; only files and directories are taken")
-    return Header(name, _number(raw_size, name), kind, target.partition(b"\0")[0])
+    return name, _number(raw_size, name), kind, target.partition(b"\0")[0]
 
 
 def _checksum_holds(block: bytes, field: bytes) -> bool:
@@ -119,10 +113,9 @@ def _checksum_holds(block: bytes, field: bytes) -> bool:
 
 
 def _text_field(field: bytes) -> bytes:
-    text = field.rstrip(b"\0")
-    if b"\0" in text:
-        shown_name = shown(text.partition(b"\0")[0])
-        raise ArchiveRejected(f"member {shown_name} has a name with a NUL inside")
+    text, _, rest = field.partition(b"\0")
+    if not _NULS.startswith(rest):
+        raise ArchiveRejected(f"member {shown(text)} has a name with a NUL inside")
     return text
 
 
@@ -184,15 +177,16 @@ def checked_name(raw: bytes, limits: ArchiveLimits) -> str:
     Raises:
         ArchiveRejected: the name could lead outside, or is too long, too deep or not clean text.
     """
-    if len(raw) <= limits.max_path_bytes and raw.count(b"/") < limits.max_depth and _ORDINARY.fullmatch(raw):
-        return raw.decode()
-    where = f"member {shown(raw)}"
     if len(raw) > limits.max_path_bytes:
-        raise ArchiveRejected(f"{where} has a name longer than {limits.max_path_bytes} bytes")
+        most = limits.max_path_bytes
+        raise ArchiveRejected(f"member {shown(raw)} has a name longer than {most} bytes")
     try:
         name = raw.decode()
     except UnicodeDecodeError as error:
-        raise ArchiveRejected(f"{where} has a name that is not UTF-8") from error
+        raise ArchiveRejected(f"member {shown(raw)} has a name that is not UTF-8") from error
+    if _is_ordinary(name) and name.count("/") < limits.max_depth:
+        return name
+    where = f"member {shown(raw)}"
     if not name:
         raise ArchiveRejected("a member has an empty name")
     if (_FORBIDDEN_IN_A_HOST if limits.host_tree else _FORBIDDEN).search(name):
@@ -206,6 +200,18 @@ def checked_name(raw: bytes, limits: ArchiveLimits) -> str:
     if len(parts) > limits.max_depth:
         raise ArchiveRejected(f"{where} lies deeper than {limits.max_depth} directories")
     return "/".join(parts) or "."
+
+
+def _is_ordinary(name: str) -> bool:
+    """Tell, quickly, that nothing in a name but its depth needs a look; most are so."""
+    return (
+        name.isprintable()
+        and name[:1] not in "./"
+        and "/." not in name
+        and "//" not in name
+        and "\\" not in name
+        and name[-1] != "/"
+    )
 
 
 def checked_target(raw: bytes, name: str, limits: ArchiveLimits) -> str:

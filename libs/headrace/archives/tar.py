@@ -1,7 +1,6 @@
 """Walking a tar stream: inflated pieces in, events out, holding no more than one header."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from headrace.archives.errors import ArchiveRejected, shown
 from headrace.archives.headers import (
@@ -24,7 +23,8 @@ _FILE = Kind.FILE
 _DIRECTORY = Kind.DIRECTORY
 
 
-class MemberStart(NamedTuple):
+@dataclass(slots=True)
+class MemberStart:
     """A file or directory begins; a file's ``Data`` follow, ``size_bytes`` in all.
 
     With ``ArchiveLimits.host_tree`` it may also be a link, with its ``target``, or a device.
@@ -36,7 +36,8 @@ class MemberStart(NamedTuple):
     target: str = ""
 
 
-class Data(NamedTuple):
+@dataclass(slots=True)
+class Data:
     """A piece of the current member, no longer than what one step inflates."""
 
     data: bytes
@@ -68,7 +69,8 @@ class TarWalker:
         self._limits = limits
         self._kinds: dict[str, Kind] = {}
         self._partial = b""
-        self._extension: Header | None = None
+        self._extension: Extension | None = None
+        self._extension_bytes = 0
         self._global: dict[bytes, bytes] = {}
         self._pax: dict[bytes, bytes] | None = None
         self._long_name: bytes | None = None
@@ -119,7 +121,7 @@ class TarWalker:
 
     def _gather(self, piece: bytes, position: int, events: list[Event]) -> int:
         """Take the next header block, or the next bytes of an extension's body; return the new position."""
-        wanted = BLOCK_BYTES if self._extension is None else _padded(self._extension.size_bytes)
+        wanted = BLOCK_BYTES if self._extension is None else _padded(self._extension_bytes)
         end = position + wanted - len(self._partial)
         block = self._partial + bytes(piece[position:end])
         if len(block) < wanted:
@@ -128,7 +130,7 @@ class TarWalker:
         self._partial = b""
         self._blocks += 1
         if self._extension is not None:
-            self._apply_extension(self._extension, block[: self._extension.size_bytes])
+            self._apply_extension(self._extension, block[: self._extension_bytes])
         elif block == _ZERO_BLOCK:
             self._end()
         else:
@@ -144,12 +146,16 @@ class TarWalker:
         self._ended = True
 
     def _start(self, header: Header, events: list[Event]) -> None:
-        if isinstance(header.kind, Extension):
-            self._start_extension(header, header.kind)
-        else:
-            self._start_member(header, header.kind, events)
+        raw_name, size_bytes, kind, raw_target = header
+        if isinstance(kind, Extension):
+            self._start_extension(kind, size_bytes)
+            return
+        self._count_member()
+        if self._global or self._announces_a_member():
+            raw_name, size_bytes, raw_target = self._overruled(raw_name, size_bytes, raw_target)
+        self._start_member(raw_name, size_bytes, kind, raw_target, events)
 
-    def _start_extension(self, header: Header, kind: Extension) -> None:
+    def _start_extension(self, kind: Extension, size_bytes: int) -> None:
         if kind is Extension.PAX_GLOBAL:
             self._count_member()
         earlier = {
@@ -159,27 +165,25 @@ class TarWalker:
         }
         if earlier.get(kind) is not None:
             raise ArchiveRejected(f"a member has more than one {kind}")
-        if not 0 < header.size_bytes <= self._limits.max_extension_bytes:
+        if not 0 < size_bytes <= self._limits.max_extension_bytes:
             most = self._limits.max_extension_bytes
-            raise ArchiveRejected(f"a {kind} has {header.size_bytes} bytes; expected 1 to {most}")
-        self._extension = header
+            raise ArchiveRejected(f"a {kind} has {size_bytes} bytes; expected 1 to {most}")
+        self._extension, self._extension_bytes = kind, size_bytes
 
-    def _apply_extension(self, header: Header, body: bytes) -> None:
+    def _apply_extension(self, kind: Extension, body: bytes) -> None:
         self._extension = None
-        if header.kind is Extension.GNU_LONG_NAME:
+        if kind is Extension.GNU_LONG_NAME:
             self._long_name = body.removesuffix(b"\0")
-        elif header.kind is Extension.GNU_LONG_TARGET:
+        elif kind is Extension.GNU_LONG_TARGET:
             self._long_target = body.removesuffix(b"\0")
-        elif header.kind is Extension.PAX:
+        elif kind is Extension.PAX:
             self._pax = parse_pax(body, self._limits)
         else:
             self._global |= parse_pax(body, self._limits)
 
-    def _start_member(self, header: Header, kind: Kind, events: list[Event]) -> None:
-        self._count_member()
-        if self._global or self._announces_a_member():
-            header = self._overruled(header)
-        raw_name, size_bytes, _, raw_target = header
+    def _start_member(
+        self, raw_name: bytes, size_bytes: int, kind: Kind, raw_target: bytes, events: list[Event]
+    ) -> None:
         name = checked_name(raw_name, self._limits)
         # Archives older than POSIX mark a directory by its name alone.
         if kind is _FILE and raw_name.endswith(b"/"):
@@ -188,20 +192,20 @@ class TarWalker:
         target = checked_target(raw_target, name, self._limits) if kind in _LINKS else ""
         self._current = name
         self._data_left = size_bytes
-        self._padding_left = _padded(size_bytes) - size_bytes
+        self._padding_left = -size_bytes % BLOCK_BYTES
         events.append(MemberStart(name, size_bytes, kind, target))
         if not size_bytes:
             events.append(_MEMBER_END)
 
-    def _overruled(self, header: Header) -> Header:
-        """The header as those before it would have it."""
+    def _overruled(self, raw_name: bytes, size_bytes: int, raw_target: bytes) -> tuple[bytes, int, bytes]:
+        """A member's name, size and target as the headers before it would have them."""
         pax = self._global | (self._pax or {})
         # An empty value takes a keyword back (POSIX pax).
-        raw_name = pax.get(b"path") or self._long_name or header.raw_name
-        size_bytes = parse_pax_size(value) if (value := pax.get(b"size")) else header.size_bytes
-        raw_target = pax.get(b"linkpath") or self._long_target or header.raw_target
+        raw_name = pax.get(b"path") or self._long_name or raw_name
+        size_bytes = parse_pax_size(value) if (value := pax.get(b"size")) else size_bytes
+        raw_target = pax.get(b"linkpath") or self._long_target or raw_target
         self._pax = self._long_name = self._long_target = None
-        return Header(raw_name, size_bytes, header.kind, raw_target)
+        return raw_name, size_bytes, raw_target
 
     def _count_member(self) -> None:
         self.members += 1
