@@ -13,7 +13,7 @@ from services.rules_engine.pack.specs import Specs
 _STATUSES: Final = ("initContainerStatuses", "containerStatuses")
 _STATES: Final = ("state", "lastState")
 _CONTAINERS: Final = ("initContainers", "containers")
-_MAX_IMAGE_CHARACTERS: Final = 300
+MAX_IMAGE_CHARACTERS: Final = 300
 _MAX_MESSAGE_CHARACTERS: Final = 2_000
 
 
@@ -75,10 +75,10 @@ class Pod(KubernetesObject):
 
     @property
     def images(self) -> list[str]:
-        """The images its containers ask for."""
+        """The images its containers ask for, as they are written."""
         spec = mapping(self.data, "spec")
-        containers = [one for key in _CONTAINERS for one in objects(spec, key)]
-        return [image for one in containers if (image := text(one, "image", limit=_MAX_IMAGE_CHARACTERS))]
+        found = [one.get("image") for key in _CONTAINERS for one in objects(spec, key)]
+        return [image for image in found if isinstance(image, str)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +117,5 @@ class RunningContainers(ObjectFile):
             for index in mapping(month):
                 by_index[index] = by_index.get(index, 0) + max(0, integer(month, index) or 0)
         images = mapping(self.data, "images")
-        named = ((text(images, index, limit=_MAX_IMAGE_CHARACTERS), index) for index in images)
+        named = ((text(images, index, limit=MAX_IMAGE_CHARACTERS), index) for index in images)
         return {image: by_index.get(index, 0) for image, index in named if image}

@@ -7,7 +7,8 @@ from typing import Final
 from insights.core.plugins import Response, make_fail, make_pass, rule
 
 from services.rules_engine.pack.details import offenders
-from services.rules_engine.pack.parsers.pods import Pod, RunningContainers
+from services.rules_engine.pack.parsers.pods import MAX_IMAGE_CHARACTERS, Pod, RunningContainers
+from services.rules_engine.pack.reading import text
 
 ERROR_KEY: Final = "IMAGES_WITHOUT_DIGEST"
 GOOD_KEY: Final = "IMAGES_WITH_DIGEST"
@@ -19,8 +20,8 @@ _CATALOG: Final = re.compile(r"registry\.redhat\.io/redhat/[a-z-]+-index:")
 def report(running: RunningContainers | None, pods: list[Pod] | None) -> Response | None:
     """Hit when an image that runs, or that a pod asks for, has no sha256 digest; the most used first."""
     counts = Counter(running.counts if running else {})
-    for image in {image for pod in pods or () for image in pod.images}:
-        counts.setdefault(image, 1)
+    for image in {image for pod in pods or () for image in pod.images if image}:
+        counts.setdefault(text(image, limit=MAX_IMAGE_CHARACTERS), 1)
     if not counts:
         return None
     tagged = {image: count for image, count in counts.items() if _is_tagged(image)}
