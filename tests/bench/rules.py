@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import resource
 import statistics
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,10 +22,12 @@ TEXT = (
     "One process with the project's rules for OpenShift loaded, Insights Operator archives of a small cluster "
     "(123 files, 0.45 MB, 61 kB compressed) and of a medium one (977 files, 21 MB, 2.9 MB). On disk: insights-core's "
     "extraction into the system's temporary directory, all loaded components, its JSON formatter, removal; the two "
-    "take turns on the same archives."
+    "take turns on the same archives, in memory a few at once as they come to a worker. Python's tarfile, which only "
+    "reads the members, tells how fast the machine is: with 5.9 and 81 ms it was where the bars were set."
 )
 PACKAGES = ("services.rules_engine.pack",)
 ROUNDS = {"small": 60, "medium": 8}
+AT_ONCE = 5
 SHAPES: dict[str, Shape] = {"small": SMALL, "medium": MEDIUM}
 MANY = 10_000
 Times = tuple[float, float]
@@ -53,7 +56,7 @@ def _both_ways() -> list[Figure]:
     figures: list[Figure] = []
     for name, shape in SHAPES.items():
         upload = archive(shape)
-        memory, disk = _in_turns(rules, upload, ROUNDS[name])
+        memory, disk, tarfiles = _in_turns(rules, upload, ROUNDS[name])
         wall, cpu = (
             statistics.median(one[kind] for one in disk) / statistics.median(one[kind] for one in memory)
             for kind in (0, 1)
@@ -67,22 +70,31 @@ def _both_ways() -> list[Figure]:
             of_rounds(f"{name} archive, on disk", [1000 * one[0] for one in disk], "ms", digits=1),
             of_rounds(f"{name} archive, on disk, CPU", [1000 * one[1] for one in disk], "ms", digits=1),
             Figure(f"{name} archive, disk to memory", f"{wall:.1f}", f"CPU {cpu:.1f}", ">= 8"),
+            of_rounds(f"{name} archive, tarfile", [1000 * one[0] for one in tarfiles], "ms", digits=1),
         ]
     return figures
 
 
-def _in_turns(rules: Any, upload: bytes, rounds: int) -> tuple[list[Times], list[Times]]:
+def _in_turns(rules: Any, upload: bytes, rounds: int) -> tuple[list[Times], list[Times], list[Times]]:
     memory: list[Times] = []
     disk: list[Times] = []
+    tarfiles: list[Times] = []
     with tempfile.NamedTemporaryFile(suffix=".tar.gz") as file:
         file.write(upload)
         file.flush()
         path = Path(file.name)
         assert _settled(rules.evaluate(upload).report) == _settled(on_disk(path))
         for _ in range(rounds):
-            memory.append(_timed(lambda: rules.evaluate(upload)))
+            memory += [_timed(lambda: rules.evaluate(upload)) for _ in range(AT_ONCE)]
             disk.append(_timed(lambda: on_disk(path)))
-    return memory, disk
+            tarfiles.append(_timed(lambda: _members(upload)))
+    return memory, disk, tarfiles
+
+
+def _members(upload: bytes) -> list[bytes]:
+    with tarfile.open(fileobj=io.BytesIO(upload)) as tar:
+        files = (tar.extractfile(member) for member in tar if member.isfile())
+        return [file.read() for file in files if file is not None]
 
 
 def on_disk(path: Path) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def _foreach_collect(spec: Any, broker: Broker, place: Place) -> Any:
 
 def _collected(spec: Any, patterns: Iterable[str], place: Place) -> list[Any]:
     results = []
-    tree, skipped = place.tree, len(place.base)
+    tree, skipped = place.tree, len(place.below(""))
     for pattern in patterns:
         for path in tree.glob(place.base, pattern):
             resolved = tree.resolve(path)
@@ -70,9 +70,8 @@ def _collected(spec: Any, patterns: Iterable[str], place: Place) -> list[Any]:
                 continue
             if spec.ignore and spec.ignore_func(f"{ROOT}/{path}"):
                 continue
-            relative_path = path[skipped:].lstrip("/")
             try:
-                results.append(place.provider_at(resolved, spec.kind, relative_path, spec, spec.save_as))
+                results.append(place.provider_at(resolved, spec.kind, path[skipped:], spec, spec.save_as))
             except NoFilterException:
                 raise
             except Exception:  # noqa: BLE001, S112  # as upstream: what cannot be read is left out

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from insights.core.exceptions import ContentException, SkipComponent
+from insights.core.exceptions import SkipComponent
 from insights.core.plugins import parser
 
 from services.rules_engine.pack.parsers.documents import JsonFile, ObjectFile
@@ -16,15 +16,10 @@ _WEBHOOK_KINDS: Final = ("ValidatingWebhookConfiguration", "MutatingWebhookConfi
 
 
 class ListFile(JsonFile):
-    """A JSON file that holds a list; ``null`` is an empty one."""
+    """A JSON file that holds a list; ``null``, as Go writes an empty one, is none of its objects."""
 
-    def parse_content(self, content: Any) -> None:
-        """Take the file's bytes, or its lines."""
-        super().parse_content(content)
-        if self.data is None:
-            self.data = []
-        if not isinstance(self.data, list):
-            raise ContentException(f"{self.file_path} holds no JSON list")
+    HOLDS, WHAT = list | None, "list"
+    data: list[Any] | None
 
 
 @dataclass(frozen=True, slots=True)

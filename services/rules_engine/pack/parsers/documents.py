@@ -1,5 +1,6 @@
 """Reading JSON files. One that is none, or of another kind than expected, is skipped with its reason."""
 
+from types import UnionType
 from typing import Any, ClassVar
 
 import orjson
@@ -10,8 +11,10 @@ from services.rules_engine.pack.reading import Condition, condition, name_at
 
 
 class JsonFile(Parser):
-    """A JSON file: ``data`` is its value."""
+    """A JSON file: ``data`` is its value, which is one of ``HOLDS``, in words a ``WHAT``."""
 
+    HOLDS: ClassVar[type | UnionType] = object
+    WHAT: ClassVar[str] = "value"
     data: Any
 
     def __init__(self, context: Any) -> None:
@@ -31,18 +34,15 @@ class JsonFile(Parser):
             self.data = orjson.loads(content)
         except orjson.JSONDecodeError as error:
             raise ContentException(f"{self.file_path} is not JSON: {error}") from error
+        if not isinstance(self.data, self.HOLDS):
+            raise ContentException(f"{self.file_path} holds no JSON {self.WHAT}")
 
 
 class ObjectFile(JsonFile):
     """A JSON file that holds an object."""
 
+    HOLDS, WHAT = dict, "object"
     data: dict[str, Any]
-
-    def parse_content(self, content: Any) -> None:
-        """Take the file's bytes, or its lines."""
-        super().parse_content(content)
-        if not isinstance(self.data, dict):
-            raise ContentException(f"{self.file_path} holds no JSON object")
 
 
 class KubernetesObject(ObjectFile):
