@@ -17,6 +17,7 @@ from services.rules_engine.evaluation.execution import Plan, rare_collections, s
 from services.rules_engine.evaluation.facts import facts_of
 from services.rules_engine.evaluation.hydration import hydrate
 from services.rules_engine.evaluation.loading import RulesConfig, configure, load_packages, target_graph
+from services.rules_engine.evaluation.memory import keep_freed_memory
 from services.rules_engine.evaluation.providers import Place
 from services.rules_engine.evaluation.report import Report
 from services.rules_engine.evaluation.tree import Tree
@@ -72,6 +73,7 @@ class Rules:
         load_packages(config.packages)
         configure(config)
         watch_paths()
+        keep_freed_memory()
         return cls(Plan(target_graph(config.target_components)), config.extract_directory)
 
     def evaluate(
