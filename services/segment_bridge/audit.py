@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import orjson
-from isal import igzip, isal_zlib
+from isal import isal_zlib
 
+from headrace.archives.files import open_inflated
 from headrace.runtime.errors import ConfigurationError, Permanent
 from services.segment_bridge.expressions import Evaluate, Record, Test
 from services.segment_bridge.queries import AUDIT_LOG_TYPE, QUERIES, RECEIVED, Query
 
 _BLOCK_BYTES: Final = 1 << 20
 _MAX_LINE_BYTES: Final = 64 << 20
-_GZIP_MAGIC: Final = b"\x1f\x8b"
 _KEPT_PLACES: Final = 20
 # Of every term of a query these two choose which query is asked at all.
 _CHOOSING_TERMS: Final = 2
@@ -189,7 +189,7 @@ async def audit(files: Sequence[Path], output: BinaryIO) -> AuditOutcome:
 async def _blocks(path: Path) -> AsyncIterator[list[bytes]]:
     """The lines of a file, about a megabyte at a time."""
     try:
-        with _opened(path) as opened:
+        with open_inflated(path) as opened:
             rest = b""
             while block := await asyncio.to_thread(opened.read, _BLOCK_BYTES):
                 *lines, rest = (rest + block).split(b"\n")
@@ -201,14 +201,3 @@ async def _blocks(path: Path) -> AsyncIterator[list[bytes]]:
         raise Permanent(f"it is damaged gzip: {error}") from None
     except OSError as error:
         raise Permanent(f"it cannot be read: {error.strerror or error}") from None
-
-
-def _opened(path: Path) -> BinaryIO:
-    plain = path.open("rb")
-    begins = plain.read(len(_GZIP_MAGIC))
-    plain.seek(0)
-    if begins != _GZIP_MAGIC:
-        return plain
-    plain.close()
-    opened: BinaryIO = igzip.open(path, "rb")  # type: ignore[no-untyped-call]
-    return opened

@@ -4,7 +4,6 @@ import asyncio
 import ssl
 import time
 import zlib
-from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
@@ -53,9 +52,7 @@ class Segment:
         )
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._session is not None:
             await self._session.close()
 

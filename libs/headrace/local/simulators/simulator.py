@@ -1,6 +1,5 @@
 """What every simulator is: an application on a loopback port until it is closed."""
 
-from types import TracebackType
 from typing import Final, Self
 
 from aiohttp import web
@@ -42,10 +41,5 @@ class Simulator:
     async def __aenter__(self) -> Self:
         return await self.open()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()

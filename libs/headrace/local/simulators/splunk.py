@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import aiohttp
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from isal import igzip
 
+from headrace.archives.files import open_inflated
 from headrace.local.simulators.simulator import Simulator
 from headrace.local.simulators.spl import Search, parse, result
 from headrace.local.simulators.spl_functions import Event
@@ -28,7 +28,6 @@ from headrace.web.errors import json_response
 
 USER: Final = "admin"
 _RECEIVED: Final = re.compile(rb'"requestReceivedTimestamp"\s*:\s*"([^"]+)"')
-_GZIP_MAGIC: Final = b"\x1f\x8b"
 _PIECE_BYTES: Final = 1 << 16
 
 
@@ -164,7 +163,7 @@ class SplunkSimulator(Simulator):
 
 def _events(path: Path, needles: list[bytes], window: tuple[float | None, float | None]) -> Iterator[Event]:
     earliest, latest = window
-    with _opened(path) as opened:
+    with open_inflated(path) as opened:
         for line in opened:
             raw = line.strip()
             folded = raw.lower()
@@ -173,17 +172,6 @@ def _events(path: Path, needles: list[bytes], window: tuple[float | None, float 
             time = _time(raw)
             if (earliest is None or time >= earliest) and (latest is None or time < latest):
                 yield Event(raw, time)
-
-
-def _opened(path: Path) -> BinaryIO:
-    plain = path.open("rb")
-    begins = plain.read(len(_GZIP_MAGIC))
-    plain.seek(0)
-    if begins != _GZIP_MAGIC:
-        return plain
-    plain.close()
-    opened: BinaryIO = igzip.open(path, "rb")  # type: ignore[no-untyped-call]
-    return opened
 
 
 def _time(raw: bytes) -> float:
