@@ -19,6 +19,7 @@ from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.process import running
 from headrace.web.listener import Listener
 from services.registry import BY_NAME
+from tests import answers
 from tests.processes import ServiceProcess
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -36,16 +37,7 @@ VARIABLES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    text: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.text)
-
+class Answer(answers.Answer):
     @property
     def detail(self) -> Any:
         assert set(self.json) == {"detail"}

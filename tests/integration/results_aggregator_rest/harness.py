@@ -25,6 +25,7 @@ from headrace.web.listener import Listener
 from services.results_aggregator.api import Api
 from services.results_aggregator.api_endpoints import Endpoint
 from services.results_aggregator.settings import AggregatorSettings
+from tests import answers
 
 MIGRATIONS = Path(services.results_aggregator.__file__).parent / "migrations"
 MOMENT = datetime(2026, 11, 20, 8, 30, 15, 250_000, tzinfo=UTC)
@@ -42,16 +43,7 @@ def identity(org_id: int | str, **more: Any) -> dict[str, str]:
     return {"x-rh-identity": base64.b64encode(text.encode()).decode()}
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    text: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.text)
-
+class Answer(answers.Answer):
     @property
     def why(self) -> tuple[int, str]:
         """A failure's status and text; it says nothing else."""

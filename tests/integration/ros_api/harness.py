@@ -20,6 +20,7 @@ from yarl import URL
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.process import running
 from services.registry import BY_NAME
+from tests import answers
 from tests.integration.ros_api.samples import CURRENT_BYTES, PERCENTAGES, recommendation
 
 OPENSHIFT = "/api/cost-management/v1/recommendations/openshift"
@@ -38,16 +39,7 @@ def identity(org_id: str, *, internal: bool = False) -> str:
     return base64.b64encode(json.dumps({"identity": {"account_number": "1"} | part}).encode()).decode()
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    text: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.text)
-
+class Answer(answers.Answer):
     @property
     def message(self) -> str:
         assert set(self.json) == {"status", "message"}

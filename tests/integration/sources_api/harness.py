@@ -21,6 +21,7 @@ from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
 from headrace.service.process import running
 from services.registry import BY_NAME
+from tests import answers
 from tests.reading import reader
 from tests.waiting import eventually
 
@@ -37,16 +38,7 @@ def identity(org_id: str, **changes: Any) -> str:
     return base64.b64encode(json.dumps(body).encode()).decode()
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    text: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.text)
-
+class Answer(answers.Answer):
     @property
     def detail(self) -> str:
         """The one error's text, its shape checked."""

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -20,29 +19,12 @@ from tests.integration.assisted_events.harness import (
     Endpoint,
     Sender,
     free_ports,
-    new_name,
-    open_endpoint,
     open_sender,
 )
 from tests.proxy import TcpProxy
 from tests.waiting import eventually
 
 TOLD = "uploading events: upload to {url} returned status code {status} (body: reason)"
-
-
-@pytest_asyncio.fixture
-async def endpoint() -> AsyncIterator[Endpoint]:
-    async with open_endpoint() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture
-async def database_name(postgres_url: str) -> AsyncIterator[str]:
-    name = new_name()
-    yield name
-    connection = await asyncpg.connect(postgres_url, timeout=20)
-    await connection.execute(f"drop database if exists {name} with (force)")
-    await connection.close()
 
 
 @pytest_asyncio.fixture
