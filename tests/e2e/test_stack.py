@@ -306,6 +306,7 @@ def test_term_signal_stops_everything_in_time(tmp_path):
     assert (code, seconds < STOP_SECONDS) == (0, True), f"{code} after {seconds} s:\n{stack.said()}"
     assert [child for child in children if child.is_running()] == []
     assert not (stack.directory / "run.json").exists()
+    assert "Traceback" not in stack.said()
 
 
 def test_interrupt_while_starting_leaves_nothing(tmp_path):

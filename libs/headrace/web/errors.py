@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger, redact
+from headrace.web.listener import has_left
 
 _log = get_logger(__name__)
 
@@ -23,7 +24,8 @@ def json_errors(
 ) -> Middleware:
     """Middleware that answers every failure as ``body(status, message)`` in JSON.
 
-    An engine that is away is a 503 with Retry-After; what we did not foresee is a 500 that says nothing of us.
+    An engine that is away is a 503 with Retry-After; what we did not foresee is logged whole, and a 500 that says
+    nothing of us. A client that hung up is left to the listener.
     """
 
     @web.middleware
@@ -42,7 +44,9 @@ def json_errors(
             answer = json_response(body(503, redact(str(error))), 503)
             answer.headers["Retry-After"] = "5"
             return answer
-        except Exception:  # noqa: BLE001 -- logged whole; the answer says nothing of us
+        except Exception as error:
+            if isinstance(error, ConnectionError) and has_left(request):
+                raise
             _log.exception("unexpected_error", path=request.path)
             return json_response(body(500, HTTPStatus.INTERNAL_SERVER_ERROR.phrase), 500)
 

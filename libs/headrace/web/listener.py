@@ -20,6 +20,13 @@ READ_BUFFER_BYTES: Final = 1 << 17
 BACKLOG: Final = 1024
 # What was not done by the end of the stop is cancelled, and has this long to clean up.
 _CANCEL_SECONDS: Final = 2.0
+# Never sent; nginx's status for a client that hung up.
+_NOBODY_READS: Final = 499
+
+
+def has_left(request: web.Request) -> bool:
+    """Tell whether the client hung up: what its answer's writing raises is nobody's fault then."""
+    return request.transport is None or request.transport.is_closing()
 
 
 class _InFlight:
@@ -37,6 +44,10 @@ class _InFlight:
         self._none.clear()
         try:
             response = await handler(request)
+        except ConnectionError:
+            if not has_left(request):
+                raise
+            response = web.Response(status=_NOBODY_READS)
         finally:
             self._count -= 1
             if not self._count:

@@ -1,9 +1,12 @@
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 import pytest
+import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.health import Health
@@ -68,6 +71,59 @@ async def test_failures_become_json(serve: Serve, session: aiohttp.ClientSession
             assert (response.status, await response.json()) == (status, {"status": status, "text": text})
             assert ("Retry-After" in response.headers) == (status == 503)
             assert ("Allow" in response.headers) == (status == 405)
+
+
+@pytest.mark.parametrize(
+    "middlewares", [[], [json_errors(lambda status, text: {"text": text})]], ids=["plain", "JSON"]
+)
+async def test_a_client_that_hangs_up_amid_an_answer_is_no_error_of_ours(
+    serve: Serve,
+    session: aiohttp.ClientSession,
+    caplog: pytest.LogCaptureFixture,
+    middlewares: list[Middleware],
+):
+    ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+
+    async def pour(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"water" * 1000)
+        except BaseException as error:
+            ended.set_result(error)
+            raise
+
+    app = web.Application(middlewares=middlewares)
+    app.router.add_get("/", pour)
+    url = await serve(app)
+    with structlog.testing.capture_logs() as lines:
+        async with session.get(url) as response:
+            await response.content.readexactly(5)
+        assert isinstance(await asyncio.wait_for(ended, 10), ConnectionError)
+        async with session.get(f"{url}/elsewhere") as response:
+            assert response.status == 404
+    assert lines == []
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+@pytest.mark.parametrize(
+    "middlewares", [[], [json_errors(lambda status, text: {"text": text})]], ids=["plain", "JSON"]
+)
+async def test_a_connection_of_ours_that_is_reset_is(
+    serve: Serve,
+    session: aiohttp.ClientSession,
+    caplog: pytest.LogCaptureFixture,
+    middlewares: list[Middleware],
+):
+    async def ask_another(_request: web.Request) -> web.StreamResponse:
+        raise ConnectionResetError("by the other")
+
+    app = web.Application(middlewares=middlewares)
+    app.router.add_get("/", ask_another)
+    url = await serve(app)
+    async with session.get(url) as response:
+        assert response.status == 500
 
 
 async def test_a_taken_port_is_said_in_one_line():
