@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -156,6 +157,6 @@ def _containers(
 
 
 def _runs(values: Positions) -> list[tuple[int, int]]:
-    """Start and end of each run of equal values."""
+    """Start and end of each run of equal values; of no values, none."""
     starts = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist()] if len(values) else []
-    return list(zip(starts, [*starts[1:], len(values)], strict=True))
+    return list(pairwise([*starts, len(values)]))

@@ -304,6 +304,16 @@ async def test_what_does_not_fit_in_memory_is_told_the_same(max_partition_bytes)
     assert records == expected.records
 
 
+async def test_what_does_not_fit_in_memory_may_be_one_workload_that_begins_late() -> None:
+    large = [{"workload": "a", "container_name": f"c{number}"} | interval(1) for number in range(1000)]
+    content = csv_file([{"workload": "b"} | interval(0), *large])
+    async with aggregated(content, max_partition_bytes=1 << 14) as found:
+        assert found.contents.partitions.spilled
+    rows, _, records, _ = await told(content, max_partition_bytes=1 << 14)
+    assert rows == 1001
+    assert records == plain(content, NOW).records
+
+
 def test_decimals_are_the_shortest_without_exponent() -> None:
     cases = {
         1.0: "1", 0.1: "0.1", 1e21: "1" + "0" * 21, 1e22: "1" + "0" * 22, 1e-7: "0.0000001", -0.0: "-0",
