@@ -15,7 +15,7 @@ def keep_freed_memory() -> None:
     """Have glibc keep some for the next archive, for the whole process.
 
     It would give back all but a quarter MiB of what a small archive took, and take it anew from the kernel for the
-    next: 180 page faults, a sixth to a third of the whole evaluation. Other C libraries are left alone.
+    next: some 180 page faults, a fifth to a third of what a busy worker does. Other C libraries are left alone.
     """
     if not sys.platform.startswith("linux"):
         return
