@@ -1,7 +1,5 @@
 import asyncio
-import io
-import tarfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,16 +32,6 @@ CLUSTER = "11111111-2222-3333-4444-555555555555"
 NOW = datetime(2026, 11, 21, 21, 28, 22, 990776, tzinfo=UTC)
 KEY = f"archives/compressed/11/{CLUSTER}/202611/21/212822.tar.gz"
 MIGRATIONS = Path(services.archiver.__file__).parent / "migrations"
-
-
-def tar_gz(members: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 class Synced(Producer):

@@ -18,7 +18,8 @@ from headrace.runtime.errors import Rejected, Retryable
 from headrace.web.listener import Listener
 from services.archiver.handlers import Archiver
 from services.archiver.templates import KeyTemplate
-from tests.integration.archiver.conftest import CLUSTER, KEY, NOW, Bench, tar_gz
+from tests.integration.archiver.conftest import CLUSTER, KEY, NOW, Bench
+from tests.unit.archives.tars import tar_gz
 
 ANONYMOUS = {"b64_identity": encode_identity(Identity(org_id="000001", type="User"))}
 

@@ -1,9 +1,6 @@
 import asyncio
-import gzip
-import io
 import json
-import tarfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -37,17 +34,6 @@ ROS_HEADER = (
     b"interval_start,interval_end,namespace,container_name,cpu_usage_container_avg,memory_usage_container_avg"
 )
 NAMESPACE_HEADER = b"interval_start,interval_end,namespace,cpu_usage_namespace_avg,memory_usage_namespace_avg"
-
-
-def tar_gz(members: Mapping[str, bytes]) -> bytes:
-    """Equal members give equal bytes, whenever they are packed."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return gzip.compress(buffer.getvalue(), compresslevel=1, mtime=0)
 
 
 def manifest(cluster_id: str, **fields: Any) -> bytes:

@@ -19,7 +19,8 @@ from headrace.samples import KINDS, SampleOptions
 from services.koku.handlers import Buckets
 from services.koku.manifest import MAX_BYTES
 from services.koku.shipper import Shipper, tag_of
-from tests.integration.koku.conftest import NAMESPACE_HEADER, ORG, ROS_HEADER, Bench, manifest, tar_gz
+from tests.integration.koku.conftest import NAMESPACE_HEADER, ORG, ROS_HEADER, Bench, manifest
+from tests.unit.archives.tars import tar_gz
 
 ROS = ROS_HEADER + b"\na,b,c,d,1,2\n"
 

@@ -5,7 +5,8 @@ import pytest
 
 from headrace.runtime.errors import Permanent, Rejected, Retryable
 from services.koku.sources import NoSource, Tenant
-from tests.integration.koku.conftest import ORG, ROS_HEADER, Bench, manifest, tar_gz
+from tests.integration.koku.conftest import ORG, ROS_HEADER, Bench, manifest
+from tests.unit.archives.tars import tar_gz
 
 TENANT = Tenant(ORG, "0001")
 

@@ -1,7 +1,5 @@
-import io
 import json
-import tarfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -9,19 +7,10 @@ from headrace.contracts.announcement import Announcement
 from headrace.contracts.identity import ANONYMOUS, Identity, System
 from headrace.runtime.errors import Rejected
 from services.archiver import clusters
+from tests.unit.archives.tars import tar_gz
 
 CLUSTER = "11111111-2222-3333-4444-555555555555"
 OTHER = "99999999-8888-7777-6666-555555555555"
-
-
-def archive(members: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 async def inside(content: bytes, service: str = "") -> str:
@@ -68,7 +57,7 @@ def test_what_cannot_be_a_folder_is_no_cluster_id(cluster_id: str) -> None:
     ],
 )
 async def test_an_archive_names_its_cluster_in_each_documented_place(members: dict[str, bytes]) -> None:
-    assert await inside(archive(members)) == CLUSTER
+    assert await inside(tar_gz(members)) == CLUSTER
 
 
 @pytest.mark.parametrize(
@@ -88,7 +77,7 @@ async def test_an_archive_that_names_none_is_rejected_with_all_that_was_looked_f
     with pytest.raises(
         Rejected, match=r"no cluster_name .* no system.cluster_id .* config/id.*manifest.json.*events"
     ):
-        await inside(archive(members))
+        await inside(tar_gz(members))
 
 
 async def test_a_bare_csv_is_rejected_as_unreadable_without_a_cluster_id() -> None:
@@ -99,11 +88,11 @@ async def test_a_bare_csv_is_rejected_as_unreadable_without_a_cluster_id() -> No
 @pytest.mark.parametrize("content", [b"../../outside", b"None", b"", b"a" * 200])
 async def test_a_cluster_id_in_the_archive_is_checked_too(content: bytes) -> None:
     with pytest.raises(Rejected, match="from config/id cannot be used"):
-        await inside(archive({"config/id": content}))
+        await inside(tar_gz({"config/id": content}))
 
 
 async def test_reading_stops_at_the_cluster_id() -> None:
-    content = archive({"config/id": CLUSTER.encode(), "big": bytes(range(256)) * 40_000})
+    content = tar_gz({"config/id": CLUSTER.encode(), "big": bytes(range(256)) * 40_000})
     asked = 0
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -118,15 +107,15 @@ async def test_reading_stops_at_the_cluster_id() -> None:
 
 async def test_every_file_of_an_assisted_installer_lies_below_its_clusters_id() -> None:
     first = {f"{CLUSTER}/events/cluster.json": b"{}", f"{OTHER}/events.json": b"[]"}
-    assert await inside(archive(first), "assisted-installer") == CLUSTER
+    assert await inside(tar_gz(first), "assisted-installer") == CLUSTER
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (archive({"events.json": b"[]"}), "belongs to no cluster"),
-        (archive({"None/events.json": b"[]"}), "cannot be used"),
-        (archive({}), "the archive is empty"),
+        (tar_gz({"events.json": b"[]"}), "belongs to no cluster"),
+        (tar_gz({"None/events.json": b"[]"}), "cannot be used"),
+        (tar_gz({}), "the archive is empty"),
         (b"", "the archive is empty"),
         (b"x" * 1000, "not gzip"),
     ],

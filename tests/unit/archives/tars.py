@@ -4,7 +4,7 @@ import gzip
 import io
 import tarfile
 import zlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from headrace.archives import ArchiveEnd, ArchiveLimits, ArchiveParser, Data, MemberEnd, MemberStart
 
@@ -65,19 +65,24 @@ def packed(*blocks: bytes) -> bytes:
     return gzip.compress(b"".join(blocks) + END, mtime=0)
 
 
+def tar_gz(members: Mapping[str, bytes]) -> bytes:
+    return by_tarfile(members.items())
+
+
 def gz(data: bytes, level: int = 9) -> bytes:
     deflate = zlib.compressobj(level, zlib.DEFLATED, 31)
     return deflate.compress(data) + deflate.flush()
 
 
-def by_tarfile(files: Iterable[tuple[str, bytes]], tar_format: int) -> bytes:
+def by_tarfile(files: Iterable[tuple[str, bytes]], tar_format: int = tarfile.DEFAULT_FORMAT) -> bytes:
+    """Equal files give equal bytes, whenever they are packed."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", format=tar_format) as archive:
+    with tarfile.open(fileobj=buffer, mode="w", format=tar_format) as archive:
         for name, data in files:
             member = tarfile.TarInfo(name)
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
+    return gzip.compress(buffer.getvalue(), mtime=0)
 
 
 def read_by_tarfile(archive: bytes) -> list[tuple[str, bytes]]:
