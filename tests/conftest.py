@@ -1,9 +1,11 @@
+import logging
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 import asyncpg
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.engines import Host, SessionEngines, Unavailable, s3_servers, start_early, url_of
@@ -93,6 +95,19 @@ def s3_endpoints() -> dict[str, str]:
 def fresh() -> Callable[[str], str]:
     """Names nobody else uses, good for topics, groups, buckets: `fresh("topic")`."""
     return lambda kind: f"{kind}-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def restored_logs() -> Iterator[None]:
+    """For a test that configures logging: afterwards every logger is as it was."""
+    configuration, root = structlog.get_config(), logging.getLogger()
+    named = [item for item in root.manager.loggerDict.values() if isinstance(item, logging.Logger)]
+    kept = [(item, item.level, item.propagate, item.disabled, list(item.handlers)) for item in (root, *named)]
+    yield
+    for item, level, propagate, disabled, handlers in kept:
+        item.setLevel(level)
+        item.propagate, item.disabled, item.handlers[:] = propagate, disabled, handlers
+    structlog.configure(**configuration)
 
 
 @pytest.fixture

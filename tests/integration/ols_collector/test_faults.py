@@ -53,11 +53,7 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def lines(caplog, monkeypatch):
-    # Whatever a configuration of logging left behind that another test has applied.
-    logger = logging.getLogger("ols_collector")
-    monkeypatch.setattr(logger, "disabled", False)
-    monkeypatch.setattr(logger, "propagate", True)
+def lines(caplog):
     caplog.set_level(logging.DEBUG, "ols_collector")
     return lambda: [record.getMessage() for record in caplog.records]
 

@@ -1,10 +1,8 @@
 """The command line as it is typed, without a stack."""
 
 import json
-import logging
 
 import pytest
-import structlog
 
 from headrace.cli.main import run
 from headrace.cli.stack import chosen
@@ -25,17 +23,7 @@ ROWS = (
 
 
 @pytest.fixture
-def restored_logging():
-    root, configuration = logging.getLogger(), structlog.get_config()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.configure(**configuration)
-
-
-@pytest.fixture
-def command(monkeypatch, capsys, restored_logging):
+def command(monkeypatch, capsys, restored_logs):
     def typed(*arguments):
         monkeypatch.setattr("sys.argv", ["headrace", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:

@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib.util
-import logging
 import sys
 import threading
 from types import SimpleNamespace
@@ -209,16 +208,6 @@ async def test_a_failing_watcher_keeps_nobody_from_being_told(thread):
     await watchers.fire("on_process", "m", "r")
     assert told == ["m"]
     assert "on_recv" in EVENTS
-
-
-@pytest.fixture
-def restored_logs():
-    root = logging.getLogger()
-    handlers, level, before = list(root.handlers), root.level, structlog.get_config()
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.configure(**before)
 
 
 @pytest.mark.parametrize(
