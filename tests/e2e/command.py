@@ -130,9 +130,14 @@ def starting(directory: Path, *options: str, **variables: str) -> Iterator[Stack
 
 @contextlib.contextmanager
 def running(directory: Path, *options: str, **variables: str) -> Iterator[Stack]:
-    """A stack that is ready."""
+    """A stack that is ready. Told to stop at the end, it does so in time and leaves nothing."""
     with starting(directory, *options, **variables) as stack:
         stack.wait_until_said("\nready after ")
         yield stack
-        if stack.process.poll() is None:
-            stack.stop()
+        children = stack.children()
+        code, seconds = stack.stop(signal.SIGTERM)
+        assert (code, seconds < STOP_SECONDS) == (0, True), f"{code} after {seconds} s:\n{stack.said()}"
+        assert children
+        assert [child for child in children if child.is_running()] == []
+        assert not (stack.directory / "run.json").exists()
+        assert "Traceback" not in stack.said()

@@ -298,17 +298,6 @@ def test_service_of_its_own_process_is_strict_and_uses_engines_given_by_url(stac
     assert code == 0, served.said()
 
 
-def test_term_signal_stops_everything_in_time(tmp_path):
-    with running(tmp_path / "stack", "--s3", "seaweedfs") as stack:
-        children = stack.children()
-        assert len(children) >= len(ENGINES)
-        code, seconds = stack.stop(signal.SIGTERM)
-    assert (code, seconds < STOP_SECONDS) == (0, True), f"{code} after {seconds} s:\n{stack.said()}"
-    assert [child for child in children if child.is_running()] == []
-    assert not (stack.directory / "run.json").exists()
-    assert "Traceback" not in stack.said()
-
-
 def test_interrupt_while_starting_leaves_nothing(tmp_path):
     with starting(tmp_path / "stack", "--s3", "seaweedfs") as stack:
         stack.wait_until_said(" is ready after ")
