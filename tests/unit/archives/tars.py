@@ -82,7 +82,7 @@ def by_tarfile(files: Iterable[tuple[str, bytes]], tar_format: int = tarfile.DEF
             member = tarfile.TarInfo(name)
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
-    return gzip.compress(buffer.getvalue(), mtime=0)
+    return gzip.compress(buffer.getvalue(), compresslevel=1, mtime=0)
 
 
 def read_by_tarfile(archive: bytes) -> list[tuple[str, bytes]]:
