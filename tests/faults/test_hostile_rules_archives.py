@@ -29,7 +29,7 @@ TAKEN = {
 def large_headers() -> bytes:
     """Little data, each byte between headers as large as may be."""
     comment = "".join(random.Random(6).choices("abcdefgh", k=600)) * 100
-    return gz(b"".join(pax({"comment": comment}) + file(f"m{number}", b"x") for number in range(3000)))
+    return gz(b"".join(pax({"comment": comment}) + file(f"m{number}", b"x") for number in range(3000)), 1)
 
 
 @pytest.fixture(scope="module")

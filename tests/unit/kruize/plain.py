@@ -175,10 +175,11 @@ def what_is_set(kind, interval):
 
 def has_enough(intervals, end, term):
     _, days, minimum_minutes, _, _ = term
+    ends = [interval["end"] for interval in intervals]
     counted = 0
     moment, step_seconds = end, 15 * 60
     while moment > end - days * DAY and step_seconds > 0:
-        near = [interval["end"] for interval in intervals if abs(interval["end"] - moment) <= 30_000]
+        near = [found for found in ends if abs(found - moment) <= 30_000]
         if near:
             nearest = min(near, key=lambda found: (abs(found - moment), -found))
             counted += 15
