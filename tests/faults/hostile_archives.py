@@ -50,7 +50,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "one million names": (lambda: repeated(b"".join(unique_members(20_001)), 50), "20000 members"),
     "one million empty gzip members": (lambda: gz(b"") * 10**6, "20000 gzip members"),
     "one million global headers": (
-        lambda: repeated(pax({"comment": "x"}, b"g") * 10**3, 100),
+        lambda: gz(pax({"comment": "x"}, b"g") * 10**5, 1),
         "20000 members",
     ),
     "pax records without end": (extension_flood, "20000 members"),
