@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -17,7 +17,19 @@ from isal import isal_zlib
 
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.signing import quoted
-from headrace.objects.wire import CONFIG, Body, ObjectNotFound, Wire, length, parse_xml, pieces, translated
+from headrace.objects.wire import (
+    CONFIG,
+    Body,
+    ObjectExists,
+    ObjectNotFound,
+    Wire,
+    failure,
+    length,
+    object_path,
+    parse_xml,
+    pieces,
+    translated,
+)
 from headrace.runtime.errors import Retryable
 
 if TYPE_CHECKING:
@@ -26,9 +38,9 @@ if TYPE_CHECKING:
 PART_BYTES = 5 << 20  # the least S3 takes for a part that is not the last
 OCTETS = "application/octet-stream"
 _CONTROL_SECONDS = 10.0
+_COPY_SECONDS = 60.0
 # A slow disk under load still writes this much; a body's deadline grows with its size.
 _BYTES_PER_SECOND = 1 << 20
-_BUCKET_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
 
 @dataclass(frozen=True)
@@ -221,15 +233,19 @@ class ObjectStore:
 
     async def copy(self, source_bucket: str, source_key: str, bucket: str, key: str) -> None:
         """Copy inside the endpoint, metadata included; no byte passes through this process."""
-        with translated(f"copy {source_bucket}/{source_key} to {bucket}/{key}"):
-            await (await self._control()).copy_object(
-                Bucket=bucket, Key=key, CopySource={"Bucket": source_bucket, "Key": source_key}
-            )
+        source = {"x-amz-copy-source": object_path(source_bucket, source_key)}
+        async with self._wire.request(
+            "PUT", bucket, key, headers=source, timeout_seconds=_COPY_SECONDS
+        ) as response:
+            answer = parse_xml(await response.read())
+            # A copy that fails on its way is told in the body, after the 200.
+            if (code := answer.findtext("Code")) is not None:
+                raise failure(code, response.status, f"copy {source_bucket}/{source_key} to {bucket}/{key}")
 
     async def delete(self, bucket: str, key: str) -> None:
         """Remove an object; one that is not there is fine."""
-        with translated(f"delete {bucket}/{key}"):
-            await (await self._control()).delete_object(Bucket=bucket, Key=key)
+        async with self._wire.request("DELETE", bucket, key, timeout_seconds=_CONTROL_SECONDS):
+            pass
 
     async def list(self, bucket: str, prefix: str = "") -> AsyncIterator[ObjectInfo]:
         """Every object whose key starts with ``prefix``, in key order."""
@@ -246,12 +262,9 @@ class ObjectStore:
 
     async def ensure_bucket(self, bucket: str) -> None:
         """Create the bucket unless it is there."""
-        with translated(f"create the bucket {bucket}"):
-            try:
-                await (await self._control()).create_bucket(Bucket=bucket)
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in _BUCKET_THERE:
-                    raise
+        with suppress(ObjectExists):
+            async with self._wire.request("PUT", bucket, "", timeout_seconds=_CONTROL_SECONDS):
+                pass
 
     async def has_bucket(self, bucket: str) -> bool:
         """Whether the bucket is there and ours to use."""

@@ -43,7 +43,7 @@ class ObjectNotFound(Permanent):
 
 
 class ObjectExists(Permanent):
-    """An object of that name is there and was to be left alone."""
+    """An object, or a bucket, of that name is there and was to be left alone."""
 
 
 class InvalidObjectName(Permanent):
@@ -55,6 +55,8 @@ _BY_CODE: Final[Mapping[str, type[HeadraceError]]] = {
     "NotFound": ObjectNotFound,
     "PreconditionFailed": ObjectExists,
     "ConditionalRequestConflict": ObjectExists,
+    "BucketAlreadyOwnedByYou": ObjectExists,
+    "BucketAlreadyExists": ObjectExists,
     "XMinioInvalidObjectName": InvalidObjectName,
     "XMinioInvalidResourceName": InvalidObjectName,
     "KeyTooLongError": InvalidObjectName,
@@ -106,7 +108,7 @@ class Wire:
     def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
         """A URL that reads the object without our keys."""
         base = self._endpoint.public_url or self._endpoint.url
-        return self._signer.url(base, _path(bucket, key), expires_seconds, utc_now())
+        return self._signer.url(base, object_path(bucket, key), expires_seconds, utc_now())
 
     @asynccontextmanager
     async def request(
@@ -122,7 +124,7 @@ class Wire:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send one signed request, header names in lower case; anything but a success raises one of ours."""
         what = f"{method} {bucket}/{key}"
-        path = _path(bucket, key)
+        path = object_path(bucket, key)
         signed = self._signer.headers(method, self._host, path, query, headers or {}, utc_now())
         signed["content-length"] = str(length(body))
         with translated(what):
@@ -139,7 +141,8 @@ class Wire:
                 yield response
 
 
-def _path(bucket: str, key: str) -> str:
+def object_path(bucket: str, key: str) -> str:
+    """The path of an object, or of a bucket where the key is empty, percent-encoded."""
     return f"/{bucket}/{quoted(key, safe='/-._~')}"
 
 

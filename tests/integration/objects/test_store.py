@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import PART_BYTES, ObjectStore, Part, digest, multipart_etag
@@ -149,7 +151,8 @@ async def test_a_list_has_every_key_under_a_prefix_in_order(store: ObjectStore, 
 async def test_a_list_goes_on_past_one_page(store: ObjectStore, bucket: str, monkeypatch):
     for number in range(7):
         await store.put(bucket, f"{number}", b"")
-    paginator = store._client.get_paginator
+    client = await store._control()
+    paginator = client.get_paginator
     pages = 0
 
     def small(name: str) -> object:
@@ -160,7 +163,7 @@ async def test_a_list_goes_on_past_one_page(store: ObjectStore, bucket: str, mon
         found.paginate = lambda **terms: paginate(**terms, PaginationConfig={"PageSize": 3})
         return found
 
-    monkeypatch.setattr(store._client, "get_paginator", small)
+    monkeypatch.setattr(client, "get_paginator", small)
     assert await keys(store, bucket) == [f"{number}" for number in range(7)]
     assert pages == 1
 
@@ -263,6 +266,27 @@ async def test_wrong_keys_are_for_an_operator_to_mend(s3_endpoint: Server, bucke
             await store.has_bucket(bucket)
     finally:
         await store.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "reason"),
+    [
+        (b" \n<Error><Code>InternalError</Code></Error>", Retryable, "InternalError to copy a/b to c/d"),
+        (b"<Error><Code>NoSuchKey</Code></Error>", ObjectNotFound, "NoSuchKey to copy a/b to c/d"),
+        (b"", Retryable, "something else than XML"),
+    ],
+)
+async def test_a_copy_that_fails_after_its_200_has_failed(answer: bytes, kind: type[Exception], reason: str):
+    async def copying(_request: web.BaseRequest) -> web.Response:
+        return web.Response(body=answer)
+
+    async with RawTestServer(copying) as server:
+        store = await ObjectStore.open(S3Endpoint.parse(f"http://a:b@127.0.0.1:{server.port}"))
+        try:
+            with pytest.raises(kind, match=reason):
+                await store.copy("a", "b", "c", "d")
+        finally:
+            await store.close()
 
 
 async def test_a_server_that_is_away_is_said_with_its_reason():
