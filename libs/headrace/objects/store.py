@@ -8,27 +8,24 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import cache, reduce
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Self
 
-from aiobotocore.session import AioSession, get_session
-from botocore.exceptions import ClientError
 from isal import isal_zlib
 
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.signing import quoted
 from headrace.objects.wire import (
-    CONFIG,
     Body,
     ObjectExists,
     ObjectNotFound,
+    UploadNotFound,
     Wire,
     failure,
     length,
     object_path,
     parse_xml,
     pieces,
-    translated,
 )
 from headrace.runtime.errors import Retryable
 
@@ -64,12 +61,6 @@ class Part:
     crc32: str
 
 
-@cache
-def _session() -> AioSession:
-    """One for all: it keeps the description of S3 that each client would read anew."""
-    return get_session()
-
-
 class ObjectStore:
     """One S3 endpoint. Every method raises `Retryable` when the store is away, busy or misconfigured."""
 
@@ -86,21 +77,16 @@ class ObjectStore:
         """Make a store; nothing is connected before the first request."""
         return cls(endpoint)
 
-    async def _control(self) -> "S3Client":
-        """The full client, for what is rare: the first costs 0.1 s and 14 MB, which plain PUTs never pay."""
+    @asynccontextmanager
+    async def _control(self, what: str) -> AsyncIterator["S3Client"]:
+        """The full client, made when it is first needed; ``what`` is to be done by it, in errors."""
+        from headrace.objects import control
+
         async with self._opening:
             if self._client is None:
-                self._client = await self._stack.enter_async_context(
-                    _session().create_client(
-                        "s3",
-                        endpoint_url=self.endpoint.url,
-                        region_name=self.endpoint.region,
-                        aws_access_key_id=self.endpoint.access_key,
-                        aws_secret_access_key=self.endpoint.secret_key,
-                        config=CONFIG,
-                    )
-                )
-        return self._client
+                self._client = await self._stack.enter_async_context(control.client(self.endpoint))
+        with control.translated(what):
+            yield self._client
 
     async def close(self) -> None:
         """Close every connection."""
@@ -159,8 +145,8 @@ class ObjectStore:
         self, bucket: str, key: str, *, content_type: str = OCTETS, metadata: Mapping[str, str] | None = None
     ) -> str:
         """Begin a multipart upload; returns its id."""
-        with translated(f"start a multipart upload of {bucket}/{key}"):
-            answer = await (await self._control()).create_multipart_upload(
+        async with self._control(f"start a multipart upload of {bucket}/{key}") as client:
+            answer = await client.create_multipart_upload(
                 Bucket=bucket,
                 Key=key,
                 ContentType=content_type,
@@ -174,8 +160,8 @@ class ObjectStore:
     ) -> str:
         """Make the parts one object; returns its ETag."""
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_absent else {}
-        with translated(f"finish the multipart upload of {bucket}/{key}"):
-            answer = await (await self._control()).complete_multipart_upload(
+        async with self._control(f"finish the multipart upload of {bucket}/{key}") as client:
+            answer = await client.complete_multipart_upload(
                 Bucket=bucket,
                 Key=key,
                 UploadId=upload_id,
@@ -191,14 +177,9 @@ class ObjectStore:
 
     async def abort_multipart(self, bucket: str, key: str, upload_id: str) -> None:
         """Drop an unfinished upload and its parts; one that is gone is fine."""
-        with translated(f"abort the multipart upload of {bucket}/{key}"):
-            try:
-                await (await self._control()).abort_multipart_upload(
-                    Bucket=bucket, Key=key, UploadId=upload_id
-                )
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "NoSuchUpload":
-                    raise
+        with suppress(UploadNotFound):
+            async with self._control(f"abort the multipart upload of {bucket}/{key}") as client:
+                await client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
 
     async def unfinished_multiparts(self, bucket: str) -> list[tuple[str, str, datetime]]:
         """Key, upload id and start of uploads that were begun and not ended (the first thousand)."""
@@ -249,8 +230,8 @@ class ObjectStore:
 
     async def list(self, bucket: str, prefix: str = "") -> AsyncIterator[ObjectInfo]:
         """Every object whose key starts with ``prefix``, in key order."""
-        with translated(f"list {bucket}/{prefix}"):
-            pages = (await self._control()).get_paginator("list_objects_v2")
+        async with self._control(f"list {bucket}/{prefix}") as client:
+            pages = client.get_paginator("list_objects_v2")
             async for page in pages.paginate(Bucket=bucket, Prefix=prefix):
                 for item in page.get("Contents", []):
                     etag = item["ETag"].strip('"')

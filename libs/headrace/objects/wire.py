@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 import aiohttp
-from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 from yarl import URL
 
 from headrace.contracts.message import utc_now
@@ -20,17 +18,6 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.signing import Signer, quoted
 from headrace.runtime.errors import HeadraceError, Permanent, Retryable
 
-CONFIG: Final = AioConfig(
-    signature_version="s3v4",
-    s3={"addressing_style": "path", "payload_signing_enabled": False},
-    request_checksum_calculation="when_required",
-    response_checksum_validation="when_required",
-    # One retry layer only, and it is not this one.
-    retries={"total_max_attempts": 1},
-    connect_timeout=2,
-    read_timeout=20,
-    max_pool_connections=64,
-)
 CONNECT_SECONDS: Final = 2.0
 # Below it one joined write is cheaper than a generator; above it a copy is dearer.
 _JOIN_BELOW_BYTES: Final = 1 << 20
@@ -46,6 +33,10 @@ class ObjectExists(Permanent):
     """An object, or a bucket, of that name is there and was to be left alone."""
 
 
+class UploadNotFound(Retryable):
+    """There is no such multipart upload (any more)."""
+
+
 class InvalidObjectName(Permanent):
     """The server takes no object of that name."""
 
@@ -53,6 +44,7 @@ class InvalidObjectName(Permanent):
 _BY_CODE: Final[Mapping[str, type[HeadraceError]]] = {
     "NoSuchKey": ObjectNotFound,
     "NotFound": ObjectNotFound,
+    "NoSuchUpload": UploadNotFound,
     "PreconditionFailed": ObjectExists,
     "ConditionalRequestConflict": ObjectExists,
     "BucketAlreadyOwnedByYou": ObjectExists,
@@ -74,17 +66,18 @@ def failure(code: str, status: int, what: str) -> HeadraceError:
     return kind(f"S3 answered {status} {code or '(no code)'} to {what}")
 
 
+def unanswered(what: str, error: Exception) -> Retryable:
+    """The exception for a store that did not answer."""
+    return Retryable(f"S3 did not answer to {what}: {type(error).__name__}: {error}")
+
+
 @contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn every client library's exception into one of ours."""
+def _translated(what: str) -> Iterator[None]:
+    """Turn the client library's exceptions into ours."""
     try:
         yield
-    except ClientError as error:
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        code = error.response.get("Error", {}).get("Code", "")
-        raise failure("" if code.isdigit() else code, status, what) from error
-    except (aiohttp.ClientError, TimeoutError, OSError, EndpointConnectionError, BotoCoreError) as error:
-        raise Retryable(f"S3 did not answer to {what}: {type(error).__name__}: {error}") from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise unanswered(what, error) from error
 
 
 class Wire:
@@ -127,7 +120,7 @@ class Wire:
         path = object_path(bucket, key)
         signed = self._signer.headers(method, self._host, path, query, headers or {}, utc_now())
         signed["content-length"] = str(length(body))
-        with translated(what):
+        with _translated(what):
             async with self._session.request(
                 method,
                 URL(f"{self._endpoint.url}{path}{'?' + query if query else ''}", encoded=True),

@@ -213,7 +213,8 @@ async def test_readiness_names_a_missing_bucket(kafka_url: str, s3_url: str, mon
     async with open_ingress(kafka_url, s3_url) as ingress:
         health = ingress.host.contexts[0].health
         await eventually(lambda: not health.problems)
-        await ingress.store._client.delete_bucket(Bucket=ingress.bucket)
+        async with ingress.store._control("delete the bucket") as client:
+            await client.delete_bucket(Bucket=ingress.bucket)
         await eventually(lambda: ingress.bucket in health.problems.get("s3", ""))
         assert (await ingress.upload(b"abc")).status in {202, 503}
         await ingress.store.ensure_bucket(ingress.bucket)

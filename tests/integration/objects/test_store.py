@@ -151,8 +151,8 @@ async def test_a_list_has_every_key_under_a_prefix_in_order(store: ObjectStore, 
 async def test_a_list_goes_on_past_one_page(store: ObjectStore, bucket: str, monkeypatch):
     for number in range(7):
         await store.put(bucket, f"{number}", b"")
-    client = await store._control()
-    paginator = client.get_paginator
+    async with store._control("list") as client:
+        paginator = client.get_paginator
     pages = 0
 
     def small(name: str) -> object:
