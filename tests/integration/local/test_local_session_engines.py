@@ -2,6 +2,7 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.integration.local.clients import s3_client
+from tests.waiting import eventually
 
 
 async def test_session_kafka_makes_a_topic(engines, fresh):
@@ -10,7 +11,12 @@ async def test_session_kafka_makes_a_topic(engines, fresh):
     topic = fresh("topic")
     try:
         await admin.create_topics([NewTopic(topic, 3, 1)])
-        assert topic in await admin.list_topics()
+
+        async def listed():
+            return topic in await admin.list_topics()
+
+        # The controller has it before the broker tells of it.
+        await eventually(listed, within_seconds=30)
     finally:
         await admin.close()
 
