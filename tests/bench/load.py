@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import aiohttp
-from aiobotocore.session import get_session
 
 from headrace.contracts.identity import Identity, Internal, System, encode_identity
+from headrace.objects import control
 from headrace.objects.endpoint import S3Endpoint
-from headrace.objects.wire import CONFIG
 
 CLUSTERS = 200
 # As long as curl makes them.
@@ -100,14 +99,7 @@ async def direct_puts(
     """PUT the same bytes with the tuned client straight into the store."""
     run = uuid.uuid4().hex[:8]
     names = itertools.count()
-    async with get_session().create_client(
-        "s3",
-        endpoint_url=endpoint.url,
-        region_name=endpoint.region,
-        aws_access_key_id=endpoint.access_key,
-        aws_secret_access_key=endpoint.secret_key,
-        config=CONFIG,
-    ) as client:
+    async with control.client(endpoint) as client:
 
         async def put(_number: int) -> None:
             await client.put_object(

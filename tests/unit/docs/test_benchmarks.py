@@ -1,0 +1,13 @@
+import re
+
+from tests.bench.__main__ import PARTS
+from tests.bench.report import PAGE
+
+
+def test_the_page_has_a_section_of_figures_for_every_part():
+    text = PAGE.read_text(encoding="utf-8")
+    sections = {part.partition("\n")[0]: part for part in text.split("\n## ")[1:]}
+    assert list(sections) == [part.TITLE for part in PARTS]
+    for part in PARTS:
+        assert part.TEXT in sections[part.TITLE], part.TITLE
+        assert re.search(r"^Measured on \d{4}-\d\d-\d\d\.$", sections[part.TITLE], re.MULTILINE), part.TITLE
