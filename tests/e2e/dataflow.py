@@ -83,7 +83,11 @@ async def passes(step: Callable[[Flow], Awaitable[None]], flow: Flow) -> bool:
         async with asyncio.timeout(STEP_SECONDS):
             await step(flow)
     except Exception as error:  # noqa: BLE001 -- whatever went wrong is this step's failure
-        reason = str(error) or type(error).__name__
+        reason = str(error) or (
+            f"nothing within {STEP_SECONDS:.0f} s"
+            if isinstance(error, TimeoutError)
+            else type(error).__name__
+        )
         print(f"FAIL {name} {time.monotonic() - began:.3f} s: {reason}", flush=True)
         return False
     print(f"PASS {name} {time.monotonic() - began:.3f} s", flush=True)

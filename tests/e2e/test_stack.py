@@ -61,7 +61,9 @@ def samples(tmp_path_factory):
     return directory
 
 
-def test_dataflow_script_passes(stack):
+def test_dataflow_script_passes(stack, samples):
+    # Under the same id, and still on its way.
+    upload_as_the_ros_document(stack, samples)
     done = subprocess.run(
         [sys.executable, "tests/e2e/dataflow.py"],
         cwd=REPOSITORY,
@@ -239,11 +241,8 @@ def test_documents_health_curls(stack):
 
 
 def test_ros_documents_upload_curl_works_each_time(stack, samples):
-    url = f"{stack.urls()['services']['ingress']['url']}/api/ingress/v1/upload"
-    headers = ("-H", f"x-rh-identity: {IDENTITY}", "-H", "x-rh-request-id: test-request-123")
     for _ in range(2):
-        answer = curl("-X", "POST", "-F", f"file=@{samples / 'cost-mgmt.tar.gz'}", *headers, url)
-        assert json.loads(answer) == {
+        assert upload_as_the_ros_document(stack, samples) == {
             "request_id": "test-request-123",
             "upload": {"account_number": "12345", "org_id": "12345"},
         }
@@ -313,6 +312,12 @@ def test_nothing_running_is_not_well(tmp_path):
         shown = headrace(command, "--directory", tmp_path)
         assert (shown.returncode, shown.stdout) == (1, "")
         assert shown.stderr == f"headrace: no stack runs on {tmp_path}: start one with `headrace up`\n"
+
+
+def upload_as_the_ros_document(stack, samples):
+    url = f"{stack.urls()['services']['ingress']['url']}/api/ingress/v1/upload"
+    headers = ("-H", f"x-rh-identity: {IDENTITY}", "-H", "x-rh-request-id: test-request-123")
+    return json.loads(curl("-X", "POST", "-F", f"file=@{samples / 'cost-mgmt.tar.gz'}", *headers, url))
 
 
 def curl(*arguments: str) -> str:

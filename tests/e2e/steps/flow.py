@@ -69,11 +69,16 @@ class Flow:
         for partition in consumer.assignment():
             await consumer.position(partition)
 
-    async def message(self, topic: str) -> dict[str, Any]:
-        """The next message of our request since the upload began."""
+    async def message(self, topic: str, *, of_cluster: bool = False) -> dict[str, Any]:
+        """The next message of our request since the upload began; if asked for, of our cluster.
+
+        The id is the document's: an upload that came before may still be on its way under it.
+        """
         async for record in self.consumers[topic]:
             message: dict[str, Any] = json.loads(record.value)
-            if REQUEST_ID in (message.get("request_id"), message.get("Request_id")):
+            if REQUEST_ID not in (message.get("request_id"), message.get("Request_id")):
+                continue
+            if not of_cluster or self.cluster_id in message["metadata"].values():
                 return message
         raise Failed(f"the consumer of {topic} ended")
 

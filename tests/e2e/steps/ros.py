@@ -31,7 +31,7 @@ async def sources_api_is_healthy(flow: Flow) -> None:
 
 
 async def koku_hands_on_the_usage(flow: Flow) -> None:
-    flow.ros_event = await flow.message(ROS_EVENTS)
+    flow.ros_event = await flow.message(ROS_EVENTS, of_cluster=True)
     metadata = flow.ros_event["metadata"]
     seen = (metadata["org_id"], metadata["cluster_uuid"])
     expect(seen == (ORG_ID, flow.cluster_id), f"of {seen}, expected {(ORG_ID, flow.cluster_id)}")
@@ -110,15 +110,23 @@ async def _names(flow: Flow, cluster_id: str) -> list[str]:
 
 
 async def _workloads(flow: Flow, cluster_id: str) -> None:
-    (count,) = await flow.select("SELECT COUNT(*) FROM workloads;")
-    names = await _names(flow, cluster_id)
-    expect(0 < len(names) <= count, f"{len(names)} of {count} workloads are of the cluster {cluster_id}")
+    async def none_there() -> str:
+        (count,) = await flow.select("SELECT COUNT(*) FROM workloads;")
+        names = await _names(flow, cluster_id)
+        return "" if 0 < len(names) <= count else f"{len(names)} of {count} workloads are of {cluster_id}"
+
+    await appears(none_there)
 
 
 async def _experiments(flow: Flow, cluster_id: str) -> None:
-    listed = {item["experiment_name"] for item in await flow.json(f"{flow.urls['kruize']}/listExperiments")}
-    missing = set(await _names(flow, cluster_id)) - listed
-    expect(not missing, f"not among the {len(listed)} experiments: {sorted(missing)}")
+    async def some_missing() -> str:
+        listed = {
+            item["experiment_name"] for item in await flow.json(f"{flow.urls['kruize']}/listExperiments")
+        }
+        missing = set(await _names(flow, cluster_id)) - listed
+        return f"not among the {len(listed)} experiments: {sorted(missing)}" if missing else ""
+
+    await appears(some_missing)
 
 
 async def _recommendations(flow: Flow, cluster_id: str) -> None:
