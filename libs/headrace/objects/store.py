@@ -220,7 +220,7 @@ class ObjectStore:
         ) as response:
             answer = parse_xml(await response.read())
             # A copy that fails on its way is told in the body, after the 200.
-            if (code := answer.findtext("Code")) is not None:
+            if (code := answer.findtext("{*}Code")) is not None:
                 raise failure(code, response.status, f"copy {source_bucket}/{source_key} to {bucket}/{key}")
 
     async def delete(self, bucket: str, key: str) -> None:
