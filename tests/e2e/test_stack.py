@@ -15,14 +15,22 @@ import pytest
 
 from headrace.local.ports import EnginePorts
 from services.registry import SERVICES as REGISTRY
-from tests.e2e.command import REPOSITORY, STOP_SECONDS, environment, headrace, running, spawned, starting
+from tests.e2e.command import (
+    ENGINES,
+    REPOSITORY,
+    STOP_SECONDS,
+    environment,
+    headrace,
+    running,
+    spawned,
+    starting,
+)
 from tests.otlp import collecting, request_ids, services_of
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
 IDENTITY = "eyJpZGVudGl0eSI6eyJhY2NvdW50X251bWJlciI6IjEyMzQ1IiwiaW50ZXJuYWwiOnsib3JnX2lkIjoiMTIzNDUifX19"
-ENGINES = {"kafka", "s3", "postgres"}
 SERVICES = {row.name for row in REGISTRY if row.port}
 
 

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -80,11 +80,13 @@ class ObjectStore:
     @asynccontextmanager
     async def _control(self, what: str) -> AsyncIterator["S3Client"]:
         """The full client, made when it is first needed; ``what`` is to be done by it, in errors."""
-        from headrace.objects import control
-
         async with self._opening:
             if self._client is None:
-                self._client = await self._stack.enter_async_context(control.client(self.endpoint))
+                # In a thread: most of a quarter of a second goes into loading it.
+                opening = await asyncio.to_thread(_full_client, self.endpoint)
+                self._client = await self._stack.enter_async_context(opening)
+        from headrace.objects import control
+
         with control.translated(what):
             yield self._client
 
@@ -254,6 +256,12 @@ class ObjectStore:
                 return True
         except ObjectNotFound:
             return False
+
+
+def _full_client(endpoint: S3Endpoint) -> "AbstractAsyncContextManager[S3Client]":
+    from headrace.objects import control
+
+    return control.client(endpoint)
 
 
 def digest(body: Body) -> str:
