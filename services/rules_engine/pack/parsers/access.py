@@ -19,7 +19,7 @@ class ListFile(JsonFile):
     """A JSON file that holds a list; ``null``, as Go writes an empty one, is none of its objects."""
 
     HOLDS, WHAT = list | None, "list"
-    data: list[Any] | None
+    excerpt: list[Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class IngressCertificates(ListFile):
     @property
     def certificates(self) -> Iterator[Certificate]:
         """Those whose end is known."""
-        for one in objects(self.data):
+        for one in objects(self.excerpt):
             if (expires := moment(one, "not_after")) is not None:
                 yield Certificate(name_at(one, "name"), name_at(one, "namespace"), expires)
 
@@ -52,24 +52,24 @@ class CertificateSigningRequest(ObjectFile):
     def parse_content(self, content: Any) -> None:
         """Take the file's bytes, or its lines."""
         super().parse_content(content)
-        self.name = name_at(self.data, "ObjectMeta", "name")
+        self.name = name_at(self.excerpt, "ObjectMeta", "name")
         if not self.name:
             raise SkipComponent(f"{self.file_path} is no certificate signing request")
 
     @property
     def created(self) -> datetime | None:
         """When it was made."""
-        return moment(self.data, "ObjectMeta", "creationTimestamp")
+        return moment(self.excerpt, "ObjectMeta", "creationTimestamp")
 
     @property
     def requester(self) -> str:
         """Who made it."""
-        return text(self.data, "Spec", "Username")
+        return text(self.excerpt, "Spec", "Username")
 
     @property
     def pending(self) -> bool:
         """Whether it is neither approved, denied, failed nor issued."""
-        return not at(self.data, "Status", "Conditions") and not at(self.data, "Status", "Cert")
+        return not at(self.excerpt, "Status", "Conditions") and not at(self.data, "Status", "Cert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +89,18 @@ class WebhookConfiguration(ObjectFile):
     def parse_content(self, content: Any) -> None:
         """Take the file's bytes, or its lines."""
         super().parse_content(content)
-        if self.data.get("kind", _WEBHOOK_KINDS[0]) not in _WEBHOOK_KINDS:
+        if self.excerpt.get("kind", _WEBHOOK_KINDS[0]) not in _WEBHOOK_KINDS:
             raise SkipComponent(f"{self.file_path} is no webhook configuration")
 
     @property
     def webhooks(self) -> Iterator[Webhook]:
         """Its webhooks; a failure policy that is missing is Fail, as in the API."""
-        for one in objects(self.data, "webhooks"):
+        for one in objects(self.excerpt, "webhooks"):
             service = mapping(one, "clientConfig", "service")
             parts = (name_at(service, "namespace"), name_at(service, "name"))
             yield Webhook(
                 name=name_at(one, "name"),
-                configuration=name_at(self.data, "metadata", "name"),
+                configuration=name_at(self.excerpt, "metadata", "name"),
                 service="/".join(parts) if all(parts) else "",
                 fails_closed=one.get("failurePolicy", "Fail") == "Fail",
             )
@@ -122,7 +122,7 @@ class ApiRequestCounts(ListFile):
     @property
     def uses(self) -> Iterator[ApiUse]:
         """The APIs counted."""
-        for one in objects(self.data):
+        for one in objects(self.excerpt):
             if resource := name_at(one, "resource"):
                 count = max(0, integer(one, "total_request_count") or 0)
                 yield ApiUse(resource, text(one, "removed_in_release"), count)

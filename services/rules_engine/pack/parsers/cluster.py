@@ -4,11 +4,24 @@ from typing import Any, Final
 
 from insights.core.plugins import parser
 
-from services.rules_engine.pack.parsers.documents import KubernetesObject
+from services.rules_engine.pack.parsers.documents import KubernetesObject, ObjectHead, Status
 from services.rules_engine.pack.reading import mapping, objects, text
 from services.rules_engine.pack.specs import Specs
 
 _MAX_VERSION_CHARACTERS: Final = 64
+
+
+class _VersionStatus(Status, total=False):
+    desired: Any
+    history: Any
+
+
+class _VersionExcerpt(ObjectHead, total=False):
+    status: _VersionStatus
+
+
+class _RegistryExcerpt(ObjectHead, total=False):
+    spec: Any
 
 
 @parser(Specs.cluster_version)
@@ -16,16 +29,17 @@ class ClusterVersion(KubernetesObject):
     """``config/version.json``."""
 
     KIND = "ClusterVersion"
+    EXCERPT = _VersionExcerpt
 
     @property
     def desired(self) -> str:
         """The version the cluster is to have."""
-        return text(self.data, "status", "desired", "version", limit=_MAX_VERSION_CHARACTERS)
+        return text(self.excerpt, "status", "desired", "version", limit=_MAX_VERSION_CHARACTERS)
 
     @property
     def current(self) -> str:
         """The version the cluster has: the newest whose update was completed, else the desired one."""
-        for update in objects(self.data, "status", "history"):
+        for update in objects(self.excerpt, "status", "history"):
             if update.get("state") == "Completed" and (version := text(update, "version", limit=64)):
                 return version
         return self.desired
@@ -43,14 +57,15 @@ class ImageRegistry(KubernetesObject):
     """The image registry operator's configuration."""
 
     KIND = "Config"
+    EXCERPT = _RegistryExcerpt
 
     @property
     def management_state(self) -> str:
         """Managed, Unmanaged or Removed."""
-        return text(self.data, "spec", "managementState")
+        return text(self.excerpt, "spec", "managementState")
 
     @property
     def storage(self) -> dict[str, Any]:
         """The configured storage by kind; empty when there is none."""
-        configured = mapping(self.data, "spec", "storage")
+        configured = mapping(self.excerpt, "spec", "storage")
         return {kind: value for kind, value in configured.items() if kind != "managementState"}

@@ -45,5 +45,5 @@ class GatheredAt:
 
 def _times(key: str, kubernetes_objects: Iterable[KubernetesObject]) -> Iterator[Any]:
     for one in kubernetes_objects:
-        for condition in objects(one.data, "status", "conditions"):
+        for condition in objects(one.excerpt, "status", "conditions"):
             yield condition.get(key)

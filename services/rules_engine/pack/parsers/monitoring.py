@@ -90,7 +90,7 @@ class ActiveAlerts(ListFile):
     @property
     def firing(self) -> Iterator[Alert]:
         """The alerts; silenced and inhibited ones are left out."""
-        for one in objects(self.data):
+        for one in objects(self.excerpt):
             if text(one, "status", "state") == "suppressed":
                 continue
             labels = {key: text(value) for key, value in mapping(one, "labels").items()}
@@ -99,7 +99,7 @@ class ActiveAlerts(ListFile):
     @property
     def newest(self) -> datetime | None:
         """The newest time at which an alert was renewed."""
-        return newest(one.get("updatedAt") for one in objects(self.data))
+        return newest(one.get("updatedAt") for one in objects(self.excerpt))
 
 
 @combiner([ActiveAlerts, Metrics])

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from insights.core.plugins import parser
 
-from services.rules_engine.pack.parsers.documents import KubernetesObject, ObjectFile
+from services.rules_engine.pack.parsers.documents import KubernetesObject, ObjectFile, ObjectHead
 from services.rules_engine.pack.reading import integer, mapping, name_at, objects, text
 from services.rules_engine.pack.specs import Specs
 
@@ -15,6 +15,32 @@ _STATES: Final = ("state", "lastState")
 _CONTAINERS: Final = ("initContainers", "containers")
 MAX_IMAGE_CHARACTERS: Final = 300
 _MAX_MESSAGE_CHARACTERS: Final = 2_000
+
+
+class _Container(TypedDict, total=False):
+    image: Any
+
+
+class _PodSpec(TypedDict, total=False):
+    initContainers: list[_Container] | None
+    containers: list[_Container] | None
+
+
+class _ContainerStatus(TypedDict, total=False):
+    name: Any
+    restartCount: Any
+    state: Any
+    lastState: Any
+
+
+class _PodStatus(TypedDict, total=False):
+    initContainerStatuses: list[_ContainerStatus] | None
+    containerStatuses: list[_ContainerStatus] | None
+
+
+class _PodExcerpt(ObjectHead, total=False):
+    spec: _PodSpec
+    status: _PodStatus
 
 
 class ContainerStatus:
@@ -58,6 +84,7 @@ class Pod(KubernetesObject):
     """``config/pod/NAMESPACE/NAME.json``; the operator gathers pods that are in trouble."""
 
     KIND = "Pod"
+    EXCERPT = _PodExcerpt
 
     troubled: list[ContainerStatus]
     """Those of its containers that do not run, or ended before."""
@@ -65,10 +92,11 @@ class Pod(KubernetesObject):
     def parse_content(self, content: Any) -> None:
         """Take the file's bytes, or its lines."""
         super().parse_content(content)
-        status = mapping(self.data, "status")
+        status = mapping(self.excerpt, "status")
         self.troubled = [
             ContainerStatus(one)
             for key in _STATUSES
+            if key in status
             for one in objects(status, key)
             if one.get("lastState") or "running" not in mapping(one, "state")
         ]
@@ -76,7 +104,7 @@ class Pod(KubernetesObject):
     @property
     def images(self) -> list[str]:
         """The images its containers ask for, as they are written."""
-        spec = mapping(self.data, "spec")
+        spec = mapping(self.excerpt, "spec")
         found = [one.get("image") for key in _CONTAINERS for one in objects(spec, key)]
         return [image for image in found if isinstance(image, str)]
 
@@ -97,7 +125,7 @@ class Events(ObjectFile):
     @property
     def items(self) -> Iterator[Event]:
         """The events."""
-        for one in objects(self.data, "items"):
+        for one in objects(self.excerpt, "items"):
             yield Event(
                 name_at(one, "namespace"),
                 text(one, "reason"),
@@ -113,9 +141,9 @@ class RunningContainers(ObjectFile):
     def counts(self) -> dict[str, int]:
         """The number of running containers by image."""
         by_index: dict[str, int] = {}
-        for month in mapping(self.data, "containers").values():
+        for month in mapping(self.excerpt, "containers").values():
             for index in mapping(month):
                 by_index[index] = by_index.get(index, 0) + max(0, integer(month, index) or 0)
-        images = mapping(self.data, "images")
+        images = mapping(self.excerpt, "images")
         named = ((text(images, index, limit=MAX_IMAGE_CHARACTERS), index) for index in images)
         return {image: by_index.get(index, 0) for image, index in named if image}

@@ -21,8 +21,8 @@ def report(pools: list[MachineConfigPool]) -> Response:
         {
             "name": pool.name,
             "condition": causes[0].kind,
-            "degraded_machines": integer(pool.data, "status", "degradedMachineCount"),
-            "machines": integer(pool.data, "status", "machineCount"),
+            "degraded_machines": integer(pool.excerpt, "status", "degradedMachineCount"),
+            "machines": integer(pool.excerpt, "status", "machineCount"),
             **causes[0].details(),
         }
         for pool in pools

@@ -18,8 +18,8 @@ def report(pools: list[MachineConfigPool]) -> Response:
     found = [
         {
             "name": pool.name,
-            "machines": integer(pool.data, "status", "machineCount"),
-            "updated_machines": integer(pool.data, "status", "updatedMachineCount"),
+            "machines": integer(pool.excerpt, "status", "machineCount"),
+            "updated_machines": integer(pool.excerpt, "status", "updatedMachineCount"),
         }
         for pool in pools
         if pool.paused

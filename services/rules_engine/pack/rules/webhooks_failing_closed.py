@@ -55,9 +55,9 @@ def _messages(
     operators: Iterable[ClusterOperator], version: ClusterVersion | None, events: Iterable[Events]
 ) -> Iterator[tuple[str, str]]:
     for operator in operators:
-        for one in objects(operator.data, "status", "conditions"):
+        for one in objects(operator.excerpt, "status", "conditions"):
             yield f"clusteroperator/{operator.name}", text(one, "message", limit=_MAX_MESSAGE_CHARACTERS)
-    for one in objects(version.data, "status", "conditions") if version else ():
+    for one in objects(version.excerpt, "status", "conditions") if version else ():
         yield "clusterversion", text(one, "message", limit=_MAX_MESSAGE_CHARACTERS)
     for event in (item for file in events for item in file.items):
         yield f"events in {event.namespace}", event.message
