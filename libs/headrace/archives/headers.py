@@ -101,9 +101,9 @@ def _checksum_holds(block: bytes, field: bytes) -> bool:
     stated = _octal(field)
     if stated is None:
         return False
-    # Summed as if it were blank itself.
-    unblanked = sum(field) - _BLANKS_SUM
     # Adler-32's lower half is one more than the sum of the bytes, modulo a prime near 2**16: summing in C.
+    # The field itself is summed as if it were blank.
+    unblanked = (zlib.adler32(field) & 0xFFFF) - 1 - _BLANKS_SUM
     if (stated + unblanked + 1) % _ADLER_BASE == zlib.adler32(block) & 0xFFFF:
         return True
     actual = sum(block) - unblanked
@@ -120,13 +120,13 @@ def _text_field(field: bytes) -> bytes:
 
 
 def _number(field: bytes, name: bytes) -> int:
+    if (number := _octal(field)) is not None:
+        return number
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     if not field.strip(b" \0"):
         return 0
-    if (number := _octal(field)) is None:
-        raise ArchiveRejected(f"member {shown(name)} has a size that is no number")
-    return number
+    raise ArchiveRejected(f"member {shown(name)} has a size that is no number")
 
 
 def _octal(field: bytes) -> int | None:

@@ -1,6 +1,7 @@
 """Walking a tar stream: inflated pieces in, events out, holding no more than one header."""
 
 from dataclasses import dataclass
+from typing import cast
 
 from headrace.archives.errors import ArchiveRejected, shown
 from headrace.archives.headers import (
@@ -17,10 +18,11 @@ from headrace.archives.headers import (
 from headrace.archives.limits import ArchiveLimits
 
 _ZERO_BLOCK = bytes(BLOCK_BYTES)
-_LINKS = frozenset({Kind.SYMBOLIC_LINK, Kind.HARD_LINK})
 # A member of an enumeration is looked up at some cost, and there is one for each member of an archive.
 _FILE = Kind.FILE
 _DIRECTORY = Kind.DIRECTORY
+_SYMBOLIC_LINK = Kind.SYMBOLIC_LINK
+_HARD_LINK = Kind.HARD_LINK
 
 
 @dataclass(slots=True)
@@ -63,10 +65,14 @@ Event = MemberStart | Data | MemberEnd | ArchiveEnd
 
 
 class TarWalker:
-    """A state machine over the blocks of a tar; it ends at the first block of zeros or with the stream."""
+    """A state machine over the blocks of a tar; it ends at the first block of zeros or with the stream.
 
-    def __init__(self, limits: ArchiveLimits) -> None:
+    With ``views`` data are views of the pieces: nothing is copied.
+    """
+
+    def __init__(self, limits: ArchiveLimits, *, views: bool = False) -> None:
         self._limits = limits
+        self._views = views
         self._kinds: dict[str, Kind] = {}
         self._partial = b""
         self._extension: Extension | None = None
@@ -85,15 +91,14 @@ class TarWalker:
     def walk(self, piece: bytes, events: list[Event]) -> None:
         """Append the events of ``piece``; they are there even when it raises.
 
-        Of a ``memoryview`` the data are views too: nothing is copied.
-
         Raises:
             ArchiveRejected: a header, a name or a size is not acceptable.
         """
         position, length = 0, len(piece)
+        source = cast("bytes", memoryview(piece)) if self._views else piece
         while position < length:
             if self._data_left:
-                data = piece[position : position + self._data_left]
+                data = source[position : position + self._data_left]
                 position += len(data)
                 self._data_left -= len(data)
                 events.append(Data(data))
@@ -123,7 +128,7 @@ class TarWalker:
         """Take the next header block, or the next bytes of an extension's body; return the new position."""
         wanted = BLOCK_BYTES if self._extension is None else _padded(self._extension_bytes)
         end = position + wanted - len(self._partial)
-        block = self._partial + bytes(piece[position:end])
+        block = self._partial + piece[position:end]
         if len(block) < wanted:
             self._partial = block
             return len(piece)
@@ -189,7 +194,8 @@ class TarWalker:
         if kind is _FILE and raw_name.endswith(b"/"):
             kind = _DIRECTORY
         self._check_member(name, kind, size_bytes)
-        target = checked_target(raw_target, name, self._limits) if kind in _LINKS else ""
+        is_link = kind is _SYMBOLIC_LINK or kind is _HARD_LINK
+        target = checked_target(raw_target, name, self._limits) if is_link else ""
         self._current = name
         self._data_left = size_bytes
         self._padding_left = -size_bytes % BLOCK_BYTES

@@ -1,7 +1,5 @@
 """From the bytes of an upload to its files in memory, bounded at every step; nothing is written."""
 
-from typing import cast
-
 from headrace.archives import ArchiveLimits, ArchiveRejected, Data, Event, Kind, MemberEnd, MemberStart
 from headrace.archives.errors import shown
 from headrace.archives.limits import MIB
@@ -35,7 +33,7 @@ def unpack(archive: bytes, limits: ArchiveLimits) -> Tree:
 def _read(archive: bytes, limits: ArchiveLimits, held_bytes: int) -> Tree | None:
     """Return the tree, or None if it inflates to more than ``held_bytes``; then nothing was kept."""
     stream = stream_for(archive, limits)
-    tar = TarWalker(limits)
+    tar = TarWalker(limits, views=True)
     builder: _Builder | None = _Builder()
     for piece in stream.feed(archive):
         # Views keep alive all of the piece, what stands between the files as well.
@@ -43,7 +41,7 @@ def _read(archive: bytes, limits: ArchiveLimits, held_bytes: int) -> Tree | None
         if held_bytes < 0:
             builder = None
         events: list[Event] = []
-        tar.walk(cast("bytes", memoryview(piece)), events)
+        tar.walk(piece, events)
         if builder is not None:
             builder.take(events)
     stream.finish()

@@ -105,8 +105,13 @@ class Pod(KubernetesObject):
     def images(self) -> list[str]:
         """The images its containers ask for, as they are written."""
         spec = mapping(self.excerpt, "spec")
-        found = [one.get("image") for key in _CONTAINERS for one in objects(spec, key)]
-        return [image for image in found if isinstance(image, str)]
+        return [
+            image
+            for key in _CONTAINERS
+            if key in spec
+            for one in objects(spec, key)
+            if isinstance(image := one.get("image"), str)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
