@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
+import msgspec
+
 from headrace.runtime.errors import ConfigurationError
 from services.rules_engine.frames import (
     ANSWER,
@@ -101,7 +103,8 @@ class Worker:
         except (asyncio.IncompleteReadError, ConnectionError, ReplyTooLarge) as error:
             raise Lost(str(error)) from error
         self._reply = self._next_reply()
-        found: dict[str, Any] = json.loads(reply)
+        # Not orjson, which makes floats of integers beyond 64 bits.
+        found: dict[str, Any] = msgspec.json.decode(reply)
         return found, workload_info
 
     def _next_reply(self) -> "asyncio.Task[tuple[bytes, bytes]]":

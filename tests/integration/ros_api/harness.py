@@ -20,6 +20,7 @@ from yarl import URL
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.process import running
 from services.registry import BY_NAME
+from services.ros_api.listings import CONTAINERS, NAMESPACES, WORKLOADS
 from tests import answers
 from tests.integration.ros_api.samples import CURRENT_BYTES, PERCENTAGES, recommendation
 
@@ -28,6 +29,18 @@ CONTAINER = f"{OPENSHIFT}/container"
 NAMESPACE = f"{OPENSHIFT}/namespace"
 ROS_RECOMMENDATIONS = "/api/ros/v1/recommendations"
 ROS_WORKLOADS = "/api/ros/v1/workloads"
+COLLECTIONS = {
+    OPENSHIFT: CONTAINERS,
+    CONTAINER: CONTAINERS,
+    NAMESPACE: NAMESPACES,
+    ROS_RECOMMENDATIONS: CONTAINERS,
+    ROS_WORKLOADS: WORKLOADS,
+}
+LISTS = tuple(COLLECTIONS)
+DETAILS = (OPENSHIFT, CONTAINER, NAMESPACE)
+
+UUID_A = "1b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c"
+UUID_B = "2c88c84a-1d3e-43c6-9f55-bcd9fb6d1a0d"
 
 MOMENT = datetime(2023, 6, 3, 0, 45, tzinfo=UTC)
 # Wide enough for every row of the tests.

@@ -10,11 +10,10 @@ import pytest
 
 from tests.integration.ros_api.harness import (
     ALL_TIME,
-    CONTAINER,
-    NAMESPACE,
+    DETAILS,
+    LISTS,
     OPENSHIFT,
-    ROS_RECOMMENDATIONS,
-    ROS_WORKLOADS,
+    UUID_A,
     Api,
     Tenant,
     identity,
@@ -24,10 +23,9 @@ from tests.integration.ros_api.samples import recommendation
 from tests.proxy import TcpProxy
 from tests.waiting import eventually
 
-UUID = "1b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c"
 PATHS = (
-    *(OPENSHIFT, CONTAINER, NAMESPACE, ROS_RECOMMENDATIONS, ROS_WORKLOADS),
-    *(f"{OPENSHIFT}/{UUID}", f"{CONTAINER}/{UUID}", f"{NAMESPACE}/{UUID}"),
+    *LISTS,
+    *(f"{path}/{UUID_A}" for path in DETAILS),
 )
 
 

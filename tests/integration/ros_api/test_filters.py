@@ -4,32 +4,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.ros_api.listings import CONTAINERS, NAMESPACES, WORKLOADS
 from tests.integration.ros_api.harness import (
+    COLLECTIONS,
     CONTAINER,
+    LISTS,
     MOMENT,
     NAMESPACE,
     OPENSHIFT,
     ROS_RECOMMENDATIONS,
     ROS_WORKLOADS,
+    UUID_A,
+    UUID_B,
     Api,
     Tenant,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-LISTS = (OPENSHIFT, CONTAINER, NAMESPACE, ROS_RECOMMENDATIONS, ROS_WORKLOADS)
-COLLECTIONS = {
-    OPENSHIFT: CONTAINERS,
-    CONTAINER: CONTAINERS,
-    NAMESPACE: NAMESPACES,
-    ROS_RECOMMENDATIONS: CONTAINERS,
-    ROS_WORKLOADS: WORKLOADS,
-}
-
-
-UUID_A = "1b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c"
-UUID_B = "2c88c84a-1d3e-43c6-9f55-bcd9fb6d1a0d"
 
 
 async def filtered(api: Api, path: str) -> Tenant:

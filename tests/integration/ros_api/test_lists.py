@@ -8,29 +8,23 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from headrace.runtime.metrics import REGISTRY
-from services.ros_api.listings import CONTAINERS, NAMESPACES, PERCENTAGES, WORKLOADS
+from services.ros_api.listings import PERCENTAGES
 from tests.integration.ros_api.harness import (
+    COLLECTIONS,
     CONTAINER,
+    LISTS,
     MOMENT,
     NAMESPACE,
     OPENSHIFT,
     ROS_RECOMMENDATIONS,
     ROS_WORKLOADS,
+    UUID_A,
     Api,
     Tenant,
 )
 from tests.integration.ros_api.samples import BYTES, CURRENT_BYTES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-LISTS = (OPENSHIFT, CONTAINER, NAMESPACE, ROS_RECOMMENDATIONS, ROS_WORKLOADS)
-COLLECTIONS = {
-    OPENSHIFT: CONTAINERS,
-    CONTAINER: CONTAINERS,
-    NAMESPACE: NAMESPACES,
-    ROS_RECOMMENDATIONS: CONTAINERS,
-    ROS_WORKLOADS: WORKLOADS,
-}
 
 
 async def test_status_needs_nobody(api: Api):
@@ -413,9 +407,6 @@ async def test_what_is_null_comes_last_when_descending(api: Api, tenant: Tenant)
     assert descending.column("container") == ["high", "low", "none"]
     ascending = await api.get(OPENSHIFT, tenant, "order_by=memory_variation_long_cost&order_how=asc")
     assert ascending.column("container") == ["low", "high", "none"]
-
-
-UUID_A = "1b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c"
 
 
 async def test_a_workload_is_shown_with_its_cluster(api: Api, tenant: Tenant):

@@ -13,10 +13,13 @@ from aiohttp import web
 
 from tests.integration.ros_api.harness import (
     CONTAINER,
-    NAMESPACE,
+    DETAILS,
+    LISTS,
     OPENSHIFT,
     ROS_RECOMMENDATIONS,
     ROS_WORKLOADS,
+    UUID_A,
+    UUID_B,
     Api,
     Tenant,
     identity,
@@ -25,10 +28,6 @@ from tests.integration.ros_api.harness import (
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-UUID_A = "1b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c"
-UUID_B = "2c88c84a-1d3e-43c6-9f55-bcd9fb6d1a0d"
-LISTS = (OPENSHIFT, CONTAINER, NAMESPACE, ROS_RECOMMENDATIONS, ROS_WORKLOADS)
-DETAILS = (OPENSHIFT, CONTAINER, NAMESPACE)
 FIRST = "/api/rbac/v1/access/"
 
 

@@ -7,13 +7,16 @@ import pytest
 import pytest_asyncio
 
 from headrace.contracts.identity import Identity, encode_identity
-from services.ros_api.listings import CONTAINERS, NAMESPACES, WORKLOADS
 from tests.integration.ros_api.harness import (
+    COLLECTIONS,
     CONTAINER,
+    DETAILS,
+    LISTS,
     NAMESPACE,
     OPENSHIFT,
     ROS_RECOMMENDATIONS,
     ROS_WORKLOADS,
+    UUID_A,
     Api,
     Tenant,
     identity,
@@ -22,10 +25,6 @@ from tests.integration.ros_api.harness import (
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-UUID = "1b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c"
-LISTS = (OPENSHIFT, CONTAINER, NAMESPACE, ROS_RECOMMENDATIONS, ROS_WORKLOADS)
-DETAILS = (OPENSHIFT, CONTAINER, NAMESPACE)
-COLLECTIONS = dict(zip(LISTS, (CONTAINERS, CONTAINERS, NAMESPACES, CONTAINERS, WORKLOADS), strict=True))
 VALUES = {
     "cluster": "test-cluster",
     "project": "project",
@@ -48,7 +47,7 @@ async def pair(api: Api) -> Pair:
     tenants = []
     for _ in range(2):
         tenant = await api.tenant()
-        await tenant.cluster("test-cluster", cluster_uuid=UUID)
+        await tenant.cluster("test-cluster", cluster_uuid=UUID_A)
         container = await tenant.app(cluster="test-cluster")
         namespace = await tenant.namespace("project", cluster="test-cluster")
         ids[tenant.org_id] = {OPENSHIFT: container, CONTAINER: container, NAMESPACE: namespace}
@@ -64,7 +63,11 @@ def asked(path: str) -> list[str]:
     for name, value in values.items():
         queries += [f"{name}={value}", f"filter[exact:{name}]={value}"]
         queries.append(f"exclude[{name}]={'daemonset' if name == 'workload_type' else 'x'}")
-    queries += [f"cluster={UUID}", f"filter[exact:cluster]={UUID}", f"project={UUID}&exclude[cluster]={UUID}"]
+    queries += [
+        f"cluster={UUID_A}",
+        f"filter[exact:cluster]={UUID_A}",
+        f"project={UUID_A}&exclude[cluster]={UUID_A}",
+    ]
     # Values that would end the text of a statement, if they ever stood in one.
     queries += ["project=%27%29 or %28%271%27=%271", "cluster=x%27 or true --", "project=%25"]
     return queries + [f"order_by={name}" for name in collection.sorts]
@@ -113,7 +116,7 @@ async def test_a_csv_has_the_own_rows_only(api: Api, pair: Pair, path: str):
 @pytest.mark.parametrize("path", DETAILS)
 async def test_the_others_id_is_as_unknown_as_any(api: Api, pair: Pair, path: str):
     theirs = pair.ids[pair.theirs.org_id][path]
-    unknown = await api.get(f"{path}/{UUID}", pair.mine, all_time=False)
+    unknown = await api.get(f"{path}/{UUID_A}", pair.mine, all_time=False)
     answer = await api.get(f"{path}/{theirs}", pair.mine, all_time=False)
     assert (answer.status, answer.text) == (404, unknown.text)
     assert (await api.get(f"{path}/{theirs}", pair.theirs, all_time=False)).status == 200
@@ -152,7 +155,7 @@ BAD_IDENTITIES = [
 ]
 
 
-@pytest.mark.parametrize("path", [*LISTS, *(f"{path}/{UUID}" for path in DETAILS)])
+@pytest.mark.parametrize("path", [*LISTS, *(f"{path}/{UUID_A}" for path in DETAILS)])
 async def test_without_a_good_identity_nothing_is_shown(api: Api, path: str):
     for header, message in BAD_IDENTITIES:
         answer = await api.get(path, X_Rh_Identity=header)
