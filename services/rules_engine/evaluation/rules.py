@@ -112,50 +112,49 @@ class Rules:
 
     def _on_disk(self, tree: Tree, seeds: Mapping[str, Any]) -> dict[str, Any]:
         with extracted(tree, self._extract_directory) as root:
-            return _Run(self._plan, tree, seeds).on_disk(root)
+            return _Run(self._plan, tree, seeds, root).on_disk()
 
 
 class _Run:
     """One evaluation, in memory or on disk."""
 
-    def __init__(self, plan: Plan, tree: Tree, seeds: Mapping[str, Any]) -> None:
+    def __init__(self, plan: Plan, tree: Tree, seeds: Mapping[str, Any], root: str = ROOT) -> None:
         self._plan = plan
         self._tree = tree
+        self._root = root
+        self._paths = [f"{root}/{path}" for path in tree.files]
         self._broker = dr.Broker()
         self._failures: list[tuple[str, str]] = []
         for name, value in seeds.items():
             self._broker[name] = value
 
     def in_memory(self, by_name: Mapping[str, Any], filters: dict[Any, dict[str, int]]) -> dict[str, Any]:
-        kind, base = self._identified(ROOT)
+        kind, base = self._identified()
         if kind is None:
             return self._finished(None, None)
-        context = virtual_context(kind)(f"{ROOT}{base}", all_files=self._paths(ROOT))
+        context = virtual_context(kind)(f"{self._root}{base}", all_files=self._paths)
         place = Place(self._tree, base.lstrip("/"), context, filters)
         self._broker[kind] = context
         if issubclass(kind, SerializedArchiveContext):
             hydrate(self._broker, place, by_name)
         return self._finished(kind, place)
 
-    def on_disk(self, root: str) -> dict[str, Any]:
-        kind, base = self._identified(root)
+    def on_disk(self) -> dict[str, Any]:
+        kind, base = self._identified()
         if kind is None:
             return self._finished(None, None)
-        context = kind(f"{root}{base}", all_files=self._paths(root))
+        context = kind(f"{self._root}{base}", all_files=self._paths)
         self._broker[kind] = context
         if issubclass(kind, SerializedArchiveContext):
             serde.Hydration(root=context.root, ctx=context).hydrate(broker=self._broker)
         return self._finished(kind, None)
 
-    def _identified(self, root: str) -> tuple[type[ExecutionContext] | None, str]:
-        """Return the kind of archive, and where below ``root`` it begins."""
+    def _identified(self) -> tuple[type[ExecutionContext] | None, str]:
+        """Return the kind of archive, and where below the root it begins."""
         if _packed_again(self._tree):
             return None, ""
-        path, kind = hydration.identify(self._paths(root))
-        return kind, path.removeprefix(root).rstrip("/")
-
-    def _paths(self, root: str) -> list[str]:
-        return [f"{root}/{path}" for path in self._tree.files]
+        path, kind = hydration.identify(self._paths)
+        return kind, path.removeprefix(self._root).rstrip("/")
 
     def _finished(self, kind: type[ExecutionContext] | None, place: Place | None) -> dict[str, Any]:
         report = Report(self._broker, kind, lambda component, why: self._failures.append((component, why)))

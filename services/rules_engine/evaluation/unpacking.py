@@ -1,8 +1,12 @@
 """From the bytes of an upload to its files in memory, bounded at every step; nothing is written."""
 
+from itertools import chain, islice
+from typing import cast
+
 from headrace.archives import ArchiveLimits, ArchiveRejected, Data, Event, Kind, MemberEnd, MemberStart
 from headrace.archives.errors import shown
 from headrace.archives.limits import MIB
+from headrace.archives.ordinary import ordinary_files
 from headrace.archives.tar import TarWalker
 from services.rules_engine.evaluation.decompression import stream_for
 from services.rules_engine.evaluation.tree import Tree
@@ -11,6 +15,10 @@ HELD_BYTES = 32 * MIB
 """Most that is kept of an archive not yet known to be whole and within its limits. A larger one is read twice:
 the first pass keeps nothing, so that refusing an archive never costs the memory it claims."""
 
+# An archive that inflates to no more of them is read at once.
+_SMALL_PIECES = 16
+# As insights-core's extraction leaves them out: devices of a host and what stands among them.
+_DEVICES = "/dev/"
 # To look a member of an enumeration up is not free.
 _FILE, _DEVICE = Kind.FILE, Kind.DEVICE
 
@@ -33,9 +41,16 @@ def unpack(archive: bytes, limits: ArchiveLimits) -> Tree:
 def _read(archive: bytes, limits: ArchiveLimits, held_bytes: int) -> Tree | None:
     """Return the tree, or None if it inflates to more than ``held_bytes``; then nothing was kept."""
     stream = stream_for(archive, limits)
+    pieces = stream.feed(archive)
+    first = list(islice(pieces, _SMALL_PIECES + 1))
+    if len(first) <= _SMALL_PIECES:
+        stream.finish()
+        files = ordinary_files(b"".join(first), limits)
+        if files is not None:
+            return _tree_of(files)
     tar = TarWalker(limits, views=True)
     builder: _Builder | None = _Builder()
-    for piece in stream.feed(archive):
+    for piece in chain(first, pieces):
         # Views keep alive all of the piece, what stands between the files as well.
         held_bytes -= len(piece)
         if held_bytes < 0:
@@ -47,6 +62,14 @@ def _read(archive: bytes, limits: ArchiveLimits, held_bytes: int) -> Tree | None
     stream.finish()
     tar.finish()
     return None if builder is None else builder.tree
+
+
+def _tree_of(files: list[tuple[str, memoryview]]) -> Tree:
+    tree = Tree()
+    for name, data in files:
+        if _DEVICES not in name:
+            tree.add_file(name, [cast("bytes", data)])
+    return tree
 
 
 class _Builder:
@@ -69,8 +92,7 @@ class _Builder:
 
     def _add(self, start: MemberStart) -> None:
         name, kind = start.name, start.kind
-        # As insights-core's extraction leaves it out: devices of a host and what stands among them.
-        if "/dev/" in name or kind is _DEVICE:
+        if _DEVICES in name or kind is _DEVICE:
             return
         if kind is _FILE:
             self.tree.add_file(name, self._pieces)

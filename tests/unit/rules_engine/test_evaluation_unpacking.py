@@ -102,3 +102,15 @@ def test_hard_links_are_the_file_they_name():
 def test_devices_and_what_stands_among_them_are_left_out():
     archive = packed(header("x/null", flag=b"3"), header("p", flag=b"6"), file("x/dev/log", b"1"), file("a"))
     assert contents(unpack(archive, DEFAULT_LIMITS)) == {"a": b""}
+
+
+@pytest.mark.parametrize("more", [b"", header("d/", flag=b"5")], ids=["read at once", "walked"])
+def test_what_stands_among_devices_is_left_out(more):
+    tree = unpack(packed(file("config/id", b"1"), file("host/dev/x", b"2"), more), DEFAULT_LIMITS)
+    assert contents(tree) == {"config/id": b"1"}
+
+
+def test_an_archive_of_more_pieces_than_are_read_at_once_is_whole():
+    files = {f"f/{number}": bytes([number]) * MIB for number in range(5)}
+    tree = unpack(packed(*(file(name, data) for name, data in files.items())), DEFAULT_LIMITS)
+    assert contents(tree) == files
