@@ -139,17 +139,17 @@ def _octal(field: bytes) -> int | None:
         return None
 
 
-def parse_pax(body: bytes, limits: ArchiveLimits) -> dict[bytes, bytes]:
-    """Return the keywords of a pax header that matter here, ``path``, ``linkpath`` and ``size``.
+def parse_pax(body: bytes, limits: ArchiveLimits) -> tuple[dict[bytes, bytes], int]:
+    """Return the keywords of a pax header that matter here, ``path``, ``linkpath`` and ``size``, and how many it has.
 
     Raises:
         ArchiveRejected: malformed records, too many of them, or a sparse file announced.
     """
     keywords: dict[bytes, bytes] = {}
     position = 0
-    for _ in range(limits.max_extension_records):
+    for records in range(limits.max_extension_records):
         if position == len(body):
-            return keywords
+            return keywords, records
         match = _PAX_RECORD.match(body, position)
         end = position + int(match[1]) if match else 0
         if match is None or end <= match.end() - 1 or body[end - 1 : end] != b"\n":
@@ -160,7 +160,7 @@ def parse_pax(body: bytes, limits: ArchiveLimits) -> dict[bytes, bytes]:
             keywords[match[2]] = body[match.end() : end - 1]
         position = end
     if position == len(body):
-        return keywords
+        return keywords, limits.max_extension_records
     raise ArchiveRejected(f"a pax header has more than {limits.max_extension_records} records")
 
 

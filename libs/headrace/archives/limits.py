@@ -21,6 +21,9 @@ class ArchiveLimits:
     max_extension_bytes: int = 64 * KIB
     """The body of one pax or GNU long-name header."""
     max_extension_records: int = 32
+    """In one pax header."""
+    max_pax_records: int = 160_000
+    """In all pax headers; each costs time to read. Writers make up to eight for a member."""
     max_gzip_members: int = 20_000
     """Parallel compressors write one for every 64 KiB or more; each costs time to start, however empty."""
     host_tree: bool = False

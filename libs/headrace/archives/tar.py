@@ -86,6 +86,7 @@ class TarWalker:
         self._current = ""
         self._blocks = 0
         self._ended = False
+        self._records = 0
         self.members = 0
 
     def walk(self, piece: bytes, events: list[Event]) -> None:
@@ -182,9 +183,16 @@ class TarWalker:
         elif kind is Extension.GNU_LONG_TARGET:
             self._long_target = body.removesuffix(b"\0")
         elif kind is Extension.PAX:
-            self._pax = parse_pax(body, self._limits)
+            self._pax = self._keywords(body)
         else:
-            self._global |= parse_pax(body, self._limits)
+            self._global |= self._keywords(body)
+
+    def _keywords(self, body: bytes) -> dict[bytes, bytes]:
+        keywords, records = parse_pax(body, self._limits)
+        self._records += records
+        if self._records > self._limits.max_pax_records:
+            raise ArchiveRejected(f"it has more than {self._limits.max_pax_records} pax records")
+        return keywords
 
     def _start_member(
         self, raw_name: bytes, size_bytes: int, kind: Kind, raw_target: bytes, events: list[Event]

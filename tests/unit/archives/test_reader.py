@@ -234,6 +234,11 @@ def test_it_names_what_is_not_a_whole_archive(data, reason):
         (ArchiveLimits(max_ratio=10, ratio_floor_bytes=999), [file("a", bytes(99999))], "10 times its size"),
         (ArchiveLimits(max_extension_bytes=99), [long_name(b"n" * 99)], "has 100 bytes; expected 1 to 99"),
         (ArchiveLimits(max_extension_records=1), [pax({"a": "b", "c": "d"})], "more than 1 records"),
+        (
+            ArchiveLimits(max_pax_records=3),
+            [pax({"a": "b", "c": "d"}), file("a"), pax({"e": "f"}, b"g"), pax({"g": "h"}), file("b")],
+            "more than 3 pax records",
+        ),
     ],
 )
 def test_each_limit_is_held(limits, blocks, reason):
