@@ -1,5 +1,4 @@
 import logging
-import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -12,8 +11,6 @@ from hypothesis import HealthCheck, settings
 from tests.engines import Host, SessionEngines, Unavailable, s3_servers, start_early, url_of
 
 HOST = pytest.StashKey[Host]()
-# What stands behind the name and its parameters.
-_GROUP = re.compile(r"@[^\]@]+$")
 
 # How long a draw takes says how busy the machine is, not whether the code is right.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,13 +31,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     if not session.config.option.collectonly:
         start_early({name for item in session.items for name in getattr(item, "fixturenames", ())})
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Take the group that xdist put behind a test's name out again: `--last-failed` knows the test without it."""
-    if hasattr(report, "node"):
-        report.nodeid = _GROUP.sub("", report.nodeid)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
