@@ -15,6 +15,8 @@ S3 ?=
 PORT_BASE ?=
 T ?=
 STACK ?=
+ROWS ?=
+RESUME ?=
 BASE ?=
 # One more than CI has cores: a test waits for Kafka more than it computes.
 WORKERS ?= 3
@@ -47,6 +49,10 @@ up: install ## run the local stack without the demonstration
 .PHONY: test
 test: install ## run every test (T=path for some)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(T)
+
+.PHONY: test-faults
+test-faults: install ## run the fault matrix at full length, write docs/faults.md (ROWS="20 24" for some; RESUME=1; hours)
+	@HEADRACE_TEST_FAULTS=full HEADRACE_TEST_ROWS="$(ROWS)" HEADRACE_TEST_RESUME="$(RESUME)" $(BIN)/python -m pytest -p no:randomly $(T)
 
 .PHONY: test-scale
 test-scale: install ## two processes of every service, each replaced in turn under load (minutes)

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.engines import Host, SessionEngines, Unavailable, s3_servers, start_early, url_of
 
+pytest_plugins = ["tests.faults.recording"]
+
 HOST = pytest.StashKey[Host]()
 
 # How long a draw takes says how busy the machine is, not whether the code is right.

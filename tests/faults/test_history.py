@@ -121,6 +121,7 @@ async def tracked_statuses(settings):
 @pytest.mark.xdist_group("histories")
 @pytest.mark.slow
 @pytest.mark.timeout(420)
+@pytest.mark.row(32)
 async def test_acknowledged_uploads_survive_the_killing_of_every_part(tmp_path, record_property):
     async with AsyncExitStack() as closing:
         stack = Stack(tmp_path, ("ingress", "payload_tracker", "archiver"))

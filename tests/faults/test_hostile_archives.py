@@ -42,6 +42,7 @@ def check_cost(name: str, archive: bytes, result: dict) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.row(11)
 def test_a_hostile_archive_is_refused_cheaply_and_writes_nothing(name, tmp_path):
     build, reason = HOSTILE[name]
     archive = build()
@@ -50,6 +51,7 @@ def test_a_hostile_archive_is_refused_cheaply_and_writes_nothing(name, tmp_path)
     assert reason in result["reason"]
 
 
+@pytest.mark.row(11)
 def test_a_nested_bomb_is_data_and_never_opened(tmp_path):
     archive = with_nested_archive()
     (result,) = read(archive, tmp_path)
@@ -57,6 +59,7 @@ def test_a_nested_bomb_is_data_and_never_opened(tmp_path):
     assert result["reason"] == "accepted 1 members"
 
 
+@pytest.mark.row(11)
 def test_a_truncated_archive_is_refused_wherever_it_is_cut(tmp_path):
     archive = ordinary()
     ends = [*range(1024, len(archive), 1024), len(archive) - 1]

@@ -59,6 +59,7 @@ def results(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.row(11)
 def test_a_hostile_archive_is_refused_cheaply(name, results, record_property):
     result = results[name]
     record_property(
@@ -71,6 +72,7 @@ def test_a_hostile_archive_is_refused_cheaply(name, results, record_property):
     assert result["written"] == []
 
 
+@pytest.mark.row(11)
 def test_a_nested_bomb_is_data_and_never_opened(results):
     assert results["nested"]["reason"].startswith("evaluated: it holds 'inner.tar.gz' at its top")
     assert results["nested"]["extra_rss_mib"] < MAX_EXTRA_RSS_MIB
@@ -83,6 +85,7 @@ def test_headers_kept_alive_by_a_byte_of_data_are_counted(results):
     assert result["cpu_seconds"] < MAX_CPU_SECONDS
 
 
+@pytest.mark.row(11)
 def test_a_truncated_archive_is_refused_wherever_it_is_cut(results):
     cut = [result["reason"] for name, result in results.items() if name.startswith("cut at")]
     assert len(cut) > 60

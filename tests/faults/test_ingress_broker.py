@@ -65,6 +65,7 @@ async def recover(ingress: Ingress, request_id: str) -> float:
 
 
 @pytest.mark.parametrize("how", ["refuses", "hangs"])
+@pytest.mark.row(2)
 async def test_no_upload_is_accepted_while_the_broker_is_away(proxy: TcpProxy, s3_url: str, how: str):
     async with behind(proxy, s3_url) as ingress:
         assert (await ingress.upload(b"abc")).status == 202
@@ -87,6 +88,7 @@ async def test_no_upload_is_accepted_while_the_broker_is_away(proxy: TcpProxy, s
         assert await ingress.objects(ids[0]) == [ids[0]]
 
 
+@pytest.mark.row(3)
 async def test_an_acknowledgement_that_is_lost_costs_a_duplicate_at_most(proxy: TcpProxy, s3_url: str):
     async with behind(proxy, s3_url, ANNOUNCESECONDS="4") as ingress:
         assert (await ingress.upload(b"abc")).status == 202
@@ -109,6 +111,7 @@ async def test_an_acknowledgement_that_is_lost_costs_a_duplicate_at_most(proxy: 
         assert await ingress.objects(request_id) == [request_id]
 
 
+@pytest.mark.row(21)
 async def test_a_broker_far_away_is_only_slow(proxy: TcpProxy, s3_url: str):
     async with behind(proxy, s3_url) as ingress:
         proxy.up.latency_seconds, proxy.up.jitter_seconds, proxy.up.slice_bytes = 0.05, 0.02, 2000

@@ -51,6 +51,7 @@ async def clean(ingress: Ingress, request_id: str) -> bool:
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 @pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.row(7)
 async def test_a_sender_that_goes_away_leaves_nothing(
     ingress: Ingress, share: float, size: int, chunked: bool
 ):
@@ -74,6 +75,7 @@ async def _begun(ingress: Ingress, request_id: str) -> bool:
     return request_id in await ingress.unfinished()
 
 
+@pytest.mark.row(7)
 async def test_a_sender_that_goes_away_before_its_answer_may_ask_again(ingress: Ingress):
     request_id, body = new_id(), form(part(b"x" * SMALL))
     _, writer = await asyncio.open_connection(*ingress.address)
@@ -86,6 +88,7 @@ async def test_a_sender_that_goes_away_before_its_answer_may_ask_again(ingress: 
     assert await ingress.objects(request_id) == [request_id]
 
 
+@pytest.mark.row(8)
 async def test_a_length_that_says_more_than_comes_is_dropped_in_time(ingress: Ingress):
     request_id, body = new_id(), form(part(b"x" * 1000))
     began = monotonic()
@@ -96,6 +99,7 @@ async def test_a_length_that_says_more_than_comes_is_dropped_in_time(ingress: In
 
 
 @pytest.mark.parametrize("missing", [10, 500])
+@pytest.mark.row(8)
 async def test_a_length_that_says_less_than_comes_cuts_the_body(ingress: Ingress, missing: int):
     request_id, body = new_id(), form(part(b"x" * 1000))
     answer = await ingress.raw(request_head(request_id, f"Content-Length: {len(body) - missing}"), body)
@@ -117,6 +121,7 @@ async def test_a_length_that_says_less_than_comes_cuts_the_body(ingress: Ingress
     ],
     ids=range(8),
 )
+@pytest.mark.row(8)
 async def test_heads_that_make_no_sense_are_refused(ingress: Ingress, lines: list[str]):
     request_id = new_id()
     answer = await ingress.raw(request_head(request_id, *lines), form(part(b"x")))
@@ -162,6 +167,7 @@ START = part(b"")[:-2]
     ],
     ids=["file", "preamble", "epilogue", "value", "metadata", "header line", "parts", "header lines"],
 )
+@pytest.mark.row(8)
 async def test_an_endless_body_ends_at_its_bound(ingress: Ingress, first: bytes, piece: bytes, status: int):
     request_id = new_id()
     head = request_head(request_id, "Transfer-Encoding: chunked")
@@ -172,6 +178,7 @@ async def test_an_endless_body_ends_at_its_bound(ingress: Ingress, first: bytes,
     await eventually(lambda: clean(ingress, request_id))
 
 
+@pytest.mark.row(8)
 async def test_ten_thousand_parts_are_refused(ingress: Ingress):
     request_id = new_id()
     answer = await ingress.request(
@@ -183,6 +190,7 @@ async def test_ten_thousand_parts_are_refused(ingress: Ingress):
 
 
 @pytest.mark.parametrize("what", ["heads", "bodies"])
+@pytest.mark.row(6)
 async def test_hundreds_of_trickling_connections_are_dropped_and_others_do_not_notice(
     kafka_url: str, s3_url: str, monkeypatch, what: str
 ):
@@ -253,6 +261,7 @@ async def trickle(
         await hang_up(writer)
 
 
+@pytest.mark.row(10)
 async def test_more_large_uploads_than_fit_get_429_and_memory_stays(kafka_url: str, s3_url: str):
     variables = {"MAXCONCURRENTUPLOADS": "2", "BUFFERBYTES": str(10 << 20), "QUEUESECONDS": "0.5"}
     async with open_ingress(kafka_url, s3_url, **variables) as ingress:

@@ -30,6 +30,7 @@ async def behind_proxy(kafka_url: str, s3_url: str) -> AsyncIterator[tuple[Ingre
         yield ingress, proxy
 
 
+@pytest.mark.row(4)
 async def test_a_store_that_throttles_three_puts_in_ten_is_got_round(kafka_url: str, s3_url: str):
     count = 400
     async with (
@@ -67,6 +68,7 @@ async def test_a_store_that_throttles_three_puts_in_ten_is_got_round(kafka_url: 
     ],
     ids=["hangs", "resets at half", "wrong ETag", "wrong checksum", "confirms nothing", "throttles all"],
 )
+@pytest.mark.row(5)
 async def test_bytes_that_the_store_did_not_confirm_are_never_announced(
     kafka_url: str, s3_url: str, faults: S3Faults, size: int, monkeypatch
 ):
@@ -96,6 +98,7 @@ async def _clean(ingress: Ingress, request_id: str) -> bool:
 
 
 @pytest.mark.parametrize("operation", ["PUT", "PUT part", "complete", "start"])
+@pytest.mark.row(5)
 async def test_an_answer_that_was_lost_makes_no_second_object(kafka_url: str, s3_url: str, operation: str):
     size = SMALL if operation == "PUT" else LARGE
     async with behind_proxy(kafka_url, s3_url) as (ingress, proxy):
@@ -110,6 +113,7 @@ async def test_an_answer_that_was_lost_makes_no_second_object(kafka_url: str, s3
         assert await ingress.objects(request_id) == [request_id]
 
 
+@pytest.mark.row(5)
 async def test_a_store_that_comes_back_is_used_at_once(kafka_url: str, s3_url: str):
     async with behind_proxy(kafka_url, s3_url) as (ingress, proxy):
         proxy.faults = S3Faults(hang=True)

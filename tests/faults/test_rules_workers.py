@@ -85,6 +85,7 @@ def replacement_seconds() -> tuple[float, float]:
     ],
     ids=lambda value: str(value[0]) if isinstance(value, tuple) else "",
 )
+@pytest.mark.row(12)
 async def test_a_rule_that_ends_its_process_costs_its_own_archive_only(
     pool, patient_pool, words, error, reason, record_property
 ):
@@ -112,6 +113,7 @@ async def test_a_rule_that_ends_its_process_costs_its_own_archive_only(
     assert statistics.median(taken) < MAX_REPLACEMENT_SECONDS
 
 
+@pytest.mark.row(12)
 async def test_memory_never_exceeds_the_bound(patient_pool, record_property):
     peaks = []
 
@@ -139,6 +141,7 @@ async def test_what_a_rule_started_ends_with_it(pool, tmp_path):
     await eventually(lambda: is_gone(child))
 
 
+@pytest.mark.row(12)
 async def test_a_worker_killed_from_outside_amid_an_archive_is_worth_another_try(pool):
     before = pool.pids
     working = [asyncio.create_task(pid_of(pool, "sleep", 0.3)) for _ in before]

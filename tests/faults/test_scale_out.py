@@ -147,6 +147,7 @@ async def all_ended(settings, sent):
 @pytest.mark.xdist_group("histories")
 @pytest.mark.slow
 @pytest.mark.timeout(1800 if LONG else 420)
+@pytest.mark.row(33)
 async def test_every_service_is_replaced_while_senders_go_on(tmp_path, record_property):
     prepared = await payloads(tmp_path)
     groups = [(name,) for name in ALL] if LONG else [ALL]

@@ -25,7 +25,7 @@ from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.bus.tracker import LogTruncated
 from headrace.contracts.message import Message, rfc3339, utc_now
-from headrace.runtime import metrics
+from headrace.runtime import faultpoints, metrics
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy
 from headrace.runtime.settings import EngineSettings
@@ -267,6 +267,8 @@ class Consumer(Generic[M]):
                 return
             try:
                 async with asyncio.timeout(_COMMIT_DEADLINE_SECONDS):
+                    if faultpoints.armed is not None:
+                        await faultpoints.armed.reach("before_commit", KafkaError)
                     await client.commit(offsets)
             except (CommitFailedError, IllegalStateError):
                 # Somebody else owns the partitions by now and will see these messages again.

@@ -17,7 +17,7 @@ from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.contracts import status
 from headrace.contracts.message import Message, utc_now
-from headrace.runtime import metrics, tracing
+from headrace.runtime import faultpoints, metrics, tracing
 from headrace.runtime.errors import Fatal, Permanent, Poison, Rejected, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy
@@ -140,6 +140,8 @@ class Processor(Generic[M]):
             with self._span(work), self._seconds.time():
                 async with deadline:
                     note = await self._handler(message, delivery)
+                    if faultpoints.armed is not None:
+                        await faultpoints.armed.reach("after_effect")
             work.ending = Ending(PROCESSED, note or "")
             return None
         except Fatal:

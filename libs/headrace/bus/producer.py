@@ -22,7 +22,7 @@ from aiokafka.errors import (
 from headrace.bus.connection import client_arguments
 from headrace.contracts.message import Message
 from headrace.contracts.topics import Topic
-from headrace.runtime import metrics, tracing
+from headrace.runtime import faultpoints, metrics, tracing
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.settings import EngineSettings
@@ -229,6 +229,8 @@ class Producer:
         failure = "the broker did not answer"
         try:
             async with asyncio.timeout(timeout_seconds):
+                if faultpoints.armed is not None:
+                    await faultpoints.armed.reach("before_announce", Retryable)
                 # A producer that became unusable is replaced, and what it had been refused sent again.
                 for _ in range(3):
                     client = await self._connection.client()

@@ -14,7 +14,8 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from headrace.database.errors import translated
-from headrace.runtime.errors import ConfigurationError
+from headrace.runtime import faultpoints
+from headrace.runtime.errors import ConfigurationError, Retryable
 
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 Record: TypeAlias = asyncpg.Record
@@ -94,6 +95,7 @@ class Database:
         """One transaction: committed at the end, rolled back on any exception."""
         async with self.connection() as connection, connection.transaction():
             yield connection
+        await _stored()
 
     async def fetch(self, statement: str, *arguments: Any) -> list[Record]:
         """Every row."""
@@ -113,11 +115,13 @@ class Database:
     async def execute(self, statement: str, *arguments: Any) -> str:
         """Run and return the command tag, such as ``UPDATE 1``."""
         async with self.connection() as connection:
-            return await connection.execute(statement, *arguments)
+            tag = await connection.execute(statement, *arguments)
+        await _stored()
+        return tag
 
     async def ping(self) -> None:
         """One round trip."""
-        await self.execute("select 1")
+        await self.fetch_value("select 1")
 
     async def close(self) -> None:
         """Close every connection; those still busy after a few seconds are cut."""
@@ -126,6 +130,11 @@ class Database:
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
+
+
+async def _stored() -> None:
+    if faultpoints.armed is not None:
+        await faultpoints.armed.reach("after_store", Retryable)
 
 
 async def _leave_as_it_is(_connection: Any) -> None:

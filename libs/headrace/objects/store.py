@@ -27,6 +27,7 @@ from headrace.objects.wire import (
     parse_xml,
     pieces,
 )
+from headrace.runtime import faultpoints
 from headrace.runtime.errors import Retryable
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class ObjectStore:
         if if_absent:
             headers["if-none-match"] = "*"
         etag = await self._put(bucket, key, body, headers, checksum(body, crc32))
+        await _stored()
         return ObjectInfo(key, length(body), etag, metadata or {}, content_type)
 
     async def put_part(
@@ -175,6 +177,7 @@ class ObjectStore:
                 },
                 **condition,
             )
+        await _stored()
         return answer["ETag"].strip('"')
 
     async def abort_multipart(self, bucket: str, key: str, upload_id: str) -> None:
@@ -224,6 +227,7 @@ class ObjectStore:
             # A copy that fails on its way is told in the body, after the 200.
             if (code := answer.findtext("{*}Code")) is not None:
                 raise failure(code, response.status, f"copy {source_bucket}/{source_key} to {bucket}/{key}")
+        await _stored()
 
     async def delete(self, bucket: str, key: str) -> None:
         """Remove an object; one that is not there is fine."""
@@ -262,6 +266,11 @@ def _full_client(endpoint: S3Endpoint) -> "AbstractAsyncContextManager[S3Client]
     from headrace.objects import control
 
     return control.client(endpoint)
+
+
+async def _stored() -> None:
+    if faultpoints.armed is not None:
+        await faultpoints.armed.reach("after_store", Retryable)
 
 
 def digest(body: Body) -> str:

@@ -62,6 +62,7 @@ class Load:
             self.slowest_seconds = max(self.slowest_seconds, monotonic() - began)
 
 
+@pytest.mark.row(21)
 async def test_a_stop_a_hang_and_a_kill_of_the_broker_lose_nothing(
     broker: Supervisor, fresh: Callable[[str], str]
 ):
@@ -116,6 +117,7 @@ async def test_a_stop_a_hang_and_a_kill_of_the_broker_lose_nothing(
     )
 
 
+@pytest.mark.row(21)
 async def test_a_broker_that_comes_back_with_an_empty_disk_is_used_again(
     broker: Supervisor, fresh: Callable[[str], str]
 ):

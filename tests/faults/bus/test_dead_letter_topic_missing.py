@@ -1,5 +1,7 @@
 from collections.abc import Callable
 
+import pytest
+
 from headrace.bus.admin import ensure_topics
 from headrace.bus.consumer import Delivery
 from headrace.runtime.errors import Poison
@@ -7,6 +9,7 @@ from tests.integration.bus.flow import Note, open_flow
 from tests.waiting import eventually
 
 
+@pytest.mark.row(16)
 async def test_without_its_dead_letter_topic_a_consumer_holds_and_resumes_when_it_is_there(
     kafka_url: str, fresh: Callable[[str], str], monkeypatch
 ):

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
+import pytest
 from aiokafka.protocol.group import LeaveGroupRequest
 
 from headrace.bus.admin import admin_client
@@ -51,6 +52,7 @@ async def bury(flow: Flow) -> None:
             await client._client.send(coordinator, LeaveGroupRequest(flow.group, member_id))
 
 
+@pytest.mark.row(20)
 async def test_state_after_any_number_of_kills_equals_the_single_run(
     kafka_url: str, database: str, fresh: Callable[[str], str]
 ):

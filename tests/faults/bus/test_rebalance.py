@@ -2,6 +2,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 
+import pytest
+
 from headrace.bus.consumer import Delivery
 from tests.integration.bus.flow import Note, open_flow
 from tests.waiting import eventually
@@ -10,6 +12,7 @@ MESSAGES = 3000
 KEYS = 40
 
 
+@pytest.mark.row(17)
 async def test_members_that_come_and_go_lose_nothing_and_keep_each_keys_order(
     kafka_url: str, fresh: Callable[[str], str]
 ):
@@ -53,6 +56,7 @@ async def test_members_that_come_and_go_lose_nothing_and_keep_each_keys_order(
     print(f"{rebalances} rebalances, {deliveries - MESSAGES} redeliveries")
 
 
+@pytest.mark.row(17)
 async def test_a_slow_handler_is_cut_at_the_revocation_budget_and_its_message_done_by_the_next_owner(
     kafka_url: str, fresh: Callable[[str], str]
 ):

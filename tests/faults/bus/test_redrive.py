@@ -3,6 +3,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from headrace.bus.consumer import Delivery
 from headrace.bus.dead_letters import redrive
 from headrace.runtime.errors import Poison
@@ -13,6 +15,7 @@ REPOSITORY = Path(__file__).parents[3]
 LETTERS = 90
 
 
+@pytest.mark.row(15)
 async def test_a_redrive_killed_on_its_way_puts_each_letter_back_once_in_the_end(flow: Flow):
     async def refuse(_note: Note, _delivery: Delivery) -> None:
         raise Poison("bad")

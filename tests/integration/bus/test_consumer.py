@@ -136,6 +136,7 @@ async def test_each_message_is_reported_from_received_to_its_end(flow: Flow, fre
     assert await flow.dead() == []
 
 
+@pytest.mark.row(18)
 async def test_a_message_slower_than_the_poll_interval_is_delivered_once(flow: Flow):
     membership = Membership(
         heartbeat_seconds=0.3,
@@ -256,6 +257,7 @@ async def test_dead_letters_with_successes_between_them_stop_nothing(flow: Flow)
     assert len(await flow.dead()) == 8
 
 
+@pytest.mark.row(27)
 async def test_stop_finishes_what_runs_and_hands_back_the_rest(flow: Flow):
     started: list[int] = []
     ended: list[int] = []
@@ -284,6 +286,7 @@ async def test_stop_finishes_what_runs_and_hands_back_the_rest(flow: Flow):
     assert await flow.committed() == 20
 
 
+@pytest.mark.row(27)
 async def test_stop_keeps_its_deadline_though_a_handler_does_not_end(flow: Flow):
     started = asyncio.Event()
 
@@ -301,6 +304,7 @@ async def test_stop_keeps_its_deadline_though_a_handler_does_not_end(flow: Flow)
     assert await flow.committed() == 0
 
 
+@pytest.mark.row(14)
 async def test_replaying_the_whole_topic_leaves_the_same_state(flow: Flow):
     state: dict[str, int] = {}
     deliveries = 0
@@ -336,6 +340,7 @@ async def test_a_topic_made_later_is_consumed_from_then_on(flow: Flow, fresh: Ca
         assert consumer.problem is None
 
 
+@pytest.mark.row(23)
 async def test_a_message_of_a_mebibyte_passes_and_fits_into_a_dead_letter(flow: Flow):
     async def handle(note: Note, _delivery: Delivery) -> None:
         if note.n:

@@ -16,6 +16,7 @@ async def refuse(note: Note, _delivery: Delivery) -> None:
         raise Poison("no version of this can be read")
 
 
+@pytest.mark.row(15)
 async def test_poison_at_the_head_lets_its_siblings_pass_and_keeps_its_whole_story(
     flow: Flow, fresh: Callable
 ):
@@ -47,6 +48,7 @@ async def test_poison_at_the_head_lets_its_siblings_pass_and_keeps_its_whole_sto
         (b"", "the message is empty"),
     ],
 )
+@pytest.mark.row(23)
 async def test_what_cannot_be_decoded_is_dead_lettered_byte_for_byte(flow: Flow, value: bytes, reason: str):
     await flow.send_bytes(value, key=b"\xfe", raw=b"\xfd")
     async with flow.running(flow.consumer(statuses=True)):
@@ -56,6 +58,7 @@ async def test_what_cannot_be_decoded_is_dead_lettered_byte_for_byte(flow: Flow,
     assert reason in letter.reason
 
 
+@pytest.mark.row(23)
 async def test_a_tombstone_comes_back_as_one(flow: Flow):
     await flow.send_bytes(None, key=b"gone")
     async with flow.running(flow.consumer()):
@@ -73,6 +76,7 @@ async def test_an_invalid_message_that_names_its_request_is_reported(flow: Flow,
     assert [each.status for each in await flow.statuses(request_id)] == ["received", "error"]
 
 
+@pytest.mark.row(15)
 async def test_redrive_puts_each_letter_back_once_however_often_it_runs(flow: Flow):
     bad = [Note(request_id=f"r{n}", key=f"k{n}", n=-1 - n) for n in range(7)]
     await flow.send(bad, service="hccm")

@@ -33,6 +33,7 @@ async def test_files_are_applied_in_order_and_once(opened: Database, tmp_path: P
     assert [tuple(row) for row in await opened.fetch("select * from things")] == [(1, "one")]
 
 
+@pytest.mark.row(26)
 async def test_replicas_that_start_together_apply_each_file_once(database: str, tmp_path: Path) -> None:
     for number in range(1, 6):
         write(tmp_path, **{f"m{number:04}_step": f"create table t{number} (id int); select pg_sleep(0.02)"})
@@ -62,6 +63,7 @@ async def test_a_file_that_fails_leaves_nothing_of_itself(opened: Database, tmp_
     assert await migrate(opened, tmp_path) == ["0002_bad.sql"]
 
 
+@pytest.mark.row(26)
 async def test_an_older_release_runs_on_a_newer_schema(opened: Database, tmp_path: Path) -> None:
     await migrate(opened, write(tmp_path, m0001_old="select 1", m0002_new="select 2"))
     (tmp_path / "0002_new.sql").unlink()

@@ -68,6 +68,7 @@ async def test_a_transaction_is_undone_by_any_exception(opened: Database) -> Non
     assert row["id"] == 2
 
 
+@pytest.mark.row(25)
 async def test_waiting_for_a_connection_ends_after_its_deadline(opened: Database) -> None:
     async with opened.connection(), opened.connection(), opened.connection():
         with pytest.raises(Retryable):
@@ -75,6 +76,7 @@ async def test_waiting_for_a_connection_ends_after_its_deadline(opened: Database
     await opened.ping()
 
 
+@pytest.mark.row(24)
 async def test_after_every_backend_was_killed_at_most_the_statements_under_way_fail(
     postgres_url: str, opened: Database
 ) -> None:
@@ -96,6 +98,7 @@ async def test_after_every_backend_was_killed_at_most_the_statements_under_way_f
         await opened.ping()
 
 
+@pytest.mark.row(24)
 async def test_a_deadlock_is_worth_another_try(opened: Database) -> None:
     await opened.execute("create table things (id int primary key); insert into things values (1), (2)")
     first_locked, second_locked = asyncio.Event(), asyncio.Event()
@@ -125,6 +128,7 @@ async def test_a_deadlock_is_worth_another_try(opened: Database) -> None:
         "set transaction read only; create table x ()",
     ],
 )
+@pytest.mark.row(24)
 async def test_what_may_pass_is_retryable_and_the_pool_goes_on(opened: Database, statement: str) -> None:
     with pytest.raises(Retryable):
         async with opened.transaction() as connection:

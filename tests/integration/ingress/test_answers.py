@@ -134,6 +134,7 @@ async def test_get_upload_is_405(ingress: Ingress):
         (b64_identity(type=None), "x-rh-identity header is missing type"),
     ],
 )
+@pytest.mark.row(9)
 async def test_a_bad_identity_is_refused_with_upstreams_text(
     ingress: Ingress, path: str, header: str, text: str
 ):
@@ -345,6 +346,7 @@ async def test_an_id_that_is_no_key_is_refused(ingress: Ingress, request_id: str
     assert await ingress.left_nothing(answer.request_id)
 
 
+@pytest.mark.row(9)
 async def test_two_different_identities_in_one_request_are_refused(ingress: Ingress):
     body = form(part(b"abc"))
     length = f"Content-Length: {len(body)}"
@@ -356,6 +358,7 @@ async def test_two_different_identities_in_one_request_are_refused(ingress: Ingr
     assert answer.text == "Bad Request: more than one x-rh-identity header\n"
 
 
+@pytest.mark.row(9)
 async def test_an_identity_longer_than_the_limit_is_refused(ingress: Ingress):
     answer = await ingress.request(
         "GET", PREFIXES[0], headers={"x-rh-identity": b64_identity(x="y" * 20_000)}

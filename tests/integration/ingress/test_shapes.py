@@ -221,6 +221,7 @@ async def test_readiness_names_a_missing_bucket(kafka_url: str, s3_url: str, mon
         await eventually(lambda: not health.problems)
 
 
+@pytest.mark.row(1)
 async def test_what_a_killed_process_left_half_done_is_swept(kafka_url: str, s3_url: str, monkeypatch):
     monkeypatch.setattr("services.ingress.app._SWEEP_EVERY_SECONDS", 0.05)
     async with open_ingress(kafka_url, s3_url) as ingress:
@@ -235,6 +236,7 @@ async def _none(ingress: Ingress) -> bool:
     return not await ingress.unfinished()
 
 
+@pytest.mark.row(27)
 async def test_requests_in_flight_are_finished_when_the_service_stops(kafka_url: str, s3_url: str):
     request_id = new_id()
     async with open_ingress(kafka_url, s3_url) as ingress:

@@ -106,6 +106,7 @@ async def test_given_urls_start_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["kafka", "s3", "postgres"])
+@pytest.mark.row(27)
 async def test_killed_child_is_restarted_and_its_log_is_shown(name, tmp_path):
     said = []
     ports = EnginePorts.random()
@@ -122,6 +123,7 @@ async def test_killed_child_is_restarted_and_its_log_is_shown(name, tmp_path):
         assert restarts >= 1
 
 
+@pytest.mark.row(27)
 async def test_child_that_keeps_dying_is_given_up_visibly(tmp_path):
     said = []
     async with Engines(
@@ -162,6 +164,7 @@ async def test_other_processes_read_what_runs(tmp_path):
     assert read_run(tmp_path) is None
 
 
+@pytest.mark.row(32)
 async def test_killed_parent_leaves_no_orphan_and_the_next_start_recovers(tmp_path, capsys):
     ports = EnginePorts.random()
     parent = await asyncio.create_subprocess_exec(

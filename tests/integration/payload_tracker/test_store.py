@@ -60,6 +60,7 @@ HISTORY = [
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.row(14)
 async def test_any_order_and_any_repetition_leaves_the_same_rows(
     tracker_database: Database, store: TrackerStore, seed: int
 ) -> None:

@@ -264,6 +264,7 @@ async def test_an_answer_that_should_not_be_is_neither_stored_nor_forgotten(
     assert (await dump(ros))["recommendation_sets"] == []
 
 
+@pytest.mark.row(31)
 async def test_a_kruize_that_is_busy_failing_or_slow_is_asked_again_later(
     bench: Bench, kruize: Kruize
 ) -> None:

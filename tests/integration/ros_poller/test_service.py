@@ -34,6 +34,7 @@ async def is_complete(flow: Flow, days: int) -> None:
     assert len(tables["historical_recommendation_sets"]) == past
 
 
+@pytest.mark.row(14)
 async def test_replays_and_two_replicas_leave_equal_rows(flow: Flow) -> None:
     await send_days(flow, 3)
     async with flow.poller():
@@ -78,6 +79,7 @@ async def _terminate(flow: Flow) -> int:
     return len(rows)
 
 
+@pytest.mark.row(24)
 async def test_terminated_database_connections_lose_and_double_nothing(flow: Flow) -> None:
     await send_days(flow, 4)
 
@@ -103,6 +105,7 @@ async def dead_letters_of(flow: Flow) -> list[Any]:
 
 
 @pytest.mark.parametrize("fault", [busy, silent], ids=["503", "no answer"])
+@pytest.mark.row(31)
 async def test_requests_wait_for_a_kruize_that_is_away(
     flow: Flow, fault: Callable[[], Awaitable[web.Response | None]]
 ) -> None:

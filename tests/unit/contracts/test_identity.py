@@ -50,6 +50,7 @@ def identity(**fields: Any) -> str:
         (ROS_DOCUMENT, NO_TYPE),
     ],
 )
+@pytest.mark.row(9)
 def test_refusals_have_upstreams_texts(header: str | None, text: str):
     with pytest.raises(IdentityError) as refusal:
         decode_identity(header)
@@ -76,6 +77,7 @@ def test_refusals_have_upstreams_texts(header: str | None, text: str):
         b"[" * 100_000,
     ],
 )
+@pytest.mark.row(9)
 def test_what_is_no_identity_as_json_is_refused_with_the_parsers_reason(value: bytes):
     with pytest.raises(IdentityError) as refusal:
         decode_identity(encoded(value))
@@ -121,6 +123,7 @@ def test_an_encoded_identity_decodes_to_itself(given_identity: Identity):
 
 
 @given(st.binary(max_size=200))
+@pytest.mark.row(9)
 def test_no_bytes_raise_anything_but_a_refusal(value: bytes):
     for header in (value.decode("utf-8", "surrogateescape"), encoded(value)):
         with pytest.raises(IdentityError):
@@ -136,6 +139,7 @@ names = st.sampled_from([*Identity.model_fields, "ORG_ID", "x"])
 
 
 @given(st.dictionaries(names, json_values, max_size=5))
+@pytest.mark.row(9)
 def test_no_json_raises_anything_but_a_refusal(fields: dict[str, Any]):
     try:
         found = decode_identity(identity(**fields))

@@ -50,6 +50,7 @@ def test_metadata_leaves_out_what_is_absent():
     }
 
 
+@pytest.mark.row(23)
 def test_an_announcement_survives_a_round_trip_with_what_a_newer_sender_added():
     text = b'{"request_id":"r","url":"u&<>","size":3,"novel":{"a":1}}'
     message = Announcement.from_json(text)
@@ -60,6 +61,7 @@ def test_an_announcement_survives_a_round_trip_with_what_a_newer_sender_added():
 @pytest.mark.parametrize(
     "text", [b"{}", b'{"request_id":"r"}', b"[]", b"", b'{"request_id":"r","url":"u","size":-1}']
 )
+@pytest.mark.row(23)
 def test_an_announcement_without_what_consumers_need_is_refused(text: bytes):
     with pytest.raises(ValidationError):
         Announcement.from_json(text)

@@ -22,8 +22,8 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 TREE = re.compile(r"(?:libs|services|tests|docs|\.ci)/[\w./-]+")
-# Read by the command line and the installer, not by a settings class.
-OTHER_VARIABLES = {"HEADRACE_DIRECTORY", "HEADRACE_CACHE", "HEADRACE_TOKEN"}
+# Read by the command line, the installer and the fault points, not by a settings class.
+OTHER_VARIABLES = {"HEADRACE_DIRECTORY", "HEADRACE_CACHE", "HEADRACE_TOKEN", "HEADRACE_FAULT_POINTS"}
 # Of the example, and what a start makes.
 NOT_IN_THE_TREE = re.compile(r"services/last_seen/.*|services/<name>/.*")
 

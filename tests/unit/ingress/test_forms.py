@@ -61,6 +61,7 @@ cuts = st.lists(st.integers(0, 5000), max_size=40)
 
 
 @given(payloads, payloads, cuts)
+@pytest.mark.row(8)
 def test_a_body_reads_the_same_however_it_is_cut(payload: bytes, metadata: bytes, at: list[int]):
     delimiter = b"\r\n--" + BOUNDARY.encode()
     payload, metadata = (text.replace(delimiter, b"") for text in (payload, metadata))
@@ -74,6 +75,7 @@ def test_a_body_reads_the_same_however_it_is_cut(payload: bytes, metadata: bytes
 
 
 @given(cuts, st.integers(1, 400))
+@pytest.mark.row(8)
 def test_a_body_that_ends_early_is_refused_wherever(at: list[int], missing: int):
     body = form(value("other", "x"), part(b"y" * 200))
     # The last line break after the closing delimiter may be left out.
@@ -120,6 +122,7 @@ async def test_metadata_is_a_file_part_before_a_value(parts: list[bytes], metada
         "multipart/form-data; boundary=\udcff", "multipart/form-data; boundary=" + "x" * 9000,
     ],
 )  # fmt: skip
+@pytest.mark.row(8)
 async def test_a_body_without_its_boundary_is_refused(content_type: str):
     with pytest.raises(BadForm):
         await read(form(part(b"abc")), content_type=content_type)
@@ -142,6 +145,7 @@ async def test_a_body_without_its_boundary_is_refused(content_type: str):
     ],
     ids=range(11),
 )
+@pytest.mark.row(8)
 async def test_a_broken_body_is_refused_or_holds_no_file(body: bytes):
     try:
         found, sinks = await read(*split(body, range(0, len(body), 4096)))

@@ -120,6 +120,7 @@ async def test_sums_are_taken_row_after_row() -> None:
     assert float(usage(records)["cpuRequest"]["sum"]) == expected
 
 
+@pytest.mark.row(13)
 async def test_repeated_rows_are_added_again() -> None:
     _, _, records, _ = await told(csv_file([{}] * 3))
     assert usage(records)["cpuUsage"] == {"sum": "3", "avg": "1", "min": "1", "max": "1", "format": "cores"}
@@ -167,6 +168,7 @@ async def test_a_row_needs_its_usage(cell) -> None:
         ({"interval_end": interval(0)["interval_start"]}, "the interval does not end after its start"),
     ],
 )
+@pytest.mark.row(13)
 async def test_a_row_that_does_not_count_is_tallied_with_its_reason(row, reason) -> None:
     count, dropped, records, _ = await told(csv_file([{}, row, row]))
     assert (count, dropped, len(records)) == (3, {reason: 2}, 1)
@@ -199,6 +201,7 @@ async def test_missing_columns_are_named() -> None:
         (b'"' + csv_file([{}]), "the header cannot be read"),
     ],
 )
+@pytest.mark.row(13)
 async def test_what_is_no_csv_of_ours_is_refused_with_the_reason(content, reason) -> None:
     with pytest.raises(CsvRejected, match=reason):
         await told(content)
@@ -216,6 +219,7 @@ RAGGED = {
 
 @pytest.mark.parametrize("fault", RAGGED)
 @pytest.mark.parametrize("batch_bytes", [1000, 4 << 20])
+@pytest.mark.row(13)
 async def test_one_malformed_row_of_a_hundred_is_dropped_and_two_are_too_many(fault, batch_bytes) -> None:
     spoil, reason = RAGGED[fault]
     lines = csv_file([{}] * 100).splitlines()
@@ -247,10 +251,12 @@ async def test_a_short_and_a_long_row_do_not_make_up_for_each_other(columns) -> 
     ],
     ids=["field", "open quote", "only quotes", "open quote at the end"],
 )  # fmt: skip
+@pytest.mark.row(13)
 async def test_bombs_are_refused(content, reason) -> None:
     assert await rejection(content) == reason
 
 
+@pytest.mark.row(13)
 async def test_mixed_newlines_blank_lines_and_a_missing_last_one_are_taken() -> None:
     header, *lines = csv_file([{}] * 4).splitlines()
     content = header + b"\r\n" + lines[0] + b"\n" + lines[1] + b"\r\n\r\n" + lines[2] + b"\n\n" + lines[3]
