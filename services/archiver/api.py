@@ -12,6 +12,7 @@ from aiohttp import web
 from headrace.contracts.identity import Identity, IdentityError, decode_identity
 from headrace.contracts.message import rfc3339
 from headrace.objects.store import ObjectStore
+from headrace.web.caller import sent_identity
 from headrace.web.errors import json_errors, json_response
 from services.archiver.openapi import PATH, document
 from services.archiver.settings import ArchiverSettings
@@ -53,7 +54,7 @@ class Api:
         found = [
             archive
             for archive in await self.table.of_request(_request_id(request))
-            if identity is None or identity.associate is not None or archive.org_id == identity.org_id
+            if (identity is not None and identity.is_associate) or _may_read(identity, archive)
         ]
         return json_response({"count": len(found), "data": [_shown(archive) for archive in found]})
 
@@ -79,7 +80,7 @@ class Api:
         if not self.settings.auth:
             return None
         try:
-            return decode_identity(request.headers.get("x-rh-identity"), type_required=False)
+            return decode_identity(sent_identity(request.headers), type_required=False)
         except IdentityError as error:
             raise web.HTTPUnauthorized(text=str(error)) from None
 
@@ -87,7 +88,7 @@ class Api:
 def _may_read(identity: Identity | None, archive: Archive) -> bool:
     if identity is None:
         return True
-    if identity.associate is not None and _ROLE in identity.associate.Role:
+    if _ROLE in identity.roles:
         return True
     return archive.org_id == identity.org_id != ""
 

@@ -13,7 +13,7 @@ from headrace.bus.delivery import Delivery
 from headrace.bus.producer import Producer
 from headrace.contracts.announcement import Announcement
 from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
-from headrace.contracts.identity import ANONYMOUS, Identity, IdentityError, decode_identity
+from headrace.contracts.identity import Contradiction, Identity
 from headrace.contracts.message import utc_now
 from headrace.contracts.topics import ARCHIVE_SYNCED
 from headrace.objects.fetch import Fetcher, Location
@@ -62,12 +62,12 @@ class Archiver:
             raise Rejected(f"archives of the service {service!r} go nowhere: the archiver's table lacks it")
         if not upload.url and message.size == 0:
             raise Rejected("the upload is empty")
-        identity = _identity(message)
+        identity = _sender(message)
         draft = Claim(
             source=upload.name,
             etag=message.etag or "",
             request_id=message.request_id,
-            org_id=identity.org_id or message.org_id,
+            org_id=identity.org_id,
             service=service,
             cluster_id=await self._cluster_id(message, identity, upload, service, target.template),
             endpoint=target.endpoint.url if target.endpoint else "",
@@ -77,7 +77,7 @@ class Archiver:
         )
         values = {
             **{name: getattr(draft, name) for name in ("cluster_id", "org_id", "service", "request_id")},
-            "account": identity.account_number or message.account,
+            "account": identity.account_number,
             "size": str(message.size),
             "original_path": upload.path,
         }
@@ -140,9 +140,8 @@ class Archiver:
         await self.table.mark_published(archive)
 
 
-def _identity(message: Announcement) -> Identity:
-    """Who sent it; an ingress that checks no identities passes on whatever came."""
+def _sender(message: Announcement) -> Identity:
     try:
-        return decode_identity(message.b64_identity, type_required=False)
-    except IdentityError:
-        return ANONYMOUS
+        return message.sender()
+    except Contradiction as error:
+        raise Rejected(f"whose upload is it? {error}") from None

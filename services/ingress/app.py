@@ -40,7 +40,8 @@ from services.ingress.tracking import Tracking
 _log = get_logger(__name__)
 
 PREFIXES: Final = ("/api/ingress/v1", "/r/insights/platform/ingress/v1")
-_LOCAL_ORG_ID: Final = "000001"
+# A number in its one spelling: the rules engine and the aggregator number organisations.
+_LOCAL_ORG_ID: Final = "1"
 _LOCAL_SERVICE: Final = "hccm"
 # Longer than this, and an upload goes on in small parts rather than wait for senders that may be slow.
 _MEMORY_SECONDS: Final = 1.0

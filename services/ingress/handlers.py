@@ -21,14 +21,7 @@ from services.ingress.announcer import Announcer
 from services.ingress.budget import Busy
 from services.ingress.content_types import Kind, kind_of
 from services.ingress.forms import BadForm, Body, Disconnected, FilePart, Form, FormReader, TooSlow
-from services.ingress.identities import (
-    IDENTITY_HEADER,
-    OPERATORS,
-    BadCredentials,
-    Identities,
-    Sender,
-    Unauthenticated,
-)
+from services.ingress.identities import OPERATORS, BadCredentials, Identities, Sender, Unauthenticated
 from services.ingress.metadata import parse_metadata
 from services.ingress.pending import Admission, PendingUpload, TooLarge
 from services.ingress.request_ids import REQUEST_ID
@@ -269,9 +262,6 @@ class Uploads:
 def identify(identities: Identities, request: web.Request) -> Sender | web.Response:
     """The sender of a request, or the refusal to send instead."""
     try:
-        # Two different ones: the sender tries to slip its own past the gateway's.
-        if len(set(request.headers.getall(IDENTITY_HEADER, ()))) > 1:
-            raise IdentityError("more than one x-rh-identity header")
         return identities.sender(request.headers)
     except (IdentityError, BadCredentials) as error:
         return answer(400, f"Bad Request: {error}\n", **{"X-Content-Type-Options": "nosniff"})

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from multidict import MultiMapping
+
 from headrace.contracts.identity import (
     ANONYMOUS,
     Identity,
@@ -17,8 +19,8 @@ from headrace.contracts.identity import (
     decode_identity,
     encode_identity,
 )
+from headrace.web.caller import BadAuthorization, sent_authorization, sent_identity
 
-IDENTITY_HEADER: Final = "x-rh-identity"
 OPERATORS: Final = (
     "insights-operator/", "cost-mgmt-operator/", "marketplace-operator/", "acm-operator/",
     "assisted-installer-operator/", "cryostat-operator/", "openshift-lightspeed-operator/", "jws-operator/",
@@ -57,24 +59,26 @@ class Identities:
     tokens: Mapping[str, Mapping[str, str]]
     default_org_id: str
 
-    def sender(self, headers: Mapping[str, str]) -> Sender:
+    def sender(self, headers: MultiMapping[str]) -> Sender:
         """Raises `IdentityError`, `BadCredentials` or `Unauthenticated`."""
-        header = headers.get(IDENTITY_HEADER, "")
+        header = sent_identity(headers)
         if not self.required:
             # Passed on verbatim; what is not ASCII is no base64 and would not survive JSON.
             return Sender(ANONYMOUS, header if header.isascii() else "")
-        authorization = headers.get("Authorization", "")
-        if not header and authorization:
-            identity = self._by_token(authorization, headers.get("User-Agent", ""))
+        if not header and "Authorization" in headers:
+            identity = self._by_token(headers)
             return Sender(identity, encode_identity(identity))
         return Sender(decode_identity(header, type_required=not self.lenient), header)
 
-    def _by_token(self, authorization: str, user_agent: str) -> Identity:
-        cluster_id = cluster_of(user_agent)
-        scheme, _, credential = authorization.partition(" ")
-        if scheme.lower() not in _SCHEMES or not credential.strip():
+    def _by_token(self, headers: MultiMapping[str]) -> Identity:
+        cluster_id = cluster_of(headers.get("User-Agent", ""))
+        try:
+            scheme, credential = sent_authorization(headers)
+        except BadAuthorization:
+            scheme = credential = ""
+        if scheme not in _SCHEMES or not credential:
             raise BadCredentials("Invalid authorization header")
-        row = self.tokens.get(hashlib.sha256(credential.strip().encode()).hexdigest())
+        row = self.tokens.get(hashlib.sha256(credential.encode()).hexdigest())
         if row is None and not self.default_org_id:
             raise Unauthenticated("Could not authenticate")
         owner = row or {"org_id": self.default_org_id, "account_number": self.default_org_id}

@@ -62,7 +62,7 @@ class Tracking:
 
 
 def _may_read(identity: Identity, row: dict[str, Any]) -> bool:
-    return identity.type == "Associate" or (bool(identity.org_id) and identity.org_id == row.get("org_id"))
+    return identity.is_associate or (bool(identity.org_id) and identity.org_id == row.get("org_id"))
 
 
 def _verbosity(request: web.Request) -> int:

@@ -9,14 +9,7 @@ from typing import Final
 
 from headrace.bus.delivery import Delivery
 from headrace.contracts.announcement import Announcement
-from headrace.contracts.identity import (
-    ANONYMOUS,
-    Identity,
-    IdentityError,
-    Internal,
-    decode_identity,
-    encode_identity,
-)
+from headrace.contracts.identity import Contradiction, Identity, Internal, encode_identity
 from headrace.contracts.ros import RosMetadata
 from headrace.objects.fetch import Location
 from headrace.runtime.errors import Rejected
@@ -46,15 +39,15 @@ class Sender:
 
     @classmethod
     def of(cls, message: Announcement, delivery: Delivery) -> "Sender":
-        """Read the announcement; raises `Rejected` when it names no organisation."""
+        """Read the announcement; raises `Rejected` when it names no organisation, or two."""
         if not message.org_id:
             raise Rejected("the announcement has no org_id")
         if not _ORG_ID.fullmatch(message.org_id):
             raise Rejected(f"the org_id {message.org_id[:64]!r} cannot be a folder's name")
         try:
-            identity = decode_identity(message.b64_identity, type_required=False)
-        except IdentityError:
-            identity = ANONYMOUS
+            identity = message.sender()
+        except Contradiction as error:
+            raise Rejected(f"whose upload is it? {error}") from None
         return cls(message, identity, _day(message.timestamp, delivery))
 
     @property
@@ -65,16 +58,12 @@ class Sender:
     @property
     def tenant(self) -> Tenant:
         """As the Sources API wants to hear of it."""
-        return Tenant(self.message.org_id, self._account)
+        return Tenant(self.message.org_id, self.identity.account_number)
 
     @property
     def account(self) -> str:
         """For the event, which always has one."""
-        return self._account or _NO_ACCOUNT
-
-    @property
-    def _account(self) -> str:
-        return self.message.account or self.identity.account_number
+        return self.identity.account_number or _NO_ACCOUNT
 
     @property
     def b64_identity(self) -> str:
@@ -84,7 +73,10 @@ class Sender:
         org_id = self.message.org_id
         return encode_identity(
             Identity(
-                account_number=self._account, org_id=org_id, type="User", internal=Internal(org_id=org_id)
+                account_number=self.identity.account_number,
+                org_id=org_id,
+                type="User",
+                internal=Internal(org_id=org_id),
             )
         )
 

@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from headrace.runtime.errors import ConfigurationError
+from headrace.web.caller import BadAuthorization, sent_authorization
 from services.ols.errors import Problem
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -79,11 +80,13 @@ def unknown_token() -> Problem:
 
 
 def bearer_token(request: web.Request) -> str:
-    """The token; raises a `Problem` of 401."""
-    header = request.headers.get("Authorization", "")
-    if not header:
+    """The token; raises a `Problem` of 400 or 401."""
+    try:
+        scheme, token = sent_authorization(request.headers)
+    except BadAuthorization as error:
+        raise Problem(400, f"Bad Request: {error}") from None
+    if not scheme:
         raise Problem(401, "Unauthorized: No auth header found")
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    if scheme != "bearer" or not token:
         raise Problem(401, "Unauthorized: Bearer token not found or invalid")
-    return token.strip()
+    return token

@@ -13,6 +13,7 @@ from headrace.contracts.identity import IdentityError, decode_identity
 from headrace.contracts.message import rfc3339
 from headrace.database.pool import Record
 from headrace.objects.store import ObjectStore
+from headrace.web.caller import sent_identity
 from headrace.web.errors import json_errors, json_response
 from services.payload_tracker import filters
 from services.payload_tracker.models import Step, durations
@@ -136,11 +137,11 @@ class Api:
 
     def _check_role(self, request: web.Request) -> None:
         try:
-            identity = decode_identity(request.headers.get("x-rh-identity"), type_required=False)
+            identity = decode_identity(sent_identity(request.headers), type_required=False)
         except IdentityError as error:
             raise web.HTTPUnauthorized(text=str(error)) from None
         role = self.settings.archive_link_role
-        if identity.associate is None or role not in identity.associate.Role:
+        if role not in identity.roles:
             raise web.HTTPForbidden(text=f"the identity is not an associate's with the role {role}")
 
 

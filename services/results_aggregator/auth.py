@@ -5,33 +5,30 @@ from typing import Final
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from headrace.contracts.identity import IdentityError, decode_identity
-from services.results_aggregator.parameters import MAX_ORG_ID
+from headrace.contracts.identity import Contradiction, IdentityError, decode_identity
+from headrace.web.caller import sent_identity
+from services.results_aggregator.parameters import MAX_ORG_ID, ORG_ID
 
-HEADER: Final = "x-rh-identity"
 MISSING: Final = "Missing auth token"
 MALFORMED: Final = "Malformed authentication token"
 FOREIGN: Final = "you have no permissions to get or change info about this organization"
 
-# Upstream decodes base64's URL alphabet, with or without its padding.
-_TO_STANDARD: Final = str.maketrans("-_", "+/")
-
 
 def identify(headers: CIMultiDictProxy[str], *, lenient: bool) -> int | None:
     """The caller's organisation; None for an absent header where that is accepted. Raises 401."""
-    sent = set(headers.getall(HEADER, [])) - {""}
-    if not sent:
-        if lenient:
-            return None
-        raise web.HTTPUnauthorized(text=MISSING)
-    if len(sent) > 1:
-        raise web.HTTPUnauthorized(text=f"more than one {HEADER}, and they differ")
-    text = sent.pop().translate(_TO_STANDARD).rstrip("=")
     try:
-        org_id = decode_identity(text + "=" * (-len(text) % 4), type_required=False).org_id
+        header = sent_identity(headers)
+        if not header and lenient:
+            return None
+        if not header:
+            raise web.HTTPUnauthorized(text=MISSING)
+        # Upstream decodes base64's URL alphabet, with or without its padding.
+        org_id = decode_identity(header, type_required=False, url_alphabet=True).org_id
+    except Contradiction as error:
+        raise web.HTTPUnauthorized(text=str(error)) from None
     except IdentityError:
         raise web.HTTPUnauthorized(text=MALFORMED) from None
-    if not (org_id.isascii() and org_id.isdigit() and len(org_id) <= 20 and 0 < int(org_id) <= MAX_ORG_ID):
+    if not ORG_ID.fullmatch(org_id) or int(org_id) > MAX_ORG_ID:
         raise web.HTTPUnauthorized(text=MALFORMED)
     return int(org_id)
 

@@ -10,6 +10,8 @@ import orjson
 from aiohttp import web
 
 MAX_ORG_ID: Final = 0xFFFF_FFFF
+# The one spelling of a number: an organisation is a text elsewhere, where "01" is not "1".
+ORG_ID: Final = re.compile(r"[1-9][0-9]{0,9}")
 MAX_CLUSTERS: Final = 1000
 MAX_BODY_BYTES: Final = 256 << 10
 # An entry of the indexes has room for a rule, its key and the user together.
@@ -96,12 +98,14 @@ def shown(value: str) -> str:
 
 
 def parse_org_id(name: str, text: str) -> int:
-    """A positive number of 32 bits."""
+    """A positive number of 32 bits, in its one spelling."""
     if not re.fullmatch(r"[0-9]{1,20}", text, re.ASCII):
         raise unparsable(name, text, "unsigned integer expected")
-    value = int(text)
-    if not value:
+    if not text.strip("0"):
         raise unparsable(name, text, "positive value expected")
+    if text.startswith("0"):
+        raise unparsable(name, text, "no leading zeros expected")
+    value = int(text)
     if value > MAX_ORG_ID:
         raise unparsable(name, text, f"at most {MAX_ORG_ID} expected")
     return value

@@ -1,7 +1,5 @@
 """Who asks: the organisation of the ``X-Rh-Identity`` header, with upstream's texts for a bad one."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -9,11 +7,26 @@ from typing import Final
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from headrace.contracts.identity import Identity, IdentityError, decode_identity, encode_identity
+from headrace.contracts.identity import (
+    BadOrganisation,
+    Identity,
+    IdentityError,
+    MissingIdentity,
+    NotBase64,
+    NotJson,
+    decode_identity,
+    encode_identity,
+)
+from headrace.web.caller import sent_identity
 
 HEADER: Final = "X-Rh-Identity"
-_UNDECODABLE: Final = "Unable to decode X-Rh-Identity"
 _UNREADABLE: Final = "Unable to marshal X-Rh-Identity into struct"
+_TEXTS: Final[dict[type[IdentityError], str]] = {
+    NotBase64: "Unable to decode X-Rh-Identity",
+    MissingIdentity: _UNREADABLE,
+    NotJson: _UNREADABLE,
+    BadOrganisation: f"{HEADER} has no org_id",
+}
 
 
 @dataclass(frozen=True)
@@ -31,29 +44,14 @@ class Caller:
 
 def identify(headers: CIMultiDictProxy[str], default_org_id: str) -> Caller:
     """The caller; ``default_org_id`` stands in for a header that is not there. Raises 401."""
-    sent = set(headers.getall(HEADER, []))
-    if not sent and default_org_id:
+    if HEADER not in headers and default_org_id:
         identity = Identity(org_id=default_org_id)
         return Caller(default_org_id, encode_identity(identity))
-    if len(sent) > 1:
-        raise web.HTTPUnauthorized(text=f"more than one {HEADER}, and they differ")
-    header = sent.pop() if sent else ""
-    org_id = _org_id(header)
-    if not org_id or "\0" in org_id:
-        raise web.HTTPUnauthorized(text=f"{HEADER} has no org_id")
-    return Caller(org_id, header)
-
-
-def _org_id(header: str) -> str:
     try:
-        text = base64.b64decode(header, validate=True)
-    except (binascii.Error, ValueError):
-        raise web.HTTPUnauthorized(text=_UNDECODABLE) from None
-    if not text:
-        raise web.HTTPUnauthorized(text=_UNREADABLE)
-    try:
-        return decode_identity(header, type_required=False).org_id
+        header = sent_identity(headers)
+        identity = decode_identity(header, type_required=False)
+        if not identity.org_id:
+            raise BadOrganisation
     except IdentityError as error:
-        if "JSON" in str(error):
-            raise web.HTTPUnauthorized(text=_UNREADABLE) from None
-        return ""
+        raise web.HTTPUnauthorized(text=_TEXTS.get(type(error), str(error))) from None
+    return Caller(identity.org_id, header)

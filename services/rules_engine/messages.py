@@ -3,8 +3,6 @@
 The texts of the faults are upstream's.
 """
 
-import base64
-import binascii
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +10,16 @@ from typing import Any, Final, Self
 
 import orjson
 
+from headrace.contracts.identity import (
+    Contradiction,
+    Identity,
+    IdentityError,
+    check_same,
+    decode_identity,
+    identity_document,
+)
 from headrace.contracts.message import Message
-from headrace.runtime.errors import Poison
+from headrace.runtime.errors import Poison, Rejected
 
 _UINT32: Final = 0xFFFF_FFFF
 _SHOWN_CHARACTERS: Final = 64
@@ -112,7 +118,7 @@ class Upload:
 
 
 def upload_of(message: IncomingUpload) -> Upload:
-    """Check an announcement; raises `Poison` with the reason."""
+    """Check an announcement; raises `Poison` or `Rejected` with the reason."""
     if message.problem:
         raise Poison(message.problem)
     attributes = message.attributes
@@ -120,36 +126,44 @@ def upload_of(message: IncomingUpload) -> Upload:
         if not isinstance(attributes.get(name), str):
             wrong = "is required" if attributes.get(name) is None else "is no text"
             raise Poison(f"{_WRONG_SCHEMA}: {name!r} {wrong}")
-    document = _identity(attributes["b64_identity"])
-    identity = document["identity"]
+    document, identity = _identity(attributes)
     taken_at = _moment(attributes["timestamp"])
     if taken_at is None:
         raise Poison(f"{_WRONG_SCHEMA}: the timestamp {_shown(attributes['timestamp'])} is no ISO 8601 time")
-    system = identity.get("system")
-    cluster = attributes.get("cluster_name") or (
-        system.get("cluster_id") if isinstance(system, dict) else None
-    )
+    cluster = attributes.get("cluster_name") or identity.cluster_id
     return Upload(
         attributes=attributes,
         identity=document,
-        org_id=_org_id(identity),
-        account=_account(identity.get("account_number")),
+        org_id=_org_id(identity.org_id),
+        account=_account(identity.account_number),
         cluster_name=None if not cluster else str(cluster),
         taken_at=taken_at,
         gathered_at=_gathered_at(attributes.get("metadata")) or taken_at,
     )
 
 
-def _identity(text: str) -> dict[str, Any]:
+def _identity(attributes: dict[str, Any]) -> tuple[dict[str, Any], Identity]:
+    """The document as rules find it, and who it says is the sender."""
+    header = attributes["b64_identity"]
     try:
-        document = orjson.loads(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError) as error:
+        document = identity_document(header)
+        if fault := _fault_of_identity(document):
+            raise Poison(f"{_WRONG_SCHEMA}: {fault}")
+        org_id = (document["identity"].get("internal") or {}).get("org_id") or document["identity"].get(
+            "org_id"
+        )
+        if not isinstance(org_id, str):
+            raise Poison(
+                f"{_WRONG_ORG}: {'the identity has none' if org_id is None else _not_a_number(org_id)}"
+            )
+        identity = decode_identity(header, type_required=False)
+        # Senders other than our ingress write numbers.
+        check_same("org_id", identity.org_id, str(attributes.get("org_id") or ""))
+    except Contradiction as error:
+        raise Rejected(f"{_WRONG_IDENTITY}: {error}") from None
+    except IdentityError as error:
         raise Poison(f"{_WRONG_IDENTITY}: {error}") from None
-    fault = _fault_of_identity(document)
-    if fault:
-        raise Poison(f"{_WRONG_SCHEMA}: {fault}")
-    found: dict[str, Any] = document
-    return found
+    return document, identity
 
 
 def _fault_of_identity(document: Any) -> str:
@@ -178,17 +192,21 @@ def _fault_of_identity(document: Any) -> str:
     return ""
 
 
-def _org_id(identity: dict[str, Any]) -> int:
-    text = (identity.get("internal") or {}).get("org_id") or identity.get("org_id")
-    if text is None:
-        raise Poison(f"{_WRONG_ORG}: the identity has none")
-    if not isinstance(text, str) or not _DIGITS.fullmatch(text) or int(text) > _UINT32:
-        raise Poison(f"{_WRONG_ORG}: {_shown(text)} is no number from 0 to {_UINT32}")
+def _org_id(text: str) -> int:
+    if not _DIGITS.fullmatch(text) or int(text) > _UINT32:
+        raise Poison(f"{_WRONG_ORG}: {_not_a_number(text)}")
+    # Written in two ways an organisation would be two texts and one number: the other's reports would be its own.
+    if str(int(text)) != text:
+        raise Rejected(f"{_WRONG_ORG}: {_shown(text)} has leading zeros, which a number cannot keep")
     return int(text)
 
 
-def _account(text: Any) -> int | None:
-    if not isinstance(text, str) or not _DIGITS.fullmatch(text):
+def _not_a_number(value: Any) -> str:
+    return f"{_shown(value)} is no number from 0 to {_UINT32}"
+
+
+def _account(text: str) -> int | None:
+    if not _DIGITS.fullmatch(text):
         return None
     return int(text) if int(text) <= _UINT32 else None
 

@@ -7,12 +7,18 @@ from typing import Final
 
 from aiohttp import web
 
-from headrace.contracts.identity import Identity, IdentityError, decode_identity, encode_identity
+from headrace.contracts.identity import (
+    Identity,
+    IdentityError,
+    check_same,
+    decode_identity,
+    encode_identity,
+)
 from headrace.runtime.errors import Retryable
+from headrace.web.caller import IDENTITY_HEADER, sent_identity
 from headrace.web.peer import Peer
 from services.sources_api.errors import MethodRefused, Unauthorized
 
-IDENTITY: Final = "x-rh-identity"
 PSK: Final = "x-rh-sources-psk"
 ACCOUNT: Final = "x-rh-sources-account-number"
 ORG_ID: Final = "x-rh-sources-org-id"
@@ -61,7 +67,7 @@ class Gate:
             return known
         if self.default_org_id:
             return _made(self.default_org_id, "", trusted=True)
-        raise Unauthorized(f"Authentication required by either [{IDENTITY}] or [{PSK}]")
+        raise Unauthorized(f"Authentication required by either [{IDENTITY_HEADER}] or [{PSK}]")
 
     def service(self, request: web.Request) -> Caller | None:
         """Who asks for what is between services: None is a service that speaks for every organisation."""
@@ -83,9 +89,15 @@ class Gate:
 
     def _known(self, request: web.Request) -> Caller | None:
         trusted = self._trusted(request)
-        if headers := set(request.headers.getall(IDENTITY, [])) - {""}:
-            return _identified(headers, trusted=trusted)
         org_id, account = (_name(request, header) for header in (ORG_ID, ACCOUNT))
+        try:
+            if header := sent_identity(request.headers):
+                caller = _identified(header, trusted=trusted)
+                check_same("org_id", caller.org_id, org_id)
+                check_same("account_number", caller.account, account)
+                return caller
+        except IdentityError as error:
+            raise Unauthorized(str(error)) from None
         if not org_id and not account:
             return None
         if not trusted:
@@ -98,19 +110,13 @@ class Gate:
         sent = request.headers.get(PSK, "")
         if not sent:
             return False
-        if not any(hmac.compare_digest(sent.encode(), psk.encode()) for psk in self.psks):
+        if not any(hmac.compare_digest(_bytes(sent), psk.encode()) for psk in self.psks):
             raise Unauthorized("Unauthorized Action: Incorrect PSK")
         return True
 
 
-def _identified(headers: set[str], *, trusted: bool) -> Caller:
-    if len(headers) > 1:
-        raise Unauthorized(f"two different {IDENTITY} headers")
-    (header,) = headers
-    try:
-        identity = decode_identity(header, type_required=False, org_required=False)
-    except IdentityError as error:
-        raise Unauthorized(str(error)) from None
+def _identified(header: str, *, trusted: bool) -> Caller:
+    identity = decode_identity(header, type_required=False, org_required=False)
     org_id, account, system = identity.org_id, identity.account_number, identity.system
     if not org_id and not account:
         raise Unauthorized("the account number and the org id are missing")
@@ -120,10 +126,15 @@ def _identified(headers: set[str], *, trusted: bool) -> Caller:
     return Caller(org_id, account, header, trusted=trusted, cluster=cluster)
 
 
+def _bytes(header: str) -> bytes:
+    """As they were sent: a header may hold bytes that are no text."""
+    return header.encode(errors="surrogateescape")
+
+
 def _name(request: web.Request, header: str) -> str:
-    name = request.headers.get(header, "")
-    if not _NAME.fullmatch(name):
-        raise Unauthorized(f"{header}: has characters that none has, or too many")
+    name, *more = request.headers.getall(header, [""])
+    if more or not _NAME.fullmatch(name):
+        raise Unauthorized(f"{header}: sent twice, or has characters that none has, or too many")
     return name
 
 
@@ -142,7 +153,10 @@ def _check_cluster(request: web.Request) -> None:
 
 async def _allowed(rbac: Peer, identity: str) -> bool:
     answer = await rbac.call(
-        "GET", _ACCESS, params={"application": "sources", "limit": "1000"}, headers={IDENTITY: identity}
+        "GET",
+        _ACCESS,
+        params={"application": "sources", "limit": "1000"},
+        headers={IDENTITY_HEADER: identity},
     )
     if answer.status in {401, 403}:
         return False

@@ -21,7 +21,8 @@ from headrace.database.pool import Connection, Database, Record
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy
-from services.sources_api.callers import ACCOUNT, IDENTITY, ORG_ID, Caller
+from headrace.web.caller import IDENTITY_HEADER
+from services.sources_api.callers import ACCOUNT, ORG_ID, Caller
 from services.sources_api.metrics import EVENTS, WAITING
 from services.sources_api.models import Resource, Row
 from services.sources_api.tenants import Tenant
@@ -68,7 +69,7 @@ async def keep(connection: Connection, events: Sequence[Event], tenant: Tenant, 
         for name, value in (
             (ACCOUNT, caller.account or tenant.account),
             (ORG_ID, caller.org_id or tenant.org_id),
-            (IDENTITY, caller.identity),
+            (IDENTITY_HEADER, caller.identity),
         )
         if value
     ]

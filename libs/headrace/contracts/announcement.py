@@ -2,6 +2,13 @@
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
+from headrace.contracts.identity import (
+    Contradiction,
+    Identity,
+    IdentityError,
+    check_same,
+    decode_identity,
+)
 from headrace.contracts.message import Message
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -52,3 +59,21 @@ class Announcement(Message):
     bucket: str | None = None
     object_key: str | None = None
     etag: str | None = None
+
+    def sender(self) -> Identity:
+        """Who sent it, by the identity and by the fields beside it; raises `Contradiction` where these differ.
+
+        An ingress that checks no identities passes on whatever came: what says nothing is left out.
+        """
+        try:
+            identity = decode_identity(self.b64_identity, type_required=False, org_required=False)
+        except Contradiction:
+            raise
+        except IdentityError:
+            identity = Identity()
+        check_same("org_id", identity.org_id, self.org_id)
+        check_same("account_number", identity.account_number, self.account)
+        org_id = identity.org_id or self.org_id
+        return identity.model_copy(
+            update={"org_id": org_id, "account_number": identity.account_number or self.account}
+        )

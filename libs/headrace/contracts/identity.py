@@ -1,21 +1,52 @@
 """The ``x-rh-identity`` header: base64 of JSON that says who sends.
 
 Source: RedHatInsights/platform-go-middlewares v2, identity; its order of checks and its texts are kept.
+
+Every service reads identities here, so that no two of them find two organisations in one text: what says two things is
+refused. Organisations are texts and are compared as such: ``"01"`` is not ``"1"``.
 """
 
 import base64
 import binascii
+import json
+import re
 from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-WITHOUT_ORG: Final = frozenset({"Associate", "X509"})
+ASSOCIATE: Final = "Associate"
+WITHOUT_ORG: Final = frozenset({ASSOCIATE, "X509"})
+
+# They become parts of headers, which lose blanks at their ends, of object keys and of rows.
+_NAME: Final = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
+# RFC 4648's other alphabet, as the aggregator's clients may write it.
+_TO_STANDARD: Final = str.maketrans("-_", "+/")
 
 
 class IdentityError(ValueError):
     """The header cannot be accepted; the text is what the sender is told."""
+
+
+class MissingIdentity(IdentityError):
+    """There is none."""
+
+
+class NotBase64(IdentityError):
+    """The text cannot be decoded."""
+
+
+class NotJson(IdentityError):
+    """What was decoded is not JSON, or not an identity's."""
+
+
+class BadOrganisation(IdentityError):
+    """It names no organisation, or one that cannot be."""
+
+
+class Contradiction(IdentityError):
+    """It says two things, so that two readers could find two senders in it."""
 
 
 class _Part(BaseModel):
@@ -36,6 +67,7 @@ class Internal(_Part):
     """The ``internal`` part."""
 
     org_id: str = ""
+    account_number: str = ""
     auth_time: float | None = None
     cross_access: bool | None = None
 
@@ -107,6 +139,16 @@ class Identity(_Part):
         """The sending cluster's id, or ``""``."""
         return self.system.cluster_id if self.system else ""
 
+    @property
+    def is_associate(self) -> bool:
+        """An employee; an identity of another type is none, whatever its ``associate`` part says."""
+        return self.type == ASSOCIATE or (not self.type and self.associate is not None)
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """An associate's."""
+        return frozenset(self.associate.Role) if self.is_associate and self.associate else frozenset()
+
 
 class _Envelope(_Part):
     identity: Identity = Identity()
@@ -117,32 +159,55 @@ ANONYMOUS: Final = Identity()
 
 # A sender's header is the same from upload to upload.
 @lru_cache(maxsize=1024)
-def decode_identity(header: str | None, *, type_required: bool = True, org_required: bool = True) -> Identity:
+def decode_identity(
+    header: str | None, *, type_required: bool = True, org_required: bool = True, url_alphabet: bool = False
+) -> Identity:
     """Decode and check the header; raises `IdentityError` with upstream's text.
 
     ``type_required=False`` accepts an identity without ``type``, as the ROS document's curl sends it,
-    ``org_required=False`` one that has an account number only.
+    ``org_required=False`` one that has an account number only, ``url_alphabet=True`` base64 of either alphabet, with
+    or without its padding.
     """
-    if not header:
-        raise IdentityError("missing x-rh-identity header")
+    document = identity_document(header, url_alphabet=url_alphabet)
     try:
-        text = base64.b64decode(header, validate=True)
-    except (binascii.Error, ValueError):
-        raise IdentityError("unable to b64 decode x-rh-identity header") from None
-    try:
-        # Strict: a lone surrogate or a NaN would be accepted here and fail wherever it is written again.
-        identity = _Envelope.model_validate(orjson.loads(text)).identity
-    except (ValidationError, ValueError) as error:
-        raise IdentityError(f"x-rh-identity header does not contain valid JSON: {_reason(error)}") from None
-    if not identity.org_id and identity.internal.org_id:
-        identity = identity.model_copy(update={"org_id": identity.internal.org_id})
+        identity = _Envelope.model_validate(document).identity
+    except ValidationError as error:
+        raise NotJson(f"x-rh-identity header does not contain valid JSON: {_reason(error)}") from None
+    identity = _of_one_sender(identity)
     if identity.type in WITHOUT_ORG and not identity.account_number:
         return identity
     if not identity.org_id and (org_required or not identity.account_number):
-        raise IdentityError("x-rh-identity header has an invalid or missing org_id")
+        raise BadOrganisation("x-rh-identity header has an invalid or missing org_id")
     if type_required and not identity.type:
         raise IdentityError("x-rh-identity header is missing type")
     return identity
+
+
+def identity_document(header: str | None, *, url_alphabet: bool = False) -> Any:
+    """The header's JSON as it stands there; raises `IdentityError`."""
+    if not header:
+        raise MissingIdentity("missing x-rh-identity header")
+    if url_alphabet:
+        header = header.translate(_TO_STANDARD).rstrip("=")
+        header += "=" * (-len(header) % 4)
+    try:
+        text = base64.b64decode(header, validate=True)
+    except (binascii.Error, ValueError):
+        raise NotBase64("unable to b64 decode x-rh-identity header") from None
+    try:
+        # Strict: a lone surrogate or a NaN would be accepted by the other and fail wherever it is written again.
+        orjson.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
+    except Contradiction:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise NotJson(f"x-rh-identity header does not contain valid JSON: {error}") from None
+
+
+def check_same(name: str, *values: str) -> None:
+    """Raise `Contradiction` if those of the values that are not empty differ; ``name`` is what they say."""
+    if len(set(values) - {""}) > 1:
+        raise Contradiction(f"x-rh-identity header has more than one {name}, and they differ")
 
 
 def encode_identity(identity: Identity) -> str:
@@ -151,8 +216,30 @@ def encode_identity(identity: Identity) -> str:
     return base64.b64encode(orjson.dumps(body)).decode()
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return str(error)
+def _of_one_sender(identity: Identity) -> Identity:
+    """With the organisation and the account number that it names in one place or another."""
+    internal = identity.internal
+    check_same("org_id", identity.org_id, internal.org_id)
+    check_same("account_number", identity.account_number, internal.account_number)
+    names = {
+        "org_id": identity.org_id or internal.org_id,
+        "account_number": identity.account_number or internal.account_number,
+    }
+    for name, value in names.items():
+        if value and not _NAME.fullmatch(value):
+            raise BadOrganisation(
+                f"x-rh-identity header has an invalid or missing {name}: it has characters that none has, or too many"
+            )
+    return identity.model_copy(update=names)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Of two keys one reader takes the first, another the last; their case tells them apart for some only.
+    if len({name.lower() for name, _ in pairs}) < len(pairs):
+        raise Contradiction("x-rh-identity header names a key of its JSON twice")
+    return dict(pairs)
+
+
+def _reason(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

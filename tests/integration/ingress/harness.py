@@ -218,18 +218,23 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
 
 
 def request_head(
-    request_id: str, *lines: str, method: str = "POST", path: str = UPLOAD, content_type: str = FORM
+    request_id: str,
+    *lines: str,
+    method: str = "POST",
+    path: str = UPLOAD,
+    content_type: str = FORM,
+    identity: str | None = IDENTITY,
 ) -> bytes:
     """The head of a request for `Ingress.raw`."""
     head = [
         f"{method} {path} HTTP/1.1",
         "Host: ingress",
-        f"x-rh-identity: {IDENTITY}",
+        *([] if identity is None else [f"x-rh-identity: {identity}"]),
         f"{ID_HEADER}: {request_id}",
         f"Content-Type: {content_type}",
         *lines,
     ]
-    return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n"
+    return "\r\n".join(head).encode("latin-1", "surrogateescape") + b"\r\n\r\n"
 
 
 async def pieces(body: bytes) -> AsyncIterator[bytes]:

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from tests.identities import odd
 from tests.integration.ingress.harness import (
     CLUSTER_ID,
     FORM,
     ID_HEADER,
     IDENTITY,
+    OPERATOR,
     PREFIXES,
     UPLOAD,
     Ingress,
@@ -347,15 +349,38 @@ async def test_an_id_that_is_no_key_is_refused(ingress: Ingress, request_id: str
 
 
 @pytest.mark.row(9)
-async def test_two_different_identities_in_one_request_are_refused(ingress: Ingress):
-    body = form(part(b"abc"))
+@pytest.mark.parametrize("second", [b64_identity(org_id="2"), IDENTITY, ""])
+async def test_two_identities_in_one_request_are_refused(ingress: Ingress, second: str):
+    body, request_id = form(part(b"abc")), new_id()
     length = f"Content-Length: {len(body)}"
-    for second, status in ((IDENTITY, 202), (b64_identity(org_id="2"), 400)):
-        request_id = new_id()
-        answer = await ingress.raw(request_head(request_id, length, f"X-RH-Identity: {second}"), body)
-        assert answer.status == status
-        assert (status == 202) != await ingress.left_nothing(request_id)
+    answer = await ingress.raw(request_head(request_id, length, f"X-RH-Identity: {second}"), body)
+    assert answer.status == 400
     assert answer.text == "Bad Request: more than one x-rh-identity header\n"
+    assert await ingress.left_nothing(request_id)
+
+
+@pytest.mark.row(9)
+@pytest.mark.parametrize("what", odd("1001", "2002"))
+async def test_an_odd_identity_is_refused_with_400_and_leaves_nothing(ingress: Ingress, what: str):
+    body, request_id = form(part(b"abc")), new_id()
+    sent = odd("1001", "2002")[what].getall("x-rh-identity")
+    lines = [f"x-rh-identity: {value}" for value in sent]
+    head = request_head(request_id, f"Content-Length: {len(body)}", *lines, identity=None)
+    answer = await ingress.raw(head, body)
+    # One that names an organisation of its own, however odd, may be that one's.
+    if answer.status == 202:
+        announcement = await ingress.announcement(request_id)
+        assert announcement["org_id"] != "1001"
+        return
+    assert answer.status == 400
+    assert await ingress.left_nothing(request_id)
+
+
+async def test_a_token_that_is_no_text_is_refused(ingress: Ingress):
+    body, request_id = form(part(b"abc")), new_id()
+    lines = [f"Content-Length: {len(body)}", "Authorization: Bearer \udcff", f"User-Agent: {OPERATOR}"]
+    answer = await ingress.raw(request_head(request_id, *lines, identity=None), body)
+    assert (answer.status, answer.text) == (400, "Bad Request: Invalid authorization header\n")
 
 
 @pytest.mark.row(9)

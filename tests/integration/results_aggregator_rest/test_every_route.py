@@ -137,6 +137,10 @@ async def test_without_an_identity_or_with_a_bad_one_it_is_401(still: Scene, end
         (identity(""), MALFORMED),
         (identity("twelve"), MALFORMED),
         (identity("4294967296"), MALFORMED),
+        (identity(f"0{still.ours.org_id}"), MALFORMED),
+        (identity(f"+{still.ours.org_id}"), MALFORMED),
+        (identity(f" {still.ours.org_id}"), MALFORMED),
+        (identity(f"{still.ours.org_id}\n"), MALFORMED),
     ):
         answer = await still.api.ask(
             endpoint.method, path, None, body_of(endpoint, still.cluster), headers=headers

@@ -52,9 +52,9 @@ class Engine:
         if archive is not None:
             await self.store.put(self.bucket, request_id, [archive])
         fields = {
-            "request_id": request_id, "service": service, "org_id": "1", "url": "http://nowhere.example.com/x",
+            "request_id": request_id, "service": service, "url": "http://nowhere.example.com/x",
             "bucket": self.bucket, "object_key": request_id, "timestamp": "2026-11-21T21:28:22.990776891Z",
-            "b64_identity": identity or b64_identity(internal={"org_id": "12383032"}),
+            "b64_identity": identity or b64_identity(org_id="12383032", internal={"org_id": "12383032"}),
         }  # fmt: skip
         message = Announcement(**(fields | changes))
         await self.producer.send(self.announcements, message, headers={"service": service})

@@ -12,7 +12,7 @@ from headrace.runtime.metrics import exposition
 from headrace.samples import insights
 from headrace.samples.options import SampleOptions
 from services.rules_engine.settings import SHIPPED_PACK
-from tests.integration.ingress.harness import b64_identity, new_id, open_ingress
+from tests.integration.ingress.harness import ID_HEADER, b64_identity, new_id, open_ingress, part
 from tests.integration.rules_engine.harness import metric, open_engine
 from tests.unit.rules_engine.service_archives import CLUSTER, bidding
 from tests.waiting import eventually
@@ -33,7 +33,11 @@ async def test_an_upload_becomes_a_report_on_the_topic(kafka_url, s3_url, tmp_pa
             DEADLINE_SECONDS="30",
         ) as engine,
     ):
-        answer = await ingress.upload(sample.read_bytes(), request_id := new_id(), content_type=OPERATOR_TYPE)
+        request_id = new_id()
+        answer = await ingress.post(
+            part(sample.read_bytes(), content_type=OPERATOR_TYPE),
+            **{ID_HEADER: request_id, "x-rh-identity": b64_identity(org_id="12383032")},
+        )
         assert answer.status == 202
         outcome, text = await engine.end(request_id)
         (record,) = await engine.published(engine.results_topic, request_id)
@@ -55,7 +59,7 @@ async def test_an_upload_becomes_a_report_on_the_topic(kafka_url, s3_url, tmp_pa
 async def test_each_archive_ends_by_itself_with_its_reason(kafka_url, s3_url):
     """Bad payloads are rejected, rules that end their process cost a dead letter, neighbours pass."""
     async with open_engine(kafka_url, s3_url, MAX_ARCHIVE_BYTES="100000") as engine:
-        names_none = b64_identity(internal={"org_id": "1"})
+        names_none = b64_identity(org_id="1")
         sent = {
             "good": await engine.send(bidding("say", "hello")),
             "damaged": await engine.send(bidding("say")[:-20]),
@@ -135,7 +139,7 @@ async def test_redelivery_publishes_the_same_again(kafka_url, s3_url):
 
 async def test_whose_archive_it_is(kafka_url, s3_url):
     async with open_engine(kafka_url, s3_url) as engine:
-        of_identity = b64_identity(internal={"org_id": "7"}, system={"cluster_id": OTHER_CLUSTER})
+        of_identity = b64_identity(org_id="7", system={"cluster_id": OTHER_CLUSTER})
         third = str(uuid.UUID(int=6))
         for terms, cluster in (
             ({}, CLUSTER),

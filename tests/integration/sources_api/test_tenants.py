@@ -10,6 +10,7 @@ from aiohttp import web
 
 from services.sources_api.api import PREFIXES
 from services.sources_api.openapi import document
+from tests.answers import raw_status
 from tests.engines import SessionEngines
 from tests.integration.sources_api.harness import COST, PSK, V3, Sources, header, identity, open_sources
 
@@ -147,10 +148,30 @@ async def test_what_names_no_tenant_is_refused(
         assert reason in answer.detail
 
 
-async def test_two_different_identities_are_refused(sources: Sources, org: str, other_org: str) -> None:
-    headers = [("x-rh-identity", identity(name)) for name in (org, other_org)]
-    async with sources.session.get(f"{sources.url}{V3}/sources", headers=headers) as answer:
-        assert answer.status == 401
+async def test_two_identities_in_one_request_are_refused(sources: Sources, org: str, other_org: str) -> None:
+    for pair in ((org, other_org), (other_org, org), (org, org)):
+        headers = [("x-rh-identity", identity(name)) for name in pair]
+        async with sources.session.get(f"{sources.url}{V3}/sources", headers=headers) as answer:
+            assert answer.status == 401
+
+
+async def test_an_identity_and_headers_that_name_two_organisations_are_refused(
+    sources: Sources, org: str, other_org: str
+) -> None:
+    key = {"x_rh_sources_psk": PSK}
+    both = {"x_rh_identity": identity(org), "x_rh_sources_org_id": other_org}
+    for headers in (both, both | key):
+        assert (await sources.get("sources", **headers)).status == 401
+    same = {"x_rh_identity": identity(org), "x_rh_sources_org_id": org}
+    assert (await sources.get("sources", **same, **key)).status == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["x-rh-sources-psk", "x-rh-sources-org-id", "Authorization", "x-rh-identity"]
+)
+async def test_a_header_of_bytes_that_are_no_text_is_no_fault_of_ours(sources: Sources, name: str) -> None:
+    status = await raw_status(sources.url, f"{V3}/sources", [(name, "\udcff\udcfe")])
+    assert status == 401
 
 
 async def test_a_tenant_is_known_by_org_id_in_either_place_and_by_account(

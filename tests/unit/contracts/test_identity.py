@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.contracts.identity import Identity, IdentityError, decode_identity, encode_identity
+from headrace.contracts.identity import (
+    Contradiction,
+    Identity,
+    IdentityError,
+    decode_identity,
+    encode_identity,
+)
 
 MISSING = "missing x-rh-identity header"
 NO_BASE64 = "unable to b64 decode x-rh-identity header"
@@ -90,7 +96,8 @@ def test_what_is_no_identity_as_json_is_refused_with_the_parsers_reason(value: b
     [
         ({"org_id": "7", "type": "User"}, "7"),
         ({"internal": {"org_id": "8"}, "type": "User"}, "8"),
-        ({"org_id": "7", "internal": {"org_id": "8"}, "type": "User"}, "7"),
+        ({"org_id": "7", "internal": {"org_id": "7"}, "type": "User"}, "7"),
+        ({"org_id": "", "internal": {"org_id": "8"}, "type": "User"}, "8"),
         ({"org_id": None, "internal": {"org_id": "8"}, "type": "User"}, "8"),
         ({"ORG_ID": "7", "Type": "User"}, "7"),
         ({"type": "Associate"}, ""),
@@ -114,10 +121,86 @@ def test_the_cluster_id_is_the_systems():
     assert Identity().cluster_id == ""
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"identity":{"org_id":"1001","internal":{"org_id":"2002"},"type":"User"}}',
+        b'{"identity":{"org_id":"1001","internal":{"org_id":"01001"},"type":"User"}}',
+        b'{"identity":{"org_id":"1001","org_id":"2002","type":"User"}}',
+        b'{"identity":{"org_id":"1001","ORG_ID":"2002","type":"User"}}',
+        b'{"identity":{"org_id":"1001","type":"User"},"identity":{"org_id":"2002","type":"User"}}',
+        b'{"identity":{"org_id":"1001","type":"User","type":"Associate"}}',
+        b'{"identity":{"org_id":"1001","type":"User","internal":{"org_id":"1001","org_id":null}}}',
+        b'{"identity":{"org_id":"1001","type":"User","account_number":"1","internal":{"account_number":"2"}}}',
+    ],
+)
+def test_an_identity_that_says_two_things_is_refused_as_a_contradiction(text: bytes):
+    with pytest.raises(Contradiction):
+        decode_identity(encoded(text))
+
+
+@pytest.mark.parametrize("name", ["org_id", "account_number"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        " ",
+        " 1001",
+        "1001 ",
+        "1001\n",
+        "1001\0",
+        "10\t01",
+        "\uff11\uff10",
+        "\u0663",
+        "\xe9",
+        "o" * 256,
+        "\x7f",
+    ],
+)
+def test_a_name_that_no_organisation_has_is_refused(name: str, value: str):
+    with pytest.raises(IdentityError, match=f"has an invalid or missing {name}: it has characters"):
+        decode_identity(identity(**{"org_id": "1", "type": "User"} | {name: value}))
+
+
+def test_organisations_are_read_as_they_are_written():
+    for name in ("01", "+1", "1.0", "acme", "Acme", "1e3", "0x1"):
+        assert decode_identity(identity(org_id=name, type="User")).org_id == name
+
+
+def test_both_alphabets_of_base64_are_read_where_upstream_reads_both():
+    text = base64.urlsafe_b64encode(b'{"identity":{"org_id":"1","x":"\xc3\xbf\xc3\xbf??>"}}').decode()
+    assert "_" in text or "-" in text
+    for header in (text, text.rstrip("=")):
+        assert decode_identity(header, type_required=False, url_alphabet=True).org_id == "1"
+        with pytest.raises(IdentityError, match=NO_BASE64):
+            decode_identity(header, type_required=False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "roles"),
+    [
+        ({"type": "Associate", "associate": {"Role": ["a", "b"]}}, {"a", "b"}),
+        ({"type": "Associate"}, set()),
+        ({"type": "User", "org_id": "1", "associate": {"Role": ["a"]}}, set()),
+    ],
+)
+def test_roles_are_an_associates(fields: dict[str, Any], roles: set[str]):
+    assert decode_identity(identity(**fields)).roles == roles
+
+
+def test_an_identity_as_long_as_a_header_may_be_and_nested_deep_is_read_or_refused():
+    deep = b'{"identity":{"org_id":"1","type":"User","x":' + b"[" * 300 + b"]" * 300 + b"}}"
+    assert decode_identity(encoded(deep)).org_id == "1"
+    deeper = b'{"identity":{"org_id":"1","type":"User","x":' + b"[" * 5000 + b"]" * 5000 + b"}}"
+    with pytest.raises(IdentityError, match=NO_JSON):
+        decode_identity(encoded(deeper))
+    assert decode_identity(identity(org_id="1", type="User", x="y" * 12_000)).org_id == "1"
+
+
 texts = st.text(max_size=20)
+plain = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=20)
 
 
-@given(st.builds(Identity, account_number=texts, org_id=texts.filter(bool), type=texts.filter(bool)))
+@given(st.builds(Identity, account_number=plain, org_id=plain.filter(bool), type=texts.filter(bool)))
 def test_an_encoded_identity_decodes_to_itself(given_identity: Identity):
     assert decode_identity(encode_identity(given_identity)) == given_identity
 

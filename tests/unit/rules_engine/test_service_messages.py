@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from headrace.runtime.errors import Poison
+from headrace.runtime.errors import Poison, Rejected
 from services.rules_engine.messages import IncomingUpload, Upload, upload_of
 
 # As the CCX data pipeline's document shows it.
@@ -84,7 +84,29 @@ def test_an_account_that_is_no_number_is_left_out(account):
 
 
 def test_an_org_id_beside_internal_is_accepted_as_ingress_does():
-    assert uploaded({"org_id": "000001", "type": "User"}).org_id == 1
+    assert uploaded({"org_id": "1001", "type": "User"}).org_id == 1001
+
+
+@pytest.mark.parametrize("org_id", ["01001", "001001", "01"])
+def test_an_organisation_with_leading_zeros_is_not_filed_under_the_number_that_another_has(org_id: str):
+    with pytest.raises(Rejected, match="leading zeros"):
+        uploaded({"org_id": org_id, "type": "User"})
+
+
+@pytest.mark.parametrize(
+    ("identity", "changes"),
+    [
+        ({"org_id": "1001", "internal": {"org_id": "2002"}}, {}),
+        ({"internal": {"org_id": "1001"}}, {"org_id": "2002"}),
+        ({"internal": {"org_id": "1001"}}, {"org_id": 2002}),
+        ({"internal": {"org_id": "1001"}, "account_number": "1", "ACCOUNT_NUMBER": "2"}, {}),
+    ],
+)
+def test_an_announcement_that_names_two_senders_is_rejected(
+    identity: dict[str, Any], changes: dict[str, Any]
+):
+    with pytest.raises(Rejected, match=r"differ|twice"):
+        uploaded(identity, **changes)
 
 
 def encoded(document: Any) -> str:

@@ -1,0 +1,42 @@
+"""Who asks: the headers by which a request names its sender. Every service reads them here, so that all agree."""
+
+from typing import Final
+
+from multidict import MultiMapping
+
+from headrace.contracts.identity import Contradiction
+
+IDENTITY_HEADER: Final = "x-rh-identity"
+_AUTHORIZATION: Final = "Authorization"
+
+
+class BadAuthorization(ValueError):
+    """The ``Authorization`` header cannot be read; the text says why."""
+
+
+def sent_identity(headers: MultiMapping[str]) -> str:
+    """The text of the ``x-rh-identity`` header, ``""`` where none was sent.
+
+    The gateway takes a client's own away and sends one. A second one, even an equal or an empty one, tells that it did
+    not; which of them the gateway vouches for nobody knows: raises `Contradiction`.
+    """
+    return _only(headers, IDENTITY_HEADER)
+
+
+def sent_authorization(headers: MultiMapping[str]) -> tuple[str, str]:
+    """Scheme (in lower case) and credential, both ``""`` where none was sent; raises `BadAuthorization`."""
+    try:
+        text = _only(headers, _AUTHORIZATION)
+    except Contradiction as error:
+        raise BadAuthorization(str(error)) from None
+    if not text.isascii():
+        raise BadAuthorization("the Authorization header has characters that none has")
+    scheme, _, credential = text.strip().partition(" ")
+    return scheme.lower(), credential.strip()
+
+
+def _only(headers: MultiMapping[str], name: str) -> str:
+    found = headers.getall(name, [])
+    if len(found) > 1:
+        raise Contradiction(f"more than one {name} header")
+    return found[0] if found else ""
