@@ -47,7 +47,7 @@ async def test_an_upload_becomes_a_report_on_the_topic(kafka_url, s3_url, tmp_pa
     result = json.loads(record.value)
     keys = {entry["key"] for entry in result["Report"]["reports"]}
     assert {"NODES_NOT_READY", "PODS_CRASH_LOOPING"} <= keys
-    assert (result["OrgID"], result["AccountNumber"], result["Version"]) == (1, 1, 2)
+    assert (result["OrgID"], result["AccountNumber"], result["Version"]) == (12383032, 1, 2)
     assert result["ClusterName"] == SampleOptions().cluster() == record.key.decode()
     assert result["LastChecked"] == announcement["timestamp"]
     assert result["Report"].keys() >= {"system", "reports", "fingerprints", "analysis_metadata"}
