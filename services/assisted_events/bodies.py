@@ -17,6 +17,7 @@ from headrace.archives.assisted import cluster_members, read_json
 from headrace.contracts import assisted as names
 from headrace.contracts.message import utc_now
 from headrace.runtime.errors import Rejected
+from headrace.runtime.untrusted import Unreadable, check_json, load_json
 from headrace.samples import SampleOptions
 from headrace.samples.assisted import Installation
 
@@ -80,7 +81,7 @@ class Event(Body):
     def _is_an_object(cls, value: str | None) -> str | None:
         if value:
             try:
-                content = orjson.loads(value)
+                content = load_json(value.encode())
             except ValueError:
                 content = None
             if not isinstance(content, dict):
@@ -102,6 +103,10 @@ class Events(Body):
 
 def decoded(kind: type[B], content: bytes) -> B:
     """A request's body; raises `Rejected` naming what is wrong in it."""
+    try:
+        check_json(content)
+    except Unreadable as error:
+        raise Rejected(f"body: it is {error}") from None
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:

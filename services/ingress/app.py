@@ -76,7 +76,10 @@ async def start(context: Context) -> None:
     tracking = Tracking(settings.payload_tracker_url, settings.http_client_timeout_seconds, identities)
     context.on_close(tracking.close)
     metrics.VERSION.labels(version("headrace"), settings.build_commit).set(1)
-    await context.listen(build(settings, identities, uploads, tracking, stager), port=settings.web_port)
+    # Uploads are read at a pace of their own (`forms.Body`).
+    await context.listen(
+        build(settings, identities, uploads, tracking, stager), port=settings.web_port, own_pace=True
+    )
     if settings.metrics_port is not None:
         await context.listen(admin_app({context.row.name: context.health}), port=settings.metrics_port)
 

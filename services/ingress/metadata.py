@@ -4,14 +4,16 @@ Any mistake in it drops it whole and silently, as upstream does: senders rely on
 """
 
 from datetime import timedelta
+from typing import Final
 
-import orjson
 from pydantic import ValidationError
 
 from headrace.contracts.announcement import UploadMetadata
 from headrace.contracts.message import rfc3339, utc_now
+from headrace.runtime.untrusted import load_json
 
-_STALE_AFTER = timedelta(days=30)
+_STALE_AFTER: Final = timedelta(days=30)
+_MAX_DEPTH: Final = 16
 
 
 def parse_metadata(text: bytes | None) -> UploadMetadata:
@@ -19,7 +21,7 @@ def parse_metadata(text: bytes | None) -> UploadMetadata:
     if not text:
         return UploadMetadata()
     try:
-        raw = orjson.loads(text)
+        raw = load_json(text, max_depth=_MAX_DEPTH)
         fields = {name.lower(): value for name, value in raw.items() if value is not None}
         sent = UploadMetadata.model_validate(fields, strict=True)
     except (ValidationError, ValueError, AttributeError):

@@ -1,6 +1,5 @@
 """Bodies of answers, refusals, and reading what a request says."""
 
-import asyncio
 import re
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -11,13 +10,16 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from headrace.runtime.untrusted import Unreadable, load_json
 from headrace.web.errors import json_response
 
 JSON_ERROR: Final = "Failed to parse the JSON. Please check the input payload "
 BAD_TIMESTAMP: Final = 'Given timestamp - " {} " is not a valid timestamp format'
 NO_EXPERIMENT: Final = "Not Found: experiment_name does not exist: "
 
-_READ_SECONDS: Final = 60.0
+# A hundred records of a hundred containers each.
+_MAX_VALUES: Final = 1_500_000
+# What is stored is written again.
 _MAX_DEPTH: Final = 32
 _TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{1,6}Z")
 
@@ -50,42 +52,26 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except Refused as refused:
         body = error_body(refused.status, refused.message)
-        if refused.data is not None:
-            body["data"] = refused.data
-        return json_response(body, refused.status)
+        if refused.data is None:
+            return json_response(body, refused.status)
+        # Of every record, however many: a client reads which ones have to be sent again.
+        text = orjson.dumps(body | {"data": refused.data})
+        return web.Response(body=text, status=refused.status, content_type="application/json")
 
 
-async def read_json(request: web.Request) -> Any:
+async def read_json(request: web.Request, *, max_depth: int = _MAX_DEPTH) -> Any:
     """The body, whatever its content type says."""
     try:
-        async with asyncio.timeout(_READ_SECONDS):
-            body = await request.read()
-    except TimeoutError:
-        raise Refused("The request body did not arrive in time", HTTPStatus.REQUEST_TIMEOUT) from None
+        body = await request.read()
     except (web.RequestPayloadError, aiohttp.http_exceptions.HttpProcessingError) as error:
         raise Refused(JSON_ERROR) from error
     # PostgreSQL has no text with it, and nothing that is measured has it in its name.
     if b"\\u0000" in body:
         raise Refused(JSON_ERROR)
     try:
-        return orjson.loads(body)
-    except ValueError:
+        return load_json(body, max_values=_MAX_VALUES, max_depth=max_depth)
+    except Unreadable:
         raise Refused(JSON_ERROR) from None
-
-
-def check_depth(value: Any) -> None:
-    """Refuse what is nested too deeply to be stored and shown again."""
-    level = [value]
-    for _ in range(_MAX_DEPTH):
-        level = [
-            inner
-            for item in level
-            if isinstance(item, dict | list)
-            for inner in (item.values() if isinstance(item, dict) else item)
-        ]
-        if not level:
-            return
-    raise Refused(JSON_ERROR)
 
 
 def parameter(request: web.Request, name: str) -> str | None:

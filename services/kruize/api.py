@@ -39,6 +39,8 @@ _log = get_logger(__name__)
 
 _VIEW: Final = " View registered experiments at /listExperiments"
 _JSON: Final = "application/json"
+# A record that is wrong fails alone, and nothing of it is stored.
+_RECORDS_DEPTH: Final = 300
 # Longer lists are sent while they are read.
 _STREAM_BYTES: Final = 256 << 10
 
@@ -123,7 +125,7 @@ class Api:
 
     async def update_results(self, request: web.Request) -> web.Response:
         """Up to a hundred records."""
-        await self.results.update(await read_json(request))
+        await self.results.update(await read_json(request, max_depth=_RECORDS_DEPTH))
         return success("Results added successfully! View saved results at /listExperiments.")
 
     async def update_recommendations(self, request: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ import orjson
 
 from headrace.contracts.kruize import MEASUREMENT_MINUTES
 from headrace.contracts.ros import ExperimentType
-from services.kruize.answers import JSON_ERROR, Refused, check_depth
+from services.kruize.answers import JSON_ERROR, Refused
 
 REGISTERED: Final = "Registered successfully with Kruize! View registered experiments at /listExperiments"
 SEVERAL_OBJECTS: Final = "Bulk Kubernetes objects are currently unsupported!"
@@ -105,7 +105,6 @@ def created(body: Any) -> Definition:
         raise Refused(f"Mandatory parameters missing [{', '.join(missing)}] ")
     _check_mode(sent)
     settings = {name: sent.get(name) for name in ("trial_settings", "recommendation_settings", "slo")}
-    check_depth(settings)
     measurement_seconds(settings["trial_settings"])
     profile = _text(sent, "performance_profile")
     if profile is not None and settings["slo"] is not None:
@@ -133,7 +132,6 @@ def only_one(body: Any) -> dict[str, Any]:
     if len(body) != 1:
         raise Refused(_SEVERAL)
     found: dict[str, Any] = body[0]
-    check_depth(found)
     return found
 
 

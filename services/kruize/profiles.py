@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from services.kruize.answers import JSON_ERROR, Refused, check_depth
+from services.kruize.answers import JSON_ERROR, Refused
 from services.kruize.experiments import check_name
 from services.kruize.store import ProfileStore
 
@@ -85,7 +85,6 @@ class Profiles:
 def _checked(body: Any) -> tuple[str, float]:
     if not isinstance(body, dict):
         raise Refused(JSON_ERROR)
-    check_depth(body)
     name, version, slo = body.get("name"), body.get("profile_version"), body.get("slo")
     missing = [key for key in ("name", "profile_version", "slo") if body.get(key) in (None, "")]
     if not missing and isinstance(slo, dict):

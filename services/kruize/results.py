@@ -8,11 +8,18 @@ from typing import Any, Final
 from services.kruize import metrics, packing
 from services.kruize.answers import JSON_ERROR, NO_EXPERIMENT, Refused, error_body
 from services.kruize.cache import ExperimentCache
-from services.kruize.experiments import Experiment
+from services.kruize.experiments import MAX_NAME_BYTES, Experiment
 from services.kruize.settings import KruizeSettings
 from services.kruize.store import ExperimentStore, ResultStore, Row
 from services.kruize.validation import BadRecord, Record, checked
 
+# Of a record, to tell it from others.
+_SHOWN_CHARACTERS: Final = {
+    "interval_start_time": 100,
+    "interval_end_time": 100,
+    "version": 100,
+    "experiment_name": MAX_NAME_BYTES,
+}
 DUPLICATE: Final = "An entry for this record already exists!"
 # More than these take so long to check that other requests should not wait for them.
 _MANY_CONTAINERS: Final = 500
@@ -160,8 +167,8 @@ def _containers_in(records: Sequence[Mapping[str, Any]]) -> int:
 
 def _failed(record: Mapping[str, Any], error: dict[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {
-        name: value
-        for name in ("interval_start_time", "interval_end_time", "version", "experiment_name")
+        name: value[:limit]
+        for name, limit in _SHOWN_CHARACTERS.items()
         if isinstance(value := record.get(name), str)
     }
     return shown | {"errors": [error]}

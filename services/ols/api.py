@@ -26,7 +26,6 @@ from services.ols.streaming import stream
 
 _log = get_logger(__name__)
 
-_BODY_SECONDS: Final = 30.0
 _PLACE_SECONDS: Final = 5.0
 _PROBES: Final = frozenset({"/readiness", "/liveness", "/metrics"})
 _DISABLED: Final = "Forbidden: Feedback is currently disabled."
@@ -147,10 +146,7 @@ class Api:
 
     async def _body(self, kind: type[B], request: web.Request) -> B:
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                body = await request.read()
-        except TimeoutError:
-            raise Problem(408, "Request Timeout") from None
+            body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             cause = f"The body is longer than {self.max_body_bytes} bytes"
             raise problem(413, "Request body is too large", cause) from None

@@ -9,11 +9,14 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from headrace.runtime.untrusted import Unreadable, check_json
 from services.ols.errors import Problem
 
 MAX_QUERY: Final = 32_000
 MAX_ATTACHMENTS: Final = 10
 MAX_CONTENT: Final = 100_000
+# A question with its attachments has a few dozen.
+MAX_VALUES: Final = 2_000
 TEXT: Final = "text/plain"
 JSON: Final = "application/json"
 
@@ -123,21 +126,18 @@ def _is_json(request: web.Request) -> bool:
 
 def _decoded(body: bytes) -> Any:
     try:
+        check_json(body, max_values=MAX_VALUES)
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        problem = _as_the_standard_library_says(body) or error
-        raise Problem(
-            422,
-            [
-                {
-                    "type": "json_invalid",
-                    "loc": ["body", problem.pos],
-                    "msg": "JSON decode error",
-                    "input": {},
-                    "ctx": {"error": problem.msg},
-                }
-            ],
-        ) from None
+        found = _as_the_standard_library_says(body) or error
+        raise _no_json(found.pos, found.msg) from None
+    except Unreadable as error:
+        raise _no_json(0, f"The body is {error}") from None
+
+
+def _no_json(position: int, reason: str) -> Problem:
+    wrong = {"type": "json_invalid", "loc": ["body", position], "msg": "JSON decode error", "input": {}}
+    return Problem(422, [wrong | {"ctx": {"error": reason}}])
 
 
 def _as_the_standard_library_says(body: bytes) -> json.JSONDecodeError | None:
@@ -145,7 +145,8 @@ def _as_the_standard_library_says(body: bytes) -> json.JSONDecodeError | None:
         json.loads(body.decode(errors="replace"))
     except json.JSONDecodeError as error:
         return error
-    except RecursionError:
+    except (RecursionError, ValueError):
+        # ValueError: an integer of more digits than Python reads.
         return None
     # It takes NaN and half surrogate pairs, which nothing downstream would.
     return None

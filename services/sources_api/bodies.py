@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
-import orjson
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -17,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from headrace.runtime.untrusted import Unreadable, load_json
 from services.sources_api.errors import Invalid, Unfit
 
 B = TypeVar("B", bound=BaseModel)
@@ -26,6 +26,7 @@ MAX_TEXT: Final = 4096
 # Names and references are indexed, and an index entry has a limit.
 MAX_NAME: Final = 255
 MAX_ITEMS: Final = 200
+MAX_VALUES: Final = 20_000
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*")
 _LABEL: Final = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 
@@ -282,9 +283,9 @@ def parsed(kind: type[B], body: bytes) -> B:
     if not body.strip():
         raise Invalid("no body")
     try:
-        value = orjson.loads(body)
-    except ValueError as error:
-        raise Invalid(f"the body is not JSON: {error}") from None
+        value = load_json(body, max_values=MAX_VALUES)
+    except Unreadable as error:
+        raise Invalid(f"the body is {error}") from None
     try:
         return kind.model_validate(value)
     except ValidationError as error:

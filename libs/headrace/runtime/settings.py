@@ -107,6 +107,20 @@ class ProcessSettings(Settings):
     stop_seconds: float = env(
         "HEADRACE_STOP_SECONDS", 25.0, "time from SIGTERM to exit, work in flight included", gt=0
     )
+    body_seconds: float = env(
+        "HEADRACE_BODY_SECONDS",
+        30.0,
+        "time that a request's body may take, seconds, and one more for each 16 KiB of it, then 408; ingress has its "
+        "own",
+        gt=0,
+    )
+    answer_seconds: float = env(
+        "HEADRACE_ANSWER_SECONDS",
+        60.0,
+        "time that a client may leave an answer unread, seconds, and one more for each 16 KiB that it took; then its "
+        "connection is cut",
+        gt=0,
+    )
     tracing: bool = env("HEADRACE_TRACING", False, "send OpenTelemetry spans (standard `OTEL_*` variables)")
 
 

@@ -27,6 +27,7 @@ from headrace.runtime.settings import EngineSettings, Settings, is_set, load
 from headrace.service.row import Service
 from headrace.service.shared import STOP_SHARE, Shared
 from headrace.web.listener import Listener
+from headrace.web.pace import Pace
 from headrace.web.traces import traced
 
 _log = get_logger(__name__)
@@ -112,13 +113,22 @@ class Context:
         self.health.add(f"consumes {consumption.topic.name}", lambda: consumer.problem)
         self.shared.spawn(f"{self.row.name}: {consumption.topic.name}", consumer.run)
 
-    async def listen(self, app: web.Application, *, port: int | None = None) -> Listener:
-        """Serve HTTP on the service's port."""
+    async def listen(
+        self, app: web.Application, *, port: int | None = None, own_pace: bool = False
+    ) -> Listener:
+        """Serve HTTP on the service's port; with ``own_pace`` the service itself sees to it that bodies come in."""
         if tracing.is_on():
             app.middlewares.insert(0, traced(self.row.name, but=self.row.health_path))
         chosen = self._port() if port is None else port
-        stop_seconds = self.shared.process.stop_seconds * STOP_SHARE
-        listener = await Listener.open(app, self.shared.process.host, chosen, stop_seconds=stop_seconds)
+        process = self.shared.process
+        listener = await Listener.open(
+            app,
+            process.host,
+            chosen,
+            stop_seconds=process.stop_seconds * STOP_SHARE,
+            bodies=None if own_pace else Pace(process.body_seconds),
+            answers=Pace(process.answer_seconds),
+        )
         self.listeners.append(listener)
         return listener
 

@@ -1,7 +1,9 @@
 """Errors of the platform as HTTP answers, for services whose bodies are JSON."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from itertools import islice
+from typing import Final
 
 import orjson
 from aiohttp import web
@@ -14,9 +16,45 @@ from headrace.web.listener import has_left
 _log = get_logger(__name__)
 
 
+# What an error says of what was sent: enough to find it, whoever sent it.
+_SHOWN_CHARACTERS: Final = 256
+_SHOWN_ITEMS: Final = 10
+_SHOWN_DEPTH: Final = 8
+_SHOWN_IN_ALL: Final = 2048
+
+
 def json_response(body: object, status: int = 200) -> web.Response:
-    """A JSON answer."""
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+    """A JSON answer; that of an error is cut to a few kilobytes, whatever of the request it repeats."""
+    shown = body if status < HTTPStatus.BAD_REQUEST else excerpt(body)
+    return web.Response(body=orjson.dumps(shown), status=status, content_type="application/json")
+
+
+def excerpt(value: object) -> object:
+    """The beginning of everything in it; what is short stays as it is."""
+    return _Excerpt().of(value, _SHOWN_DEPTH)
+
+
+class _Excerpt:
+    def __init__(self) -> None:
+        self._left = _SHOWN_IN_ALL
+
+    def of(self, value: object, depth: int) -> object:
+        self._left -= 4
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, Mapping | list | tuple) and value and (not depth or self._left <= 0):
+            return "..."
+        if isinstance(value, Mapping):
+            chosen = islice(value.items(), _SHOWN_ITEMS)
+            return {self._text(str(key)): self.of(inner, depth - 1) for key, inner in chosen}
+        if isinstance(value, list | tuple):
+            return [self.of(inner, depth - 1) for inner in islice(value, _SHOWN_ITEMS)]
+        return value
+
+    def _text(self, text: str) -> str:
+        allowed = max(16, min(_SHOWN_CHARACTERS, self._left))
+        self._left -= min(len(text), allowed)
+        return text if len(text) <= allowed else f"{text[:allowed]}..."
 
 
 def json_errors(

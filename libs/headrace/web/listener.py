@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from headrace.runtime.errors import ConfigurationError
+from headrace.web.pace import ANSWERS, BODIES, Connection, Pace, Watch
 
 # An identity header may have 16 KiB (base64 of a long entitlements list); a request line far less.
 MAX_HEADER_BYTES: Final = 16 * 1024
@@ -67,19 +68,38 @@ class Listener:
     """An application bound to an address until closed."""
 
     def __init__(
-        self, runner: web.AppRunner, site: web.TCPSite, port: int, in_flight: _InFlight, stop_seconds: float
+        self,
+        runner: web.AppRunner,
+        site: web.TCPSite,
+        in_flight: _InFlight,
+        watch: Watch,
+        stop_seconds: float,
     ) -> None:
         self._runner = runner
         self._site = site
         self._in_flight = in_flight
+        self._watching = asyncio.create_task(watch.run(self._connections), name="pace of connections")
         self._stop_seconds = stop_seconds
-        self.port = port
+        self.port: int = runner.addresses[0][1]
 
     @classmethod
-    async def open(cls, app: web.Application, host: str, port: int, *, stop_seconds: float = 20.0) -> Self:
-        """Bind and serve; port 0 takes a free one. A taken port is a `ConfigurationError`."""
-        in_flight = _InFlight()
-        app.middlewares.insert(0, in_flight.count)
+    async def open(
+        cls,
+        app: web.Application,
+        host: str,
+        port: int,
+        *,
+        stop_seconds: float = 20.0,
+        bodies: Pace | None = BODIES,
+        answers: Pace = ANSWERS,
+    ) -> Self:
+        """Bind and serve; port 0 takes a free one. A taken port is a `ConfigurationError`.
+
+        ``bodies`` and ``answers`` are the least pace of who sends and who reads; ``bodies`` is None for a service
+        that sees to its own.
+        """
+        in_flight, watch = _InFlight(), Watch(bodies, answers)
+        app.middlewares[:0] = [in_flight.count, watch.follow]
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -100,8 +120,7 @@ class Listener:
         except OSError as error:
             await runner.cleanup()
             raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-        bound: int = runner.addresses[0][1]
-        return cls(runner, site, bound, in_flight, stop_seconds)
+        return cls(runner, site, in_flight, watch, stop_seconds)
 
     async def close(self) -> None:
         """Stop accepting, let requests in flight finish, close."""
@@ -109,4 +128,8 @@ class Listener:
             await self._site.stop()
         # The runner's own way to wait lets handlers end, yet drops what is still to come of their bodies.
         await self._in_flight.end(self._stop_seconds)
+        self._watching.cancel()
         await self._runner.cleanup()
+
+    def _connections(self) -> list[Connection]:
+        return self._runner.server.connections if self._runner.server else []

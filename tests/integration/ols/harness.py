@@ -96,7 +96,7 @@ class Ols:
 
 @asynccontextmanager
 async def open_ols(
-    root: Path, *, config: str = "", lenient: bool = True, **environment: str
+    root: Path, *, config: str = "", lenient: bool = True, body_seconds: float = 30.0, **environment: str
 ) -> AsyncIterator[Ols]:
     """With a configuration file whose `ROOT` is the root, else with everything kept below the root."""
     variables = {"OLS_PORT": "0"} | environment
@@ -104,7 +104,7 @@ async def open_ols(
         variables["OLS_CONFIG_FILE"] = write_config(root, config)
     else:
         variables.setdefault("OLS_USER_DATA_PATH", str(root))
-    process = ProcessSettings(admin_port=0, lenient=lenient, stop_seconds=5.0)
+    process = ProcessSettings(admin_port=0, lenient=lenient, stop_seconds=5.0, body_seconds=body_seconds)
     async with AsyncExitStack() as opened:
         with pytest.MonkeyPatch.context() as patch:
             for name in VARIABLES:

@@ -194,15 +194,16 @@ async def test_many_at_once_are_all_stored(ols: Ols):
     assert sorted(record["user_feedback"] for record in ols.records("feedback")) == sorted(texts)
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(ols: Ols, monkeypatch):
-    monkeypatch.setattr("services.ols.api._BODY_SECONDS", 0.1)
-
+async def test_a_body_that_does_not_come_is_not_waited_for(root: Path):
     async def never():
         yield b"{"
         await asyncio.sleep(60)
 
     headers = {"Content-Type": "application/json"}
-    async with ols.session.post(f"{ols.url}/v1/feedback", data=never(), headers=headers) as response:
+    async with (
+        open_ols(root, body_seconds=0.2) as ols,
+        ols.session.post(f"{ols.url}/v1/feedback", data=never(), headers=headers) as response,
+    ):
         assert (response.status, await response.json()) == (408, {"detail": "Request Timeout"})
 
 

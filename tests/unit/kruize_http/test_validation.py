@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from headrace.contracts.kruize import CONTAINER_METRICS, VALUES
 from services.kruize import packing
-from services.kruize.answers import Refused, check_depth, parse_moment
+from services.kruize.answers import Refused, parse_moment
 from services.kruize.experiments import Experiment, created, measurement_seconds
 from services.kruize.listing import Wanted
 from services.kruize.series import METRICS, UNITS
@@ -195,15 +195,6 @@ def test_a_run_of_chunks_is_taken_apart_by_container() -> None:
     }
     assert found[5].values.shape == (2, size, len(VALUES))
     assert found[5].values[1].tolist() == [[30.0] * len(VALUES)] * size
-
-
-def test_what_is_nested_too_deeply_is_refused() -> None:
-    nested: Any = {}
-    for _ in range(31):
-        nested = {"a": [1, nested]} if _ % 2 else [nested]
-    with pytest.raises(Refused, match="Failed to parse the JSON"):
-        check_depth([[nested]])
-    check_depth({"a": [{"b": [1]}]})
 
 
 def test_the_list_is_asked_for_with_flags() -> None:

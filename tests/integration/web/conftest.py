@@ -1,0 +1,118 @@
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+
+from headrace.bus.admin import ensure_topics
+from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.service.process import running
+from services.registry import SERVICES
+from tests.engines import SessionEngines
+
+BODY_SECONDS = 1.0
+IDENTITY = base64.b64encode(
+    json.dumps(
+        {
+            "identity": {
+                "account_number": "1001",
+                "org_id": "1001",
+                "type": "User",
+                "internal": {"org_id": "1001"},
+                "user": {"username": "jdoe", "user_id": "7", "is_org_admin": True},
+            }
+        }
+    ).encode()
+).decode()
+
+
+@dataclass
+class Everything:
+    """Every service that listens, in this process."""
+
+    urls: dict[str, str]
+    documents: dict[str, dict[str, Any]]
+    admin_url: str
+    session: aiohttp.ClientSession
+
+    @property
+    def operations(self) -> list[tuple[str, str, str, dict[str, Any]]]:
+        """Service, method, path, operation: of each service's own document."""
+        return [
+            (
+                service,
+                method.upper(),
+                path,
+                operation | {"parameters": _parameters(document, item, operation)},
+            )
+            for service, document in self.documents.items()
+            for path, item in document["paths"].items()
+            for method, operation in item.items()
+            if method in {"get", "put", "post", "delete", "patch"}
+        ]
+
+
+def _parameters(document: dict[str, Any], *holders: dict[str, Any]) -> list[dict[str, Any]]:
+    return [resolved(document, item) for holder in holders for item in holder.get("parameters", ())]
+
+
+def resolved(document: dict[str, Any], item: Any) -> Any:
+    while isinstance(item, dict) and "$ref" in item:
+        found: Any = document
+        for part in item["$ref"].removeprefix("#/").split("/"):
+            found = found[part]
+        item = found
+    return item
+
+
+@pytest.fixture
+async def everything(
+    engines: SessionEngines, fresh: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Everything]:
+    rows = [row for row in SERVICES if row.port is not None]
+    database = {row.database: fresh(row.database).replace("-", "_") for row in rows if row.database}
+    rows = [
+        replace(
+            row,
+            database=database.get(row.database),
+            consumes=tuple(replace(item, group=fresh("group")) for item in row.consumes),
+        )
+        for row in rows
+    ]
+    for row in rows:
+        monkeypatch.setenv(row.port_variable, "0")
+    monkeypatch.setenv("OLS_USER_DATA_PATH", str(tmp_path / "ols"))
+    (tmp_path / "ols").mkdir()
+    settings = EngineSettings(kafka=engines.kafka, s3=engines.s3, postgres=engines.postgres)
+    process = ProcessSettings(
+        admin_port=0, lenient=True, stop_seconds=5.0, body_seconds=BODY_SECONDS, answer_seconds=BODY_SECONDS
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(_drop, engines.postgres, set(database.values()))
+        await ensure_topics(settings, [topic for row in rows for topic in row.topics])
+        host = await stack.enter_async_context(running(rows, settings, process))
+        urls = {
+            context.row.name: f"http://127.0.0.1:{context.listeners[0].port}" for context in host.contexts
+        }
+        session = await stack.enter_async_context(aiohttp.ClientSession(headers={"x-rh-identity": IDENTITY}))
+        documents = {}
+        for row in rows:
+            async with session.get(urls[row.name] + row.openapi_path) as response:
+                assert response.status == 200, (row.name, response.status)
+                documents[row.name] = json.loads(await response.read())
+        yield Everything(urls, documents, f"http://127.0.0.1:{host.admin_port}", session)
+
+
+async def _drop(url: str, names: set[str]) -> None:
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        for name in names:
+            await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    finally:
+        await connection.close()
