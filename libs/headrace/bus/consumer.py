@@ -20,7 +20,7 @@ from headrace.bus.consumption import Consumption
 from headrace.bus.delivery import Delivery, Handler, KeyFunction
 from headrace.bus.dispatcher import Dispatcher
 from headrace.bus.partition import Partition
-from headrace.bus.processing import Processor
+from headrace.bus.processing import HurtOnTheWay, Processor
 from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.bus.tracker import LogTruncated
@@ -218,6 +218,8 @@ class Consumer(Generic[M]):
                     # What was done belongs to a log that is no more: committing it would skip what is new.
                     self._forget(list(dispatcher.partitions.values()))
                     raise KafkaError(f"{topic_partition}: the log was cut short: {error}") from error
+                except HurtOnTheWay as error:
+                    raise KafkaError(f"{topic_partition}: {error}") from error
             dispatcher.fill()
             # getmany returns at once while it has records: the handlers want the loop too.
             await asyncio.sleep(0)

@@ -1,20 +1,23 @@
 """Dead letters: the original record with its story in headers; listing them and putting them back."""
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced
-from aiokafka.structs import ConsumerRecord
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 
 from headrace.bus.connection import client_arguments
-from headrace.bus.delivery import Delivery
+from headrace.bus.delivery import Delivery, written_at
 from headrace.bus.producer import MAX_REQUEST_BYTES, Headers, close_client, encode_headers
-from headrace.contracts.message import rfc3339
+from headrace.bus.records import Record, Unreadable
+from headrace.contracts.message import rfc3339, utc_now
 from headrace.contracts.topics import DEAD_LETTER_SUFFIX
 from headrace.runtime.errors import Fatal, Retryable
 from headrace.runtime.settings import EngineSettings
@@ -22,15 +25,23 @@ from headrace.runtime.settings import EngineSettings
 PREFIX: Final = "headrace."
 # On a record beside the dead letters: the one at this partition and offset was put back.
 _MARK: Final = "headrace.redriven"
+_PLACE: Final = re.compile(r"[0-9]{1,9}:[0-9]{1,19}")
+_NUMBER: Final = re.compile(r"[0-9]{1,19}")
 # A reason may be a page of traceback; the record must stay within the topic's limit.
 _MAX_REASON: Final = 2000
-
-Record = ConsumerRecord[bytes | None, bytes | None]
+# Of a record too large for the dead-letter topic so much is kept: enough to see what it is.
+_HEAD_BYTES: Final = 64 * 1024
+_HEAD_KEY_BYTES: Final = 1024
+_HEAD_HEADER_BYTES: Final = 16 * 1024
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record of a dead-letter topic; ``original_*`` say whence it came, ``offset`` where it lies now."""
+    """A record of a dead-letter topic; ``original_*`` say whence it came, ``offset`` where it lies now.
+
+    ``partial`` is set when it is not the whole record, and says what it is instead; ``size`` and ``sha256`` are
+    then those of the whole value. Such a letter cannot be put back: the original lies where it came from.
+    """
 
     topic: str
     partition: int
@@ -50,6 +61,9 @@ class DeadLetter:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+    partial: str = ""
+    size: int = 0
+    sha256: str = ""
 
 
 def story(
@@ -71,41 +85,114 @@ def story(
     if value is None:
         # aiokafka cannot send a record with neither key nor value, so that a tombstone is told in words.
         told["tombstone"] = "true"
+    return _told(told)
+
+
+def _told(told: dict[str, str]) -> list[tuple[str, bytes]]:
     return encode_headers((PREFIX + name, text) for name, text in told.items())
 
 
+@dataclass(frozen=True)
+class Letter:
+    """What is sent to a dead-letter topic."""
+
+    value: bytes
+    key: bytes | None
+    headers: Headers
+
+
+def letters(record: Record, told: Headers) -> list[Letter]:
+    """The record as a dead letter, then ever less of it, for the case that the topic takes no more.
+
+    What is left out is told by size and SHA-256 of the whole value.
+    """
+    value, headers = record.value or b"", original_headers(record.headers)
+    whole = {"size": str(len(value)), "sha256": sha256(value).hexdigest()}
+    if isinstance(record.value, Unreadable):
+        # Bytes of a batch, which are no record's value.
+        told = [*told, *_told({"partial": "unreadable", **whole})]
+        return [Letter(value, None, told), Letter(value[:_HEAD_BYTES], None, told), Letter(b"", None, told)]
+    cut = [*told, *_told({"partial": "head", **whole})]
+    key, few = record.key, _within(headers, _HEAD_HEADER_BYTES)
+    return [
+        Letter(value, key, [*headers, *told]),
+        Letter(value[:_HEAD_BYTES], None if key is None else key[:_HEAD_KEY_BYTES], [*few, *cut]),
+        Letter(b"", None, cut),
+    ]
+
+
+def _within(headers: Headers, size_bytes: int) -> list[tuple[str, bytes]]:
+    """The first headers, in full, that take no more than so much."""
+    kept = []
+    for name, value in headers:
+        size_bytes -= len(name.encode()) + len(value or b"")
+        if size_bytes < 0:
+            break
+        kept.append((name, value))
+    return kept
+
+
 def original_headers(headers: Iterable[tuple[str, bytes]]) -> Headers:
-    """The headers the record had before it died."""
+    """The headers the record had before it died; those that begin as ours are ours, whoever wrote them."""
     return [(name, value) for name, value in headers if not name.startswith(PREFIX)]
 
 
-def parse(record: Record, *, redriven: bool = False) -> DeadLetter:
-    """Read a record of a dead-letter topic; what is missing (a foreign record) is empty."""
-    told = {
-        name.removeprefix(PREFIX): value.decode(errors="replace")
+def _story_of(record: Record) -> dict[str, str]:
+    return {
+        name.removeprefix(PREFIX): (value or b"").decode(errors="replace")
         for name, value in record.headers
         if name.startswith(PREFIX)
     }
+
+
+def foreign(record: Record) -> str | None:
+    """Why a record of a dead-letter topic is no dead letter of ours; None when it is one."""
+    if isinstance(record.value, Unreadable):
+        return f"it cannot be read: {record.value.reason}"
+    told = _story_of(record)
+    for name in ("partition", "offset", "attempts"):
+        if _NUMBER.fullmatch(told.get(name, "")) is None:
+            return f"its header {PREFIX}{name} is no number" if name in told else f"no header {PREFIX}{name}"
+    if told.get("topic", "") + DEAD_LETTER_SUFFIX != record.topic:
+        return f"its header {PREFIX}topic names another topic"
+    return None
+
+
+def parse(record: Record, *, redriven: bool = False) -> DeadLetter:
+    """Read a record of a dead-letter topic; what is missing or no number (a foreign record) is empty.
+
+    The original topic is the one that the dead-letter topic belongs to, whatever the record says.
+    """
+    told = _story_of(record)
+    value = None if "tombstone" in told else record.value
     return DeadLetter(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        original_topic=told.get("topic", record.topic.removesuffix(DEAD_LETTER_SUFFIX)),
-        original_partition=int(told.get("partition", -1)),
-        original_offset=int(told.get("offset", -1)),
+        original_topic=record.topic.removesuffix(DEAD_LETTER_SUFFIX),
+        original_partition=_number(told, "partition", -1),
+        original_offset=_number(told, "offset", -1),
         original_timestamp=told.get("timestamp", ""),
         service=told.get("service", ""),
         group=told.get("group", ""),
         error_class=told.get("error.class", ""),
         reason=told.get("reason", ""),
-        attempts=int(told.get("attempts", 0)),
+        attempts=_number(told, "attempts", 0),
         first_seen=told.get("first-seen", ""),
-        dead_since=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        dead_since=written_at(record, utc_now()),
         redriven=redriven,
         key=record.key,
-        value=None if "tombstone" in told else record.value,
+        value=value,
         headers=tuple(original_headers(record.headers)),
+        partial=told.get("partial", ""),
+        size=_number(told, "size", len(value or b"")),
+        sha256=told.get("sha256", ""),
     )
+
+
+def _number(told: dict[str, str], name: str, otherwise: int) -> int:
+    text = told.get(name, "")
+    return int(text) if _NUMBER.fullmatch(text) else otherwise
 
 
 @asynccontextmanager
@@ -148,16 +235,31 @@ async def _records(consumer: AIOKafkaConsumer) -> AsyncGenerator[Record, None]:
                     yield record
 
 
-async def _letters(consumer: AIOKafkaConsumer) -> AsyncGenerator[tuple[Record, DeadLetter], None]:
-    """The dead letters, oldest first in each partition, each with whether it was put back."""
+async def _letters(
+    consumer: AIOKafkaConsumer, skipped: Counter[str]
+) -> AsyncGenerator[tuple[Record, DeadLetter], None]:
+    """The dead letters, oldest first in each partition, each with whether it was put back.
+
+    What is no dead letter of this topic is counted in ``skipped``, by why.
+    """
     marks: set[str] = set()
     async with aclosing(_records(consumer)) as records:
         async for record in records:
-            marks.update(value.decode() for name, value in record.headers if name == _MARK)
+            marks.update(_marks(record))
     async with aclosing(_records(consumer)) as records:
         async for record in records:
-            if all(name != _MARK for name, _ in record.headers):
+            if any(name == _MARK for name, _ in record.headers):
+                continue
+            if (reason := foreign(record)) is not None:
+                skipped[reason] += 1
+            else:
                 yield record, parse(record, redriven=_place(record.partition, record.offset) in marks)
+
+
+def _marks(record: Record) -> list[str]:
+    """Which letters this record says were put back; what is no place is no mark."""
+    told = [(value or b"").decode(errors="replace") for name, value in record.headers if name == _MARK]
+    return [place for place in told if _PLACE.fullmatch(place)]
 
 
 def _place(partition: int, offset: int) -> str:
@@ -170,16 +272,21 @@ async def list_dead_letters(
     *,
     limit: int | None = None,
     timeout_seconds: float = 60.0,
+    skipped: Counter[str] | None = None,
 ) -> list[DeadLetter]:
-    """The topic's dead letters, oldest first in each partition; raises `Retryable` when it cannot be read."""
+    """The topic's dead letters, oldest first in each partition; raises `Retryable` when it cannot be read.
+
+    Other records that lie there are passed over and counted in ``skipped``, by why.
+    """
     found: list[DeadLetter] = []
+    skipped = Counter() if skipped is None else skipped
     try:
         async with (
             asyncio.timeout(timeout_seconds),
             _reader(settings, dead_letter_topic) as consumer,
-            aclosing(_letters(consumer)) as letters,
+            aclosing(_letters(consumer, skipped)) as found_letters,
         ):
-            async for _, letter in letters:
+            async for _, letter in found_letters:
                 if limit is not None and len(found) >= limit:
                     break
                 found.append(letter)
@@ -189,10 +296,15 @@ async def list_dead_letters(
 
 
 async def show(
-    settings: EngineSettings, dead_letter_topic: str, partition: int, offset: int
+    settings: EngineSettings,
+    dead_letter_topic: str,
+    partition: int,
+    offset: int,
+    *,
+    skipped: Counter[str] | None = None,
 ) -> DeadLetter | None:
     """One dead letter by where it lies, or None."""
-    for letter in await list_dead_letters(settings, dead_letter_topic):
+    for letter in await list_dead_letters(settings, dead_letter_topic, skipped=skipped):
         if (letter.partition, letter.offset) == (partition, offset):
             return letter
     return None
@@ -205,8 +317,12 @@ async def redrive(
     only: Collection[tuple[int, int]] | None = None,
     limit: int | None = None,
     timeout_seconds: float = 300.0,
+    skipped: Counter[str] | None = None,
 ) -> list[DeadLetter]:
-    """Put dead letters back to their topics, each exactly once; ``only`` names them by partition and offset.
+    """Put dead letters back to their topic, each exactly once; ``only`` names them by partition and offset.
+
+    They go to no topic but the one that the dead-letter topic belongs to. What is no dead letter of it, or not
+    a whole one, is passed over and counted in ``skipped``, by why.
 
     The record and a mark beside the dead letter that it was put back are one transaction; the transactional id fences
     a redrive of the same topic elsewhere. So a crash leaves each letter put back or not, never twice.
@@ -218,19 +334,28 @@ async def redrive(
         max_request_size=MAX_REQUEST_BYTES,
     )
     put_back: list[DeadLetter] = []
+    skipped = Counter() if skipped is None else skipped
     try:
         async with asyncio.timeout(timeout_seconds):
             # Starting it ends whatever a redrive that died left open, so that the marks read below are final.
             await producer.start()
             async with (
                 _reader(settings, dead_letter_topic) as consumer,
-                aclosing(_letters(consumer)) as letters,
+                aclosing(_letters(consumer, skipped)) as found_letters,
             ):
-                async for record, letter in letters:
+                async for record, letter in found_letters:
                     if limit is not None and len(put_back) >= limit:
                         break
-                    if not letter.redriven and (only is None or (letter.partition, letter.offset) in only):
+                    if letter.redriven or not (only is None or (letter.partition, letter.offset) in only):
+                        continue
+                    if letter.partial:
+                        skipped["it is not the whole record, which lies where it came from"] += 1
+                        continue
+                    try:
                         await _put_back(producer, record, letter)
+                    except MessageSizeTooLargeError:
+                        skipped[f"{letter.original_topic} takes no record so large"] += 1
+                    else:
                         put_back.append(letter)
     except ProducerFenced:
         raise Fatal(f"{dead_letter_topic}: another redrive took over") from None

@@ -2,19 +2,34 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Generic, TypeAlias, TypedDict, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Final, Generic, Self, TypeAlias, TypedDict, TypeVar
 
-from aiokafka.structs import ConsumerRecord
-
-from headrace.contracts.message import Message
+from headrace.bus.records import Record
+from headrace.contracts.message import Message, utc_now
 
 M = TypeVar("M", bound=Message)
+
+# Kafka's times are milliseconds. A sender that has none writes -1 or 0; one that counts in seconds or
+# microseconds is as far off. What lies outside is no time.
+_FIRST_MS: Final = 10**12
+_CLOCKS_APART: Final = timedelta(days=1)
+
+
+def written_at(record: Record, read_at: datetime) -> datetime:
+    """When a record was written; where it does not say, or says what cannot be, the time of reading."""
+    latest_ms = (read_at + _CLOCKS_APART).timestamp() * 1000
+    if not _FIRST_MS <= record.timestamp <= latest_ms:
+        return read_at
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
 
 
 @dataclass(slots=True)
 class Delivery:
-    """Where a message came from and how often it was tried; ``attempt`` is 1 the first time."""
+    """Where a message came from and how often it was tried; ``attempt`` is 1 the first time.
+
+    ``timestamp`` is when it was written, as `written_at` has it.
+    """
 
     topic: str
     partition: int
@@ -25,22 +40,44 @@ class Delivery:
     first_seen: datetime
     attempt: int = 0
 
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """Of a record as it was read, whatever is in it: bytes that are no text are replaced."""
+        read_at = utc_now()
+        return cls(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            key=None if record.key is None else record.key.decode(errors="replace"),
+            headers={name: (value or b"").decode(errors="replace") for name, value in record.headers},
+            timestamp=written_at(record, read_at),
+            first_seen=read_at,
+        )
+
 
 # Returns when the effects are durable; a text returned goes into the `success` status.
 Handler: TypeAlias = Callable[[M, Delivery], Awaitable[str | None]]
 KeyFunction: TypeAlias = Callable[[M, Delivery], str | None]
 
 
+def plain(text: str) -> str:
+    """Text that every encoder and PostgreSQL take: without lone surrogates and NUL."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
+
+
 @dataclass(slots=True)
 class Ending:
     """How a message ends, decided but not yet on record: what is left to do can be repeated by itself.
 
-    ``error_class`` is set when it is to be dead-lettered.
+    ``error_class`` is set when it is to be dead-lettered. ``text`` may come out of the message: it is made `plain`.
     """
 
     outcome: str
     text: str
     error_class: str | None = None
+
+    def __post_init__(self) -> None:
+        self.text = plain(self.text)
 
 
 class Payload(TypedDict):
@@ -63,7 +100,7 @@ class Spent:
 class Work(Generic[M]):
     """A record and how far it has come."""
 
-    record: ConsumerRecord[bytes | None, bytes | None]
+    record: Record
     delivery: Delivery
     size_bytes: int
     lane: str | None = None

@@ -9,10 +9,10 @@ from typing import Any, Final, Generic, TypeVar
 import structlog
 from aiokafka import TopicPartition
 
-from headrace.bus.dead_letters import Record
 from headrace.bus.delivery import Later, Work
 from headrace.bus.partition import Partition
 from headrace.bus.processing import Processor, TooManyDeadLetters
+from headrace.bus.records import Record
 from headrace.contracts.message import Message, rfc3339, utc_now
 from headrace.runtime import metrics
 from headrace.runtime.logging import get_logger

@@ -1,9 +1,9 @@
 """What happens to one message: attempts, their errors, and putting its end on record."""
 
 import asyncio
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime
-from time import time
+from collections import Counter
+from contextlib import AbstractContextManager, suppress
+from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
 import orjson
@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from headrace.bus import dead_letters
 from headrace.bus.consumption import Consumption
-from headrace.bus.delivery import Delivery, Ending, Handler, KeyFunction, Later, Payload, Spent, Work
+from headrace.bus.delivery import Delivery, Ending, Handler, KeyFunction, Later, Payload, Spent, Work, plain
 from headrace.bus.producer import Producer
+from headrace.bus.records import Record, Unreadable
 from headrace.bus.statuses import StatusReporter
 from headrace.contracts import status
 from headrace.contracts.message import Message, utc_now
@@ -30,12 +31,20 @@ DEAD_LETTERED: Final = "dead_lettered"
 FILTERED: Final = "filtered"
 
 SEND_SECONDS: Final = 10.0
+# Of a request id, an account or an organisation; longer ones are none.
+_MAX_NAME: Final = 256
+# So often a record that may have been hurt on its way is fetched.
+_FETCHES: Final = 3
 
 _log: Final = get_logger(__name__)
 
 
 class TooManyDeadLetters(Exception):
     """One more message is to be dead-lettered than may be in a row; it is not."""
+
+
+class HurtOnTheWay(Exception):
+    """A record does not match its checksum; it is to be fetched anew."""
 
 
 class Processor(Generic[M]):
@@ -57,6 +66,7 @@ class Processor(Generic[M]):
         self._producer = producer
         self._statuses = statuses
         self._key = key
+        self._hurt: Counter[tuple[int, int]] = Counter()
         self.dead_letters_in_a_row = 0
         labels = (service, consumption.topic.name)
         self._seconds = metrics.HANDLER_SECONDS.labels(*labels)
@@ -66,9 +76,12 @@ class Processor(Generic[M]):
             for outcome in (PROCESSED, REJECTED, DEAD_LETTERED, FILTERED)
         }
 
-    def filtered(self, record: dead_letters.Record) -> bool:
+    def filtered(self, record: Record) -> bool:
         """Whether the record is none of this service's business; if so it is counted and done."""
         name, values = self._consumption.header, self._consumption.values
+        if isinstance(record.value, Unreadable):
+            # Whose it is cannot be seen.
+            return False
         if not name or any(
             header == name and value is not None and value.decode(errors="replace") in values
             for header, value in record.headers
@@ -77,45 +90,58 @@ class Processor(Generic[M]):
         self._outcomes[FILTERED].inc()
         return True
 
-    def take(self, record: dead_letters.Record) -> Work[M]:
-        """Make a record into work; with a key function it is decoded now, since its lane depends on it."""
-        key = None if record.key is None else record.key.decode(errors="replace")
-        delivery = Delivery(
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            key=key,
-            headers={name: (value or b"").decode(errors="replace") for name, value in record.headers},
-            timestamp=datetime.fromtimestamp(record.timestamp / 1000, UTC),
-            first_seen=utc_now(),
-        )
-        size_bytes = len(record.value or b"") + len(record.key or b"")
-        work: Work[M] = Work(record, delivery, size_bytes, lane=key)
-        if self._key is not None and self._decoded(work) is not None:
+    def take(self, record: Record) -> Work[M]:
+        """Make a record into work, whatever is in it; with a key function it is decoded now, to know its lane.
+
+        Raises `HurtOnTheWay` where the record is worth fetching anew.
+        """
+        if isinstance(record.value, Unreadable) and record.value.once_more:
+            self._hurt[record.partition, record.offset] += 1
+            if self._hurt[record.partition, record.offset] < _FETCHES:
+                raise HurtOnTheWay(record.value.reason)
+        delivery = Delivery.of(record)
+        work: Work[M] = Work(record, delivery, _size_bytes(record), lane=delivery.key)
+        if self._key is not None and (message := self._decoded(work)) is not None:
             try:
-                work.lane = self._key(self._decoded(work), delivery)  # type: ignore[arg-type]
+                work.lane = self._key(message, delivery)
             except Exception as error:  # noqa: BLE001 -- whatever a key function trips over is in the message
                 work.ending = _dead(error)
         return work
 
     def _decoded(self, work: Work[M]) -> M | None:
-        if work.message is None and work.ending is None:
-            if not work.record.value:
-                work.ending = Ending(DEAD_LETTERED, "the message is empty", "EmptyMessage")
-                return None
+        if work.message is not None or work.ending is not None:
+            return work.message
+        value = work.record.value
+        if isinstance(value, Unreadable):
+            work.ending = Ending(DEAD_LETTERED, f"cannot be read: {value.reason}", "UnreadableRecord")
+        elif not value:
+            work.ending = Ending(DEAD_LETTERED, "the message is empty", "EmptyMessage")
+        else:
             try:
-                work.message = self._consumption.topic.message.from_json(work.record.value)
+                work.message = self._consumption.topic.message.from_json(value)
             except ValidationError as error:
                 work.ending = Ending(DEAD_LETTERED, _validation_text(error), "ValidationError")
+            except Exception as error:  # noqa: BLE001 -- whatever decoding trips over is in the message
+                work.ending = _dead(error)
         return work.message
 
     async def advance(self, work: Work[M]) -> Later | None:
         """One attempt, and what follows from it; None when the message has ended.
 
-        Raises `Fatal` from the handler and `TooManyDeadLetters`.
+        Raises `Fatal` from the handler and `TooManyDeadLetters`, nothing else: what goes wrong around the
+        handler ends the message, what goes wrong while its end is put on record holds it.
         """
-        with tracing.continued(work.delivery.headers):
-            return await self._advance(work)
+        try:
+            with tracing.continued(work.delivery.headers):
+                return await self._advance(work)
+        except (Fatal, TooManyDeadLetters):
+            raise
+        except Exception as error:  # noqa: BLE001 -- the one place that turns whatever it is into an ending
+            _log.error("message cannot be handled", reason=_text(error), exc_info=error)
+            if work.ending is None:
+                work.ending = _dead(error)
+                return Later(0.0)
+            return self._hold(work, error)
 
     async def _advance(self, work: Work[M]) -> Later | None:
         message = self._decoded(work)
@@ -201,15 +227,18 @@ class Processor(Generic[M]):
             if self._statuses is not None and work.payload is not None:
                 await _report_end(work, work.payload, ending, self._statuses)
         except (Retryable, Permanent) as error:
-            work.end_attempts += 1
-            return Later(self._consumption.retry.hold_seconds(work.end_attempts), _text(error))
+            return self._hold(work, error)
         if ending.outcome != DEAD_LETTERED:
             self.dead_letters_in_a_row = 0
         self._outcomes[ending.outcome].inc()
-        self._age.observe(max(0.0, time() - work.record.timestamp / 1000))
+        self._age.observe(max(0.0, (utc_now() - work.delivery.timestamp).total_seconds()))
         if ending.outcome == REJECTED:
             _log.info("message rejected", reason=ending.text)
         return None
+
+    def _hold(self, work: Work[M], error: Exception) -> Later:
+        work.end_attempts += 1
+        return Later(self._consumption.retry.hold_seconds(work.end_attempts), _text(error))
 
     async def _dead_letter(self, work: Work[M], error_class: str, reason: str) -> None:
         if not work.counted_in_row:
@@ -226,15 +255,29 @@ class Processor(Generic[M]):
             reason=reason,
             value=record.value,
         )
-        await self._producer.send_raw(
-            self._consumption.topic.dead_letters,
-            b"" if record.value is None else record.value,
-            key=record.key,
-            headers=[*record.headers, *told],
-            timeout_seconds=SEND_SECONDS,
-        )
+        *larger, least = dead_letters.letters(record, told)
+        for letter in larger:
+            with suppress(Permanent):
+                await self._send(letter)
+                break
+        else:
+            await self._send(least)
         work.dead_lettered = True
         _log.error("message dead-lettered", reason=reason, error=error_class, attempts=work.delivery.attempt)
+
+    async def _send(self, letter: dead_letters.Letter) -> None:
+        await self._producer.send_raw(
+            self._consumption.topic.dead_letters,
+            letter.value,
+            key=letter.key,
+            headers=letter.headers,
+            timeout_seconds=SEND_SECONDS,
+        )
+
+
+def _size_bytes(record: Record) -> int:
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.value or b"") + len(record.key or b"") + headers
 
 
 def _begin_report(payload: Payload, taken_up: datetime, statuses: StatusReporter) -> asyncio.Task[None]:
@@ -246,15 +289,21 @@ def _begin_report(payload: Payload, taken_up: datetime, statuses: StatusReporter
 
 
 async def _report_end(work: Work[Any], payload: Payload, ending: Ending, statuses: StatusReporter) -> None:
-    if work.received is not None:
-        try:
-            await work.received
-        except Retryable:
-            await statuses.report(status=status.RECEIVED, date=work.taken_up, **payload)
-        work.received = None
-    text = ending.text if ending.error_class is None else f"dead-lettered: {ending.text}"
-    reached = status.SUCCESS if ending.outcome == PROCESSED else status.ERROR
-    await statuses.report(status=reached, status_msg=text, **payload)
+    """Wait until both statuses are acknowledged; one that can never be sent is told and given up."""
+    try:
+        if work.received is not None:
+            try:
+                await work.received
+            except Retryable:
+                await statuses.report(status=status.RECEIVED, date=work.taken_up, **payload)
+            work.received = None
+        text = ending.text if ending.error_class is None else f"dead-lettered: {ending.text}"
+        reached = status.SUCCESS if ending.outcome == PROCESSED else status.ERROR
+        await statuses.report(status=reached, status_msg=text, **payload)
+    except Retryable:
+        raise
+    except Exception as error:  # noqa: BLE001 -- no other try can send it either
+        _log.error("status cannot be sent", reason=_text(error), exc_info=error)
 
 
 def _spend(spent: Spent, retry: RetryPolicy) -> float | None:
@@ -292,15 +341,15 @@ def _payload(work: Work[Any]) -> Payload | None:
     else:
         try:
             fields = orjson.loads(work.record.value or b"")
-        except orjson.JSONDecodeError:
+        except (orjson.JSONDecodeError, RecursionError):
             return None
     # Some topics write their keys with capitals.
     fields = {name.lower(): value for name, value in fields.items()} if isinstance(fields, dict) else {}
-    request_id = fields.get("request_id")
-    if not isinstance(request_id, str) or not request_id:
-        return None
-    return Payload(
-        request_id=request_id,
-        account=str(fields.get("account") or ""),
-        org_id=str(fields.get("org_id") or ""),
-    )
+    request_id, account, org_id = (_named(fields.get(name)) for name in ("request_id", "account", "org_id"))
+    return Payload(request_id=request_id, account=account, org_id=org_id) if request_id else None
+
+
+def _named(value: Any) -> str:
+    """A name out of a message; what is none, or is longer than any, is empty."""
+    text = str(value) if isinstance(value, str) or type(value) is int else ""
+    return plain(text) if len(text) <= _MAX_NAME else ""

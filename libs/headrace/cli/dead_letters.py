@@ -1,5 +1,7 @@
 """`dead-letters`: reading them and putting them back."""
 
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -28,11 +30,11 @@ async def show_all(
     settings: EngineSettings, services: Sequence[Service], topic: str | None, *, as_json: bool
 ) -> None:
     """Print the dead letters of a topic, or of all that services consume."""
-    found = [
-        letter
-        for name in _topics(services, topic)
-        for letter in await dead_letters.list_dead_letters(settings, name)
-    ]
+    found: list[DeadLetter] = []
+    for name in _topics(services, topic):
+        skipped: Counter[str] = Counter()
+        found += await dead_letters.list_dead_letters(settings, name, skipped=skipped)
+        _tell_skipped(name, skipped)
     if as_json:
         print(orjson.dumps([_plain(letter) for letter in found], option=orjson.OPT_INDENT_2).decode())
         return
@@ -42,11 +44,11 @@ async def show_all(
             letter.partition,
             letter.offset,
             f"{letter.dead_since:%Y-%m-%d %H:%M:%S}",
-            letter.service,
-            letter.error_class,
+            _plain_text(letter.service),
+            _plain_text(letter.error_class),
             letter.attempts,
             "yes" if letter.redriven else "",
-            letter.reason,
+            _plain_text(letter.reason),
         )
         for letter in found
     ]
@@ -56,7 +58,9 @@ async def show_all(
 
 async def show_one(settings: EngineSettings, topic: str, partition: int, offset: int) -> None:
     """Print one dead letter as JSON; raises ConfigurationError when there is none."""
-    letter = await dead_letters.show(settings, _dead(topic), partition, offset)
+    skipped: Counter[str] = Counter()
+    letter = await dead_letters.show(settings, _dead(topic), partition, offset, skipped=skipped)
+    _tell_skipped(_dead(topic), skipped)
     if letter is None:
         raise ConfigurationError(
             f"{_dead(topic)} has no dead letter at partition {partition}, offset {offset}"
@@ -70,8 +74,16 @@ async def put_back(
     """Put dead letters back; ``limit`` counts for each topic."""
     output = Output()
     for name in _topics(services, topic):
-        letters = await dead_letters.redrive(settings, name, limit=limit)
+        skipped: Counter[str] = Counter()
+        letters = await dead_letters.redrive(settings, name, limit=limit, skipped=skipped)
         output.line(f"{name}: {len(letters)} put back")
+        _tell_skipped(name, skipped)
+
+
+def _tell_skipped(name: str, skipped: Counter[str]) -> None:
+    """On stderr, since stdout may be JSON."""
+    for reason, count in sorted(skipped.items()):
+        print(f"{name}: {count} skipped: {_plain_text(reason)}", file=sys.stderr, flush=True)
 
 
 def _topics(services: Sequence[Service], topic: str | None) -> list[str]:
@@ -90,6 +102,11 @@ def _plain(letter: DeadLetter) -> dict[str, Any]:
     fields["value"] = _text(letter.value)
     fields["headers"] = [[name, _text(value)] for name, value in letter.headers]
     return fields
+
+
+def _plain_text(text: str) -> str:
+    """Without what a terminal would obey: anybody may have written it."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _text(value: bytes | None) -> str | None:
