@@ -22,8 +22,8 @@ from services.assisted_events.bodies import (
     decoded,
     replayed,
 )
+from services.assisted_events.consent import OPTED_OUT, Consent, management_secret
 from services.assisted_events.credentials import BadCredentials
-from services.assisted_events.handlers import OPTED_OUT, management_secret
 from services.assisted_events.ledger import STATES, Ledger, Sending
 from services.assisted_events.openapi import MAX_LIMIT, PREFIX, document
 from services.assisted_events.registering import Registry, Stored
@@ -43,6 +43,7 @@ class Api:
     builder: Builder
     registry: Registry | None
     settings: AssistedSettings
+    consent: Consent
 
     def application(self) -> web.Application:
         """Every route."""
@@ -189,8 +190,9 @@ class Api:
     async def _wanted(self, request: web.Request) -> Sending:
         """The end that a cluster's archive is to leave for, by whatever way."""
         cluster_id = await self._known(request)
-        if await self.ledger.opted_out(cluster_id):
-            raise web.HTTPConflict(text=OPTED_OUT)
+        refusal = OPTED_OUT if await self.ledger.opted_out(cluster_id) else self.consent.refusal()
+        if refusal:
+            raise web.HTTPConflict(text=refusal)
         sending = await self.ledger.newest(cluster_id)
         if sending is None:
             raise web.HTTPConflict(text="no end of its installation has been seen yet")

@@ -11,6 +11,7 @@ from headrace.service.context import Context
 from services.assisted_events.api import Api
 from services.assisted_events.archive import Builder
 from services.assisted_events.client import Endpoint
+from services.assisted_events.consent import Consent
 from services.assisted_events.handlers import Sender
 from services.assisted_events.leadership import Leadership
 from services.assisted_events.ledger import Ledger
@@ -37,14 +38,16 @@ async def start(context: Context) -> None:
     context.on_close(session.close)
     installer, ledger = InstallerStore(database), Ledger(own)
     builder = Builder(installer, settings)
-    sender = Sender(ledger, builder, Endpoint(session, settings), settings)
+    consent = Consent(settings)
+    sender = Sender(ledger, builder, Endpoint(session, settings), settings, consent)
     worker = Worker(installer, ledger, sender, settings, source, (context.engines.postgres, own.name))
     leadership = Leadership(context.engines.postgres, own.name, worker.run, settings.interval_seconds)
     context.health.add("leader election", lambda: leadership.problem)
     context.health.add("the installer's tables", lambda: worker.problem)
+    context.health.add("consent", lambda: consent.problem)
     context.spawn("leader", leadership.run)
     registry = None if settings.database_url else Registry(own, settings.rate_limits)
-    await context.listen(Api(installer, ledger, builder, registry, settings).application())
+    await context.listen(Api(installer, ledger, builder, registry, settings, consent).application())
 
 
 def _source(context: Context, settings: AssistedSettings, own: str) -> tuple[str, str]:

@@ -110,26 +110,26 @@ class Builder:
     settings: AssistedSettings
 
     @asynccontextmanager
-    async def build(
-        self, cluster_id: str, management_secret: str
-    ) -> AsyncIterator[tuple[Archive, Credentials]]:
-        """The archive and what to send it with.
+    async def build(self, cluster_id: str, management_secret: str) -> AsyncIterator[Archive]:
+        """The archive, of a cluster that may be sent.
 
         Raises `BadCredentials` (see `credentials.choose`), `NothingToSend`, `TooLarge`, `Retryable`.
         """
+        credentials = await self.credentials(cluster_id, management_secret)
+        async with self._archive(cluster_id, credentials.identity) as archive:
+            yield archive
+
+    async def credentials(self, cluster_id: str, management_secret: str) -> Credentials:
+        """What to send a cluster's archive with at this moment; raises as `build`."""
         async with self.store.snapshot(cluster_id) as snapshot:
             _, secret = await self._cluster(snapshot)
-        credentials = choose(management_secret, secret)
-        async with self._archive(cluster_id, credentials.identity) as archive:
-            yield archive, credentials
+        return choose(management_secret, secret, either=self.settings.either_pull_secret)
 
     @asynccontextmanager
     async def preview(self, cluster_id: str, management_secret: str) -> AsyncIterator[Archive]:
         """The same archive, whether or not there are credentials to send it with."""
-        async with self.store.snapshot(cluster_id) as snapshot:
-            _, secret = await self._cluster(snapshot)
         try:
-            identity = choose(management_secret, secret).identity
+            identity = (await self.credentials(cluster_id, management_secret)).identity
         except BadCredentials:
             identity = NOBODY
         async with self._archive(cluster_id, identity) as archive:

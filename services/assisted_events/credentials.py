@@ -19,7 +19,7 @@ class BadCredentials(Permanent):
 
 
 class OptedOut(BadCredentials):
-    """No pull secret has an entry for telemetry, or none with a token: the cluster's owner wants nothing sent."""
+    """A pull secret has no entry for telemetry, or none with a token: its owner wants nothing sent."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,20 @@ class Credentials:
 
 def parse(secret: str) -> dict[str, Entry]:
     """Every entry of a pull secret; raises `BadCredentials`, for a single bad entry too."""
+    auths = _object(secret).get("auths")
+    if not isinstance(auths, dict) or not auths:
+        raise BadCredentials(_NO_AUTHS)
+    return {registry: _entry(registry, entry) for registry, entry in auths.items()}
+
+
+def _object(secret: str) -> dict[str, Any]:
     try:
         content = orjson.loads(secret)
     except ValueError:
         raise BadCredentials(_NOT_JSON) from None
     if not isinstance(content, dict):
         raise BadCredentials(_NOT_JSON)
-    auths = content.get("auths")
-    if not isinstance(auths, dict) or not auths:
-        raise BadCredentials(_NO_AUTHS)
-    return {registry: _entry(registry, entry) for registry, entry in auths.items()}
+    return content
 
 
 def _entry(registry: str, entry: Any) -> Entry:
@@ -72,7 +76,7 @@ def _entry(registry: str, entry: Any) -> Entry:
     auth, email = entry.get("auth") or "", entry.get("email") or ""
     if not isinstance(auth, str) or not isinstance(email, str):
         raise BadCredentials(_NOT_JSON)
-    if not auth:
+    if not auth.strip():
         return Entry(email=email)
     try:
         decoded = base64.b64decode(auth, validate=True).decode(errors="replace")
@@ -86,28 +90,43 @@ def _entry(registry: str, entry: Any) -> Entry:
     return Entry(auth, username, email)
 
 
-def choose(management: str, workload: str) -> Credentials:
+def telemetry(secret: str) -> Entry:
+    """The entry for telemetry; raises `OptedOut` where there is none, `BadCredentials` where that cannot be known.
+
+    Only the exact name counts, as everywhere else in a cluster.
+    """
+    content = _object(secret)
+    auths = content.get("auths", {})
+    if isinstance(auths, dict) and auths.get(TELEMETRY_REGISTRY) is None:
+        raise OptedOut(f"no entry for {TELEMETRY_REGISTRY}")
+    entry = parse(secret)[TELEMETRY_REGISTRY]
+    if not entry.auth:
+        raise OptedOut(f"the entry for {TELEMETRY_REGISTRY} has no token")
+    return entry
+
+
+def choose(management: str, workload: str, *, either: bool = False) -> Credentials:
     """Credentials from the management cluster's pull secret and the installed cluster's own; ``""`` is none.
 
-    Raises `OptedOut` or `BadCredentials` with the reason of each.
+    Each that is there has to consent; with ``either`` one that does suffices, as in upstream's code.
+    Raises `OptedOut` or `BadCredentials` with the reason.
     """
     found: dict[str, Entry] = {}
     problems: list[BadCredentials] = []
     for name, secret in (("management", management), ("workload", workload)):
         try:
-            entry = (parse(secret) if secret else {}).get(TELEMETRY_REGISTRY)
-            if entry is None:
-                raise OptedOut(f"no entry for {TELEMETRY_REGISTRY}" if secret else "there is none")
-            found[name] = entry
+            if secret:
+                found[name] = telemetry(secret)
+            else:
+                problems.append(OptedOut(f"{name} pull secret: there is none"))
         except BadCredentials as error:
             problems.append(type(error)(f"{name} pull secret: {error}"))
+            if not either:
+                raise problems[-1] from None
     if not found:
         bad = any(not isinstance(problem, OptedOut) for problem in problems)
         kind = BadCredentials if bad else OptedOut
         raise kind("; ".join(str(problem) for problem in problems))
     of_management, of_workload = found.get("management", Entry()), found.get("workload", Entry())
-    token = of_management.auth or of_workload.auth
-    if not token:
-        raise OptedOut("no credentials provided")
     identity = of_management if of_management.known > of_workload.known else of_workload
-    return Credentials(token, identity)
+    return Credentials(of_management.auth or of_workload.auth, identity)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from headrace.runtime.errors import Permanent, Retryable
@@ -13,14 +12,13 @@ from headrace.runtime.retries import RetryPolicy
 from services.assisted_events import metrics
 from services.assisted_events.archive import Archive, Builder
 from services.assisted_events.client import Answer, Endpoint
-from services.assisted_events.credentials import BadCredentials, Credentials, OptedOut
+from services.assisted_events.consent import OPTED_OUT, Consent, management_secret
+from services.assisted_events.credentials import BadCredentials, OptedOut
 from services.assisted_events.ledger import Ledger, Sending
 from services.assisted_events.settings import AssistedSettings
 
 _log = get_logger(__name__)
 
-DISABLED: Final = "data collection is off (ENABLE_DATA_COLLECTION=false)"
-OPTED_OUT: Final = "this cluster is opted out"
 # 4xx that say "later".
 _LATER: Final = frozenset({408, 429})
 # The endpoint is busy or away: no cluster is to blame.
@@ -45,18 +43,6 @@ def verdict(answer: Answer) -> Verdict:
     return Verdict(None, blameless=status in _BLAMELESS)
 
 
-def management_secret(settings: AssistedSettings) -> str:
-    """The management cluster's pull secret as it is now; raises `BadCredentials` for a file that cannot be read."""
-    if not settings.pull_secret_file:
-        return settings.pull_secret
-    try:
-        return Path(settings.pull_secret_file).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadCredentials(f"ASSISTED_PULL_SECRET_FILE cannot be read: {type(error).__name__}") from None
-
-
 @dataclass
 class Sender:
     """Sends one at a time. ``paused_until`` (monotonic seconds) is what the endpoint asked for."""
@@ -65,6 +51,7 @@ class Sender:
     builder: Builder
     endpoint: Endpoint
     settings: AssistedSettings
+    consent: Consent
     clock: Callable[[], float] = time.monotonic
     paused_until: float = field(default=0.0, init=False)
 
@@ -75,8 +62,8 @@ class Sender:
 
     async def send(self, sending: Sending) -> bool:
         """Bring one row on; True when its archive was accepted now."""
-        if await self.ledger.opted_out(sending.cluster_id):
-            await self._end(sending, "skipped", OPTED_OUT)
+        if refusal := await self._refusal(sending):
+            await self._end(sending, "skipped", refusal)
             return False
         if sending.failures >= self.settings.max_attempts:
             # Its last upload did not live to say how it ended.
@@ -87,8 +74,8 @@ class Sender:
             return False
         try:
             secret = management_secret(self.settings)
-            async with self.builder.build(sending.cluster_id, secret) as (archive, credentials):
-                return await self._upload(sending, archive, credentials, wait)
+            async with self.builder.build(sending.cluster_id, secret) as archive:
+                return await self._upload(sending, archive, wait)
         except OptedOut as error:
             await self._end(sending, "skipped", f"opted out of telemetry: {error}")
         except BadCredentials as error:
@@ -107,9 +94,11 @@ class Sender:
             await self._again(sending, f"unexpected: {type(error).__name__}", wait)
         return False
 
-    async def _upload(
-        self, sending: Sending, archive: Archive, credentials: Credentials, wait: float
-    ) -> bool:
+    async def _refusal(self, sending: Sending) -> str:
+        opted_out = await self.ledger.opted_out(sending.cluster_id)
+        return OPTED_OUT if opted_out else self.consent.refusal()
+
+    async def _upload(self, sending: Sending, archive: Archive, wait: float) -> bool:
         if before := await self.ledger.sent_before(sending, archive.sha256):
             await self._end(sending, "skipped", f"the same content was sent as request {before.request_id}")
             return False
@@ -120,6 +109,11 @@ class Sender:
             hosts=archive.hosts,
             events=archive.events,
         )
+        # Making an archive takes a while: what was said meanwhile counts.
+        if refusal := await self._refusal(sending):
+            await self._end(sending, "skipped", refusal)
+            return False
+        credentials = await self.builder.credentials(sending.cluster_id, management_secret(self.settings))
         began = self.clock()
         answer = await self.endpoint.upload(archive, credentials.token, sending.request_id)
         metrics.SECONDS.observe(self.clock() - began)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, Self
 
 from headrace.database.pool import Database, Record
+from services.assisted_events.consent import OPTED_OUT
 from services.assisted_events.store import Ended
 
 CHANNEL: Final = "assisted_clusters"
@@ -73,8 +74,11 @@ class Ledger:
         tag = await self._database.execute(
             """
             insert into sendings (cluster_id, install_started_at, outcome, request_id, state, reason, ended_at)
-            select unnest($1::text[]), unnest($2::timestamptz[]), unnest($3::text[]), unnest($4::text[]), $5, $6,
-                   case when $5 = 'waiting' then null else now() end
+            select cluster_id, started, outcome, request_id,
+                   case when since is null then $5 else 'skipped' end, case when since is null then $6 else $7 end,
+                   case when since is null and $5 = 'waiting' then null else now() end
+            from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
+                as ended (cluster_id, started, outcome, request_id) left join opt_outs using (cluster_id)
             on conflict do nothing
             """,
             [item.cluster_id for item in ended],
@@ -83,6 +87,7 @@ class Ledger:
             [request_id_of(item) for item in ended],
             state,
             reason,
+            OPTED_OUT,
         )
         return int(tag.rpartition(" ")[2])
 
@@ -219,9 +224,15 @@ class Ledger:
         await self._database.execute("select pg_notify($1, $2)", CHANNEL, sending.cluster_id)
 
     async def opt_out(self, cluster_id: str) -> None:
-        """Send nothing of a cluster any more."""
+        """Send nothing of a cluster any more; what waits of it stays here, also when it is opted in again."""
         await self._database.execute(
-            "insert into opt_outs (cluster_id) values ($1) on conflict do nothing", cluster_id
+            """
+            with added as (insert into opt_outs (cluster_id) values ($1) on conflict do nothing)
+            update sendings set state = 'skipped', reason = $2, ended_at = now()
+            where cluster_id = $1 and state = 'waiting'
+            """,
+            cluster_id,
+            OPTED_OUT,
         )
 
     async def opt_in(self, cluster_id: str) -> None:

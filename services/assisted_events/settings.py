@@ -24,7 +24,9 @@ WITHOUT_EFFECT: Final = {
 class AssistedSettings(Settings):
     """Settings of the assisted installer's events sender."""
 
-    enabled: bool = env("ENABLE_DATA_COLLECTION", True, "false: nothing is sent (opt-out)")
+    enabled: bool = env(
+        "ENABLE_DATA_COLLECTION", True, "false, or set but empty: nothing is sent (opt-out)", blank=False
+    )
     endpoint: str = env(
         "DATA_UPLOAD_ENDPOINT",
         "https://console.redhat.com/api/ingress/v1/upload",
@@ -77,6 +79,12 @@ class AssistedSettings(Settings):
         "the management cluster's pull secret (`.dockerconfigjson`); read for each upload, so it may be rotated",
     )
     pull_secret: str = env("ASSISTED_PULL_SECRET", "", "the same as text", repr=False)
+    either_pull_secret: bool = env(
+        "ASSISTED_EITHER_PULL_SECRET",
+        False,
+        "one pull secret with `cloud.openshift.com` is enough, as in upstream's code; by default the management "
+        "cluster's without it, and a cluster's own without it, are opt-outs",
+    )
     sanitising: str = env(
         "ASSISTED_SANITISING",
         AS_DESIGNED,

@@ -11,7 +11,7 @@ import asyncpg
 from headrace.database.session import open_session
 from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.logging import get_logger
-from services.assisted_events.handlers import DISABLED, Sender
+from services.assisted_events.handlers import Sender
 from services.assisted_events.ledger import CHANNEL, Ledger
 from services.assisted_events.settings import AssistedSettings
 from services.assisted_events.store import Ended, InstallerStore
@@ -109,8 +109,8 @@ class Worker:
             raise
 
     async def _record(self, ended: list[Ended], since: datetime) -> None:
-        if not self.settings.enabled:
-            await self.ledger.record(ended, state="skipped", reason=DISABLED)
+        if refusal := self.sender.consent.refusal():
+            await self.ledger.record(ended, state="skipped", reason=refusal)
             return
         # What ended under an older installer, before there was consent to ask for, is not sent.
         from_the_start = self.source == self.ours or self.settings.send_earlier
@@ -121,8 +121,9 @@ class Worker:
 
     async def _send_due(self) -> float | None:
         """Send one after another; returns the seconds until more is due, None when nothing is."""
-        if not self.settings.enabled:
-            await self.ledger.skip_waiting(DISABLED)
+        if refusal := self.sender.consent.refusal():
+            # Also while the endpoint is away: who opts in again later does so for what ends from then on.
+            await self.ledger.skip_waiting(refusal)
             return None
         count, reachable = 0, False
         while not (pause := self.sender.pause_seconds):

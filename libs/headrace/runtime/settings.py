@@ -3,7 +3,7 @@
 import os
 from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.runtime.errors import ConfigurationError
@@ -12,15 +12,39 @@ S = TypeVar("S", bound="Settings")
 
 
 class Settings(BaseSettings):
-    """Base of all settings; an environment variable set to the empty text counts as unset."""
+    """Base of all settings; an environment variable set to the empty text counts as unset.
+
+    Unless its declaration says what the empty text means: what somebody may have meant to turn off stays off.
+    """
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True, extra="forbid", frozen=True, populate_by_name=True, env_nested_delimiter="__"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Blanks around a flag do not matter; a variable that is set but blank is what its declaration says."""
+        for field, declared in cls.model_fields.items():
+            name = environment_name(cls, field)
+            text = given.get(name)
+            if declared.annotation is bool and isinstance(text, str):
+                given[name] = text.strip()
+                if not given[name]:
+                    del given[name]
+            blank = declared.json_schema_extra
+            if isinstance(blank, dict) and not os.environ.get(name, "unset").strip() and field not in given:
+                given[name] = blank["blank"]
+        return given
 
-def env(name: str, default: Any, description: str, **constraints: Any) -> Any:
-    """Declare one setting: its environment variable, its default, what it means (with its unit)."""
+
+def env(name: str, default: Any, description: str, *, blank: Any = None, **constraints: Any) -> Any:
+    """Declare one setting: its environment variable, its default, what it means (with its unit).
+
+    ``blank`` is its value where the variable is set to nothing but blanks.
+    """
+    if blank is not None:
+        constraints["json_schema_extra"] = {"blank": blank}
     return Field(default=default, validation_alias=name, description=description, **constraints)
 
 

@@ -64,7 +64,7 @@ def test_the_managements_token_is_used_before_the_workloads() -> None:
     both = choose(secret(auth=auth("m")), secret(auth=auth("w")))
     assert both.token == auth("m")
     assert choose("", secret(auth=auth("w"))).token == auth("w")
-    assert choose(secret(email="m@example.com"), secret(auth=auth("w"))).token == auth("w")
+    assert choose(secret(auth=auth("m")), "").token == auth("m")
 
 
 def test_the_identity_is_that_of_the_source_which_says_more_and_on_a_tie_the_workloads() -> None:
@@ -83,19 +83,51 @@ def test_the_identity_is_that_of_the_source_which_says_more_and_on_a_tie_the_wor
             secret(registry="quay.io", auth=auth()),
             "",
             OptedOut,
-            "management pull secret: no entry for cloud.openshift.com; workload pull secret: there is none",
+            "management pull secret: no entry for cloud.openshift.com",
         ),
-        ("", secret(email="a@b.c"), OptedOut, "no credentials provided"),
-        ("{", "", BadCredentials, "management pull secret: pull secret must be a well-formed JSON; workload"),
+        (
+            secret(registry="quay.io", auth=auth()),
+            secret(auth=auth()),
+            OptedOut,
+            "management pull secret: no entry for cloud.openshift.com",
+        ),
+        (
+            secret(email="m@example.com"),
+            secret(auth=auth()),
+            OptedOut,
+            "management pull secret: the entry for cloud.openshift.com has no token",
+        ),
+        (
+            secret(auth=auth()),
+            '{"auths": {}}',
+            OptedOut,
+            "workload pull secret: no entry for cloud.openshift.com",
+        ),
+        (
+            "{",
+            secret(auth=auth()),
+            BadCredentials,
+            "management pull secret: pull secret must be a well-formed JSON",
+        ),
     ],
 )
-def test_without_credentials_the_reason_names_both_sources(
+def test_a_secret_that_does_not_consent_is_named_and_no_other_takes_its_place(
     management: str, workload: str, kind: type[BadCredentials], reason: str
 ) -> None:
     with pytest.raises(BadCredentials) as raised:
         choose(management, workload)
     assert type(raised.value) is kind
     assert reason in str(raised.value)
+
+
+@pytest.mark.parametrize("management", [secret(registry="quay.io", auth=auth()), "{", "", secret(auth="")])
+def test_with_either_one_secret_that_consents_is_enough(management: str) -> None:
+    assert choose(management, secret(auth=auth("w")), either=True).token == auth("w")
+    assert choose(secret(auth=auth("w")), management, either=True).token == auth("w")
+    with pytest.raises(
+        BadCredentials, match=r"management pull secret: .*; workload pull secret: there is none"
+    ):
+        choose(management, "", either=True)
 
 
 @given(st.text(), st.text())

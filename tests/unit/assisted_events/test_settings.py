@@ -4,7 +4,9 @@ from headrace.runtime.durations import duration_seconds
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import load
 from services.assisted_events.client import Answer
-from services.assisted_events.handlers import Verdict, management_secret, verdict
+from services.assisted_events.consent import management_secret
+from services.assisted_events.credentials import BadCredentials
+from services.assisted_events.handlers import Verdict, verdict
 from services.assisted_events.settings import AssistedSettings
 
 
@@ -100,7 +102,8 @@ def test_weak_point_anything_else_is_no_success_and_is_tried_again(
 def test_the_pull_secret_file_is_read_each_time(tmp_path) -> None:
     path = tmp_path / "secret"
     settings = AssistedSettings(pull_secret_file=str(path), pull_secret="text")
-    assert management_secret(settings) == ""
+    with pytest.raises(BadCredentials, match="ASSISTED_PULL_SECRET_FILE cannot be read: FileNotFoundError"):
+        management_secret(settings)
     path.write_text("one")
     assert management_secret(settings) == "one"
     path.write_text("two")
