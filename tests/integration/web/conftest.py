@@ -9,8 +9,10 @@ from typing import Any
 import aiohttp
 import asyncpg
 import pytest
+from yarl import URL
 
 from headrace.bus.admin import ensure_topics
+from headrace.local.ports import EnginePorts
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.process import running
 from services.registry import SERVICES
@@ -48,7 +50,7 @@ class Everything:
             (
                 service,
                 method.upper(),
-                path,
+                _prefix(document) + path,
                 operation | {"parameters": _parameters(document, item, operation)},
             )
             for service, document in self.documents.items()
@@ -56,6 +58,11 @@ class Everything:
             for method, operation in item.items()
             if method in {"get", "put", "post", "delete", "patch"}
         ]
+
+
+def _prefix(document: dict[str, Any]) -> str:
+    servers = document.get("servers") or [{"url": "/"}]
+    return URL(servers[0]["url"]).path.rstrip("/")
 
 
 def _parameters(document: dict[str, Any], *holders: dict[str, Any]) -> list[dict[str, Any]]:
@@ -87,6 +94,10 @@ async def everything(
     ]
     for row in rows:
         monkeypatch.setenv(row.port_variable, "0")
+    # Ingress asks it.
+    tracker = EnginePorts.random().kafka
+    monkeypatch.setenv("PAYLOAD_TRACKER_PORT", str(tracker))
+    monkeypatch.setenv("INGRESS_PAYLOADTRACKERURL", f"http://127.0.0.1:{tracker}/api/v1/payloads/")
     monkeypatch.setenv("OLS_USER_DATA_PATH", str(tmp_path / "ols"))
     (tmp_path / "ols").mkdir()
     settings = EngineSettings(kafka=engines.kafka, s3=engines.s3, postgres=engines.postgres)
