@@ -44,19 +44,23 @@ class RunOutcome:
         return ended | dropped | self.skipped | self.buried
 
 
+def transform_of(maps: Maps, graveyard: Graveyard) -> Transform:
+    """One run's, whose malformed rows are buried."""
+
+    def reject(line: bytes, reason: str) -> None:
+        graveyard.bury(line, reason, MALFORMED)
+
+    return Transform(maps.ids, maps.workspaces, reject)
+
+
 async def carry(
     pieces: AsyncIterable[list[bytes]],
-    maps: Maps,
+    transform: Transform,
     uploader: Uploader,
     graveyard: Graveyard,
     outcome: RunOutcome,
 ) -> None:
     """Send what becomes of the rows; fills the outcome, also when it fails."""
-
-    def reject(line: bytes, reason: str) -> None:
-        graveyard.bury(line, reason, MALFORMED)
-
-    transform = Transform(maps.ids, maps.workspaces, reject)
     try:
         async for block in blocks(pieces):
             await uploader.add(transform.events(block))

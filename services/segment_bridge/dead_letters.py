@@ -43,20 +43,25 @@ def letter(content: bytes, reason: str) -> bytes:
     return orjson.dumps(head | {"line": content.decode(errors="replace")}) + b"\n"
 
 
-def contents_of(lines: Iterable[bytes], *, rows: bool) -> list[bytes]:
-    """The events of lines of the file, or the rows that became none, to be sent again."""
+def contents_of(
+    lines: Iterable[bytes], *, rows: bool, neither: Callable[[bytes], object] = lambda _: None
+) -> list[bytes]:
+    """The events of lines of the file, or the rows that became none, to be sent again.
+
+    ``neither`` is called with each line that is no dead letter.
+    """
     found: list[bytes] = []
     for line in lines:
         try:
             read = orjson.loads(line)
         except orjson.JSONDecodeError:
-            continue
-        if not isinstance(read, dict):
-            continue
-        if rows and isinstance(read.get("line"), str):
-            found.append(read["line"].encode())
-        elif not rows and isinstance(read.get("event"), dict):
-            found.append(orjson.dumps(read["event"]))
+            read = None
+        if isinstance(read, dict) and isinstance(read.get("line"), str):
+            found += [read["line"].encode()] if rows else []
+        elif isinstance(read, dict) and isinstance(read.get("event"), dict):
+            found += [] if rows else [orjson.dumps(read["event"])]
+        elif line.strip():
+            neither(line)
     return found
 
 

@@ -11,7 +11,7 @@ from headrace.runtime.errors import HeadraceError, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy
 from services.segment_bridge import metrics
-from services.segment_bridge.bridge import RunOutcome, carry
+from services.segment_bridge.bridge import RunOutcome, carry, transform_of
 from services.segment_bridge.client import Segment
 from services.segment_bridge.dead_letters import DeadLetterFile, Graveyard
 from services.segment_bridge.ledger import Ledger
@@ -120,7 +120,9 @@ class Bridge:
                     resend=self.segment.resend,
                 )
                 async with aclosing(self.fetch(self.earliest(state), outcome.problems)) as rows:
-                    await carry(rows, maps, uploader, graveyard, outcome)
+                    transform = transform_of(maps, graveyard)
+                    await carry(rows, transform, uploader, graveyard, outcome)
+                outcome.problems += transform.losses(self.segment.lost_share)
 
     def earliest(self, state: RunState) -> datetime:
         """Begin of the window. Where runs failed, the window of the first of them is looked through too."""

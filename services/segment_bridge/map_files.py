@@ -24,9 +24,18 @@ class Maps:
     workspaces: Mapping[str, str] = field(repr=False)
 
 
+def paired(ids: Mapping[str, Id], workspaces: Mapping[str, str]) -> Maps:
+    """The two together; raises `ConfigurationError` where they cannot let a single row pass."""
+    if ids.keys().isdisjoint(workspaces.values()):
+        raise ConfigurationError(
+            "UID_MAP_FILE, WS_MAP_FILE: no workspace's owner is among the users, every row would be dropped"
+        )
+    return Maps(ids, workspaces)
+
+
 def read_maps(ids_file: str, workspaces_file: str, *, numeric: bool) -> Maps:
     """Both from files."""
-    return Maps(
+    return paired(
         ids_of(read_map(ids_file, "UID_MAP_FILE"), "UID_MAP_FILE", numeric=numeric),
         workspaces_of(read_map(workspaces_file, "WS_MAP_FILE"), "WS_MAP_FILE"),
     )
@@ -68,7 +77,9 @@ def ids_of(found: Mapping[str, Any], source: str, *, numeric: bool) -> dict[str,
 
 def _present(found: Mapping[str, Any], source: str) -> list[tuple[str, Any]]:
     pairs = [(key, value) for key, value in found.items() if value is not None and value is not False]
-    if any(value == "" for _, value in pairs):
+    if not pairs:
+        raise ConfigurationError(f"{source}: the map is empty, every row would be dropped")
+    if any(isinstance(value, str) and not value.strip() for _, value in pairs):
         raise ConfigurationError(f"{source}: a value is empty, expected text or a whole number")
     return pairs
 
@@ -76,7 +87,7 @@ def _present(found: Mapping[str, Any], source: str) -> list[tuple[str, Any]]:
 def _id(value: Any, source: str, *, numeric: bool) -> Id:
     if isinstance(value, bool) or not isinstance(value, str | int):
         # Keys are user names: they stay out of the text.
-        raise ConfigurationError(f"{source}: a value is {value!r}, expected text or a whole number")
+        raise ConfigurationError(f"{source}: a value is {_shown(value)}, expected text or a whole number")
     text = str(value)
     if numeric and _WHOLE_NUMBER.fullmatch(text):
         return orjson.Fragment(text)
@@ -85,8 +96,12 @@ def _id(value: Any, source: str, *, numeric: bool) -> Id:
 
 def _is_text(value: Any, source: str) -> bool:
     if not isinstance(value, str):
-        raise ConfigurationError(f"{source}: a value is {value!r}, expected text")
+        raise ConfigurationError(f"{source}: a value is {_shown(value)}, expected text")
     return True
+
+
+def _shown(value: Any) -> str:
+    return f"a {type(value).__name__}" if isinstance(value, dict | list) else repr(value)
 
 
 def _where(error: ValueError) -> str:

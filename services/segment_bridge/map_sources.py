@@ -2,7 +2,7 @@
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.logging import get_logger
-from services.segment_bridge.map_files import Maps, ids_of, read_map, workspaces_of
+from services.segment_bridge.map_files import Maps, ids_of, paired, read_map, workspaces_of
 from services.segment_bridge.maps import FoundMap, uid_map, workspace_map
 from services.segment_bridge.settings import MapSettings, SegmentSettings
 
@@ -22,7 +22,7 @@ async def read_maps(segment: SegmentSettings, settings: MapSettings) -> Maps:
         workspaces = read_map(segment.ws_map_file, "WS_MAP_FILE")
     else:
         workspaces = _entries(await workspace_map(settings), "workspaces", "WS_MAP_FILE")
-    return Maps(
+    return paired(
         ids_of(ids, "UID_MAP_FILE", numeric=settings.numeric_ids), workspaces_of(workspaces, "WS_MAP_FILE")
     )
 

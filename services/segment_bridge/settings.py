@@ -108,6 +108,13 @@ class SegmentSettings(Settings):
     ca_file: str = env(
         "SEGMENT_CA_FILE", "", "CA bundle that signs the certificate of a Segment of one's own"
     )
+    lost_share: float = env(
+        "SEGMENT_LOST_SHARE",
+        0.9,
+        "a run that loses this share of its rows, since no map knows their namespace or user, has failed; 0: none has",
+        ge=0,
+        le=1,
+    )
     resend: bool = env(
         "SEGMENT_RESEND",
         False,

@@ -16,7 +16,7 @@ from headrace.runtime.settings import load
 from services.segment_bridge import streams
 from services.segment_bridge.audit import audit
 from services.segment_bridge.batches import TOO_LARGE, Batcher
-from services.segment_bridge.bridge import RunOutcome, carry
+from services.segment_bridge.bridge import RunOutcome, carry, transform_of
 from services.segment_bridge.bridge import blocks as row_blocks
 from services.segment_bridge.client import Segment
 from services.segment_bridge.dead_letters import DeadLetterFile, Graveyard, contents_of
@@ -62,14 +62,12 @@ def transform(dead_letters: Path | None) -> int:
     settings = load(SegmentSettings)
     maps = read_map_files(settings.uid_map_file, settings.ws_map_file, numeric=load(MapSettings).numeric_ids)
     with DeadLetterFile(dead_letters) as graveyard:
-        work = Transform(
-            maps.ids, maps.workspaces, lambda line, reason: graveyard.bury(line, reason, MALFORMED)
-        )
+        work = transform_of(maps, graveyard)
         for block in streams.line_blocks(sys.stdin.buffer):
             streams.write_lines([body for _, _, body in work.events(block)])
         streams.flush()
     say(f"{work.rows} rows: {work.made} events{_shown(work.dropped)}")
-    return _fate(graveyard)
+    return _fate(graveyard, work.losses(settings.lost_share))
 
 
 async def upload(options: UploadOptions) -> int:
@@ -78,7 +76,8 @@ async def upload(options: UploadOptions) -> int:
     with DeadLetterFile(options.dead_letters) as graveyard:
         blocks = _parsed(streams.line_blocks_async(sys.stdin.buffer), graveyard)
         if options.dry_run:
-            return await _pretend(blocks, settings, graveyard)
+            await _pretend(blocks, settings, graveyard)
+            return _fate(graveyard)
         async with AsyncExitStack() as stack:
             uploader = await _uploader(stack, settings, graveyard, options)
             try:
@@ -102,19 +101,18 @@ async def run(options: UploadOptions) -> int:
         async with AsyncExitStack() as stack:
             splunk = await stack.enter_async_context(Splunk(splunk_settings))
             rows = await stack.enter_async_context(aclosing(pieces(splunk, fetched)))
+            work = transform_of(maps, graveyard)
             if options.dry_run:
-                work = Transform(
-                    maps.ids, maps.workspaces, lambda line, why: graveyard.bury(line, why, MALFORMED)
-                )
                 events = _transformed(rows, work)
-                fate = await _pretend(events, settings, graveyard)
-                say(f"{work.rows} rows: {work.made} events{_shown(work.dropped)}")
+                await _pretend(events, settings, graveyard)
+                failed = False
             else:
                 uploader = await _uploader(stack, settings, graveyard, options)
-                await carry(rows, maps, uploader, graveyard, outcome)
-                say(f"{outcome.rows} rows: {outcome.events} events{_shown(outcome.dropped)}")
+                await carry(rows, work, uploader, graveyard, outcome)
                 _tell(uploader.uploaded, graveyard)
-                fate = 1 if outcome.unsent or graveyard.counts[REFUSED] else _fate(graveyard)
+                failed = bool(outcome.unsent or graveyard.counts[REFUSED])
+    say(f"{work.rows} rows: {work.made} events{_shown(work.dropped)}")
+    fate = _fate(graveyard, work.losses(settings.lost_share)) or int(failed)
     for title, reason in fetched.failures.items():
         say(f"query {title}: {reason}")
     return fate if fetched.complete else 1
@@ -128,6 +126,9 @@ async def write_map(*, workspaces: bool, upload: bool) -> int:
     streams.flush()
     replaced = f", {found.replaced} replaced by a later one" if found.replaced else ""
     say(f"{len(found.entries)} entries{_shown(found.skipped)}{replaced}")
+    if not found.entries:
+        say("the map is empty: every row would be dropped")
+        return 1
     return 0
 
 
@@ -148,14 +149,17 @@ async def read_audit_logs(files: Sequence[Path]) -> int:
 
 def letters(file: Path, *, rows: bool) -> int:
     """The events (or the rows) of a dead-letter file to stdout, to be sent again."""
+    damaged: list[bytes] = []
     try:
         with file.open("rb") as opened:
             for block in streams.line_blocks(opened):
-                streams.write_lines(contents_of(block, rows=rows))
+                streams.write_lines(contents_of(block, rows=rows, neither=damaged.append))
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
     streams.flush()
-    return 0
+    if damaged:
+        say(f"{file}: {len(damaged)} lines are no dead letters")
+    return 1 if damaged else 0
 
 
 def event_of(line: bytes) -> Event | str:
@@ -214,7 +218,7 @@ async def _uploader(
 
 async def _pretend(
     blocks: AsyncIterator[list[Event]], settings: SegmentSettings, graveyard: DeadLetterFile
-) -> int:
+) -> None:
     """Everything but the requests."""
     batcher = Batcher(graveyard.bury, max_bytes=settings.batch_bytes)
     events, batches = 0, 0
@@ -224,7 +228,6 @@ async def _pretend(
     if last := batcher.rest():
         events, batches = events + len(last), batches + 1
     say(f"dry run: {events} events in {batches} batches would be sent{_shown(graveyard.counts)}")
-    return _fate(graveyard)
 
 
 def _tell(uploaded: Uploaded, graveyard: Graveyard) -> None:
@@ -240,9 +243,12 @@ def _shown(counts: Mapping[str, int]) -> str:
     return "".join(f", {count} {reason}" for reason, count in counts.items() if count)
 
 
-def _fate(graveyard: DeadLetterFile) -> int:
+def _fate(graveyard: DeadLetterFile, losses: Sequence[str] = ()) -> int:
+    """The exit code for what is neither handed on nor kept."""
+    for reason in losses:
+        say(reason)
     lost = sum(graveyard.counts[name] for name in (MALFORMED, TOO_LARGE))
     if lost and not graveyard.kept:
         say(f"{lost} records are lost: --dead-letters FILE keeps them")
         return 1
-    return 0
+    return 1 if losses else 0

@@ -23,7 +23,14 @@ NO_RESULT: Final = "no result"
 NO_WORKSPACE: Final = "namespace without a workspace"
 NO_OWNER: Final = "workspace without a user id"
 NO_USER: Final = "user without an id"
+NO_ROW: Final = "no row of Splunk's"
 MALFORMED: Final = "malformed"
+# What a map loses, or an input that is another's, and which; `NO_RESULT` is Splunk's word for nothing found.
+_LOSSES: Final = {
+    NO_WORKSPACE: " (workspace map)", NO_OWNER: " (uid map)", NO_USER: " (uid map)", NO_ROW: "",
+}  # fmt: skip
+# One of them is in every line that Splunk writes.
+_OF_SPLUNK: Final = frozenset({"result", "preview", "lastrow", "messages"})
 
 _REMEMBERED_CONTEXTS: Final = 1024
 _REMEMBERED_CHARACTERS: Final = 2048
@@ -82,6 +89,19 @@ class Transform:
         """Lines that were not blank."""
         return self.made + self.dropped.total()
 
+    def losses(self, share: float) -> list[str]:
+        """Why the input counts as lost: at least ``share`` of its rows became no event. Of 0 nothing is lost.
+
+        Rows that were malformed are not counted: they are kept.
+        """
+        lost = {reason: self.dropped[reason] for reason in _LOSSES if self.dropped[reason]}
+        count = sum(lost.values())
+        rows = count + self.made
+        if not share or not lost or count < share * rows:
+            return []
+        shown = ", ".join(f"{number} {reason}{_LOSSES[reason]}" for reason, number in lost.items())
+        return [f"{count} of {rows} rows are lost: {shown}"]
+
     def _malformed(self, line: bytes, reason: str) -> None:
         self.dropped[MALFORMED] += 1
         self._reject(line, reason)
@@ -90,7 +110,7 @@ class Transform:
         """The event, or why there is none; the order of the checks is the contract's."""
         result = row.get("result") if type(row) is dict else _no_object(row)
         if type(result) is not dict:
-            return _no_result(result)
+            return _no_result(row, result)
         get: Callable[[str], Any] = result.get
         namespace = get("namespace")
         if type(namespace) is not str:
@@ -147,7 +167,9 @@ def _no_object(row: Any) -> Any:
     raise Malformed("the line is no object")
 
 
-def _no_result(result: Any) -> str:
+def _no_result(row: Any, result: Any) -> str:
+    if row is not None and not row.keys() & _OF_SPLUNK:
+        return NO_ROW
     if result is None or result is False:
         return NO_RESULT
     raise Malformed("result is no object")

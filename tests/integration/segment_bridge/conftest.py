@@ -1,7 +1,22 @@
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from functools import partial
+
 import pytest
 
+from headrace.database.migrations import migrate
+from headrace.database.pool import Database
+from headrace.local.simulators.chain import DIRECTORY, VARIABLES, Chain, ChainPorts, simulated_chain
 from headrace.local.simulators.splunk import SplunkSimulator
-from services.segment_bridge.settings import SplunkSettings
+from services.registry import BY_NAME
+from services.segment_bridge import app
+from services.segment_bridge.handlers import Bridge
+from services.segment_bridge.ledger import PostgresLedger
+from services.segment_bridge.map_sources import read_maps
+from services.segment_bridge.settings import BridgeSettings, MapSettings, SegmentSettings, SplunkSettings
+from services.segment_bridge.store import DeadLetterTable, Runs
+from tests.processes import ROOT
 from tests.unit.segment_bridge.audit_records import everything, write
 
 
@@ -34,3 +49,61 @@ def settings_of(tmp_path):
 @pytest.fixture
 def settings(simulator, settings_of):
     return settings_of(simulator)
+
+
+@pytest.fixture
+async def chain(tmp_path) -> AsyncIterator[Chain]:
+    """Simulators of Splunk, Kubernetes and Segment, with a thousand audit records."""
+    async with simulated_chain(tmp_path / DIRECTORY, ChainPorts(0, 0, 0), count=1000) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def opened(database: str) -> AsyncIterator[Database]:
+    pool = await Database.open(database, database.rpartition("/")[2], service="test")
+    await migrate(pool, BY_NAME["segment_bridge"].migrations)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def bridge(chain: Chain, opened: Database, monkeypatch):
+    """A replica; changes of the settings by class name."""
+    monkeypatch.delenv("QUERY_EARLIEST_TIME", raising=False)
+    known = chain.environment
+
+    def make(*, bridge=None, segment=None, maps=None):
+        netrc = known["CURL_NETRC"]
+        segment_settings = SegmentSettings(
+            **{"url": known["SEGMENT_BATCH_API"], "netrc": netrc} | (segment or {})
+        )
+        map_settings = MapSettings(**{"kubeconfig": known["KUBECONFIG_SRC"]} | (maps or {}))
+        splunk = SplunkSettings(url=known["SPLUNK_API_URL"], index=known["SPLUNK_INDEX"], netrc=netrc)
+        return Bridge(
+            settings=BridgeSettings(**bridge or {}),
+            segment=segment_settings,
+            runs=Runs(opened),
+            ledger=PostgresLedger(opened),
+            letters=partial(DeadLetterTable, opened),
+            read_maps=partial(read_maps, segment_settings, map_settings),
+            fetch=partial(app.fetch, splunk),
+        )
+
+    return make
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Run a line of shell with a clean environment; gives exit code, stdout and stderr."""
+
+    async def run(line: str, given: bytes = b"", **environment: str) -> tuple[int, bytes, str]:
+        clean = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+        process = await asyncio.create_subprocess_exec(
+            "bash", "-euo", "pipefail", "-c", line,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            cwd=ROOT, env=clean | {"HOME": str(tmp_path)} | environment,
+        )  # fmt: skip
+        output, errors = await asyncio.wait_for(process.communicate(given), 280)
+        return process.returncode, output, errors.decode()
+
+    return run

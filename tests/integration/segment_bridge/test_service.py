@@ -1,72 +1,16 @@
 """The service against simulators and PostgreSQL: runs, replicas, restarts, what it says when it cannot run."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from headrace.database.migrations import migrate
-from headrace.database.pool import Database
-from headrace.local.simulators.chain import Chain, ChainPorts, simulated_chain
 from headrace.local.simulators.segment import SegmentFault
 from headrace.runtime.errors import ConfigurationError
-from services.registry import BY_NAME
 from services.segment_bridge import app
-from services.segment_bridge.handlers import Bridge
-from services.segment_bridge.ledger import PostgresLedger
-from services.segment_bridge.map_sources import read_maps
-from services.segment_bridge.settings import BridgeSettings, MapSettings, SegmentSettings, SplunkSettings
-from services.segment_bridge.store import DeadLetterTable, Runs
+from services.segment_bridge.settings import SegmentSettings, SplunkSettings
+from tests.integration.segment_bridge.harness import outcomes
 from tests.waiting import eventually
-
-
-@pytest.fixture
-async def chain(tmp_path) -> AsyncIterator[Chain]:
-    async with simulated_chain(tmp_path / "chain", ChainPorts(0, 0, 0), count=1000) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def opened(database: str) -> AsyncIterator[Database]:
-    pool = await Database.open(database, database.rpartition("/")[2], service="test")
-    await migrate(pool, BY_NAME["segment_bridge"].migrations)
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-def bridge(chain: Chain, opened: Database, monkeypatch):
-    """A replica; changes of the settings by class name."""
-    monkeypatch.delenv("QUERY_EARLIEST_TIME", raising=False)
-    known = chain.environment
-
-    def make(*, bridge=None, segment=None, maps=None):
-        netrc = known["CURL_NETRC"]
-        segment_settings = SegmentSettings(
-            **{"url": known["SEGMENT_BATCH_API"], "netrc": netrc} | (segment or {})
-        )
-        map_settings = MapSettings(**{"kubeconfig": known["KUBECONFIG_SRC"]} | (maps or {}))
-        splunk = SplunkSettings(url=known["SPLUNK_API_URL"], index=known["SPLUNK_INDEX"], netrc=netrc)
-        return Bridge(
-            settings=BridgeSettings(**bridge or {}),
-            segment=segment_settings,
-            runs=Runs(opened),
-            ledger=PostgresLedger(opened),
-            letters=partial(DeadLetterTable, opened),
-            read_maps=partial(read_maps, segment_settings, map_settings),
-            fetch=partial(app.fetch, splunk),
-        )
-
-    return make
-
-
-async def outcomes(opened: Database) -> list[tuple[bool | None, dict]]:
-    import orjson
-
-    rows = await opened.fetch("select succeeded, outcome from runs order by id")
-    return [(row["succeeded"], orjson.loads(row["outcome"] or "null")) for row in rows]
 
 
 async def test_a_run_carries_every_record_to_segment_and_is_kept_with_its_counts(chain, bridge, opened):

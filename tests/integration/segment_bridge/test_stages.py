@@ -1,53 +1,17 @@
 """The stages as a person pipes them: processes of their own, the document's script names, exit codes, no secrets."""
 
-import asyncio
 import os
-import sys
-from pathlib import Path
 
 import orjson
 import pytest
 
 from headrace.local import tools
-from headrace.local.simulators.chain import DIRECTORY, VARIABLES, ChainPorts, simulated_chain
+from headrace.local.simulators.chain import DIRECTORY
 from headrace.local.simulators.segment import SegmentFault
-from tests.processes import ROOT
+from tests.integration.segment_bridge.harness import HEADRACE, environment_of
 
 # Each stage is a Python to start, several at a time.
 pytestmark = pytest.mark.timeout(300)
-HEADRACE = Path(sys.executable).with_name("headrace")
-
-
-@pytest.fixture
-async def chain(tmp_path):
-    async with simulated_chain(tmp_path / DIRECTORY, ChainPorts(0, 0, 0), count=600) as opened:
-        yield opened
-
-
-@pytest.fixture
-def shell(tmp_path):
-    """Run a line of shell with a clean environment; gives exit code, stdout and stderr."""
-
-    async def run(line: str, given: bytes = b"", **environment: str) -> tuple[int, bytes, str]:
-        clean = {name: value for name, value in os.environ.items() if name not in VARIABLES}
-        process = await asyncio.create_subprocess_exec(
-            "bash", "-euo", "pipefail", "-c", line,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            cwd=ROOT, env=clean | {"HOME": str(tmp_path)} | environment,
-        )  # fmt: skip
-        output, errors = await asyncio.wait_for(process.communicate(given), 280)
-        return process.returncode, output, errors.decode()
-
-    return run
-
-
-def environment_of(chain, tmp_path, **more):
-    maps = {"UID_MAP_FILE": "uid-map.json", "WS_MAP_FILE": "ws-map.json"}
-    return {
-        **chain.environment,
-        **{name: str(tmp_path / DIRECTORY / file) for name, file in maps.items()},
-        **more,
-    }
 
 
 async def test_the_documents_chain_works_as_printed(chain, shell, tmp_path):

@@ -34,6 +34,8 @@ def plain(line: str, ids: dict[str, str], workspaces: dict[str, str]) -> dict[st
         raise Dropped("no result")
     if not isinstance(record, dict):
         raise Dropped("error")
+    if not record.keys() & {"result", "preview", "lastrow", "messages"}:
+        raise Dropped("no row of Splunk's")
     result = record.get("result")
     if result is None or result is False:
         raise Dropped("no result")

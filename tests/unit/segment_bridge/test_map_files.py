@@ -3,7 +3,7 @@
 import pytest
 
 from headrace.runtime.errors import ConfigurationError
-from services.segment_bridge.map_files import ids_of, read_map, read_maps, workspaces_of
+from services.segment_bridge.map_files import ids_of, paired, read_map, read_maps, workspaces_of
 
 
 def test_both_are_read(tmp_path):
@@ -41,6 +41,19 @@ def test_weak_point_the_default_maps_of_upstream_are_an_error():
 def test_null_and_false_count_as_missing():
     assert ids_of({"alice": None, "bob": False, "carol": 0}, "map", numeric=False) == {"carol": "0"}
     assert workspaces_of({"a": None, "b": "bob"}, "map") == {"b": "bob"}
+
+
+@pytest.mark.parametrize("empty", [{}, {"alice": None}, {"alice": False, "bob": None}, {"alice": "  "}])
+def test_a_map_with_nothing_in_it_is_an_error_that_names_its_variable(empty):
+    with pytest.raises(ConfigurationError, match=r"^UID_MAP_FILE: (the map is empty|a value is empty)"):
+        ids_of(empty, "UID_MAP_FILE", numeric=False)
+    with pytest.raises(ConfigurationError, match=r"^WS_MAP_FILE: (the map is empty|a value is empty)"):
+        workspaces_of(empty, "WS_MAP_FILE")
+
+
+def test_maps_of_two_different_clusters_are_an_error():
+    with pytest.raises(ConfigurationError, match="no workspace's owner is among the users"):
+        paired({"alice": "1"}, {"bob-tenant": "bob"})
 
 
 @pytest.mark.parametrize("value", [True, 1.5, [], {}, ""])
