@@ -122,6 +122,7 @@ SERVICES: Final = (
     ),
     Service(
         name="ros_poller",
+        access="writes",
         summary="fetches recommendations and keeps them",
         consumes=(Consumption(RECOMMENDATION_REQUESTS, group="ros-ocp-poller", concurrency=8),),
         produces=(PAYLOAD_STATUS,),
@@ -130,6 +131,7 @@ SERVICES: Final = (
     ),
     Service(
         name="ros_api",
+        access="reads",
         summary="answers with workloads and recommendations",
         port=8001,
         port_variable="API_PORT",

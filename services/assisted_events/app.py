@@ -40,8 +40,8 @@ async def start(context: Context) -> None:
     builder = Builder(installer, settings)
     consent = Consent(settings)
     sender = Sender(ledger, builder, Endpoint(session, settings), settings, consent)
-    worker = Worker(installer, ledger, sender, settings, source, (context.engines.postgres, own.name))
-    leadership = Leadership(context.engines.postgres, own.name, worker.run, settings.interval_seconds)
+    worker = Worker(installer, ledger, sender, settings, source, (context.postgres, own.name))
+    leadership = Leadership(context.postgres, own.name, worker.run, settings.interval_seconds)
     context.health.add("leader election", lambda: leadership.problem)
     context.health.add("the installer's tables", lambda: worker.problem)
     context.health.add("consent", lambda: consent.problem)
@@ -53,7 +53,7 @@ async def start(context: Context) -> None:
 def _source(context: Context, settings: AssistedSettings, own: str) -> tuple[str, str]:
     """URL and name of the installer's database."""
     if not settings.database_url:
-        return context.engines.postgres, own
+        return context.postgres, own
     name = urlsplit(settings.database_url).path.strip("/")
     if not name:
         raise ConfigurationError("ASSISTED_DATABASE_URL: got no database, expected postgresql://…/<database>")

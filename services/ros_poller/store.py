@@ -11,6 +11,7 @@ from headrace.contracts.kruize import MEASUREMENT_MINUTES
 from headrace.contracts.ros import ExperimentType
 from headrace.database.partitions import Partitions
 from headrace.database.pool import Database
+from headrace.ros import PARTITION_MAKER
 from headrace.ros.metrics import PARTITION_MISSING, database_errors_counted
 from services.ros_poller.stored import CURRENT_COLUMNS, VARIATION_COLUMNS, StoredRecommendation
 
@@ -100,7 +101,10 @@ class RecommendationStore:
         self._database = database
         self._partitions = {
             kind: Partitions(
-                database, tables.history, on_missing=PARTITION_MISSING.labels(tables.history).inc
+                database,
+                tables.history,
+                on_missing=PARTITION_MISSING.labels(tables.history).inc,
+                maker=PARTITION_MAKER,
             )
             for kind, tables in _TABLES.items()
         }

@@ -11,6 +11,7 @@ import uuid
 from functools import partial
 
 import aiohttp
+import asyncpg
 import pytest
 
 from headrace.local.ports import EnginePorts
@@ -135,6 +136,26 @@ async def test_urls_reach_every_part(stack):
         # A ping may have run out of time while the machine was busy; the next one is due in seconds.
         for url in (*(row["health"] for row in urls["services"].values()), *urls["admin"].values()):
             await eventually(partial(well, url), within_seconds=30)
+
+
+async def test_every_service_works_with_a_role_of_its_own_that_opens_no_other_database(stack):
+    """One role for all of them, a superuser, reads every organisation's data wherever one service is broken into."""
+    admin = await asyncpg.connect(stack.urls()["engines"]["postgres"]["url"])
+    try:
+        rows = await admin.fetch(
+            "select a.usename as role, a.datname as database, r.rolsuper as super,"
+            " array(select datname::text from pg_database where datname <> a.datname"
+            "  and has_database_privilege(a.usename, oid, 'connect')) as others,"
+            " replace(split_part(application_name, ' ', 1), 'headrace-', '') as service"
+            " from pg_stat_activity a join pg_roles r on r.rolname = a.usename"
+            " where application_name like 'headrace-%'"
+        )
+    finally:
+        await admin.close()
+    found = {(row["service"], row["role"], row["database"], row["super"], *row["others"]) for row in rows}
+    assert found == {
+        (row.name, f"headrace_{row.name}", row.database, False) for row in REGISTRY if row.database
+    }
 
 
 async def test_status_is_well(stack):

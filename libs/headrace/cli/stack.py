@@ -15,8 +15,7 @@ import structlog
 from headrace.cli.lifetime import until_signal
 from headrace.cli.output import Output
 from headrace.cli.run_file import part_rows
-from headrace.database.migrations import migrate
-from headrace.database.pool import Database
+from headrace.database.roles import ensure_roles
 from headrace.local.install import S3Server
 from headrace.local.shape import LocalShape, local_shape
 from headrace.local.stack import read_run
@@ -24,6 +23,7 @@ from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.logging import configure
 from headrace.runtime.retries import RetryPolicy, retrying
 from headrace.runtime.settings import EngineSettings, ProcessSettings, is_set, load
+from headrace.service.databases import opened_database, roles_of
 from headrace.service.host import Host
 from headrace.service.initialise import initialise
 from headrace.service.process import running
@@ -127,15 +127,18 @@ async def _prepared(
 
 
 async def initialise_services(rows: Sequence[Service], *, wait_seconds: float = 0.0) -> None:
-    """Create topics, buckets and databases and bring their tables up to date; safe to repeat and to race.
+    """Create topics, buckets, roles and databases and bring tables up to date; safe to repeat and to race.
 
-    Engines that are away are asked again for ``wait_seconds``.
+    Engines that are away are asked again for ``wait_seconds``. Only here the user of HEADRACE_POSTGRES administers.
     """
     output = Output()
-    await _make(load(EngineSettings), rows, wait_seconds)
+    engines, roles = load(EngineSettings), roles_of(rows)
+    await retrying(_patience(wait_seconds), lambda: ensure_roles(engines.postgres, roles))
+    await _make(engines, rows, wait_seconds)
     made = {
         "topics": {topic.name for row in rows for topic in row.topics},
         "buckets": {bucket for row in rows for bucket in row.buckets},
+        "roles": {role.name for role in roles},
         "databases": {row.database for row in rows if row.database},
     }
     for kind, names in made.items():
@@ -143,18 +146,17 @@ async def initialise_services(rows: Sequence[Service], *, wait_seconds: float = 
 
 
 async def _make(engines: EngineSettings, rows: Sequence[Service], wait_seconds: float) -> None:
-    patience = RetryPolicy(attempts=sys.maxsize, budget_seconds=wait_seconds, cap_seconds=_PAUSE_SECONDS)
-
-    async def migrated(row: Service) -> None:
-        database = await Database.open(engines.postgres, str(row.database), service=row.name)
-        try:
-            await migrate(database, row.migrations)
-        finally:
-            await database.close()
-
+    patience = _patience(wait_seconds)
     await retrying(patience, lambda: initialise(engines, rows))
-    for row in {row.database: row for row in rows if row.database}.values():
-        await retrying(patience, partial(migrated, row))
+    # Of those that share a database its owner, where it is among them.
+    owners_last = sorted(rows, key=lambda row: row.access == "owns")
+    for row in {row.database: row for row in owners_last if row.database}.values():
+        database = await retrying(patience, partial(opened_database, row, engines))
+        await database.close()
+
+
+def _patience(wait_seconds: float) -> RetryPolicy:
+    return RetryPolicy(attempts=sys.maxsize, budget_seconds=wait_seconds, cap_seconds=_PAUSE_SECONDS)
 
 
 def show_services(services: Sequence[Service]) -> None:

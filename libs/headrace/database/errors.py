@@ -28,9 +28,14 @@ _PASSING_CODES: Final = frozenset(
     }
 )
 _REFUSED: Final = (
+    asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,  # the wrong password too
     asyncpg.InsufficientPrivilegeError,
 )
+
+
+class Refused(ConfigurationError):
+    """PostgreSQL is there, and the user, its password, its rights or the database are not."""
 
 
 def passes(error: asyncpg.PostgresError) -> bool:
@@ -48,7 +53,7 @@ def translated(what: str) -> Iterator[None]:
         if passes(error):
             raise Retryable(f"PostgreSQL cannot {what}: {error}") from error
         if isinstance(error, _REFUSED):
-            raise ConfigurationError(f"PostgreSQL refuses to {what}: {error}") from error
+            raise Refused(f"PostgreSQL refuses to {what}: {error}") from error
         raise
     except asyncpg.DataError:
         raise  # an argument of the wrong type: also an InterfaceError, but ours

@@ -15,7 +15,7 @@ import asyncpg
 
 from headrace.database.errors import passes
 from headrace.database.pool import Connection, Database
-from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.logging import get_logger
 
 _log = get_logger(__name__)
@@ -81,6 +81,19 @@ async def migrate(database: Database, directory: Path) -> list[str]:
             await _apply(connection, missing[0])
         applied.append(missing[0].name)
         _log.info("migration_applied", database=database.name, migration=missing[0].name)
+
+
+async def await_migrated(database: Database, directory: Path) -> None:
+    """For a role that may not migrate: raises `Retryable` while the database's owner has not applied every file."""
+    migrations = read_migrations(directory)
+    async with database.connection() as connection:
+        there = await connection.fetchval("select to_regclass('schema_migrations') is not null")
+        missing = await _missing(connection, migrations) if there else migrations
+    if missing:
+        raise Retryable(
+            f"the database {database.name} has no {missing[0].name} yet: "
+            "its owner's service applies it, or `headrace init`"
+        )
 
 
 async def _take_turn(connection: Connection) -> None:

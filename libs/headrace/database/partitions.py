@@ -63,14 +63,25 @@ class Partitions:
     """The partitions of one table."""
 
     def __init__(
-        self, database: Database, table: str, *, on_missing: Callable[[], None] = lambda: None
+        self,
+        database: Database,
+        table: str,
+        *,
+        on_missing: Callable[[], None] = lambda: None,
+        maker: str = "",
     ) -> None:
-        """``on_missing`` is called when a partition that was there is gone, so that it can be counted."""
-        if not _TABLE.fullmatch(table):
-            raise ValueError(f"got the table name {table!r}, expected {_TABLE.pattern}")
+        """``on_missing`` is called when a partition that was there is gone, so that it can be counted.
+
+        ``maker`` is a function ``(table text, start timestamptz, end timestamptz)`` of the database that makes one, for
+        roles that do not own the table and so cannot attach anything to it.
+        """
+        for name in filter(None, (table, maker)):
+            if not _TABLE.fullmatch(name):
+                raise ValueError(f"got the name {name!r}, expected {_TABLE.pattern}")
         self._database = database
         self._table = table
         self._on_missing = on_missing
+        self._maker = maker
         self._known: set[HalfMonth] = set()
         self._making = asyncio.Lock()
 
@@ -129,6 +140,10 @@ class Partitions:
     async def _make(self, connection: Connection, half: HalfMonth) -> None:
         name = f"{self._table}_{half.suffix}"
         if await connection.fetchval("select to_regclass($1)", name) is not None:
+            return
+        if self._maker:
+            await connection.execute(f"select {self._maker}($1, $2, $3)", self._table, half.start, half.end)
+            _log.info("partition_made", table=self._table, partition=name)
             return
         await connection.execute(
             f"create table {name} (like {self._table} including defaults including constraints);"

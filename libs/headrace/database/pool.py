@@ -51,8 +51,11 @@ class Database:
         max_size: int = 10,
         acquire_seconds: float = _ACQUIRE_SECONDS,
         create: bool = True,
+        variable: str = "HEADRACE_POSTGRES",
     ) -> Self:
         """Connect to database ``name`` on the server of ``url``, creating it if it is missing and ``create`` says so.
+
+        ``variable`` is where the URL came from, for who has to mend it.
 
         ``?pgbouncer=true`` in the URL leaves out what a transaction pooler cannot carry: prepared statements
         that outlive a transaction, and the session's time-outs (set them on the role then).
@@ -66,7 +69,7 @@ class Database:
                 "lock_timeout": f"{_LOCK_SECONDS:g}s",
                 "idle_in_transaction_session_timeout": f"{_COMMAND_SECONDS:g}s",
             }
-        with translated(f"open the database {name}"), _readable(url):
+        with translated(f"open the database {name}"), _readable(url, variable):
             if create:
                 await _ensure_exists(url, name)
             pool = await asyncpg.create_pool(
@@ -182,12 +185,12 @@ def _split_pgbouncer(url: str) -> tuple[str, bool]:
 
 
 @contextmanager
-def _readable(url: str) -> Iterator[None]:
+def _readable(url: str, variable: str = "HEADRACE_POSTGRES") -> Iterator[None]:
     """Asyncpg raises what its parser met; say which variable it came from, and keep the password out."""
     try:
         yield
     except (ValueError, asyncpg.ClientConfigurationError) as error:
         shown = url.rpartition("@")[2]
         raise ConfigurationError(
-            f"HEADRACE_POSTGRES: got {shown!r} ({error}), expected postgresql://user:password@host:5432/database"
+            f"{variable}: got {shown!r} ({error}), expected postgresql://user:password@host:5432/database"
         ) from error

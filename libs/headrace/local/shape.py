@@ -1,5 +1,6 @@
 """The local shape: the backing servers as children, every service in this process."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -7,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from headrace.database.roles import ensure_roles
 from headrace.local.install import S3Server
 from headrace.local.ports import HOST, EnginePorts, check_free
 from headrace.local.simulators.chain import DIRECTORY, ChainPorts, is_wanted, simulated_chain
 from headrace.local.stack import Engines, given_by_environment
 from headrace.local.tools import write_tools
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
+from headrace.service.databases import roles_of
 from headrace.service.host import Host
 from headrace.service.initialise import initialise
 from headrace.service.process import running
@@ -78,6 +81,12 @@ def _defaults(rows: Sequence[Service], directory: Path) -> dict[str, str]:
     }
 
 
+def _roles(rows: Sequence[Service], server: str) -> dict[str, str]:
+    """Environment that gives each service a role of its own on a server that asks nobody for a password."""
+    address = server.rpartition("@")[2]
+    return {row.role_variable: f"postgresql://{row.role}@{address}" for row in rows if row.database}
+
+
 def _port(row: Service, environment: Mapping[str, str]) -> int | None:
     moved = environment.get(row.port_variable, "")
     return int(moved) if moved.isdigit() else row.port
@@ -123,7 +132,14 @@ async def local_shape(
             engine_settings = load(EngineSettings)
             process = load(ProcessSettings)
             _check_ports(rows, process)
-            await initialise(engine_settings, rows)
+            if "postgres" not in given:
+                for name, value in _roles(rows, engine_settings.postgres).items():
+                    os.environ.setdefault(name, value)
+            await asyncio.gather(
+                initialise(engine_settings, rows),
+                # A server of somebody else's may have strangers' databases.
+                ensure_roles(engine_settings.postgres, roles_of(rows), whole_server="postgres" not in given),
+            )
             await write_tools(directory, engines.describe(), progress)
             async with (
                 _simulators(rows, directory, port_base) as simulators,

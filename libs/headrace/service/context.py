@@ -15,7 +15,6 @@ from headrace.bus.delivery import Handler, KeyFunction
 from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.contracts.message import Message
-from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
@@ -24,6 +23,7 @@ from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.health import Health
 from headrace.runtime.logging import get_logger
 from headrace.runtime.settings import EngineSettings, Settings, is_set, load
+from headrace.service.databases import awaited_database, url_of
 from headrace.service.row import Service
 from headrace.service.shared import STOP_SHARE, Shared
 from headrace.web.listener import Listener
@@ -81,13 +81,15 @@ class Context:
         """An object store, shared by all services of the process; the platform's own unless told otherwise."""
         return await self.shared.objects(endpoint or S3Endpoint.of(self.engines))
 
+    @property
+    def postgres(self) -> str:
+        """URL of the server of its database, with the role that it works with."""
+        return url_of(self.row, self.engines)
+
     async def database(self) -> Database:
-        """The service's database, created and migrated."""
-        if self.row.database is None:
-            raise ConfigurationError(f"{self.row.name}: its row in services/registry.py names no database")
-        database = await Database.open(self.engines.postgres, self.row.database, service=self.row.name)
+        """The service's database, there and migrated."""
+        database = await awaited_database(self.row, self.engines)
         self.stack.push_async_callback(database.close)
-        await migrate(database, self.row.migrations)
         self.watch("postgres", database.ping)
         return database
 

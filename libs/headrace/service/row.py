@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.bus.consumption import Consumption
 from headrace.contracts.topics import Topic
+
+if TYPE_CHECKING:
+    from headrace.database.roles import Access
 
 
 @dataclass(frozen=True)
@@ -15,11 +18,12 @@ class Service:
     """One service: the folder ``services/<name>`` and everything others must know of it.
 
     ``port`` is where it listens in the local shape, ``port_variable`` the environment variable that moves it
-    (upstream's where upstream has one). ``database`` is the PostgreSQL database it keeps its tables in, ``schema`` the
-    package whose ``migrations`` make them (its own, unless it shares the database). ``health_path`` is what a
-    health curl asks, ``openapi_path`` where the service describes itself. ``known_by`` are the environment variables
-    in which others are told its URL, each with the path that goes with it. ``simulated``: the local shape simulates
-    the systems outside the platform that it talks to, unless a person names their own.
+    (upstream's where upstream has one). ``database`` is the PostgreSQL database it keeps its tables in, ``schema``
+    the package whose ``migrations`` make them (its own, unless it shares the database), ``access`` what it may do
+    there: one of those that share a database owns it. ``health_path`` is what a health curl asks, ``openapi_path``
+    where the service describes itself. ``known_by`` are the environment variables in which others are told its URL,
+    each with the path that goes with it. ``simulated``: the local shape simulates the systems outside the platform
+    that it talks to, unless a person names their own.
     """
 
     name: str
@@ -34,12 +38,23 @@ class Service:
     buckets: tuple[str, ...] = ()
     database: str | None = None
     schema: str = ""
+    access: "Access" = "owns"
     simulated: bool = False
 
     @property
     def topics(self) -> tuple[Topic[Any], ...]:
         """Every topic it reads or writes."""
         return (*(item.topic for item in self.consumes), *self.produces)
+
+    @property
+    def role(self) -> str:
+        """Its role in PostgreSQL, where Headrace names it: locally and in containers."""
+        return f"headrace_{self.name}"
+
+    @property
+    def role_variable(self) -> str:
+        """The environment variable of the URL with its own role; without one it uses ``HEADRACE_POSTGRES``."""
+        return f"HEADRACE_POSTGRES_{self.name.upper()}"
 
     @property
     def migrations(self) -> Path:
