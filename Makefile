@@ -74,12 +74,16 @@ format: install ## put the code in order
 dataflow: install ## check a running stack, one line a step (STACK=local, compose, kubernetes or urls)
 	@$(if $(filter compose,$(STACK)),PATH=$(CURDIR)/$(BIN):$$PATH deploy/podman/run )$(BIN)/python tests/e2e/dataflow.py $(if $(STACK),--stack $(STACK))
 
+.PHONY: passwords
+passwords: install ## give PostgreSQL's roles in containers a random password each, in .env
+	@$(BIN)/python deploy/passwords.py
+
 .PHONY: image
-image: install ## build the application's image on a public Python image (BASE=image)
+image: passwords ## build the application's image on a public Python image (BASE=image)
 	@deploy/podman/run $(BIN)/python deploy/images.py app $(if $(BASE),--base $(BASE))
 
 .PHONY: images
-images: install ## build it and a stand-in for every engine, where no image can be pulled
+images: passwords ## build it and a stand-in for every engine, where no image can be pulled
 	@deploy/podman/run $(BIN)/python deploy/images.py all
 
 .PHONY: podman

@@ -121,6 +121,7 @@ def name_in_environment_file() -> None:
     ours = {f"{name.upper()}_IMAGE": stand_in_image(name) for name in STAND_INS}
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     kept = [line for line in lines if line.partition("=")[0] not in ours]
+    path.touch(mode=0o600)
     path.write_text(
         "\n".join([*kept, *(f"{name}={image}" for name, image in ours.items()), ""]), encoding="utf-8"
     )

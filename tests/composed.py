@@ -10,7 +10,9 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = ROOT / "compose.yaml"
-_VARIABLE = re.compile(r"\$\{(?P<name>\w+):-(?P<default>[^{}]*)\}")
+_VARIABLE = re.compile(r"\$\{(?P<name>\w+):(?:-(?P<default>[^{}]*)|\?[^{}]*)\}")
+# What has no default: compose itself refuses to go on without.
+UNSET = "unset"
 
 
 def variables() -> dict[str, str]:
@@ -26,7 +28,7 @@ def composed(environment: Mapping[str, str] | None = None, *files: Path) -> dict
     environment = environment or {}
 
     def value(match: re.Match[str]) -> str:
-        return environment.get(match["name"]) or match["default"]
+        return environment.get(match["name"]) or (UNSET if match["default"] is None else match["default"])
 
     found: dict[str, Any] = {}
     for file in (COMPOSE, *files):

@@ -35,6 +35,7 @@ def configuration_page(rows: Sequence[Service]) -> str:
     sections = [
         _HEAD,
         _section("The backing engines", EngineSettings),
+        _roles(rows),
         _section("The process", ProcessSettings),
         _ports(rows),
     ]
@@ -69,6 +70,23 @@ def _rows(kind: SettingsClass) -> Iterator[tuple[str, ...]]:
     for name, field in kind.model_fields.items():
         variable = f"`{environment_name(kind, name)}`"
         yield variable, _type(field), _default(field), field.description or ""
+
+
+def _roles(rows: Sequence[Service]) -> str:
+    may = {"owns": "owns it", "writes": "reads and writes rows", "reads": "reads"}
+    lines = [("variable", "service", "database", "may"), ("---", "---", "---", "---")]
+    lines += [
+        (f"`{row.role_variable}`", row.name, f"`{row.database}`", may[row.access])
+        for row in rows
+        if row.database
+    ]
+    return (
+        "## Roles in PostgreSQL\n\n"
+        "A URL like `postgresql://user:password@host:5432/` with a role of the service's own, used by it instead of "
+        "`HEADRACE_POSTGRES`.\n"
+        "`headrace init`, given these and an administrator's `HEADRACE_POSTGRES`, makes roles, databases, grants.\n\n"
+        + "".join(_line(cells) for cells in lines)
+    )
 
 
 def _ports(rows: Sequence[Service]) -> str:

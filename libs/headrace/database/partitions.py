@@ -75,9 +75,8 @@ class Partitions:
         ``maker`` is a function ``(table text, start timestamptz, end timestamptz)`` of the database that makes one, for
         roles that do not own the table and so cannot attach anything to it.
         """
-        for name in filter(None, (table, maker)):
-            if not _TABLE.fullmatch(name):
-                raise ValueError(f"got the name {name!r}, expected {_TABLE.pattern}")
+        if not _TABLE.fullmatch(table):
+            raise ValueError(f"got the table name {table!r}, expected {_TABLE.pattern}")
         self._database = database
         self._table = table
         self._on_missing = on_missing

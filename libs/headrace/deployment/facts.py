@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,7 +25,7 @@ class Facts(BaseModel):
     temporary: str = Field(pattern=_QUANTITY)
     lag: int = Field(ge=1)
     max_replicas: int = Field(ge=1)
-    gateway: bool = False
+    access: tuple[Literal["gateway", "operators", "installer"], ...] = ()
     environment: Mapping[str, str] = {}
     alone: bool = False
     egress_ports: tuple[int, ...] = ()

@@ -9,7 +9,7 @@ from headrace.service.declarations import variables_of
 from headrace.service.row import Service
 
 ACCESS_LABEL: Final = "headrace/access"
-_GATEWAY, _MONITORING = "gateway", "monitoring"
+_MONITORING: Final = "monitoring"
 
 
 def callers_of(row: Service, rows: Sequence[Service]) -> list[Service]:
@@ -52,8 +52,7 @@ def _incoming(row: Service, facts: Facts, rows: Sequence[Service]) -> list[Manif
     if row.port is None:
         return rules
     peers = [{"podSelector": {"matchLabels": labels(caller)}} for caller in callers_of(row, rows)]
-    if facts.gateway:
-        peers.append(_from_namespaces(_GATEWAY))
+    peers += [_from_namespaces(access) for access in facts.access]
     if peers:
         rules.append({"ports": [_tcp(HTTP)], "from": peers})
     return rules

@@ -105,8 +105,10 @@ def _settings(rows: Sequence[Service]) -> list[Manifest]:
         found.append({"secretRef": {"name": KAFKA_SECRET, "optional": True}})
     if any(row.consumes or row.buckets for row in rows):
         found.append({"secretRef": {"name": S3_SECRET}})
-    if any(row.database for row in rows):
+    if len(rows) > 1:
+        # Who makes roles and databases; a service has nothing but its own role.
         found.append({"secretRef": {"name": POSTGRES_SECRET}})
+    found += [{"secretRef": {"name": f"{POSTGRES_SECRET}-{dashed(row)}"}} for row in rows if row.database]
     for row in rows if len(rows) == 1 else ():
         own = f"{CONFIG}-{dashed(row)}"
         found.append({"configMapRef": {"name": own}})

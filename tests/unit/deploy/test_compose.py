@@ -1,21 +1,25 @@
 """compose.yaml is what the Compose Specification allows, what the registry has and what the documents name."""
 
+import importlib.util
 import json
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from headrace.local.kafka import PROPERTIES
 from services.registry import BY_NAME, SERVICES
-from tests.composed import COMPOSE, ROOT, composed, serving
+from tests.composed import COMPOSE, ROOT, UNSET, composed, serving
 
 SCHEMA = json.loads(Path(__file__).with_name("compose-spec.json").read_text(encoding="utf-8"))
 SEAWEEDFS = ROOT / "deploy" / "compose.seaweedfs.yaml"
 FILES = {"alone": (), "with SeaweedFS": (SEAWEEDFS,)}
 # What the ROS document calls, by container port.
 DOCUMENTED_PORTS = {"ingress": 3000, "rosocp-api": 8001, "sources-api": 8002, "kruize": 8080}
+# What compose.yaml has no default for.
+REQUIRED = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text(encoding="utf-8")))
 DOCUMENTED_NAMES = ("db-ros_1", "kafka_1", "minio_1", "rosocp-processor_1")
 
 
@@ -63,6 +67,41 @@ def test_services_are_told_where_the_others_are():
         }
         wrong = {variable: url for variable, url in told.items() if environment.get(variable) != url}
         assert wrong == {}, f"{name} ({row}) is not told {wrong}"
+
+
+def test_each_container_has_a_role_of_its_own_in_postgresql_and_no_other():
+    """A service that is broken into has only its own password, and none that anybody can know."""
+    found = composed({name: f"secret-of-{name}" for name in REQUIRED})
+    names = serving(found)
+    roles = {}
+    for row in SERVICES:
+        environment = found["services"][names[row.name]]["environment"]
+        told = {name: value for name, value in environment.items() if name.startswith("HEADRACE_POSTGRES")}
+        assert told.keys() == ({row.role_variable} if row.database else set()), row.name
+        assert row.database is None or environment[row.role_variable].startswith(f"postgresql://{row.role}:")
+        roles |= told
+        assert "POSTGRES_PASSWORD" not in environment
+    init = found["services"]["init"]["environment"]
+    assert roles.items() <= init.items()
+    urls = [*roles.values(), init["HEADRACE_POSTGRES"]]
+    assert len({urlsplit(url).password for url in urls} - {UNSET, None}) == len(urls)
+
+
+def test_passwords_are_made_once_for_their_owner_alone(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("passwords", ROOT / "deploy" / "passwords.py")
+    passwords = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(passwords)
+    monkeypatch.setattr(passwords, "ROOT", tmp_path)
+    for name in REQUIRED:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "compose.yaml").write_text(COMPOSE.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / ".env").write_text("KRUIZE_POSTGRES_PASSWORD=mine\nMINIO_IMAGE=other", encoding="utf-8")
+    assert passwords.main() == passwords.main() == 0
+    lines = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text(encoding="utf-8").splitlines())
+    assert lines.keys() == {*REQUIRED, "MINIO_IMAGE"}
+    assert lines["KRUIZE_POSTGRES_PASSWORD"] == "mine"
+    assert len(set(lines.values())) == len(lines)
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
 
 
 def test_names_and_ports_are_the_documents():

@@ -1,8 +1,10 @@
 """Manifests: rendered, valid for Kubernetes, and with everything the services' table asks for."""
 
+import base64
 import copy
 import functools
 import os
+import re
 import sys
 from dataclasses import replace
 from types import ModuleType
@@ -183,7 +185,10 @@ def test_every_reference_leads_to_an_object_or_a_documented_secret(production):
             if "configMapRef" in source:
                 assert source["configMapRef"]["name"] in maps
             elif not source["secretRef"].get("optional"):
-                assert f"`{source['secretRef']['name']}`" in operations
+                name = source["secretRef"]["name"]
+                roles = {f"headrace-postgres-{dashed(row)}" for row in SERVICES}
+                shown = "headrace-postgres-<service>" if name in roles else name
+                assert f"`{shown}`" in operations
 
 
 def test_credentials_go_only_where_they_are_used(production):
@@ -193,11 +198,59 @@ def test_credentials_go_only_where_they_are_used(production):
         sources = pod_of(deployments[name])["containers"][0]["envFrom"]
         return {source["secretRef"]["name"] for source in sources if "secretRef" in source}
 
-    assert secrets("kruize") == {"headrace-postgres", "headrace-kruize"}
+    assert secrets("kruize") == {"headrace-postgres-kruize", "headrace-kruize"}
     assert secrets("koku") == {"headrace-kafka", "headrace-s3", "headrace-koku"}
     assert secrets("archiver") == {
-        "headrace-kafka", "headrace-s3", "headrace-postgres", "headrace-archiver"
+        "headrace-kafka", "headrace-s3", "headrace-postgres-archiver", "headrace-archiver"
     }  # fmt: skip
+
+
+def test_each_pod_has_a_role_of_its_own_in_postgresql_and_only_the_job_administers(production, local):
+    for objects in (production, local):
+        found = {}
+        for item in objects:
+            if pod := pod_of(item):
+                sources = pod["containers"][0]["envFrom"]
+                names = [source["secretRef"]["name"] for source in sources if "secretRef" in source]
+                found[item["metadata"]["name"]] = {
+                    re.sub(r"-[a-z0-9]{10}$", "", name) if objects is local else name
+                    for name in names
+                    if name.startswith("headrace-postgres")
+                }
+        own = {dashed(row): {f"headrace-postgres-{dashed(row)}"} for row in SERVICES if row.database}
+        assert found.pop("headrace-init") == {"headrace-postgres"}.union(*own.values())
+        assert found == {dashed(row): own.get(dashed(row), set()) for row in SERVICES}
+
+
+def test_the_local_overlays_roles_are_the_services_own(local):
+    secrets = {
+        name: base64.b64decode(value).decode()
+        for item in by_kind(local, "Secret").values()
+        for name, value in item["data"].items()
+        if name.startswith("HEADRACE_POSTGRES_")
+    }
+    assert secrets.keys() == {row.role_variable for row in SERVICES if row.database}
+    for row in SERVICES:
+        assert row.database is None or secrets[row.role_variable].startswith(f"postgresql://{row.role}:")
+
+
+def test_only_those_who_check_identities_are_open_to_the_gateway(production):
+    """The tracker's and the installer's APIs show every organisation to who may reach them."""
+    found = {}
+    for name, item in by_kind(production, "NetworkPolicy").items():
+        for rule in item["spec"].get("ingress", ()):
+            for peer in rule["from"]:
+                labels = peer.get("namespaceSelector", {}).get("matchLabels", {})
+                for access in labels.values():
+                    found.setdefault(access, set()).add((name, rule["ports"][0]["port"]))
+            assert rule["from"], f"{name} is open to everyone"
+    gateway = {"ingress", "archiver", "sources-api", "ros-api", "results-aggregator", "ols"}
+    assert found == {
+        "gateway": {(name, "http") for name in gateway},
+        "operators": {("payload-tracker", "http")},
+        "installer": {("assisted-events", "http")},
+        "monitoring": {(dashed(row), "admin") for row in SERVICES},
+    }
 
 
 def test_the_services_are_told_each_other(production):
@@ -258,7 +311,7 @@ def test_the_local_overlay_is_small_and_open(local):
         if "HEADRACE_HOST" in (item.get("data") or {})
     ]
     assert config["HEADRACE_LENIENT"] == "true"
-    assert len(by_kind(local, "Secret")) == 2
+    assert len(by_kind(local, "Secret")) == 2 + len([row for row in SERVICES if row.database])
 
 
 def test_no_overlay_changes_the_image_of_one_service_alone(objects):
