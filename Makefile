@@ -39,7 +39,7 @@ $(INSTALLED): locks/dev.txt pyproject.toml
 	@touch $@
 
 .PHONY: run
-run: install ## run the whole flow and show it (ONCE=1 ends by itself; S3=seaweedfs; PORT_BASE=n)
+run: install ## run the whole flow and show it (ONCE=1 ends by itself; S3=minio; PORT_BASE=n)
 	@$(BIN)/headrace demo $(if $(ONCE),--once) $(options)
 
 .PHONY: up

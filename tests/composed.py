@@ -38,9 +38,14 @@ def composed(environment: Mapping[str, str] | None = None, *files: Path) -> dict
 
 
 def merged(one: Any, other: Any) -> Any:
-    """As the Compose Specification merges: mappings by key, everything else replaced."""
+    """As engines merge: mappings by key, lists one behind the other but for what is run, all else replaced."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one | {name: merged(one.get(name), value) for name, value in other.items()}
+        return one | {
+            name: value if name in {"command", "entrypoint"} else merged(one.get(name), value)
+            for name, value in other.items()
+        }
+    if isinstance(one, list) and isinstance(other, list):
+        return [*one, *other]
     return other
 
 

@@ -1,6 +1,6 @@
 """The session's servers from compose.yaml's images, where a container engine answers: HEADRACE_TEST_ENGINES=containers.
 
-Images are what compose takes (KAFKA_IMAGE, MINIO_IMAGE, POSTGRES_IMAGE, in the environment or in .env).
+Images are what compose takes (KAFKA_IMAGE, SEAWEEDFS_IMAGE, POSTGRES_IMAGE, in the environment or in .env).
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from tests.waiting import eventually
 
 READY_SECONDS = 120.0
 # By the session's name: compose's name and the port inside.
-PARTS = {"kafka": ("kafka", 39092), "minio": ("minio", 9000), "postgres": ("db-ros", 5432)}
+PARTS = {"kafka": ("kafka", 39092), "seaweedfs": ("s3", 9000), "postgres": ("db-ros", 5432)}
 
 
 class Container:
-    """`kafka`, `minio` or `postgres`; testcontainers blocks, so it works in threads."""
+    """`kafka`, `seaweedfs` or `postgres`; testcontainers blocks, so it works in threads."""
 
     def __init__(self, server: str) -> None:
         self._server = server
@@ -34,7 +34,7 @@ class Container:
     async def start(self) -> str:
         container = self._described()
         self._container = await asyncio.to_thread(container.start)
-        ready = {"kafka": self._kafka, "minio": self._minio, "postgres": self._postgres}[self._server]
+        ready = {"kafka": self._kafka, "seaweedfs": self._seaweedfs, "postgres": self._postgres}[self._server]
         return await eventually(ready, within_seconds=READY_SECONDS, every_seconds=0.2)
 
     async def stop(self) -> None:
@@ -67,12 +67,13 @@ class Container:
             await client.close()
         return f"localhost:{self._port}"
 
-    async def _minio(self) -> str:
+    async def _seaweedfs(self) -> str:
         try:
-            await answers_ok(f"http://localhost:{self._port}/minio/health/cluster")
+            await answers_ok(f"http://localhost:{self._port}/healthz")
         except Exception as error:  # whatever it is, it is not there yet
             raise AssertionError(str(error)) from error
-        key, secret = (self._service["environment"][f"MINIO_ROOT_{name}"] for name in ("USER", "PASSWORD"))
+        keys = self._service["environment"]
+        key, secret = keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]
         return f"http://{key}:{secret}@localhost:{self._port}"
 
     async def _postgres(self) -> str:

@@ -134,17 +134,11 @@ class Host:
     async def _url(self, server: str) -> str:
         async with self._locks[server]:
             if server not in self._urls:
-                self._urls[server] = await (self._choose_s3() if server == "s3" else self._start(server))
+                self._urls[server] = await (self._url("seaweedfs") if server == "s3" else self._start(server))
         return self._urls[server]
 
-    async def _choose_s3(self) -> str:
-        from headrace.local import install
-
-        can = install.find_minio() or install.can_build_minio()
-        return await self._url("minio" if can else "seaweedfs")
-
     async def _start(self, server: str) -> str:
-        if os.environ.get("HEADRACE_TEST_ENGINES") == "containers" and server != "seaweedfs":
+        if os.environ.get("HEADRACE_TEST_ENGINES") == "containers" and server != "minio":
             from tests.engine_containers import Container
 
             container = Container(server)

@@ -27,7 +27,7 @@ SEED_URLS = {
 # Where the registry has another name for it.
 ROWS = {"tracker": "payload_tracker", "sources": "sources_api", "aggregator": "results_aggregator"}
 # What compose and the manifests call the engines.
-ENGINES = {"kafka": "kafka", "s3": "minio", "postgres": "db-ros"}
+ENGINES = {"kafka": "kafka", "s3": "s3", "postgres": "db-ros"}
 LOG_LINES = "30"
 LOG_SECONDS = 30.0
 
@@ -59,12 +59,11 @@ def compose_urls() -> dict[str, str]:
         return f"{'localhost' if host in {'127.0.0.1', '0.0.0.0'} else host}:{port}"  # noqa: S104 -- not bound here
 
     rows = {name: names[ROWS.get(name, name)] for name in SEED_URLS if ROWS.get(name, name) in names}
-    key, secret = (
-        found["services"]["minio"]["environment"][f"MINIO_ROOT_{name}"] for name in ("USER", "PASSWORD")
-    )
+    keys = found["services"]["s3"]["environment"]
+    key, secret = keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]
     password = found["services"]["db-ros"]["environment"]["POSTGRES_PASSWORD"]
     return {name: f"http://{address(service)}" for name, service in rows.items()} | {
-        "s3": f"http://{key}:{secret}@{address('minio')}",
+        "s3": f"http://{key}:{secret}@{address('s3')}",
         "kafka": address("kafka"),
         "postgres": f"postgresql://postgres:{password}@{address('db-ros')}/postgres",
     }

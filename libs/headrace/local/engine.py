@@ -56,6 +56,9 @@ class Engine(ABC):
     async def probe(self) -> None:
         """One round trip. Raises NotReady, OSError or TimeoutError while it does not work."""
 
+    async def after_start(self) -> None:  # noqa: B027 -- most are whole as they come
+        """What a server that answers for the first time still has to be given."""
+
     async def after_stop(self) -> None:  # noqa: B027 -- most leave nothing behind
         """Remove what the server leaves outside its directory."""
 

@@ -156,8 +156,8 @@ async def minio(progress: Progress) -> Path:
         return found
     if not can_build_minio():
         raise ConfigurationError(
-            "there is no minio on PATH and no Go to build it with: install either, choose SeaweedFS "
-            "(--s3 seaweedfs), or give a server of your own by HEADRACE_S3"
+            "there is no minio on PATH and no Go to build it with: install either, leave S3 to SeaweedFS, "
+            "or give a server of your own by HEADRACE_S3"
         )
     module = f"{MINIO_MODULE}@{MINIO_VERSION}"
     return await _go_program("MinIO", module, _cached_minio(), progress)

@@ -1,4 +1,6 @@
-"""MinIO on one directory."""
+"""MinIO on one directory, for whoever names it; `minio_guard` stands in front."""
+
+import sys
 
 from headrace.local.engine import answers_ok
 from headrace.local.install import MINIO_VERSION, Progress
@@ -6,15 +8,25 @@ from headrace.local.ports import HOST
 from headrace.local.process import Command, clean_environment
 from headrace.local.s3 import S3Engine
 
+WARNING = (
+    "MinIO serves S3: its open source has ended and writes objects for whoever knows the access key alone "
+    "(CVE-2026-41145). Such requests are refused in front of it. Let nobody else reach its ports; "
+    "SeaweedFS is maintained"
+)
+
 
 class MinIO(S3Engine):
-    """Runs `minio server`."""
+    """Runs `minio server` behind the guard, which alone listens on the port of S3."""
 
     product = "MinIO"
 
     def listens_on(self) -> dict[str, int]:
-        """S3 and the console."""
-        return {"S3 (MinIO)": self._ports.s3, "MinIO's console": self._ports.s3_console}
+        """S3, what is behind it, and the console."""
+        return {
+            "S3 (MinIO)": self._ports.s3,
+            "MinIO itself": self._ports.s3_inner,
+            "MinIO's console": self._ports.s3_console,
+        }
 
     async def prepare(self, progress: Progress) -> None:  # noqa: ARG002
         """Make its directory."""
@@ -24,16 +36,18 @@ class MinIO(S3Engine):
 
     def command(self) -> Command:
         """One directory, no update check."""
-        address, console = f"{HOST}:{self._ports.s3}", f"{HOST}:{self._ports.s3_console}"
-        options = ("--quiet", "--address", address, "--console-address", console)
+        inner, console = f"{HOST}:{self._ports.s3_inner}", f"{HOST}:{self._ports.s3_console}"
+        guard = ("-m", "headrace.local.minio_guard", "--listen", f"{HOST}:{self._ports.s3}", "--to", inner)
+        options = ("--quiet", "--address", inner, "--console-address", console)
         environment = clean_environment(
             MINIO_ROOT_USER=self._credentials["access_key"],
             MINIO_ROOT_PASSWORD=self._credentials["secret_key"],
             MINIO_UPDATE="off",
+            # By default a page of any site may have a browser send it requests.
+            MINIO_API_CORS_ALLOW_ORIGIN=self.address,
         )
-        return Command(
-            argv=(str(self._program), "server", *options, str(self.directory)), environment=environment
-        )
+        server = (str(self._program), "server", *options, str(self.directory))
+        return Command(argv=(sys.executable, *guard, "--", *server), environment=environment)
 
     async def probe(self) -> None:
         """Ask whether objects can be written."""

@@ -32,14 +32,14 @@ SEAWEEDFS_PARTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class EnginePorts:
-    """One port for each listener; `seaweedfs_inner` is the first of eight in a row, for that server only."""
+    """One port for each listener; `s3_inner` is the first of eight in a row, for what is behind S3."""
 
     kafka: int
     kafka_controller: int
     s3: int
     s3_console: int
     postgres: int
-    seaweedfs_inner: int
+    s3_inner: int
 
     @classmethod
     def seed(cls) -> Self:
@@ -50,12 +50,12 @@ class EnginePorts:
             s3=9000,
             s3_console=9990,
             postgres=15432,
-            seaweedfs_inner=19100,
+            s3_inner=19100,
         )
 
     @classmethod
     def at(cls, base: int) -> Self:
-        """`base` to `base + 4`; SeaweedFS' inner parts `base + 90` to `base + 97` and `base + 10097`."""
+        """`base` to `base + 4`; what is behind S3 `base + 90` to `base + 97` and `base + 10097`."""
         if not 1024 <= base <= 55_000:
             raise ConfigurationError(f"--port-base must be between 1024 and 55000, got {base}")
         return cls(
@@ -64,7 +64,7 @@ class EnginePorts:
             s3=base + 2,
             s3_console=base + 3,
             postgres=base + 4,
-            seaweedfs_inner=base + 90,
+            s3_inner=base + 90,
         )
 
     @classmethod
@@ -85,7 +85,7 @@ class EnginePorts:
 
     def seaweedfs(self) -> dict[str, int]:
         """The inner listeners, by the name of SeaweedFS' option for each."""
-        parts = {part: self.seaweedfs_inner + index for index, part in enumerate(SEAWEEDFS_PARTS)}
+        parts = {part: self.s3_inner + index for index, part in enumerate(SEAWEEDFS_PARTS)}
         return parts | {"admin.grpc": parts["admin"] + SEAWEEDFS_ADMIN_OFFSET}
 
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import glob
+import json
 import os
+import secrets
 from importlib.metadata import PackageNotFoundError, version
 
 from headrace.local.engine import answers_ok
@@ -10,6 +12,12 @@ from headrace.local.install import Progress
 from headrace.local.ports import HOST
 from headrace.local.process import Command, clean_environment
 from headrace.local.s3 import S3Engine
+from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.wire import ObjectExists, Wire
+from headrace.runtime.errors import HeadraceError
+from headrace.runtime.logging import get_logger
+
+log = get_logger(__name__)
 
 OPTIONS = (
     f"-ip={HOST}",
@@ -23,6 +31,25 @@ OPTIONS = (
     # A bucket takes a volume; left to itself it allows one for each GB of free disk, and then answers 500.
     "-volume.max=4096",
 )
+
+# Without them the parts behind S3 take whoever reaches them: the filer gives objects, and S3's own gRPC port takes
+# new access keys. Nobody but the parts themselves needs them, so each start makes its own.
+SECRETS = ("WEED_JWT_SIGNING_KEY", "WEED_JWT_FILER_SIGNING_KEY", "WEED_JWT_FILER_SIGNING_READ_KEY")
+
+# What the documents ask, `curl -f http://localhost:9000/minio/health/live`, is here an object that all may read.
+HEALTH_BUCKET, HEALTH_KEY = "minio", "health/live"
+HEALTH_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": ["s3:GetObject"],
+            "Resource": [f"arn:aws:s3:::{HEALTH_BUCKET}/{HEALTH_KEY}"],
+        }
+    ],
+}
+CONTROL_SECONDS = 10.0
 
 
 class SeaweedFS(S3Engine):
@@ -46,6 +73,7 @@ class SeaweedFS(S3Engine):
         environment = clean_environment(
             AWS_ACCESS_KEY_ID=self._credentials["access_key"],
             AWS_SECRET_ACCESS_KEY=self._credentials["secret_key"],
+            **{name: secrets.token_hex(32) for name in SECRETS},
         )
         argv = (str(self._program), "mini", f"-dir={self.directory}", f"-s3.port={self._ports.s3}")
         return Command(argv=(*argv, *OPTIONS, *self._inner_options()), environment=environment)
@@ -53,6 +81,23 @@ class SeaweedFS(S3Engine):
     async def probe(self) -> None:
         """Ask the S3 part, which starts last."""
         await answers_ok(f"{self.address}/healthz")
+
+    async def after_start(self) -> None:
+        """Answer the documents' question for MinIO's health."""
+        wire = Wire(S3Endpoint.parse(self.url))
+        requests = (("", "", b""), (HEALTH_KEY, "", b""), ("", "policy=", json.dumps(HEALTH_POLICY).encode()))
+        try:
+            for key, query, body in requests:
+                with contextlib.suppress(ObjectExists):
+                    async with wire.request(
+                        "PUT", HEALTH_BUCKET, key, query=query, body=body, timeout_seconds=CONTROL_SECONDS
+                    ):
+                        pass
+        except HeadraceError as error:
+            # A full disk, say: everything else works without it.
+            log.warning("health_path_not_answered", path=f"/{HEALTH_BUCKET}/{HEALTH_KEY}", reason=str(error))
+        finally:
+            await wire.close()
 
     async def after_stop(self) -> None:
         """Its parts also meet at sockets whose place in /tmp is fixed, and it forgets some of them."""

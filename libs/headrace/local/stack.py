@@ -13,12 +13,14 @@ from headrace.local.directory import DataDirectory
 from headrace.local.engine import Engine, EngineName
 from headrace.local.install import Progress, S3Server
 from headrace.local.kafka import Kafka
-from headrace.local.minio import MinIO
+from headrace.local.minio import WARNING, MinIO
 from headrace.local.ports import EnginePorts
 from headrace.local.postgres import Postgres
 from headrace.local.seaweedfs import SeaweedFS
 from headrace.local.supervisor import EngineStatus, RestartBudget, Supervisor
-from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.logging import get_logger
+
+log = get_logger(__name__)
 
 VARIABLES: dict[EngineName, str] = {
     "kafka": "HEADRACE_KAFKA",
@@ -43,20 +45,16 @@ def read_run(directory: Path) -> dict[str, Any] | None:
 async def choose_s3(
     directory: DataDirectory, ports: EnginePorts, wanted: S3Server | None, progress: Progress
 ) -> Engine:
-    """The server the directory's objects are in; on first use the wanted one, else MinIO if it can be had."""
-    held = directory.s3_server(wanted)
-    choice = held or wanted
-    if choice != "seaweedfs":
-        try:
-            if choice == "minio" or install.find_minio() or install.can_build_minio():
-                program = await install.minio(progress)
-                return MinIO(directory.path / "minio", ports, program)
-            progress("no MinIO here and no Go to build it with: SeaweedFS serves S3")
-        except ConfigurationError as error:
-            if choice == "minio":
-                raise
-            progress(f"MinIO cannot be had, SeaweedFS serves S3 instead: {error}")
-    return SeaweedFS(directory.path / "seaweedfs", ports, install.seaweedfs())
+    """The server the directory's objects are in; on first use the wanted one, SeaweedFS where none is."""
+    choice = directory.s3_server(wanted) or wanted
+    if choice != "minio":
+        return SeaweedFS(directory.path / "seaweedfs", ports, install.seaweedfs())
+    if wanted is None:
+        progress(f"{directory.path} holds objects of MinIO: it stays with it")
+    program = await install.minio(progress)
+    progress(WARNING)
+    log.warning("minio_serves_s3", reason=WARNING)
+    return MinIO(directory.path / "minio", ports, program)
 
 
 class Engines:

@@ -90,6 +90,7 @@ class Supervisor:
         for attempt in range(1, FIRST_STARTS + 1):
             try:
                 await self._run()
+                await self.engine.after_start()
                 break
             except ChildFailed:
                 if attempt == FIRST_STARTS:

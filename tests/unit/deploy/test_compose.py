@@ -10,12 +10,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from headrace.local.kafka import PROPERTIES
+from headrace.local.seaweedfs import SECRETS
 from services.registry import BY_NAME, SERVICES
 from tests.composed import COMPOSE, ROOT, UNSET, composed, serving
 
 SCHEMA = json.loads(Path(__file__).with_name("compose-spec.json").read_text(encoding="utf-8"))
-SEAWEEDFS = ROOT / "deploy" / "compose.seaweedfs.yaml"
-FILES = {"alone": (), "with SeaweedFS": (SEAWEEDFS,)}
+MINIO = ROOT / "deploy" / "compose.minio.yaml"
+FILES = {"alone": (), "with MinIO": (MINIO,)}
 # What the ROS document calls, by container port.
 DOCUMENTED_PORTS = {"ingress": 3000, "rosocp-api": 8001, "sources-api": 8002, "kruize": 8080}
 # What compose.yaml has no default for.
@@ -107,10 +108,13 @@ def test_passwords_are_made_once_for_their_owner_alone(tmp_path, monkeypatch):
 def test_names_and_ports_are_the_documents():
     services = composed()["services"]
     assert {service["container_name"] for service in services.values()} >= set(DOCUMENTED_NAMES)
+    # The documents' name for S3, whichever server it is.
+    services["minio"] = services.pop("s3")
     assert all(service["container_name"] == f"{name}_1" for name, service in services.items())
     for name, port in DOCUMENTED_PORTS.items():
         assert services[name]["ports"] == [f"127.0.0.1:{port}:{port}"]
-    assert services["minio"]["ports"] == ["127.0.0.1:9000:9000", "127.0.0.1:9990:9990"]
+    assert services["minio"]["ports"] == ["127.0.0.1:9000:9000"]
+    assert services["minio"]["networks"]["default"]["aliases"] == ["minio"]
     assert services["kafka"]["ports"] == ["127.0.0.1:29092:39092"]
     assert services["db-ros"]["networks"]["default"]["aliases"] == ["db-kruize", "db-sources"]
 
@@ -119,7 +123,8 @@ def test_the_documents_variables_have_effect():
     given = {"INGRESS_PORT": "3999", "MINIO_ACCESS_KEY": "someone", "MINIO_SECRET_KEY": "something"}
     services = composed(given)["services"]
     assert services["ingress"]["ports"] == ["127.0.0.1:3999:3000"]
-    assert services["minio"]["environment"]["MINIO_ROOT_USER"] == "someone"
+    assert services["s3"]["environment"]["AWS_ACCESS_KEY_ID"] == "someone"
+    assert composed(given, MINIO)["services"]["minio"]["environment"]["MINIO_ROOT_USER"] == "someone"
     assert services["koku"]["environment"]["AWS_SECRET_ACCESS_KEY"] == "something"
 
 
@@ -152,11 +157,26 @@ def test_every_image_is_a_variable_with_a_public_default():
 
 def test_services_wait_for_what_they_need():
     services = composed()["services"]
-    engines = {name: {"condition": "service_healthy"} for name in ("kafka", "minio", "db-ros")}
+    engines = {name: {"condition": "service_healthy"} for name in ("kafka", "s3", "db-ros")}
     for name in (*serving(composed()).values(), "init"):
         assert services[name]["depends_on"] == engines, name
         assert services[name]["command"][-2:] == ["--wait", "120"], name
     assert services["init"]["restart"] == "no"
+
+
+def test_of_s3_only_the_port_that_asks_for_keys_leaves_the_container():
+    """SeaweedFS' filer gives objects without keys, and MinIO takes them from whoever knows half a key."""
+    start = (ROOT / "deploy" / "seaweedfs" / "start").read_text(encoding="utf-8")
+    assert " -ip=127.0.0.1 -ip.bind=127.0.0.1 " in start
+    assert re.findall(r"\S*0\.0\.0\.0", start) == ["-s3.ip.bind=0.0.0.0"]
+    assert [name for name in SECRETS if f"{name}=$(key)" not in start] == []
+
+    services = composed({}, MINIO)["services"]
+    assert services["minio"]["command"][2:4] == ["--address", "127.0.0.1:9001"]
+    assert services["minio"]["network_mode"] == "service:s3"
+    assert "ports" not in services["minio"]
+    assert services["s3"]["entrypoint"] == ["python", "-m", "headrace.local.minio_guard"]
+    assert services["s3"]["ports"] == ["127.0.0.1:9000:9000", "127.0.0.1:9990:9990"]
 
 
 def test_kafka_is_set_up_as_in_the_local_shape():
