@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import ProcessSettings, environment_name, is_set, load
@@ -22,6 +23,7 @@ _LOCAL: Final = {
     "collection_interval": 5.0,
     "cluster_id": LOCAL_CLUSTER_ID,
 }
+_FLAG: Final = TypeAdapter(bool)
 _ENVIRONMENTS: Final = {"prod": "", "stage": ".stage"}
 _CLUSTER_ID: Final = re.compile(r"[!-~]{1,200}")
 _SERVICE_ID: Final = re.compile(r"[a-z0-9-]+")
@@ -74,6 +76,8 @@ def _keys(document: Mapping[str, Any], path: str) -> dict[str, Any]:
     keys = {name: _plain(name, value, path) for name, value in section.items() if value is not None}
     if "data_storage" not in keys and (root := _common_root(document, path)):
         keys["data_storage"] = root
+    if collection := _user_data_collection(document):
+        keys.setdefault("disabled_kinds", _disabled(collection, path))
     return keys
 
 
@@ -87,16 +91,33 @@ def _plain(name: str, value: Any, path: str) -> Any:
     return str(value)
 
 
-def _common_root(document: Mapping[str, Any], path: str) -> str:
-    """The directory of the storages that the service of the same file writes to, ``""`` when it writes none."""
+def _user_data_collection(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the service of the same file keeps; empty where the file does not say."""
     ols = document.get("ols_config")
     collection = ols.get("user_data_collection") if isinstance(ols, dict) else None
-    if not isinstance(collection, dict):
-        return ""
-    roots = {}
-    for name, (disabled, storage) in _STORAGES.items():
+    return collection if isinstance(collection, dict) else {}
+
+
+def _disabled(collection: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    """The kinds that a user does not want kept: a flag without a value, or not there, disables."""
+    found = []
+    for name, (flag, _) in _STORAGES.items():
+        value = collection.get(flag)
+        try:
+            if value is None or _FLAG.validate_python(value):
+                found.append(name)
+        except ValidationError:
+            raise ConfigurationError(f"{path}: {flag} is {value!r}, expected true or false") from None
+    return tuple(found)
+
+
+def _common_root(document: Mapping[str, Any], path: str) -> str:
+    """The directory of the storages that the service of the same file writes to, ``""`` when it writes none."""
+    collection = _user_data_collection(document)
+    disabled, roots = _disabled(collection, path), {}
+    for name, (_, storage) in _STORAGES.items():
         place = collection.get(storage)
-        if place and not collection.get(disabled, True):
+        if place and name not in disabled:
             if Path(str(place)).name != name:
                 raise ConfigurationError(
                     f"{path}: {storage} is {place!r}; expected a directory named {name!r}"
@@ -143,6 +164,7 @@ def plan_of(
         stop_seconds=process.stop_seconds,
         storage_limit_bytes=settings.storage_limit_bytes,
         allowed_subdirs=settings.allowed_subdirs,
+        disabled_kinds=settings.disabled_kinds,
         keep=keep or dry_run or not settings.cleanup_after_send,
         dry_run=dry_run,
         cluster_id=settings.cluster_id,
@@ -201,6 +223,10 @@ def _rules(its: OlsCollectorSettings) -> Iterator[tuple[bool, str]]:
     yield (
         _SERVICE_ID.fullmatch(its.service_id) is not None,
         f"service_id: got {its.service_id!r}, expected lower-case letters, digits and -",
+    )
+    yield (
+        set(its.disabled_kinds) <= _STORAGES.keys(),
+        f"disabled_kinds: got {', '.join(its.disabled_kinds)}, expected some of {', '.join(_STORAGES)}",
     )
     yield bool(its.client_id) == bool(its.client_secret), "client_id, client_secret: expected both or none"
     yield (

@@ -56,6 +56,9 @@ class Credentials:
     async def access(self) -> Access:
         """By what the plan has, in this order: direct token, offline token, service account, pull secret."""
         plan = self._plan
+        if plan.pull_secret_file:
+            # Without its entry the installation has opted out, whatever else could be sent with.
+            _auth_of_file(plan.pull_secret_file)
         ways: tuple[tuple[str, Callable[[], Awaitable[Access]]], ...] = (
             (plan.auth_token, self._direct),
             (plan.cp_offline_token, self._exchanged),
@@ -142,7 +145,7 @@ def auth_of(document: Any) -> str:
     auths = document.get("auths") if isinstance(document, dict) else None
     entry = auths.get(_REGISTRY) if isinstance(auths, dict) else None
     auth = entry.get("auth") if isinstance(entry, dict) else None
-    if not isinstance(auth, str) or not auth:
+    if not isinstance(auth, str) or not auth.strip():
         raise NoCredentials(f"pull secret not found: no auths/{_REGISTRY}/auth in the docker config")
     return auth
 

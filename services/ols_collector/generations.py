@@ -33,11 +33,11 @@ class Generation:
     lives_on: bool = False
 
 
-_KINDS: Final = (Kind("feedback", 0), Kind("transcripts", 2), Kind("config", 0))
+KINDS: Final = (Kind("feedback", 0), Kind("transcripts", 2), Kind("config", 0))
 
 GENERATIONS: Final = {
-    1: Generation("application/vnd.redhat.openshift.periodic+tar", "ols.tgz", _KINDS, 100 * MIB, marker=True),
-    2: Generation("application/vnd.redhat.ols.periodic+tar", "ols.tgz", _KINDS, 100 * MIB),
+    1: Generation("application/vnd.redhat.openshift.periodic+tar", "ols.tgz", KINDS, 100 * MIB, marker=True),
+    2: Generation("application/vnd.redhat.ols.periodic+tar", "ols.tgz", KINDS, 100 * MIB),
     3: Generation(
         "application/vnd.redhat.{service_id}.periodic+tar",
         "lightspeed-assistant.tgz",

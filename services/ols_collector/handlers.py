@@ -50,7 +50,7 @@ class Collection:
         self._client = client
         self._thread = thread
         self._stop = stop
-        self._scanner = Scanner(plan.root, plan.form, plan.allowed_subdirs)
+        self._scanner = Scanner(plan.root, plan.form, plan.allowed_subdirs, plan.disabled_kinds)
         self._guard = Guard(self._scanner, plan.most_stored_bytes)
         self._policy = policy_of(plan)
         self._was_idle = False
@@ -64,6 +64,10 @@ class Collection:
         if (self._plan.root / CONTROL_FILE).exists():
             _log.info("disabled by control file, skipping data collection")
             outcome.skipped = "disabled by control file"
+            return outcome
+        if self._plan.collects_nothing:
+            _log.info("disabled by configuration, skipping data collection")
+            outcome.skipped = "user data collection is disabled"
             return outcome
         scan = await self._threaded(self._scanner.scan)
         self._tell_of_incomplete(scan, outcome)

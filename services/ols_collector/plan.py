@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from services.ols_collector.generations import GENERATIONS, Generation
+from services.ols_collector.generations import GENERATIONS, KINDS, Generation
 
 CLUSTER_ID_PLACE: Final = "{cluster_id}"
 
@@ -31,6 +31,7 @@ class Plan:
     stop_seconds: float = 25.0
     storage_limit_bytes: int = 0
     allowed_subdirs: tuple[str, ...] = ()
+    disabled_kinds: tuple[str, ...] = ()
     keep: bool = False
     dry_run: bool = False
     cluster_id: str = ""
@@ -49,6 +50,11 @@ class Plan:
     def form(self) -> Generation:
         """How its archives look."""
         return GENERATIONS[self.generation]
+
+    @property
+    def collects_nothing(self) -> bool:
+        """Whether the user has disabled every kind of data."""
+        return len(set(self.disabled_kinds)) == len(KINDS)
 
     @property
     def content_type(self) -> str:

@@ -65,7 +65,8 @@ def main() -> None:
     """Read the plan from the descriptor that the one argument names."""
     with os.fdopen(int(sys.argv[1]), "rb") as opened:
         fields = orjson.loads(opened.read())
-    plan = Plan(**fields | {"allowed_subdirs": tuple(fields["allowed_subdirs"])})
+    lists = {name: tuple(fields[name]) for name in ("allowed_subdirs", "disabled_kinds")}
+    plan = Plan(**fields | lists)
     configure_logs(plan.log_level)
     raise SystemExit(asyncio.run(collect(plan)))
 

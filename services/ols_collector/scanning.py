@@ -41,11 +41,14 @@ class Scanner:
     root: Path
     form: Generation
     allowed_subdirs: tuple[str, ...] = ()
+    disabled_kinds: tuple[str, ...] = ()
 
     def scan(self, *, parse: bool = True) -> Scan:
         """What is there now, kind by kind, oldest first; ``parse=False`` takes every file as complete."""
         found = Scan()
         for kind in self.form.kinds:
+            if kind.directory in self.disabled_kinds:
+                continue
             begun = len(found.complete)
             for directory in self._directories(kind.directory, kind.depth, found):
                 self._take(directory, found, parse=parse)
@@ -74,7 +77,10 @@ class Scanner:
         return below
 
     def _allowed(self, directory: str, name: str) -> bool:
-        return bool(directory) or not self.allowed_subdirs or name in self.allowed_subdirs
+        if directory:
+            return True
+        wanted = not self.allowed_subdirs or name in self.allowed_subdirs
+        return wanted and name not in self.disabled_kinds
 
     def _take(self, directory: str, found: Scan, *, parse: bool) -> None:
         if not directory and self.allowed_subdirs:

@@ -73,6 +73,12 @@ class OlsCollectorSettings(Settings):
         (),
         "JSON list of first directories that generation 3 takes; empty: all",
     )
+    disabled_kinds: tuple[str, ...] = env(
+        "OLS_COLLECTOR_DISABLED_KINDS",
+        (),
+        "JSON list of `feedback`, `transcripts`, `config`: what is not sent; by default what "
+        "`ols_config.user_data_collection` of the same file disables",
+    )
     storage_limit_bytes: int = env(
         "OLS_COLLECTOR_STORAGE_LIMIT_BYTES",
         0,

@@ -117,6 +117,62 @@ async def test_a_cluster_that_opted_out_sends_nothing(data, kubeconfig):
     assert len(names(data)) == 2
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "", "{", "null", "[]", "{}", '{"auths":{}}', '{"auths":{"quay.io":{"auth":"x"}}}',
+        '{"auths":{"cloud.openshift.com":{"auth":""}}}', '{"auths":{"cloud.openshift.com":null}}',
+        '{"auths":{"Cloud.OpenShift.com":{"auth":"x"}}}', '{"auths":{"https://cloud.openshift.com":{"auth":"x"}}}',
+        '{"auths":{"cloud.openshift.com:443":{"auth":"x"}}}', '{"auths":{"cloud.openshift.com":{"auth":" "}}}', None,
+    ],
+)  # fmt: skip
+async def test_a_pull_secret_that_opted_out_wins_over_every_other_credential(data, tmp_path, secret):
+    path = tmp_path / "pull-secret"
+    if secret is not None:
+        path.write_text(secret)
+    for more in ({}, {"auth_token": "direct"}, {"cp_offline_token": OFFLINE_TOKEN}):
+        terms = {"auth_token": "", "cluster_id": CLUSTER_ID, "pull_secret_file": str(path)} | more
+        async with open_peer(data) as peer:
+            outcome = await collect(plan(data, peer.url, **terms))
+        assert outcome.reason
+        assert peer.uploads == []
+    assert names(data) == {"feedback/f.json", "transcripts/u/c/t.json"}
+
+
+async def test_an_opt_out_between_two_attempts_ends_them(data, tmp_path):
+    path = tmp_path / "pull-secret"
+    path.write_text('{"auths":{"cloud.openshift.com":{"auth":"x"}}}')
+    terms = {
+        "auth_token": "",
+        "cluster_id": CLUSTER_ID,
+        "pull_secret_file": str(path),
+        "ingress_base_delay": 0.2,
+    }
+    async with open_peer(data, 503, 503) as peer:
+        collecting = asyncio.create_task(collect(plan(data, peer.url, **terms)))
+        await eventually(lambda: peer.uploads, within_seconds=60)
+        path.write_text('{"auths":{"quay.io":{"auth":"x"}}}')
+        outcome = await collecting
+    assert "no auths/cloud.openshift.com/auth" in outcome.reason
+    assert not outcome.sent
+    assert names(data) == {"feedback/f.json", "transcripts/u/c/t.json"}
+
+
+@pytest.mark.parametrize("generation", [2, 3])
+async def test_what_the_user_disabled_stays_here_whoever_wrote_it(data, generation):
+    async with open_peer(data) as peer:
+        terms = {"generation": generation, "disabled_kinds": ("transcripts",), "storage_limit_bytes": 1}
+        outcome = await collect(plan(data, peer.url, **terms))
+    assert outcome.sent == 1
+    assert list(peer.uploads[0].members) == ["feedback/f.json"]
+    assert names(data) == {"transcripts/u/c/t.json"}
+    async with open_peer(data) as peer:
+        every = ("feedback", "transcripts", "config")
+        outcome = await collect(plan(data, peer.url, generation=generation, disabled_kinds=every))
+    assert outcome.skipped == "user data collection is disabled"
+    assert peer.uploads == []
+
+
 async def test_without_a_cluster_the_reason_is_told(data, monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     outcome = await collect(plan(data, auth_token="", cluster_id=""))

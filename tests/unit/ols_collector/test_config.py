@@ -200,3 +200,34 @@ def test_the_command_wants_an_existing_directory(planned):
 def test_no_secret_shows_in_a_plan(planned):
     plan = planned(section(cp_offline_token="s3cret", client_id="a", client_secret="s3cret"))
     assert "s3cret" not in repr(plan)
+
+
+@pytest.mark.parametrize(
+    ("value", "disabled"),
+    [
+        ("false", False), ("False", False), ("no", False), ("off", False), ('"false"', False), ('"0"', False),
+        ("true", True), ("TRUE", True), ("yes", True), ("on", True), ('"true"', True), ("1", True),
+        ("null", True), ("", True), ("~", True),
+    ],
+)  # fmt: skip
+def test_a_kind_that_the_user_disabled_is_not_collected_in_whatever_spelling(planned, value, disabled):
+    text = DOCUMENT_OF_THE_SERVICE.replace("transcripts_disabled: false", f"transcripts_disabled: {value}")
+    assert planned(text + section()).disabled_kinds == (("transcripts",) if disabled else ())
+
+
+def test_a_flag_that_is_no_flag_is_an_error_that_names_it(planned):
+    text = DOCUMENT_OF_THE_SERVICE.replace("feedback_disabled: false", "feedback_disabled: maybe")
+    with pytest.raises(ConfigurationError, match="feedback_disabled is 'maybe', expected true or false"):
+        planned(text + section())
+
+
+def test_what_is_disabled_by_default_is_so_for_the_collector_and_a_key_says_otherwise(planned):
+    nothing = "ols_config:\n  user_data_collection:\n    feedback_storage: /d/feedback\n"
+    plan = planned(nothing + section())
+    assert plan.disabled_kinds == ("feedback", "transcripts", "config")
+    assert plan.collects_nothing
+    assert planned(nothing + section(disabled_kinds="[]")).disabled_kinds == ()
+    # A file of the collector alone says nothing of the service.
+    assert planned(section()).disabled_kinds == ()
+    with pytest.raises(ConfigurationError, match="disabled_kinds: got feedbak, expected some of feedback"):
+        planned(section(disabled_kinds="[feedbak]"))
