@@ -23,7 +23,14 @@ class Answer:
 
 
 async def raw_status(url: str, path: str, headers: Iterable[tuple[str, str]], method: str = "GET") -> int:
-    """The status of a request whose headers are sent as they are: ``\\udcff`` is the byte ff."""
+    """The status of what `raw_answer` sends."""
+    return (await raw_answer(url, path, headers, method))[0]
+
+
+async def raw_answer(
+    url: str, path: str, headers: Iterable[tuple[str, str]], method: str = "GET"
+) -> tuple[int, str]:
+    """Status and body of a request whose headers are sent as they are: ``\\udcff`` is the byte ff."""
     parts = urlsplit(url)
     lines = [f"{method} {path} HTTP/1.1", "Host: x", "Content-Length: 0", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in headers]
@@ -31,6 +38,7 @@ async def raw_status(url: str, path: str, headers: Iterable[tuple[str, str]], me
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         try:
             writer.write("\r\n".join([*lines, "", ""]).encode(errors="surrogateescape"))
-            return int((await reader.readline()).split()[1])
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+            return int(head.split()[1]), body.decode()
         finally:
             writer.close()

@@ -9,8 +9,9 @@ from aiohttp import web
 
 from headrace.contracts.identity import Identity
 from headrace.runtime.logging import get_logger
+from headrace.web.caller import IDENTITY_HEADER
 from services.ingress.handlers import answer, identify
-from services.ingress.identities import Identities
+from services.ingress.identities import Identities, Sender
 from services.ingress.request_ids import is_valid
 
 _log = get_logger(__name__)
@@ -41,23 +42,30 @@ class Tracking:
         if not is_valid(request_id):
             return answer(400, f"request id is not valid: {request_id[:200]!r}")
         try:
-            status, body = await self._ask(request_id)
+            status, body = await self._ask(request_id, sender)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             _log.warning("tracker_unavailable", reason=f"{type(error).__name__}: {error}")
             return answer(500, "The payload tracker does not answer")
         rows = body.get("data") if isinstance(body, dict) else None
         if status == 404 or not rows:
             return answer(404, f"No payload with the request id {request_id}")
-        if not _may_read(sender.identity, rows[0]):
+        # A tracker that is open shows everybody's of an id; ours shows the sender its own.
+        own = [row for row in rows if _may_read(sender.identity, row)]
+        if not own:
             return answer(403, "The payload belongs to another organisation")
         if _verbosity(request) < 2:
-            body = {name: rows[0][name] for name in _SHOWN if rows[0].get(name)}
+            body = {name: own[0][name] for name in _SHOWN if own[0].get(name)}
+        elif own != rows:
+            body = {"data": own}
         return web.Response(body=orjson.dumps(body), content_type="application/json")
 
-    async def _ask(self, request_id: str) -> tuple[int, Any]:
+    async def _ask(self, request_id: str, sender: Sender) -> tuple[int, Any]:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_seconds))
-        async with self._session.get(self._url + quote(request_id, safe="")) as response:
+        headers = {IDENTITY_HEADER: sender.b64_identity}
+        async with self._session.get(self._url + quote(request_id, safe=""), headers=headers) as response:
+            if response.status not in {200, 404}:
+                raise ValueError(f"it answers {response.status}")
             return response.status, orjson.loads(await response.read())
 
 

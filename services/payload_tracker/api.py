@@ -1,4 +1,4 @@
-"""The tracker's REST, as clients of upstream's know it."""
+"""The tracker's REST, as clients of upstream's know it; an organisation is shown its own payloads only."""
 
 import time
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from headrace.contracts.identity import IdentityError, decode_identity
+from headrace.contracts.identity import Identity, IdentityError, decode_identity
 from headrace.contracts.message import rfc3339
 from headrace.database.pool import Record
 from headrace.objects.store import ObjectStore
-from headrace.web.caller import sent_identity
+from headrace.web.caller import IDENTITY_HEADER, sent_identity
 from headrace.web.errors import json_errors, json_response
 from services.payload_tracker import filters
 from services.payload_tracker.models import Step, durations
@@ -39,6 +39,7 @@ class Api:
     store: TrackerStore
     uploads: ObjectStore
     settings: TrackerSettings
+    auth: bool = True
 
     def application(self) -> web.Application:
         """Every route, below each prefix."""
@@ -76,15 +77,16 @@ class Api:
         """The payloads that match."""
         started = time.perf_counter()
         listing = _checked(lambda: filters.listing(request.query, filters.PAYLOADS))
-        count, rows = await self.store.payloads(listing)
+        count, rows = await self.store.payloads(listing, self._organisation(request))
         return _envelope(started, count, [_plain(row) for row in rows])
 
     async def statuses(self, request: web.Request) -> web.Response:
-        """The statuses that match, of all payloads."""
+        """The statuses that match, of all payloads that the caller may see."""
         started = time.perf_counter()
         listing = _checked(lambda: filters.listing(request.query, filters.STATUSES))
-        count, rows = await self.store.statuses(listing)
-        return _envelope(started, count, [_filled(_plain(row)) for row in rows])
+        org_id = self._organisation(request)
+        count, rows = await self.store.statuses(listing, org_id)
+        return _envelope(started, count, [_filled(_plain(row, org_id)) for row in rows])
 
     async def payload(self, request: web.Request) -> web.Response:
         """One payload's statuses and how long each took."""
@@ -95,8 +97,9 @@ class Api:
         verbosity = _checked(
             lambda: filters.integer(query, "verbosity", default=0, low=0, high=filters.MAX_VERBOSITY)
         )
-        rows = await self._found(request, order)
-        data = [_filled(_plain(row), _FIELDS.get(verbosity)) for row in rows]
+        org_id = self._organisation(request)
+        rows = await self._found(request, order, org_id)
+        data = [_filled(_plain(row, org_id), _FIELDS.get(verbosity)) for row in rows]
         steps = [Step(row["service"], row["source"], row["date"]) for row in rows]
         return json_response({"data": data, "duration": durations(steps)})
 
@@ -119,7 +122,7 @@ class Api:
         """Where a payload's log lines are."""
         if not self.settings.kibana_url:
             raise web.HTTPNotImplemented(text="no Kibana is configured (KIBANA_URL)")
-        await self._found(request, filters.STATUSES.id)
+        await self._found(request, filters.STATUSES.id, self._organisation(request))
         return json_response(
             {
                 "url": kibana_url(
@@ -128,18 +131,26 @@ class Api:
             }
         )
 
-    async def _found(self, request: web.Request, order: str) -> list[Record]:
+    async def _found(self, request: web.Request, order: str, org_id: str | None) -> list[Record]:
         request_id = request.match_info["request_id"]
-        rows = [] if "\0" in request_id else await self.store.payload(request_id, order)
+        rows = [] if "\0" in request_id else await self.store.payload(request_id, order, org_id)
         if not rows:
             raise web.HTTPNotFound(text=f"payload with request id {_shown(request_id)} not found")
         return rows
 
+    def _organisation(self, request: web.Request) -> str | None:
+        """Whose payloads to show; None is everybody's. Raises 401, or 403 for an identity that names nobody."""
+        if not self.auth and IDENTITY_HEADER not in request.headers:
+            return None
+        identity = _identity(request)
+        if identity.is_associate:
+            return None
+        if not identity.org_id:
+            raise web.HTTPForbidden(text="the identity names no organisation")
+        return identity.org_id
+
     def _check_role(self, request: web.Request) -> None:
-        try:
-            identity = decode_identity(sent_identity(request.headers), type_required=False)
-        except IdentityError as error:
-            raise web.HTTPUnauthorized(text=str(error)) from None
+        identity = _identity(request)
         role = self.settings.archive_link_role
         if role not in identity.roles:
             raise web.HTTPForbidden(text=f"the identity is not an associate's with the role {role}")
@@ -165,6 +176,13 @@ def kibana_url(settings: TrackerSettings, request_id: str, service: str) -> str:
     )
 
 
+def _identity(request: web.Request) -> Identity:
+    try:
+        return decode_identity(sent_identity(request.headers), type_required=False)
+    except IdentityError as error:
+        raise web.HTTPUnauthorized(text=str(error)) from None
+
+
 def _kuery(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
@@ -181,8 +199,10 @@ def _envelope(started: float, count: int, data: list[dict[str, Any]]) -> web.Res
     return json_response({"count": count, "elapsed": time.perf_counter() - started, "data": data})
 
 
-def _plain(row: Record) -> dict[str, Any]:
-    return {name: rfc3339(value) if hasattr(value, "tzinfo") else value for name, value in row.items()}
+def _plain(row: Record, org_id: str | None = None) -> dict[str, Any]:
+    """A row as JSON; ``org_id`` is whose it is, where the row itself names nobody."""
+    shown = {name: rfc3339(value) if hasattr(value, "tzinfo") else value for name, value in row.items()}
+    return shown | {"org_id": shown["org_id"] or org_id or ""}
 
 
 def _filled(status: dict[str, Any], fields: tuple[str, ...] | None = None) -> dict[str, Any]:

@@ -26,7 +26,8 @@ async def start(context: Context) -> None:
     # Reporting on reports would never end. Their order does not matter to the rows,
     # so those of one request need not wait for one another.
     await context.consume(statuses, handler, report_status=False, key=lambda _message, _delivery: None)
-    await context.listen(Api(store, await context.objects(), settings).application())
+    auth = not context.lenient if settings.auth is None else settings.auth
+    await context.listen(Api(store, await context.objects(), settings, auth=auth).application())
     if settings.retention_days:
         context.spawn("retention", lambda: keep_forgetting(store, timedelta(days=settings.retention_days)))
 

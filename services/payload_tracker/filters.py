@@ -79,6 +79,11 @@ class Listing:
         self.arguments.append(value)
         self.conditions.append(f"{column} {operator} ${len(self.arguments)}")
 
+    def restrict(self, condition: str, value: str) -> None:
+        """Narrow the listing by a condition of ours; ``{0}`` is the value's place in it."""
+        self.arguments.append(value)
+        self.conditions.append(condition.format(f"${len(self.arguments)}"))
+
 
 def listing(query: Mapping[str, str], shape: Shape) -> Listing:
     """Read a listing's parameters; an empty value counts as not given. Raises `BadParameter`."""

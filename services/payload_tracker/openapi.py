@@ -71,7 +71,7 @@ _SCHEMAS: Final[Json] = {
 _FAILURES: Final = {
     "400": "a parameter cannot be used; the message names it",
     "401": "no identity, or a bad one",
-    "403": "an identity without the role",
+    "403": "an identity without the role, or of nobody",
     "404": "no such payload",
     "501": "not configured",
     "503": "an engine is away; Retry-After says when to ask again",
@@ -109,7 +109,6 @@ def _listing(shape: Shape) -> list[Json]:
 _REQUEST_ID: Final = _parameter(
     "request_id", _TEXT | {"minLength": 1}, where="path", description="percent-encode it; any form"
 )
-_IDENTITY: Final = _parameter("x-rh-identity", _TEXT, where="header", description="base64 of JSON")
 
 
 def _get(summary: str, schema: str, parameters: Sequence[Json], *failures: str) -> Json:
@@ -132,31 +131,52 @@ def document(prefix: str) -> Json:
         _or_empty(type="integer", minimum=0, maximum=MAX_VERBOSITY, default=0),
         description="higher numbers leave out more",
     )
-    role = ("401", "403")
+    identified = ("401", "403")
     return {
         "openapi": "3.0.3",
         "info": {"title": "Payload tracker", "version": "1", "description": "Where is my payload?"},
         "servers": [{"url": prefix}],
         "paths": {
-            "/payloads": _get("Payloads", "Payloads", _listing(PAYLOADS), "400", "503"),
+            "/payloads": _get("Payloads", "Payloads", _listing(PAYLOADS), "400", *identified, "503"),
             "/payloads/{request_id}": _get(
-                "A payload's statuses", "Payload", [*of_payload, verbosity], "400", "404", "503"
+                "A payload's statuses",
+                "Payload",
+                [*of_payload, verbosity],
+                "400",
+                *identified,
+                "404",
+                "503",
             ),
             "/payloads/{request_id}/archiveLink": _get(
-                "A short-lived link to the upload", "Link", [_REQUEST_ID, _IDENTITY], *role, "404", "503"
+                "A short-lived link to the upload",
+                "Link",
+                [_REQUEST_ID],
+                *identified,
+                "404",
+                "503",
             ),
             "/payloads/{request_id}/kibanaLink": _get(
                 "A link to the payload's log lines",
                 "Link",
                 [_REQUEST_ID, _parameter("service", _TEXT)],
+                *identified,
                 "404",
                 "501",
                 "503",
             ),
-            "/roles/archiveLink": _get(
-                "Whether archive links are yours to have", "Allowed", [_IDENTITY], *role
+            "/roles/archiveLink": _get("Whether archive links are yours to have", "Allowed", [], *identified),
+            "/statuses": _get(
+                "Statuses of all payloads",
+                "Statuses",
+                _listing(STATUSES),
+                "400",
+                *identified,
+                "503",
             ),
-            "/statuses": _get("Statuses of all payloads", "Statuses", _listing(STATUSES), "400", "503"),
         },
-        "components": {"schemas": _SCHEMAS},
+        "security": [{"identity": []}],
+        "components": {
+            "schemas": _SCHEMAS,
+            "securitySchemes": {"identity": {"type": "apiKey", "in": "header", "name": "x-rh-identity"}},
+        },
     }

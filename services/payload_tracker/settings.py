@@ -12,6 +12,13 @@ class TrackerSettings(Settings):
         "reject statuses whose request id has another number of characters (upstream: 32); 0 takes any form",
         ge=0,
     )
+    auth: bool | None = env(
+        "PAYLOAD_TRACKER_AUTH",
+        None,
+        "want an `x-rh-identity` and show an organisation its own payloads only, an associate all; false shows "
+        "all to a request without identity, as upstream does, for a port that only trusted services reach; unset: "
+        "false where HEADRACE_LENIENT is on",
+    )
     retention_days: int = env(
         "PAYLOAD_TRACKER_RETENTION_DAYS", 30, "forget payloads first reported longer ago; 0 keeps all", ge=0
     )

@@ -30,10 +30,31 @@ left join sources o on o.id = t.source_id
 join statuses w on w.id = t.status_id
 """
 
+# What an organisation may see. A status that names none is about the payload of the one organisation that reported the
+# request id; where two did, or the accounts differ, nobody can tell whose it is, and no organisation sees it. It is
+# decided when it is asked, so that the rows do not depend on the order of statuses.
+_OWN: Final = """p.id in (
+    select own.id from payloads own where own.org_id = {0}{also}
+    union all
+    select nobodys.id from payloads own join payloads nobodys on nobodys.request_id = own.request_id
+    where own.org_id = {0}{also} and nobodys.org_id = '' and nobodys.account in ('', own.account)
+        and not exists (
+            select from payloads other where other.request_id = own.request_id and other.org_id not in ('', {0})
+        )
+)"""
+_OWN_LISTED: Final = _OWN.replace("{also}", "")
+_OWN_PAYLOAD: Final = _OWN.format("$2", also=" and own.request_id = $1")
+
+# With the first payload of a request id goes what names no organisation: it would become the next one's.
 _FORGET: Final = """
-delete from payloads where id in (
-    select id from payloads where created_at < now() - $1::interval
+with old as (
+    select id, request_id from payloads where created_at < now() - $1::interval
     order by created_at limit $2 for update skip locked
+)
+delete from payloads where id in (
+    select id from old
+    union
+    select p.id from old join payloads p on p.request_id = old.request_id and p.org_id = ''
 )
 """
 
@@ -48,12 +69,16 @@ class TrackerStore:
         """Write a batch in one round trip and one transaction; doing it again changes nothing."""
         await self._database.execute(_RECORD, *columns(rows))
 
-    async def payloads(self, listing: Listing) -> tuple[int, list[Record]]:
-        """How many payloads match, and the page asked for."""
+    async def payloads(self, listing: Listing, org_id: str | None = None) -> tuple[int, list[Record]]:
+        """How many payloads match, and the page asked for; with ``org_id`` that organisation's only."""
+        if org_id is not None:
+            listing.add("org_id", "=", org_id)
         return await self._page("payloads", _PAYLOADS, listing)
 
-    async def statuses(self, listing: Listing) -> tuple[int, list[Record]]:
-        """How many statuses match, and the page asked for."""
+    async def statuses(self, listing: Listing, org_id: str | None = None) -> tuple[int, list[Record]]:
+        """How many statuses match, and the page asked for; with ``org_id`` that organisation's only."""
+        if org_id is not None:
+            listing.restrict(_OWN_LISTED, org_id)
         return await self._page(_STATUSES.partition("from")[2], _STATUSES, listing)
 
     async def _page(self, tables: str, select: str, listing: Listing) -> tuple[int, list[Record]]:
@@ -67,9 +92,12 @@ class TrackerStore:
             )
         return count, rows
 
-    async def payload(self, request_id: str, order: str) -> list[Record]:
-        """Every status of a payload."""
-        return await self._database.fetch(f"{_STATUSES} where p.request_id = $1 order by {order}", request_id)
+    async def payload(self, request_id: str, order: str, org_id: str | None = None) -> list[Record]:
+        """Every status of a request id; with ``org_id`` those of that organisation's payload only."""
+        where = f"{_STATUSES} where p.request_id = $1"
+        if org_id is None:
+            return await self._database.fetch(f"{where} order by {order}", request_id)
+        return await self._database.fetch(f"{where} and {_OWN_PAYLOAD} order by {order}", request_id, org_id)
 
     async def forget(self, older_than: timedelta) -> int:
         """Delete the oldest payloads with their statuses, a bounded number; returns how many."""

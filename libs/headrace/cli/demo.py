@@ -141,7 +141,7 @@ async def recommended(tools: Tools, outcome: Outcome) -> str:
     async def look() -> bool | None:
         ended = [
             hop
-            for hop in await tools.flow.hops(outcome.upload.request_id)
+            for hop in await tools.flow.hops(outcome.upload.request_id, outcome.acceptance.org_id)
             if hop.service == "ros-poller" and hop.status in TERMINAL and hop.id not in outcome.known
         ]
         return len(ended) >= len(workloads) or None
@@ -259,7 +259,13 @@ async def _step(
     try:
         acceptance = await tools.ingress.send(upload)
         services = consumers_of(tools.services, upload.service)
-        follow = tools.flow.follow(trail, services=services, known=known, within_seconds=within_seconds)
+        follow = tools.flow.follow(
+            trail,
+            services=services,
+            org_id=acceptance.org_id,
+            known=known,
+            within_seconds=within_seconds,
+        )
         rows = [
             (hop.milliseconds_after(acceptance.sent_at), hop.service, hop.status, hop.message)
             async for hop in follow

@@ -104,10 +104,13 @@ class Flow:
         self._tracker = tracker_url.rstrip("/")
         self._archiver = archiver_url.rstrip("/")
 
-    async def hops(self, request_id: str) -> list[Hop]:
-        """Every status of a request, oldest first; none while the tracker has not heard of it."""
+    async def hops(self, request_id: str, org_id: str = "") -> list[Hop]:
+        """Every status of an organisation's request, oldest first; none while the tracker has not heard of it.
+
+        Without an organisation nobody's identity is shown: a tracker that wants one raises `Permanent`.
+        """
         url = f"{self._tracker}/api/v1/payloads/{quote(request_id, safe='')}?sort_by=date&sort_dir=asc"
-        answer = await self._get(url)
+        answer = await self._get(url, headers=as_organisation(org_id) if org_id else None)
         return [_hop(row) for row in answer["data"]] if answer else []
 
     async def archives(self, request_id: str, org_id: str) -> list[Archive]:
@@ -124,6 +127,7 @@ class Flow:
         trail: Trail,
         *,
         services: Mapping[str, frozenset[str]],
+        org_id: str = "",
         known: Collection[int] = (),
         within_seconds: float = 30.0,
     ) -> AsyncIterator[Hop]:
@@ -136,7 +140,7 @@ class Flow:
         seen = set(known)
         trail.missing = frozenset(services)
         while trail.missing and time.monotonic() < deadline:
-            for hop in await self.hops(trail.request_id):
+            for hop in await self.hops(trail.request_id, org_id):
                 if hop.id in seen:
                     continue
                 seen.add(hop.id)
@@ -156,6 +160,8 @@ class Flow:
                 body = await response.read()
                 if response.status == 404:
                     return None
+                if response.status == 401:
+                    raise Permanent(f"{url} wants to know which organisation asks")
                 if response.status != 200:
                     raise Retryable(
                         f"{url} answered {response.status}: {body[:300].decode(errors='replace')}"

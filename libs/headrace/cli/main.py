@@ -206,6 +206,9 @@ def trace(
     ctx: typer.Context,
     request_id: str,
     as_json: AsJson = False,
+    org: Annotated[
+        str | None, typer.Option(help="Whose request; needed where the tracker wants an identity.")
+    ] = None,
     tracker: Url = None,
     archiver: Url = None,
     directory: Directory = DIRECTORY,
@@ -214,7 +217,7 @@ def trace(
     from headrace.cli import lifetime, sending
 
     where = sending.endpoints(ctx.obj, directory, ingress=None, tracker=tracker, archiver=archiver)
-    lifetime.run(sending.trace(request_id, where, as_json=as_json))
+    lifetime.run(sending.trace(request_id, where, org=org, as_json=as_json))
 
 
 @app.command()

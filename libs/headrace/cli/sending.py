@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import orjson
 from headrace.cli.following import Flow, Hop, Trail, consumers_of
 from headrace.cli.ingress_client import Acceptance, IngressClient
 from headrace.cli.output import Output
-from headrace.cli.uploads import Upload, content_type_of, sender
+from headrace.cli.uploads import DEFAULT_ORG_ID, Upload, content_type_of, sender
 from headrace.contracts.message import rfc3339
 from headrace.local.stack import read_run
 from headrace.runtime.errors import ConfigurationError, Permanent
@@ -83,13 +84,17 @@ async def send(
     async with aiohttp.ClientSession() as session:
         flow = Flow(session, where.tracker, where.archiver)
         for upload in uploads:
-            known = await _known(flow, upload) if options.follow else frozenset()
+            known = await _known(flow, upload, options) if options.follow else frozenset()
             acceptance = await _send_one(IngressClient(session, where.ingress), upload, output)
             if options.follow:
                 consumers = consumers_of(services, upload.service)
                 trail = Trail(upload.request_id)
                 async for hop in flow.follow(
-                    trail, services=consumers, known=known, within_seconds=options.within_seconds
+                    trail,
+                    services=consumers,
+                    org_id=acceptance.org_id,
+                    known=known,
+                    within_seconds=options.within_seconds,
                 ):
                     show_hop(output, hop, acceptance)
                 lost += await _show_end(flow, output, trail, acceptance)
@@ -97,8 +102,15 @@ async def send(
         raise Permanent("; ".join(lost))
 
 
-async def _known(flow: Flow, upload: Upload) -> frozenset[int]:
-    return frozenset(hop.id for hop in await flow.hops(upload.request_id))
+async def _known(flow: Flow, upload: Upload, options: SendOptions) -> frozenset[int]:
+    """What was told of an id that was used before; only then is there anything to ask."""
+    if options.request_id is None:
+        return frozenset()
+    org_id = options.org or ("" if options.cluster else DEFAULT_ORG_ID)
+    # Whose a token is tells the ingress only: a tracker that wants to know beforehand cannot be told.
+    with suppress(Permanent):
+        return frozenset(hop.id for hop in await flow.hops(upload.request_id, org_id))
+    return frozenset()
 
 
 async def _send_one(ingress: IngressClient, upload: Upload, output: Output) -> Acceptance:
@@ -125,15 +137,18 @@ async def _show_end(flow: Flow, output: Output, trail: Trail, acceptance: Accept
     return [f"{trail.request_id}: {', '.join(trail.problems)}"] if trail.problems else []
 
 
-async def trace(request_id: str, where: Endpoints, *, as_json: bool) -> None:
-    """Print what became of a request; raises `Permanent` when nobody has heard of it."""
+async def trace(request_id: str, where: Endpoints, *, org: str | None = None, as_json: bool) -> None:
+    """Print what became of an organisation's request; raises `Permanent` when nobody has heard of it.
+
+    Without ``org`` a tracker that is open, as the local shape's, shows whatever has the id.
+    """
     async with aiohttp.ClientSession() as session:
         flow = Flow(session, where.tracker, where.archiver)
-        hops = await flow.hops(request_id)
+        hops = await flow.hops(request_id, org or "")
         if not hops:
             raise Permanent(f"the tracker at {where.tracker} has not heard of {request_id}")
-        org_id = next((hop.org_id for hop in hops if hop.org_id), "")
-        archives = await flow.archives(request_id, org_id) if org_id else []
+        owners = [org] if org else sorted({hop.org_id for hop in hops if hop.org_id})
+        archives = [archive for owner in owners for archive in await flow.archives(request_id, owner)]
     if as_json:
         print(orjson.dumps({"request_id": request_id, "hops": hops, "archives": archives}).decode())
         return

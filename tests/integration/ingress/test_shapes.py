@@ -157,6 +157,8 @@ async def test_track_tells_only_whom_it_concerns(kafka_url: str, s3_url: str):
         "id": 7, "service": "ingress", "org_id": "000001", "request_id": "r", "status": "success",
         "status_msg": "Sent", "date": "2026-11-21", "inventory_id": "",
     }  # fmt: skip
+    theirs = row | {"org_id": "2", "status_msg": "theirs"}
+    both = json.dumps({"data": [theirs, row], "duration": {"total_time": "00:00:01"}}).encode()
     whole = json.dumps({"data": [row], "duration": {"total_time": "00:00:01"}}).encode()
     ids = [new_id(), "11111111-2222-3333-4444-555555555555", "test-request-123", "vm/a-1"]
     answers: dict[str, tuple[int, bytes]] = dict.fromkeys(ids, (200, whole))
@@ -165,6 +167,8 @@ async def test_track_tells_only_whom_it_concerns(kafka_url: str, s3_url: str):
         "list": (200, b"[]"),
         "html": (200, b"<html>"),
         "broken": (500, b"x"),
+        "refused": (401, b"{}"),
+        "both": (200, both),
     }
     async with serving_tracker(answers) as address, TcpProxy.open(address) as proxy:
         variables = {
@@ -189,6 +193,12 @@ async def test_track_tells_only_whom_it_concerns(kafka_url: str, s3_url: str):
             assert (await track(ids[0], org_id="2")).status == 403
             assert (await track(ids[0], org_id="2", type="Associate")).status == 200
             assert (await track(ids[0], org_id=None, account_number=None, type="X509")).status == 403
+            # Of a tracker that shows two organisations' statuses under an id, each gets its own.
+            assert (await track("both", "?verbosity=2")).json == {"data": [row]}
+            assert (await track("both", "?verbosity=2", org_id="2")).json == {"data": [theirs]}
+            assert (await track("both", org_id="2")).json["status_msg"] == "theirs"
+            assert (await track("both", org_id="02")).status == 403
+            assert (await track("refused")).status == 500
             assert (await track("../secret")).status in {400, 404}
             assert (await track("a%2f%2e%2e%2fb")).status == 400
             for request_id, status in (

@@ -51,12 +51,17 @@ class Client:
     settings: TrackerSettings
 
 
-@pytest.fixture
-async def api(store: TrackerStore, s3_url: str, fresh: Callable[[str], str]) -> AsyncIterator[Client]:
+@pytest.fixture(params=[False], ids=lambda auth: "identified" if auth else "open")
+async def api(
+    request: pytest.FixtureRequest, store: TrackerStore, s3_url: str, fresh: Callable[[str], str]
+) -> AsyncIterator[Client]:
+    """Open, as in the local shape; ``indirect`` parameter True wants identities."""
     uploads = await ObjectStore.open(S3Endpoint.parse(s3_url))
     settings = TrackerSettings(stage_bucket=fresh("stage"), kibana_url="https://kibana.example.com/discover")
     await uploads.ensure_bucket(settings.stage_bucket)
-    listener = await Listener.open(Api(store, uploads, settings).application(), "127.0.0.1", 0)
+    listener = await Listener.open(
+        Api(store, uploads, settings, auth=request.param).application(), "127.0.0.1", 0
+    )
     url = f"http://127.0.0.1:{listener.port}"
     async with aiohttp.ClientSession() as session:
 

@@ -7,6 +7,9 @@ import pytest
 from headrace.contracts.identity import Associate, Identity, encode_identity
 from headrace.database.pool import Database
 from services.payload_tracker.store import TrackerStore
+from tests.answers import raw_answer, raw_status
+from tests.identities import headers as headers_of
+from tests.identities import odd, user
 from tests.integration.payload_tracker.conftest import Client
 from tests.integration.payload_tracker.test_store import row
 
@@ -141,6 +144,75 @@ async def test_the_role_can_be_asked_for(api: Client, headers: dict[str, str], s
     answer = await api.get("/roles/archiveLink", headers=headers)
     assert answer.status == status
     assert status != 200 or answer.body == {"allowed": True}
+
+
+IDENTIFIED = pytest.mark.parametrize("api", [True], indirect=True)
+PATHS = ("/payloads", "/statuses", "/payloads/r1", "/payloads/r1/kibanaLink")
+
+
+def of_user(org_id: str) -> dict[str, str]:
+    return {"x-rh-identity": user(org_id)}
+
+
+@IDENTIFIED
+@pytest.mark.parametrize("path", PATHS)
+async def test_without_an_identity_nothing_is_shown(store: TrackerStore, api: Client, path: str) -> None:
+    await store.record([row("r1", org_id="1001"), row("r1", 1)])
+    for headers in ({}, {"x-rh-identity": ""}, {"x-rh-identity": "nonsense!"}):
+        answer = await api.get(path, headers=headers)
+        assert (answer.status, answer.body["title"]) == (401, "Unauthorized")
+
+
+@pytest.mark.parametrize("api", [True, False], indirect=True)
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("what", ["a stranger", *odd("1001", "2002")])
+async def test_no_identity_but_its_own_shows_an_organisations_payloads(
+    store: TrackerStore, api: Client, path: str, what: str
+) -> None:
+    await store.record([row("r1", org_id="1001", status_msg="secret"), row("r1", 1, status_msg="secret")])
+    cases = {"a stranger": headers_of(user("2002")), **odd("1001", "2002")}
+    status, text = await raw_answer(api.url, f"/api/v1{path}", cases[what].items())
+    assert status in {200, 400, 401, 403, 404}
+    assert "secret" not in text
+    assert "1001" not in text.replace("1001 not found", "")
+    assert status != 200 or '"count":0' in text
+
+
+@pytest.mark.parametrize("api", [True, False], indirect=True)
+async def test_two_organisations_with_one_request_id_see_their_own(store: TrackerStore, api: Client) -> None:
+    await store.record([row("r1", number, org_id=org) for number, org in enumerate(("1001", "2002"))])
+    for org in ("1001", "2002"):
+        answer = await api.get("/payloads/r1", headers=of_user(org))
+        assert [item["org_id"] for item in answer.body["data"]] == [org]
+        for path in ("/payloads", "/statuses", "/payloads?org_id=" + org, "/payloads?org_id="):
+            answer = await api.get(path, headers=of_user(org))
+            assert (answer.body["count"], answer.body["data"][0]["org_id"]) == (1, org)
+    answer = await api.get("/payloads?org_id=1001", headers=of_user("2002"))
+    assert (answer.body["count"], answer.body["data"]) == (0, [])
+    assert (await api.get("/payloads", headers=associate())).body["count"] == 2
+
+
+@IDENTIFIED
+async def test_a_role_in_a_users_identity_is_nobodys(api: Client) -> None:
+    await api.uploads.put(api.settings.stage_bucket, "r1", b"payload")
+    forged = {"x-rh-identity": user("1001", associate={"Role": ["platform-archive-download"]})}
+    for path in ("/roles/archiveLink", "/payloads/r1/archiveLink"):
+        assert (await api.get(path, headers=forged)).status == 403
+
+
+async def test_an_associate_before_the_gateways_user_has_no_role(api: Client) -> None:
+    for path in ("/roles/archiveLink", "/payloads/r1/archiveLink"):
+        sent = [*DOWNLOADER.items(), *of_user("1001").items()]
+        for headers in (sent, sent[::-1], [*DOWNLOADER.items()] * 2):
+            assert await raw_status(api.url, f"/api/v1{path}", headers) == 401
+
+
+@IDENTIFIED
+@pytest.mark.parametrize(
+    "path", ["/payloads/%ff", "/payloads?org_id=%ff", "/payloads?account=%00", "/payloads/%0a"]
+)
+async def test_bytes_that_are_no_text_are_no_fault_of_ours(api: Client, path: str) -> None:
+    assert (await api.get(path, headers=of_user("1001"))).status in {200, 400, 404}
 
 
 async def test_a_kibana_link_names_the_payload_and_the_service(store: TrackerStore, api: Client) -> None:

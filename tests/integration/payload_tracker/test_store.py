@@ -34,14 +34,18 @@ def row(request_id: str = "r1", seconds: float = 0, **fields: Any) -> StatusRow:
 
 async def contents(database: Database) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     payloads = await database.fetch(
-        "select request_id, account, org_id, inventory_id, system_id, created_at from payloads order by request_id"
+        """
+        select request_id, account, org_id, inventory_id, system_id, created_at from payloads
+        order by request_id, org_id
+        """
     )
     statuses = await database.fetch(
         """
-        select p.request_id, s.name, o.name, w.name, t.status_msg, t.date, t.created_at from payload_statuses t
+        select p.request_id, p.org_id, s.name, o.name, w.name, t.status_msg, t.date, t.created_at
+        from payload_statuses t
         join payloads p on p.id = t.payload_id join services s on s.id = t.service_id
         left join sources o on o.id = t.source_id join statuses w on w.id = t.status_id
-        order by p.request_id, t.date, s.name, coalesce(o.name, ''), w.name, t.status_msg
+        order by p.request_id, p.org_id, t.date, s.name, coalesce(o.name, ''), w.name, t.status_msg
         """
     )
     return [tuple(item) for item in payloads], [tuple(item) for item in statuses]
@@ -81,10 +85,81 @@ async def test_the_newest_non_empty_value_stands(tracker_database: Database, sto
     await store.record(HISTORY)
     payloads, statuses = await contents(tracker_database)
     assert payloads == [
-        ("r1", "b", "2", "i", "", NOW + timedelta(seconds=0.01)),
-        ("r2", "", "9", "", "s", NOW + timedelta(seconds=4.01)),
+        ("r1", "", "", "i", "", NOW + timedelta(seconds=1.01)),
+        ("r1", "b", "1", "", "", NOW + timedelta(seconds=0.01)),
+        ("r1", "", "2", "", "", NOW + timedelta(seconds=2.01)),
+        ("r2", "", "", "", "s", NOW + timedelta(seconds=5.01)),
+        ("r2", "", "9", "", "older", NOW + timedelta(seconds=4.01)),
     ]
     assert len(statuses) == len(HISTORY)
+
+
+async def seen(store: TrackerStore, org_id: str | None, request_id: str = "r1") -> list[str]:
+    """Texts of the statuses that an organisation sees of an id; both ways to ask agree."""
+    rows = await store.payload(request_id, "t.date, t.id", org_id)
+    _, listed = await store.statuses(listing({"sort_by": "date", "sort_dir": "asc"}, STATUSES), org_id)
+    assert [item["id"] for item in rows] == [
+        item["id"] for item in listed if item["request_id"] == request_id
+    ]
+    return [item["status_msg"] for item in rows]
+
+
+STOLEN = [
+    row(seconds=0, org_id="1001", status_msg="mine"),
+    row(seconds=1, org_id="1001", status_msg="mine too", service="archiver"),
+    row(seconds=2, org_id="2002", status_msg="theirs"),
+    row(seconds=3, status_msg="nobody's", service="foreign"),
+]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_request_id_that_another_organisation_uses_too_stays_its_owners(
+    store: TrackerStore, seed: int
+) -> None:
+    for item in random.Random(seed).sample(STOLEN, len(STOLEN)):
+        await store.record([item])
+    assert await seen(store, "1001") == ["mine", "mine too"]
+    assert await seen(store, "2002") == ["theirs"]
+    assert await seen(store, "3003") == []
+    assert await seen(store, None) == ["mine", "mine too", "theirs", "nobody's"]
+    for org_id in ("1001", "2002"):
+        count, rows = await store.payloads(listing({}, PAYLOADS), org_id)
+        assert (count, [item["org_id"] for item in rows]) == (1, [org_id])
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_status_without_an_organisation_is_the_only_ones_that_reported_the_id(
+    store: TrackerStore, seed: int
+) -> None:
+    told = [STOLEN[0], STOLEN[3]]
+    random.Random(seed).shuffle(told)
+    for item in told:
+        await store.record([item])
+    assert await seen(store, "1001") == ["mine", "nobody's"]
+    assert await seen(store, "2002") == []
+
+
+async def test_a_status_of_another_account_is_not_shown(store: TrackerStore) -> None:
+    await store.record(
+        [row(org_id="1001", account="a", status_msg="mine"), row(seconds=1, account="b", status_msg="b's")]
+    )
+    assert await seen(store, "1001") == ["mine"]
+
+
+async def test_what_names_nobody_goes_with_the_first_payload_of_its_id_and_never_to_the_next(
+    store: TrackerStore,
+) -> None:
+    now = datetime.now(UTC)
+    old, young = now - timedelta(days=31), now - timedelta(days=1)
+    await store.record(
+        [
+            row(org_id="1001", created_at=old),
+            row(seconds=1, status_msg="1001's, it seems", created_at=young),
+            row(seconds=2, org_id="2002", status_msg="theirs", created_at=young),
+        ]
+    )
+    assert await store.forget(timedelta(days=30)) == 2
+    assert await seen(store, "2002") == ["theirs"]
 
 
 async def test_a_repeated_status_writes_nothing(tracker_database: Database, store: TrackerStore) -> None:
@@ -103,7 +178,13 @@ async def test_a_repeated_status_writes_nothing(tracker_database: Database, stor
 
 async def test_many_writers_at_once_lose_nothing(tracker_database: Database, store: TrackerStore) -> None:
     rows = [
-        row(f"r{number % 40}", seconds=number, service=f"service-{number % 7}", status=f"status-{number % 5}")
+        row(
+            f"r{number % 40}",
+            seconds=number,
+            org_id=f"{number % 2}",
+            service=f"service-{number % 7}",
+            status=f"status-{number % 5}",
+        )
         for number in range(400)
     ]
     generator = random.Random(1)
