@@ -230,7 +230,7 @@ class Consumer(Generic[M]):
             return [], False
         partitions = self._dispatcher.partitions.values()
         wanted = [partition.topic_partition for partition in partitions if partition.wants_more]
-        throttled = any(not (partition.wants_more or partition.held) for partition in partitions)
+        throttled = any(not (partition.wants_more or partition.stopped) for partition in partitions)
         return wanted, throttled
 
     async def _tick(self, client: AIOKafkaConsumer) -> None:

@@ -69,12 +69,14 @@ def plain(text: str) -> str:
 class Ending:
     """How a message ends, decided but not yet on record: what is left to do can be repeated by itself.
 
-    ``error_class`` is set when it is to be dead-lettered. ``text`` may come out of the message: it is made `plain`.
+    ``error_class`` is set when it is to be dead-lettered, ``ours`` when the fault may lie here. ``text`` may come
+    out of the message: it is made `plain`.
     """
 
     outcome: str
     text: str
     error_class: str | None = None
+    ours: bool = False
 
     def __post_init__(self) -> None:
         self.text = plain(self.text)
@@ -98,12 +100,13 @@ class Spent:
 
 @dataclass(slots=True, eq=False)
 class Work(Generic[M]):
-    """A record and how far it has come."""
+    """A record and how far it has come; ``organisation`` is whose it is, empty where it does not say."""
 
     record: Record
     delivery: Delivery
     size_bytes: int
     lane: str | None = None
+    organisation: str = ""
     message: M | None = None
     # By kind, so that a long wait for an engine leaves the budget for faults untouched.
     retryables: Spent = field(default_factory=Spent)

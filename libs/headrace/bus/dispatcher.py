@@ -1,7 +1,7 @@
-"""Runs what the partitions have ready: at most so many handlers at once, partitions in turn."""
+"""Runs what the partitions have ready: at most so many handlers at once, partitions and organisations in turn."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from contextvars import copy_context
 from typing import Any, Final, Generic, TypeVar
@@ -23,6 +23,8 @@ _log: Final = get_logger(__name__)
 
 # A handler that is cancelled has this long to let go; it may finish later, but nothing waits for it.
 _CANCEL_SECONDS: Final = 5.0
+# Beside the handlers that any organisation may take up, a quarter more for those that have few.
+_RESERVE_SHARE: Final = 4
 
 
 class Dispatcher(Generic[M]):
@@ -41,7 +43,9 @@ class Dispatcher(Generic[M]):
         self._service = service
         self._concurrency = concurrency
         self._dead_letters_in_a_row = dead_letters_in_a_row
+        self._reserve = concurrency // _RESERVE_SHARE
         self._running = 0
+        self._running_of: Counter[str] = Counter()
         self._turn: deque[Partition] = deque()
         # A task begins with this, not with what the task that made room for it had bound to its logs.
         self._context = copy_context()
@@ -75,20 +79,30 @@ class Dispatcher(Generic[M]):
                 partition.take(self._processor.take(record))
 
     def fill(self) -> None:
-        """Start handlers while there is room and work, a message from each partition in turn."""
+        """Start handlers while there is room and work, a message from each partition in turn.
+
+        Where one organisation's slow messages take up all handlers, the reserve is left for the others.
+        """
         idle = 0
-        while idle < len(self._turn) and self._running < self._concurrency and self.halted is None:
+        while idle < len(self._turn) and self.halted is None:
+            if self._running >= self._concurrency + self._reserve:
+                return
+            full = self._running >= self._concurrency
             partition = self._turn[0]
             self._turn.rotate(-1)
-            work = partition.next()
+            work = partition.next(self._has_few) if full else partition.next()
             if work is None:
                 idle += 1
                 continue
             idle = 0
             self._running += 1
+            self._running_of[work.organisation] += 1
             partition.running[work] = asyncio.get_running_loop().create_task(
                 self._run(partition, work), context=self._context.copy()
             )
+
+    def _has_few(self, organisation: str) -> bool:
+        return bool(organisation) and self._running_of[organisation] < self._reserve
 
     async def _run(self, partition: Partition, work: Work[M]) -> None:
         delivery = work.delivery
@@ -112,6 +126,9 @@ class Dispatcher(Generic[M]):
                 self._park(partition, work, later)
         finally:
             self._running -= 1
+            self._running_of[work.organisation] -= 1
+            if not self._running_of[work.organisation]:
+                del self._running_of[work.organisation]
             del partition.running[work]
             self.fill()
 
@@ -124,13 +141,13 @@ class Dispatcher(Generic[M]):
             self._measure_held()
         if partition.wants_more and not wanted:
             self.room.set()
-        if self._processor.dead_letters_in_a_row >= self._dead_letters_in_a_row:
+        if self._processor.in_a_row.full:
             self._halt()
 
     def _park(self, partition: Partition, work: Work[M], later: Later) -> None:
         if later.held is not None:
             if not partition.held:
-                _log.error("partition held", reason=later.held)
+                _log.error("partition held", reason=later.held, organisation=work.organisation)
             _, since = partition.held.get(work, ("", utc_now()))
             partition.held[work] = (later.held, since)
             self._measure_held()
@@ -187,11 +204,17 @@ class Dispatcher(Generic[M]):
         if self.halted is not None:
             return self.halted
         holds = [
-            (since, partition.topic_partition.partition, reason)
+            (
+                since,
+                partition.topic_partition.partition,
+                "" if partition.stopped else work.organisation,
+                reason,
+            )
             for partition in self.partitions.values()
-            for reason, since in partition.held.values()
+            for work, (reason, since) in partition.held.items()
         ]
         if not holds:
             return None
-        since, number, reason = min(holds)
-        return f"partition {number} held since {rfc3339(since)}: {reason}"
+        since, number, organisation, reason = min(holds)
+        whose = f" for organisation {organisation!r}" if organisation else ""
+        return f"partition {number} held since {rfc3339(since)}{whose}: {reason}"

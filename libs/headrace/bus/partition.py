@@ -1,7 +1,8 @@
-"""What one assigned partition has in hand: order per key, waiting retries, what may be committed. No I/O."""
+"""What one assigned partition has in hand: order per key, turns by organisation, what may be committed. No I/O."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,11 +11,42 @@ from aiokafka import TopicPartition
 from headrace.bus.delivery import Work
 from headrace.bus.tracker import OffsetTracker
 
-# Enough to keep every handler busy between two polls, little enough to hand back on a rebalance.
-HIGH_RECORDS: Final = 512
-LOW_RECORDS: Final = 256
+# Deep enough that one organisation's flood does not hide the others' messages behind it.
+HIGH_RECORDS: Final = 8192
+LOW_RECORDS: Final = 4096
 HIGH_BYTES: Final = 8 * 1024 * 1024
 LOW_BYTES: Final = 4 * 1024 * 1024
+# The messages of so many organisations waiting for an engine mean that it is away, not that theirs are at fault.
+HOLDING_ORGANISATIONS: Final = 3
+
+Allowed = Callable[[str], bool]
+
+
+class Turns:
+    """Messages that could start: an organisation's first, then another's; of one organisation in order."""
+
+    def __init__(self) -> None:
+        self._queues: OrderedDict[str, deque[Work[Any]]] = OrderedDict()
+
+    def add(self, work: Work[Any]) -> None:
+        """Behind those of its organisation."""
+        self._queues.setdefault(work.organisation, deque()).append(work)
+
+    def next(self, allowed: Allowed) -> Work[Any] | None:
+        """Whose turn it is among the organisations that are allowed one; None where there is none."""
+        for organisation, queue in self._queues.items():
+            if allowed(organisation):
+                work = queue.popleft()
+                if queue:
+                    self._queues.move_to_end(organisation)
+                else:
+                    del self._queues[organisation]
+                return work
+        return None
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._queues.clear()
 
 
 class Partition:
@@ -32,8 +64,10 @@ class Partition:
         self.count = 0
         self.bytes = 0
         self._lanes: dict[str, deque[Work[Any]]] = {}
-        self._ready: deque[Work[Any]] = deque()
-        self._due: deque[Work[Any]] = deque()
+        self._ready = Turns()
+        self._due = Turns()
+        # Whose retry was started last, until its turn is made up for.
+        self._retried: str | None = None
         self.full = False
 
     def take(self, work: Work[Any]) -> None:
@@ -41,25 +75,57 @@ class Partition:
         self.tracker.take(work.record.offset)
         self._count(1, work.size_bytes)
         if work.lane is None:
-            self._ready.append(work)
+            self._ready.add(work)
         elif (lane := self._lanes.get(work.lane)) is None:
             self._lanes[work.lane] = deque()
-            self._ready.append(work)
+            self._ready.add(work)
         else:
             lane.append(work)
 
-    def next(self) -> Work[Any] | None:
-        """The next message to run: a retry that is due, else a fresh one unless the partition is held."""
+    def next(self, allowed: Allowed = lambda _organisation: True) -> Work[Any] | None:
+        """The next message to run of the organisations allowed: a retry that is due, else a fresh one.
+
+        After a retry another organisation's fresh message comes first, so that what fails takes half of the
+        turns at most.
+        """
         if self.closed:
             return None
-        if self._due:
-            return self._due.popleft()
-        return self._ready.popleft() if self._ready and not self.held else None
+        retried, self._retried = self._retried, None
+        if retried is not None:
+            work = self._fresh(lambda organisation: organisation != retried and allowed(organisation))
+            if work is not None:
+                return work
+        work = self._due.next(allowed)
+        if work is None:
+            return self._fresh(allowed)
+        self._retried = work.organisation
+        return work
+
+    def _fresh(self, allowed: Allowed) -> Work[Any] | None:
+        if not self.held:
+            return self._ready.next(allowed)
+        if self.stopped:
+            return None
+        holding = self._holding
+        return self._ready.next(lambda organisation: organisation not in holding and allowed(organisation))
+
+    @property
+    def _holding(self) -> set[str]:
+        return {work.organisation for work in self.held}
+
+    @property
+    def stopped(self) -> bool:
+        """Whether what is held stops everything: an engine is away, or whose messages they are is not known.
+
+        The held messages of one organisation or two stop only what else is theirs.
+        """
+        holding = self._holding
+        return "" in holding or len(holding) >= HOLDING_ORGANISATIONS
 
     def due(self, work: Work[Any]) -> None:
         """A parked message's delay is over."""
         self.parked.pop(work, None)
-        self._due.append(work)
+        self._due.add(work)
 
     def finish(self, work: Work[Any]) -> None:
         """A message ended: the next of its key becomes ready."""
@@ -70,7 +136,7 @@ class Partition:
             return
         lane = self._lanes[work.lane]
         if lane:
-            self._ready.append(lane.popleft())
+            self._ready.add(lane.popleft())
         else:
             del self._lanes[work.lane]
 
@@ -97,4 +163,4 @@ class Partition:
     @property
     def wants_more(self) -> bool:
         """Whether to fetch on."""
-        return not (self.full or self.held or self.closed)
+        return not (self.full or self.stopped or self.closed)

@@ -43,6 +43,33 @@ class TooManyDeadLetters(Exception):
     """One more message is to be dead-lettered than may be in a row; it is not."""
 
 
+class InARow:
+    """Dead letters since a message last ended otherwise, of those whose fault may be ours.
+
+    What a sender did wrong (`Poison`, what cannot be decoded) never counts. Nor can one organisation alone fill
+    the row: with whatever its messages bring about it counts for half of it at most.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._of: Counter[str] = Counter()
+
+    def add(self, organisation: str) -> None:
+        """One more; where a message names no organisation ("") there is none to blame, and all count."""
+        self._of[organisation] += 1
+
+    def clear(self) -> None:
+        """A message ended otherwise."""
+        self._of.clear()
+
+    @property
+    def full(self) -> bool:
+        """Whether so many mean that something is wrong here."""
+        half = self._limit // 2
+        counted = (count if not name else min(count, half) for name, count in self._of.items())
+        return sum(counted) >= self._limit
+
+
 class HurtOnTheWay(Exception):
     """A record does not match its checksum; it is to be fetched anew."""
 
@@ -67,7 +94,7 @@ class Processor(Generic[M]):
         self._statuses = statuses
         self._key = key
         self._hurt: Counter[tuple[int, int]] = Counter()
-        self.dead_letters_in_a_row = 0
+        self.in_a_row = InARow(consumption.dead_letters_in_a_row)
         labels = (service, consumption.topic.name)
         self._seconds = metrics.HANDLER_SECONDS.labels(*labels)
         self._age = metrics.MESSAGE_AGE_SECONDS.labels(*labels)
@@ -91,7 +118,7 @@ class Processor(Generic[M]):
         return True
 
     def take(self, record: Record) -> Work[M]:
-        """Make a record into work, whatever is in it; with a key function it is decoded now, to know its lane.
+        """Make a record into work, whatever is in it: decoded now, to know whose it is and its lane.
 
         Raises `HurtOnTheWay` where the record is worth fetching anew.
         """
@@ -101,11 +128,13 @@ class Processor(Generic[M]):
                 raise HurtOnTheWay(record.value.reason)
         delivery = Delivery.of(record)
         work: Work[M] = Work(record, delivery, _size_bytes(record), lane=delivery.key)
-        if self._key is not None and (message := self._decoded(work)) is not None:
-            try:
+        message = self._decoded(work)
+        try:
+            work.payload, work.organisation = _whose(work)
+            if self._key is not None and message is not None:
                 work.lane = self._key(message, delivery)
-            except Exception as error:  # noqa: BLE001 -- whatever a key function trips over is in the message
-                work.ending = _dead(error)
+        except Exception as error:  # noqa: BLE001 -- whatever this trips over is in the message
+            work.ending = work.ending or _dead(error)
         return work
 
     def _decoded(self, work: Work[M]) -> M | None:
@@ -139,15 +168,14 @@ class Processor(Generic[M]):
         except Exception as error:  # noqa: BLE001 -- the one place that turns whatever it is into an ending
             _log.error("message cannot be handled", reason=_text(error), exc_info=error)
             if work.ending is None:
-                work.ending = _dead(error)
+                work.ending = _dead(error, ours=True)
                 return Later(0.0)
             return self._hold(work, error)
 
     async def _advance(self, work: Work[M]) -> Later | None:
-        message = self._decoded(work)
+        message = work.message
         if work.taken_up is None:
             work.taken_up = utc_now()
-            work.payload = _payload(work)
             if self._statuses is not None and work.payload is not None:
                 work.received = _begin_report(work.payload, work.taken_up, self._statuses)
         if work.payload is not None:
@@ -200,7 +228,7 @@ class Processor(Generic[M]):
             work.ending = Ending(REJECTED, str(error) or "rejected")
             return None
         if isinstance(error, Permanent):
-            work.ending = _dead(error)
+            work.ending = _dead(error, ours=not isinstance(error, Poison))
             return None
         retry = self._consumption.retry
         if isinstance(error, Retryable):
@@ -212,7 +240,7 @@ class Processor(Generic[M]):
         _log.warning("attempt failed", attempt=work.delivery.attempt, reason=_text(error), exc_info=error)
         delay = _spend(work.faults, retry)
         if delay is None:
-            work.ending = _dead(error)
+            work.ending = _dead(error, ours=True)
             return None
         return Later(delay)
 
@@ -229,7 +257,7 @@ class Processor(Generic[M]):
         except (Retryable, Permanent) as error:
             return self._hold(work, error)
         if ending.outcome != DEAD_LETTERED:
-            self.dead_letters_in_a_row = 0
+            self.in_a_row.clear()
         self._outcomes[ending.outcome].inc()
         self._age.observe(max(0.0, (utc_now() - work.delivery.timestamp).total_seconds()))
         if ending.outcome == REJECTED:
@@ -241,10 +269,10 @@ class Processor(Generic[M]):
         return Later(self._consumption.retry.hold_seconds(work.end_attempts), _text(error))
 
     async def _dead_letter(self, work: Work[M], error_class: str, reason: str) -> None:
-        if not work.counted_in_row:
-            if self.dead_letters_in_a_row >= self._consumption.dead_letters_in_a_row:
+        if work.ending is not None and work.ending.ours and not work.counted_in_row:
+            if self.in_a_row.full:
                 raise TooManyDeadLetters
-            self.dead_letters_in_a_row += 1
+            self.in_a_row.add(work.organisation)
             work.counted_in_row = True
         record = work.record
         told = dead_letters.story(
@@ -314,8 +342,8 @@ def _spend(spent: Spent, retry: RetryPolicy) -> float | None:
     return delay
 
 
-def _dead(error: Exception) -> Ending:
-    return Ending(DEAD_LETTERED, _text(error), type(error).__name__)
+def _dead(error: Exception, *, ours: bool = False) -> Ending:
+    return Ending(DEAD_LETTERED, _text(error), type(error).__name__, ours)
 
 
 def _text(error: Exception) -> str:
@@ -333,8 +361,8 @@ def _validation_text(error: ValidationError) -> str:
     )
 
 
-def _payload(work: Work[Any]) -> Payload | None:
-    """Which request the message is about; of an invalid message from its raw JSON, so that none disappears."""
+def _whose(work: Work[Any]) -> tuple[Payload | None, str]:
+    """Which request the message is about, and whose it is; of an invalid message from its raw JSON."""
     fields: dict[str, Any]
     if work.message is not None:
         fields = {name: getattr(work.message, name, None) for name in ("request_id", "account", "org_id")}
@@ -342,11 +370,12 @@ def _payload(work: Work[Any]) -> Payload | None:
         try:
             fields = orjson.loads(work.record.value or b"")
         except (orjson.JSONDecodeError, RecursionError):
-            return None
+            return None, ""
     # Some topics write their keys with capitals.
     fields = {name.lower(): value for name, value in fields.items()} if isinstance(fields, dict) else {}
     request_id, account, org_id = (_named(fields.get(name)) for name in ("request_id", "account", "org_id"))
-    return Payload(request_id=request_id, account=account, org_id=org_id) if request_id else None
+    payload = Payload(request_id=request_id, account=account, org_id=org_id) if request_id else None
+    return payload, org_id
 
 
 def _named(value: Any) -> str:

@@ -18,6 +18,11 @@ class SourcesEvent(Message):
     application_type_id: int | None = None
     tenant: str = ""
 
+    @property
+    def org_id(self) -> str:
+        """Whose resource it is."""
+        return self.tenant
+
     @model_validator(mode="before")
     @classmethod
     def _fold(cls, value: Any) -> Any:

@@ -15,9 +15,11 @@ from headrace.contracts.message import utc_now
 KEYS = st.sampled_from([None, "a", "b", "c"])
 
 
-def work(offset: int, key: str | None, size_bytes: int = 10) -> Work:
+def work(offset: int, key: str | None, size_bytes: int = 10, organisation: str = "") -> Work:
     record = ConsumerRecord("t", 0, offset, 0, 0, None, b"", None, 0, size_bytes, ())
-    return Work(record, Delivery("t", 0, offset, key, {}, utc_now(), utc_now()), size_bytes, lane=key)
+    return Work(
+        record, Delivery("t", 0, offset, key, {}, utc_now(), utc_now()), size_bytes, key, organisation
+    )
 
 
 class PartitionAgainstModel(RuleBasedStateMachine):
@@ -149,3 +151,55 @@ def test_a_closed_partition_starts_nothing_and_still_counts_what_runs():
     partition.finish(running)
     assert partition.next() is None
     assert partition.tracker.committable == 1
+
+
+def test_organisations_take_turns_and_each_keeps_its_order():
+    partition = Partition(TopicPartition("t", 0))
+    for offset in range(100):
+        partition.take(work(offset, None, organisation="flood"))
+    for offset in range(100, 103):
+        partition.take(work(offset, None, organisation="b"))
+    partition.take(work(103, None, organisation="c"))
+    started = [partition.next().record.offset for _ in range(8)]
+    assert started == [0, 100, 103, 1, 101, 2, 102, 3]
+
+
+def test_retries_of_one_organisation_take_half_of_the_turns_at_most():
+    partition = Partition(TopicPartition("t", 0))
+    for offset in range(6):
+        partition.take(work(offset, None, organisation="failing"))
+    failed = [partition.next() for _ in range(4)]
+    for offset in range(6, 9):
+        partition.take(work(offset, None, organisation="b"))
+    for one in failed:
+        partition.due(one)
+    started = [partition.next().record.offset for _ in range(7)]
+    assert started == [0, 6, 1, 7, 2, 8, 3]
+
+
+def test_what_is_held_stops_its_organisation_and_that_of_three_stops_all():
+    partition = Partition(TopicPartition("t", 0))
+    for offset, organisation in enumerate("aabbccdd"):
+        partition.take(work(offset, None, organisation=organisation))
+    held = [partition.next() for _ in range(3)]
+    assert [one.organisation for one in held] == ["a", "b", "c"]
+    partition.held[held[0]] = ("away", utc_now())
+    assert partition.wants_more
+    assert [partition.next().organisation for _ in range(2)] == ["d", "b"]
+    partition.held[held[1]] = partition.held[held[2]] = ("away", utc_now())
+    assert partition.stopped
+    assert not partition.wants_more
+    assert partition.next() is None
+    partition.due(held[0])
+    assert partition.next() is held[0]
+    partition.finish(held[0])
+    assert not partition.stopped
+    assert partition.next() is not None
+
+
+def test_a_held_message_that_names_no_organisation_stops_all():
+    partition = Partition(TopicPartition("t", 0))
+    partition.take(work(0, None))
+    partition.take(work(1, None, organisation="a"))
+    partition.held[partition.next()] = ("away", utc_now())
+    assert partition.next() is None
