@@ -1,7 +1,9 @@
 """Staging: a body becomes an object while it comes in.
 
-An object's key is the request id. When the id is taken, the same bytes are recognised by their ETag and stored once;
-other bytes get a key of their own beside it (``<request id>~<digest>``), so that nothing is ever overwritten.
+An object's key is the request id. When the id is taken, the same bytes of the same organisation are recognised by their
+ETag and stored once; other bytes, and other organisations' bytes, get a key of their own beside it
+(``<request id>~<digest>``, which begins with one of the organisation), so that nothing is ever overwritten, and nobody
+is told of another's upload.
 """
 
 import asyncio
@@ -27,6 +29,9 @@ from headrace.runtime.retries import RetryPolicy, retrying
 
 CONTENT_TYPE: Final = "application/gzip"
 _SIBLING: Final = "~"
+# Of a stored object's metadata: whose it is.
+_OWNER: Final = "org"
+_OWNER_ATTRIBUTE: Final = f"user.headrace.{_OWNER}"
 # Eight tries pass a store that throttles three requests in ten all but once in 15,000 times, at fewer than 1.5
 # requests each.
 RETRY: Final = RetryPolicy(attempts=8, budget_seconds=6.0, base_seconds=0.1, cap_seconds=2.0)
@@ -92,17 +97,17 @@ class S3Stager:
 
     def open(self, request_id: str, sender: Identity) -> "S3Upload":
         """Begin an upload."""
-        metadata = {"requestid": request_id, "account": sender.account_number, "org": sender.org_id}
-        return S3Upload(self, request_id, metadata)
+        metadata = {"requestid": request_id, "account": sender.account_number, _OWNER: sender.org_id}
+        return S3Upload(self, request_id, sender.org_id, metadata)
 
     def staged(self, key: str, size: int, etag: str, *, duplicate: bool) -> Staged:
         """Describe a stored object."""
         url = self.store.presign(self.bucket, key, expires_seconds=self._url_expiry_seconds)
         return Staged(url, size, self.bucket, key, etag, duplicate)
 
-    async def twin(self, request_id: str, new: "Content") -> str | None:
-        """The key under which the same bytes are stored already for this request id."""
-        async for other in self._uploads_of(request_id):
+    async def twin(self, request_id: str, org_id: str, new: "Content") -> str | None:
+        """The key under which the organisation has stored the same bytes for this request id already."""
+        async for other in self._uploads_of(request_id, org_id):
             if other.size != new.size or other.key == new.key:
                 continue
             if other.etag == new.etag:
@@ -122,12 +127,12 @@ class S3Stager:
                 md5.update(chunk)
         return md5.hexdigest()
 
-    async def _uploads_of(self, request_id: str) -> AsyncIterator[ObjectInfo]:
+    async def _uploads_of(self, request_id: str, org_id: str) -> AsyncIterator[ObjectInfo]:
         first = await retrying(RETRY, lambda: self.store.head(self.bucket, request_id))
-        if first:
+        if first and owner_of(first) == org_id:
             yield first
-        async for sibling in self.store.list(self.bucket, request_id + _SIBLING):
-            yield sibling
+        async for beside in self.store.list(self.bucket, sibling(request_id, org_id)):
+            yield beside
 
     async def sweep(self) -> int:
         """Abort multipart uploads that a killed process left; returns how many."""
@@ -140,14 +145,25 @@ class S3Stager:
         return swept
 
 
+def sibling(request_id: str, org_id: str, rest: str = "") -> str:
+    """A key beside the request id's own, for an organisation: what ends in ``rest``."""
+    return f"{request_id}{_SIBLING}{digest(org_id.encode())[:8]}{rest}"
+
+
+def owner_of(stored: ObjectInfo) -> str:
+    """The organisation that an upload was stored for."""
+    return stored.metadata.get(_OWNER, "")
+
+
 class S3Upload:
     """One body: whole in one request if it fits ``hold_bytes``, else in parts of that size."""
 
-    def __init__(self, stager: S3Stager, request_id: str, metadata: dict[str, str]) -> None:
+    def __init__(self, stager: S3Stager, request_id: str, org_id: str, metadata: dict[str, str]) -> None:
         self._stager = stager
         self._store = stager.store
         self._bucket = stager.bucket
         self._request_id = request_id
+        self._org_id = org_id
         self._metadata = metadata
         self._key = request_id
         self.hold_bytes = PART_BYTES
@@ -184,10 +200,11 @@ class S3Upload:
             return md5
 
         for _ in range(2):
-            if twin := await self._stager.twin(self._request_id, Content(self._size, md5, own_md5)):
+            content = Content(self._size, md5, own_md5)
+            if twin := await self._stager.twin(self._request_id, self._org_id, content):
                 return self._stager.staged(twin, self._size, md5, duplicate=True)
             with suppress(ObjectExists):
-                return await self._put(f"{self._request_id}{_SIBLING}{md5[:16]}")
+                return await self._put(sibling(self._request_id, self._org_id, md5[:16]))
         raise Retryable(f"every key for {self._request_id} is taken by other bytes")
 
     async def abort(self) -> None:
@@ -222,7 +239,7 @@ class S3Upload:
     async def _put_part(self) -> None:
         if not self._upload_id:
             if await retrying(RETRY, lambda: self._store.head(self._bucket, self._request_id)):
-                self._key = f"{self._request_id}{_SIBLING}{uuid.uuid4().hex[:16]}"
+                self._key = sibling(self._request_id, self._org_id, uuid.uuid4().hex[:16])
             self._upload_id = await retrying(
                 RETRY,
                 lambda: self._store.start_multipart(
@@ -255,7 +272,7 @@ class S3Upload:
             # Our own first try was heard after all, or another upload of this id was quicker: then its sender's
             # next try finds the id taken, and a key of its own.
             stored = await retrying(RETRY, lambda: self._store.head(self._bucket, self._key))
-            if stored is None or stored.etag != etag:
+            if stored is None or stored.etag != etag or owner_of(stored) != self._org_id:
                 raise Retryable(f"another upload with the id {self._request_id} ended first") from None
             await self.abort()
         self._upload_id = ""
@@ -266,7 +283,7 @@ class S3Upload:
     async def _stored_twin(self, etag: str) -> str | None:
         """The id was taken when we began: if it was by the same bytes, one copy goes."""
         content = Content(self._size, etag, partial(self._stager.md5, self._key, etag), self._key)
-        twin = await self._stager.twin(self._request_id, content)
+        twin = await self._stager.twin(self._request_id, self._org_id, content)
         if twin:
             await retrying(RETRY, lambda: self._store.delete(self._bucket, self._key))
         return twin
@@ -279,9 +296,9 @@ class FileStager:
         self.directory = directory
         self._base_url = base_url.rstrip("/")
 
-    def open(self, request_id: str, sender: Identity) -> "FileUpload":  # noqa: ARG002 -- files carry no metadata
+    def open(self, request_id: str, sender: Identity) -> "FileUpload":
         """Begin an upload."""
-        return FileUpload(self, request_id)
+        return FileUpload(self, request_id, sender.org_id)
 
     def path(self, name: str) -> Path:
         """The file of a request id (or sibling name); a digest keeps names apart that differ in punctuation."""
@@ -297,9 +314,10 @@ class FileStager:
 class FileUpload:
     """One body, written beside its final name and linked to it when whole."""
 
-    def __init__(self, stager: FileStager, request_id: str) -> None:
+    def __init__(self, stager: FileStager, request_id: str, org_id: str) -> None:
         self._stager = stager
         self._request_id = request_id
+        self._org_id = org_id
         self.hold_bytes = 0
         self._partial = stager.directory / f".{uuid.uuid4().hex}.partial"
         self._md5 = hashlib.md5(usedforsecurity=False)
@@ -340,13 +358,17 @@ class FileUpload:
             self._file.flush()
             os.fsync(self._file.fileno())
         etag = self._md5.hexdigest()
+        own = sibling(self._request_id, self._org_id, etag[:16])
+        _mark_owner(self._partial, self._org_id)
         try:
-            for name in (self._request_id, f"{self._request_id}{_SIBLING}{etag[:16]}"):
+            for name in (self._request_id, own):
+                path = self._stager.path(name)
                 try:
-                    self._stager.path(name).hardlink_to(self._partial)
+                    path.hardlink_to(self._partial)
                     return Staged(self._stager.url(name), self._size, etag=etag)
                 except FileExistsError:
-                    if filecmp.cmp(self._stager.path(name), self._partial, shallow=False):
+                    known = name == own or _is_owner(path, self._org_id)
+                    if known and filecmp.cmp(path, self._partial, shallow=False):
                         return Staged(self._stager.url(name), self._size, etag=etag, duplicate=True)
         finally:
             self._discard()
@@ -356,3 +378,15 @@ class FileUpload:
         if self._file:
             self._file.close()
         self._partial.unlink(missing_ok=True)
+
+
+def _mark_owner(path: Path, org_id: str) -> None:
+    # A file system without attributes: then a repetition is stored once more, beside it.
+    with suppress(OSError):
+        os.setxattr(path, _OWNER_ATTRIBUTE, org_id.encode())
+
+
+def _is_owner(path: Path, org_id: str) -> bool:
+    with suppress(OSError):
+        return os.getxattr(path, _OWNER_ATTRIBUTE) == org_id.encode()
+    return False

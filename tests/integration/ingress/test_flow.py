@@ -247,6 +247,34 @@ async def test_other_bytes_under_the_same_id_survive_beside_the_first(
     assert not [key for key in await anywhere.unfinished() if key.startswith(request_id)]
 
 
+@pytest.mark.parametrize("size", [0, SMALL, LARGE])
+@pytest.mark.parametrize("same_bytes", [True, False])
+async def test_another_organisations_upload_under_an_id_is_stored_apart_and_told_nothing(
+    anywhere: Ingress, size: int, *, same_bytes: bool
+):
+    request_id = new_id()
+    bodies = {"1001": b"a" * size, "2002": (b"a" if same_bytes else b"b") * size}
+    for org_id in ("1001", "2002", "1001", "2002"):
+        answer = await anywhere.post(
+            part(bodies[org_id]), **{ID_HEADER: request_id, "x-rh-identity": b64_identity(org_id=org_id)}
+        )
+        assert answer.status == 202
+    announced = [json.loads(record.value) for record in await anywhere.announced(request_id)]
+    keys = {
+        org_id: {each["object_key"] for each in announced if each["org_id"] == org_id} for org_id in bodies
+    }
+    assert keys["1001"] == {request_id}
+    (theirs,) = keys["2002"]
+    assert await anywhere.objects(request_id) == [request_id, theirs]
+    assert await stored(anywhere, theirs) == bodies["2002"]
+    notes = [
+        (status["org_id"], "stored before" in status["status_msg"])
+        for status in await anywhere.statuses(request_id)
+        if status["status"] == "success"
+    ]
+    assert sorted(notes) == [("1001", False), ("1001", True), ("2002", False), ("2002", True)]
+
+
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 async def test_uploads_of_one_id_at_once_are_all_kept_or_told_to_try_again(anywhere: Ingress, size: int):
     request_id = new_id()

@@ -131,6 +131,28 @@ async def test_files_in_a_directory_instead_of_s3(kafka_url: str, s3_url: str, t
         assert not [name for name in names if name.startswith(".")]
 
 
+@pytest.mark.parametrize("attributes", [True, False])
+async def test_another_organisations_file_under_an_id_is_stored_apart(
+    kafka_url: str, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, attributes: bool
+):
+    if not attributes:
+        monkeypatch.setattr("services.ingress.store._OWNER_ATTRIBUTE", "no such namespace")
+    async with open_ingress(
+        kafka_url, s3_url, STAGERIMPLEMENTATION="filebased", STORAGEFILESYSTEMPATH=str(tmp_path)
+    ) as ingress:
+        request_id = new_id()
+        for org_id in ("1001", "2002", "1001", "2002"):
+            answer = await ingress.post(
+                part(b"same"), **{ID_HEADER: request_id, "x-rh-identity": b64_identity(org_id=org_id)}
+            )
+            assert answer.status == 202
+        announced = [json.loads(record.value) for record in await ingress.announced(request_id)]
+    urls = {org: {each["url"] for each in announced if each["org_id"] == org} for org in ("1001", "2002")}
+    assert not urls["1001"] & urls["2002"]
+    assert len(urls["2002"]) == 1
+    assert len(urls["1001"]) == (1 if attributes else 2)
+
+
 async def test_a_directory_that_vanishes_is_503(kafka_url: str, s3_url: str, tmp_path: Path):
     directory = tmp_path / "staging"
     directory.mkdir()
