@@ -44,32 +44,37 @@ class Archiver:
     async def handle(self, message: Announcement, delivery: Delivery) -> str:
         """Archive one upload; returns where it is."""
         upload = self.fetcher.locate_upload(message)
+        sender = _sender(message)
         archive = await self.table.find(upload.name, message.etag or "")
+        # An ingress that stores by request id alone lets one organisation write over another's.
+        if archive is not None and archive.org_id != sender.org_id:
+            raise Rejected("the object it names was uploaded by another organisation")
         begun = archive is not None
         if begun:
             metrics.REDELIVERIES.labels("archiver").inc()
-        archive = archive or await self._claim(message, delivery, upload)
+        archive = archive or await self._claim(message, sender, delivery, upload)
         if archive.copied_at is None:
             await self._copy(upload, archive, look_first=begun)
         if archive.published_at is None:
             await self._publish(upload, archive)
         return f"archived to {archive.bucket}/{archive.key}"
 
-    async def _claim(self, message: Announcement, delivery: Delivery, upload: Location) -> Archive:
+    async def _claim(
+        self, message: Announcement, sender: Identity, delivery: Delivery, upload: Location
+    ) -> Archive:
         service = delivery.headers.get("service") or message.service
         target = self.targets.get(service)
         if target is None:
             raise Rejected(f"archives of the service {service!r} go nowhere: the archiver's table lacks it")
         if not upload.url and message.size == 0:
             raise Rejected("the upload is empty")
-        identity = _sender(message)
         draft = Claim(
             source=upload.name,
             etag=message.etag or "",
             request_id=message.request_id,
-            org_id=identity.org_id,
+            org_id=sender.org_id,
             service=service,
-            cluster_id=await self._cluster_id(message, identity, upload, service, target.template),
+            cluster_id=await self._cluster_id(message, sender, upload, service, target.template),
             endpoint=target.endpoint.url if target.endpoint else "",
             bucket=target.bucket,
             key="",
@@ -77,7 +82,7 @@ class Archiver:
         )
         values = {
             **{name: getattr(draft, name) for name in ("cluster_id", "org_id", "service", "request_id")},
-            "account": identity.account_number,
+            "account": sender.account_number,
             "size": str(message.size),
             "original_path": upload.path,
         }

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
-from headrace.contracts.identity import Identity, encode_identity
+from headrace.contracts.identity import Identity, Internal, encode_identity
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.fetch import Fetcher
 from headrace.objects.store import PART_BYTES, ObjectStore
@@ -347,3 +347,28 @@ async def test_a_claim_at_an_endpoint_that_is_gone_from_the_settings_waits(bench
         await bench.handle(message, replace(bench.archiver, table=Faulty(bench.table, "claim", after=True)))
     with pytest.raises(Retryable, match="ARCHIVER_ENDPOINTS lacks"):
         await bench.handle(message, replace(bench.archiver, stores={}))
+
+
+async def test_another_organisation_is_not_told_where_an_upload_was_archived(bench: Bench) -> None:
+    message = await bench.upload("r1")
+    key = (await bench.handle(message)).partition(f"{bench.bucket}/")[2]
+    theirs = {"org_id": "2002", "b64_identity": encode_identity(Identity(org_id="2002", type="User"))}
+    with pytest.raises(Rejected, match="uploaded by another organisation") as refusal:
+        await bench.handle(message.model_copy(update=theirs))
+    assert key not in str(refusal.value)
+    assert len(await bench.archived()) == len(bench.producer.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"org_id": "2002"},
+        {"account": "2", "b64_identity": encode_identity(Identity(account_number="1", org_id="000001"))},
+        {"b64_identity": encode_identity(Identity(org_id="000001", internal=Internal(org_id="2002")))},
+    ],
+)
+async def test_an_upload_that_names_two_senders_is_rejected(bench: Bench, changes: dict[str, str]) -> None:
+    message = await bench.upload("r1")
+    with pytest.raises(Rejected, match="whose upload is it"):
+        await bench.handle(message.model_copy(update=changes))
+    assert await bench.archived() == {}
