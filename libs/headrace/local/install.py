@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as ET
 
+from headrace.local.jars import check_jars
 from headrace.local.process import ChildFailed, Command, run
 from headrace.runtime.errors import ConfigurationError
 
@@ -79,6 +80,7 @@ async def kafka_jars(progress: Progress) -> Path:
         await _install(
             f"fetching Apache Kafka {kafka_version()} with Maven", command, MAVEN_SECONDS, progress
         )
+        check_jars(partial)
     return target
 
 

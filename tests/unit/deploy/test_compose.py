@@ -151,7 +151,8 @@ def test_every_image_is_a_variable_with_a_public_default():
     assert len(images) == 4
     for image in images:
         assert re.fullmatch(
-            r"\$\{[A-Z]+_IMAGE:-(localhost/headrace|(docker|quay)\.io/\S+):[\w.-]+\}", image
+            r"\$\{[A-Z]+_IMAGE:-(localhost/headrace:latest|(docker|quay)\.io/[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64})\}",
+            image,
         ), image
 
 
