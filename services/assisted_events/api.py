@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from headrace.contracts.assisted import FILE_NAME
 from headrace.contracts.message import rfc3339
 from headrace.runtime.errors import Permanent, Rejected
+from headrace.web.caller import BadAuthorization, sent_authorization
 from headrace.web.errors import json_errors, json_response
 from services.assisted_events.archive import Archive, Builder
 from services.assisted_events.bodies import (
@@ -44,6 +45,7 @@ class Api:
     registry: Registry | None
     settings: AssistedSettings
     consent: Consent
+    auth: bool = True
 
     def application(self) -> web.Application:
         """Every route."""
@@ -207,11 +209,20 @@ class Api:
 
     @web.middleware
     async def _authenticated(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        token = self.settings.token
-        sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if token and request.path not in _OPEN and not hmac.compare_digest(sent.encode(), token.encode()):
-            raise web.HTTPUnauthorized(text="expected the bearer token of ASSISTED_EVENTS_TOKEN")
+        if (self.settings.token or self.auth) and request.path not in _OPEN:
+            _check_token(request, self.settings.token)
         return await handler(request)
+
+
+def _check_token(request: web.Request, token: str) -> None:
+    """Raise 400 for a header that cannot be read, 401 for any but the token; where there is none, always."""
+    try:
+        scheme, sent = sent_authorization(request.headers)
+    except BadAuthorization as error:
+        raise web.HTTPBadRequest(text=str(error)) from None
+    if not token or scheme != "bearer" or not hmac.compare_digest(sent.encode(), token.encode()):
+        unset = "" if token else ", which is not set"
+        raise web.HTTPUnauthorized(text=f"expected the bearer token of ASSISTED_EVENTS_TOKEN{unset}")
 
 
 @web.middleware

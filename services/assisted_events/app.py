@@ -7,6 +7,7 @@ import aiohttp
 
 from headrace.database.pool import Database
 from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.logging import get_logger
 from headrace.service.context import Context
 from services.assisted_events.api import Api
 from services.assisted_events.archive import Builder
@@ -19,6 +20,8 @@ from services.assisted_events.registering import Registry
 from services.assisted_events.settings import AssistedSettings
 from services.assisted_events.store import InstallerStore
 from services.assisted_events.worker import Worker
+
+_log = get_logger(__name__)
 
 # The installer's server has its own clients to serve.
 _SOURCE_CONNECTIONS: Final = 3
@@ -47,7 +50,11 @@ async def start(context: Context) -> None:
     context.health.add("consent", lambda: consent.problem)
     context.spawn("leader", leadership.run)
     registry = None if settings.database_url else Registry(own, settings.rate_limits)
-    await context.listen(Api(installer, ledger, builder, registry, settings, consent).application())
+    auth = not context.lenient if settings.auth is None else settings.auth
+    if auth and not settings.token:
+        _log.warning("rest_closed", meaning="ASSISTED_EVENTS_TOKEN is not set: every request is answered 401")
+    api = Api(installer, ledger, builder, registry, settings, consent, auth=auth)
+    await context.listen(api.application())
 
 
 def _source(context: Context, settings: AssistedSettings, own: str) -> tuple[str, str]:

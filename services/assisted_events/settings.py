@@ -126,7 +126,18 @@ class AssistedSettings(Settings):
         "ASSISTED_MAX_REPLAY_BYTES", 32 << 20, "largest member of an archive that is registered", gt=0
     )
     token: str = env(
-        "ASSISTED_EVENTS_TOKEN", "", "bearer token that the REST API wants; empty: none", repr=False
+        "ASSISTED_EVENTS_TOKEN",
+        "",
+        "bearer token that the REST API wants; empty: it answers 401, except where HEADRACE_LENIENT or "
+        "ASSISTED_EVENTS_AUTH opens it",
+        pattern="^[!-~]*$",
+        repr=False,
+    )
+    auth: bool | None = env(
+        "ASSISTED_EVENTS_AUTH",
+        None,
+        "false: without ASSISTED_EVENTS_TOKEN the REST API is open, for a port that only trusted programs reach; "
+        "unset: false where HEADRACE_LENIENT is on",
     )
 
     @field_validator("interval")

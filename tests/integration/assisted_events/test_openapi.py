@@ -10,7 +10,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from services.assisted_events.openapi import PREFIX, document
-from tests.integration.assisted_events.harness import Sender
+from tests.answers import raw_status
+from tests.integration.assisted_events.harness import Sender, open_sender
 from tests.openapi import check_all
 
 pytestmark = [
@@ -47,6 +48,33 @@ async def test_every_answer_is_in_the_document(sender: Sender) -> None:
         known={"cluster_id": cluster_id},
     )
     assert len(checked) == sum(len(methods) for methods in served["paths"].values())
+
+
+async def test_outside_the_local_shape_nothing_is_open_without_a_token(
+    postgres_url: str, database_name: str
+) -> None:
+    routes = [
+        (method.upper(), path.replace("{cluster_id}", "11111111-2222-4333-8444-555555555555"))
+        for path, methods in document()["paths"].items()
+        for method in methods
+        if path != "/openapi.json"
+    ]
+    async with open_sender(postgres_url, database_name, lenient=False) as sender:
+        for method, path in routes:
+            status, answer = await sender.ask(method, path)
+            assert (status, "ASSISTED_EVENTS_TOKEN, which is not set" in str(answer)) == (401, True), path
+            for header in ("Bearer", "Bearer ", "Bearer secret", "Basic secret"):
+                sent = [("Authorization", header)]
+                assert await raw_status(sender.url, PREFIX + path, sent, method) == 401, path
+            for sent in (
+                [("Authorization", "Bearer \udcff")],
+                [("Authorization", "Bearer a"), ("Authorization", "Bearer b")],
+            ):
+                assert await raw_status(sender.url, PREFIX + path, sent, method) == 400, path
+    async with open_sender(
+        postgres_url, database_name, lenient=False, ASSISTED_EVENTS_AUTH="false"
+    ) as sender:
+        assert (await sender.ask("GET", "/sendings"))[0] == 200
 
 
 @pytest.mark.parametrize("sender", [{"ASSISTED_EVENTS_TOKEN": "secret"}], indirect=True)
