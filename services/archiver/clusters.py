@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
 
-import orjson
-
 from headrace.archives.assisted import cluster_members
 from headrace.archives.errors import ArchiveRejected
 from headrace.archives.reader import Member, read_members
@@ -14,6 +12,7 @@ from headrace.contracts.announcement import Announcement
 from headrace.contracts.assisted import SERVICE as ASSISTED_INSTALLER
 from headrace.contracts.identity import Identity
 from headrace.runtime.errors import Rejected
+from headrace.runtime.untrusted import Unreadable, load_json
 
 # UUIDs normally. It becomes a folder's name, so nothing that could mean another folder.
 _CLUSTER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,127}")
@@ -92,8 +91,8 @@ async def _named_by(member: Member) -> str | None:
 
 def _from_manifest(content: bytes) -> str | None:
     try:
-        manifest = orjson.loads(content)
-    except orjson.JSONDecodeError:
+        manifest = load_json(content)
+    except Unreadable:
         return None
     found = manifest.get("cluster_id") if isinstance(manifest, dict) else None
     return checked(found, "manifest.json") if isinstance(found, str) and found else None

@@ -6,7 +6,6 @@ Equal rows make equal bytes, so that an archive which was uploaded twice can be 
 import asyncio
 import hashlib
 import os
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from headrace.archives import Entry, write_archive
 from headrace.archives.assisted import IndentedArray, entries
 from headrace.contracts.assisted import EVENTS_MEMBER, HOSTS_MEMBER
 from headrace.runtime.errors import Permanent
+from headrace.runtime.temporary import disk, temporary_file
 from services.assisted_events.credentials import BadCredentials, Credentials, choose
 from services.assisted_events.credentials import Entry as Identity
 from services.assisted_events.sanitising import Model, Sanitiser, with_identity
@@ -78,9 +78,10 @@ class Section:
 class Spool:
     """An unnamed file for what is too long to be held; bounded."""
 
-    def __init__(self, file: IO[bytes], max_bytes: int) -> None:
+    def __init__(self, file: IO[bytes], max_bytes: int, directory: str | None) -> None:
         self.file = file
         self._max_bytes = max_bytes
+        self._directory = directory
         self._size = 0
 
     def section(self) -> Section:
@@ -92,7 +93,9 @@ class Spool:
         self._size += len(data)
         if self._size > self._max_bytes:
             raise TooLarge(f"the archive's members have more than {self._max_bytes} bytes")
-        self.file.write(data)
+        # At once here: around it the database's own failures are told.
+        with disk(self._directory):
+            self.file.write(data)
         return len(data)
 
 
@@ -138,11 +141,8 @@ class Builder:
     @asynccontextmanager
     async def _archive(self, cluster_id: str, identity: Identity) -> AsyncIterator[Archive]:
         directory = self.settings.spool_directory or None
-        with (
-            tempfile.TemporaryFile(dir=directory) as spooled,
-            tempfile.TemporaryFile(dir=directory) as finished,
-        ):
-            spool = Spool(spooled, self.settings.max_archive_bytes)
+        with disk(directory), temporary_file(directory) as spooled, temporary_file(directory) as finished:
+            spool = Spool(spooled, self.settings.max_archive_bytes, directory)
             async with self.store.snapshot(cluster_id) as snapshot:
                 members = await self._members(snapshot, identity, spool)
             await asyncio.to_thread(spooled.flush)

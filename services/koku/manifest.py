@@ -11,9 +11,12 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from headrace.runtime.errors import Rejected
+from headrace.runtime.untrusted import Unreadable, check_json
 
 NAME: Final = "manifest.json"
-MAX_BYTES: Final = 10 << 20
+# It lists the members of an archive, of which there are 20,000 at most.
+MAX_BYTES: Final = 2 << 20
+_MAX_VALUES: Final = 25_000
 _MAX_NAME_BYTES: Final = 255
 _UNSAFE: Final = re.compile(r"[/\\\x00-\x1f\x7f]|\.\.")
 _SHOWN_ERRORS: Final = 3
@@ -72,6 +75,7 @@ class Manifest(BaseModel):
     def parse(cls, content: bytes) -> "Manifest":
         """Decode and check; raises `Rejected` naming each wrong field."""
         try:
+            check_json(content, max_values=_MAX_VALUES)
             return cls.model_validate_json(content)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
@@ -81,6 +85,8 @@ class Manifest(BaseModel):
             ]
             more = f"; and {len(found) - _SHOWN_ERRORS} more" if len(found) > _SHOWN_ERRORS else ""
             raise Rejected(f"{NAME} is not valid: {'; '.join(reasons)}{more}") from None
+        except Unreadable as error:
+            raise Rejected(f"{NAME} is not valid: content: it is {error}") from None
 
     @property
     def ros_files(self) -> list[str]:

@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from headrace.contracts.message import utc_now
 from headrace.runtime.logging import get_logger
 from headrace.runtime.metrics import exposition
+from headrace.runtime.temporary import passes
 from headrace.web.errors import json_errors, json_response
 from services.ols import metrics, records
 from services.ols.authentication import Authentication
@@ -117,7 +118,8 @@ class Api:
                 await self.user_data.feedback(records.feedback(caller.user_id, sent, utc_now()))
             except (OSError, ValueError) as error:
                 _log.error("user_data_not_stored", kind="feedback", reason=reason_of(error))
-                raise problem(500, "Error storing user feedback", reason_of(error)) from None
+                status = 503 if passes(error) else 500
+                raise problem(status, "Error storing user feedback", reason_of(error)) from None
         return json_response({"response": "feedback received"})
 
     async def feedback_status(self, _request: web.Request) -> web.Response:

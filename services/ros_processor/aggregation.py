@@ -106,7 +106,12 @@ class _Aggregation:
         self._now = now
         self._reader = Reader(limits)
         self._reasons: Distinct[str] = Distinct("reasons", 1 << 10)
-        self._identities: Distinct[Identity] = Distinct("containers", limits.max_containers)
+        self._identities: Distinct[Identity] = Distinct(
+            "containers",
+            limits.max_containers,
+            max_bytes=limits.max_names_bytes,
+            weigh=lambda identity: sum(map(len, identity)),
+        )
         self._intervals: Distinct[Interval] = Distinct("intervals", limits.max_intervals)
         self._present = np.zeros(limits.max_containers, bool)
         self._dropped: Counter[str] = Counter()

@@ -12,15 +12,22 @@ from services.ros_processor.limits import CsvRejected
 Numbers = npt.NDArray[np.int64]
 T = TypeVar("T", bound=Hashable)
 
-_MAX_REMEMBERED_BYTES: Final = 24 << 20
+# Longer than any text that counts (`CsvLimits.max_image_bytes`): its beginning is judged alike, for less room.
+_LONG_CHARACTERS: Final = 1025
+_MAX_REMEMBERED_BYTES: Final = 16 << 20
 
 
 class Distinct(Generic[T]):
     """Distinct items, numbered in the order in which they came; raises `CsvRejected` past the limit."""
 
-    def __init__(self, what: str, limit: int) -> None:
+    def __init__(
+        self, what: str, limit: int, *, max_bytes: int = 0, weigh: Callable[[T], int] = lambda _: 0
+    ) -> None:
+        """``weigh`` gives an item's bytes; of all together there may be ``max_bytes``."""
         self._what = what
         self._limit = limit
+        self._left_bytes = max_bytes
+        self._weigh = weigh
         self._numbers: dict[T, int] = {}
 
     def __len__(self) -> int:
@@ -31,9 +38,14 @@ class Distinct(Generic[T]):
 
     def number(self, item: T) -> int:
         """The item's number."""
-        found = self._numbers.setdefault(item, len(self._numbers))
-        if found >= self._limit:
-            raise CsvRejected(f"the file has more than {self._limit} {self._what}")
+        fresh = len(self._numbers)
+        found = self._numbers.setdefault(item, fresh)
+        if found == fresh:
+            self._left_bytes -= self._weigh(item)
+            if found >= self._limit:
+                raise CsvRejected(f"the file has more than {self._limit} {self._what}")
+            if self._left_bytes < 0:
+                raise CsvRejected(f"the names of the file's {self._what} take too much room")
         return found
 
 
@@ -51,6 +63,8 @@ class Lookup:
     def numbers(self, frame: pl.DataFrame) -> Numbers:
         """One number for each row."""
         texts = frame.select(self._columns)
+        if texts.estimated_size() > len(texts) * len(self._columns) * _LONG_CHARACTERS:
+            texts = texts.select(pl.all().str.slice(0, _LONG_CHARACTERS))
         found = self._found(texts)
         if found.null_count():
             if self._known.estimated_size() > _MAX_REMEMBERED_BYTES:

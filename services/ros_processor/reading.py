@@ -104,11 +104,7 @@ class Reader:
             raise CsvRejected("the file is UTF-16, not UTF-8")
         batch = batch.removeprefix(_BOM)
         line, _, rest = batch.partition(b"\n")
-        self._check_text(line)
-        try:
-            header = next(csv.reader([line.decode()], strict=True), [])
-        except csv.Error as error:
-            raise CsvRejected(f"the header cannot be read: {error}") from error
+        header = self._names(line)
         if not any(name.strip() for name in header):
             raise CsvRejected("the file is empty" if not rest else "the file has no header")
         self._kind = kind_of(header)
@@ -121,6 +117,18 @@ class Reader:
         self._last = [*self._schema][-1]
         self._read = [n for n, name in enumerate(self._schema) if name in read or name == self._last]
         return rest
+
+    def _names(self, line: bytes) -> list[str]:
+        """The header's columns, as few and as short as they have to be before anything is made of them."""
+        if len(line) > self._limits.max_header_bytes:
+            raise CsvRejected(f"the header is longer than {self._limits.max_header_bytes} bytes")
+        if line.count(b",") >= self._limits.max_columns:
+            raise CsvRejected(f"the header has more than {self._limits.max_columns} columns")
+        self._check_text(line)
+        try:
+            return next(csv.reader([line.decode()], strict=True), [])
+        except csv.Error as error:
+            raise CsvRejected(f"the header cannot be read: {error}") from error
 
     def _check_text(self, batch: bytes) -> None:
         if batch.isascii():
@@ -141,14 +149,14 @@ class Reader:
         if b'"' in batch or b"\0" in batch or b"\r" in batch:
             return False
         octets = np.frombuffer(batch, np.uint8)
-        line_ends = np.flatnonzero(octets == _NEWLINE)
         commas = len(self._schema) - 1
-        longest = int(np.diff(line_ends, prepend=-1).max(initial=0))
-        return (
-            np.count_nonzero(octets == _COMMA) == commas * len(line_ends)
-            and batch.count(b",", 0, batch.find(b"\n")) == commas * bool(batch)
-            and longest <= self._limits.max_field_bytes
-        )
+        lines = np.count_nonzero(octets == _NEWLINE)
+        if np.count_nonzero(octets == _COMMA) != commas * lines:
+            return False
+        if batch.count(b",", 0, batch.find(b"\n")) != commas * bool(batch):
+            return False
+        line_ends = np.flatnonzero(octets == _NEWLINE)
+        return int(np.diff(line_ends, prepend=-1).max(initial=0)) <= self._limits.max_field_bytes
 
     def _has_even_rows(self, batch: bytes) -> bool:
         """Whether every line has the right number of fields."""

@@ -5,7 +5,6 @@ read from every run without reading the rest.
 """
 
 import io
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +12,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from headrace.runtime.temporary import ever_fits, refused, temporary_file
 from services.ros_processor.groups import Keys, Rows
+from services.ros_processor.limits import CsvRejected
 from services.ros_processor.order import Order
 
 _SEGMENT_ROWS: Final = 1 << 12
@@ -29,10 +30,16 @@ class _Segment:
 
 
 class Spill:
-    """A temporary file without a name, so that it ends with the process. Arrow IPC, compressed."""
+    """A temporary file without a name, so that it ends with the process. Arrow IPC, compressed.
+
+    A disk that is full raises `Retryable`; one that would be too small for the file even if it were empty,
+    `CsvRejected`.
+    """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="headrace-ros-")  # noqa: SIM115 -- `close` ends it
+        # Without a buffer: what a full disk did not take is not tried again by closing.
+        self._file = temporary_file(buffering=0)
+        self._size_bytes = 0
         self._segments: list[_Segment] = []
         self._samples: list[Keys] = []
 
@@ -50,12 +57,24 @@ class Spill:
         columns = {str(number): column for number, column in enumerate(rows.columns)}
         packed = io.BytesIO()
         pl.DataFrame({"key": rows.keys, "count": rows.counts, **columns}).write_ipc(packed, compression="lz4")
-        offset = self._file.seek(0, io.SEEK_END)
-        self._file.write(packed.getbuffer())
+        offset = self._append(packed.getbuffer())
         self._segments.append(
             _Segment(offset, packed.getbuffer().nbytes, int(rows.keys[0]), int(rows.keys[-1]))
         )
         self._samples.append(rows.keys[::_SAMPLE_ROWS].copy())
+
+    def _append(self, data: memoryview) -> int:
+        """Write at the end; gives where that was."""
+        offset = self._file.seek(0, io.SEEK_END)
+        self._size_bytes += len(data)
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError as error:
+            if not ever_fits(self._size_bytes):
+                raise CsvRejected("the file has more rows than the disk of TMPDIR can hold") from error
+            raise refused(error) from error
+        return offset
 
     def partitions(self, order: Order, max_rows: int) -> list[tuple[int, int]]:
         """Ranges of ``order``, each of about ``max_rows`` rows, cut between workloads where that can be."""

@@ -12,7 +12,8 @@ ANSWER: Final = struct.Struct("<q")
 FORK: Final = b"F"
 BURY: Final = b"B"
 
-_MAX_REPLY_BYTES: Final = 256 << 20
+# What is published of it is a message of a megabyte; to read more holds the event loop.
+_MAX_REPLY_BYTES: Final = 32 << 20
 
 
 class ReplyTooLarge(Exception):

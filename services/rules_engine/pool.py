@@ -126,7 +126,7 @@ class WorkerPool:
             RulesBloated: past the memory bound.
             RulesFailed: the rules ended their process.
             WorkerKilled: somebody else did.
-            Retryable: too many archives wait.
+            Retryable: too many archives wait, or the workers' disk is full.
 
         """
         sown = json.dumps(dict(seeds)).encode()
@@ -156,6 +156,8 @@ class WorkerPool:
             self._idle.put_nowait(worker)
         if "rejected" in reply:
             raise ArchiveRejected(reply["rejected"])
+        if "unavailable" in reply:
+            raise Retryable(reply["unavailable"])
         if bloated is not None:
             most = self._boot["max_rss_bytes"] >> 20
             raise RulesBloated(

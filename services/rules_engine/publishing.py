@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from headrace.bus.producer import Outgoing
+from headrace.runtime.untrusted import check_json
 from services.rules_engine.evaluation import Evaluation
 from services.rules_engine.messages import Upload
 
@@ -77,7 +78,9 @@ def workloads_result(upload: Upload, cluster: str, evaluation: Evaluation) -> di
 def workload_info(upload: Upload, cluster: str, evaluation: Evaluation) -> dict[str, Any] | None:
     """Make the message that passes on config/workload_info.json: which images run where."""
     try:
-        images = json.loads(evaluation.workload_info or b"")
+        text = evaluation.workload_info or b""
+        check_json(text)
+        images = json.loads(text)
     except (ValueError, RecursionError):
         return None
     return {

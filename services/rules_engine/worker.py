@@ -20,6 +20,7 @@ import orjson
 
 from headrace.archives import ArchiveLimits, ArchiveRejected
 from headrace.local.trampoline import die_with
+from headrace.runtime.errors import Retryable
 from services.rules_engine.evaluation import Evaluation, Rules
 from services.rules_engine.frames import frame, receive_piece
 
@@ -108,7 +109,7 @@ def _handle(connection: socket.socket, rules: Rules, terms: Terms) -> tuple[dict
 
     reply, evaluation = _judged(evaluate)
     if evaluation is None:
-        return reply, b"", "rejected" not in reply
+        return reply, b"", not reply.keys() & {"rejected", "unavailable"}
     failed = next((name for name, why in evaluation.exceptions if why.startswith("MemoryError")), None)
     if failed is not None:
         return {"bloated": f"in {failed}"}, b"", True
@@ -125,6 +126,8 @@ def _judged(evaluate: Callable[[], Evaluation]) -> tuple[dict[str, Any], Evaluat
         raise
     except ArchiveRejected as error:
         return {"rejected": str(error)}, None
+    except Retryable as error:
+        return {"unavailable": str(error)}, None
     except MemoryError:
         return {"bloated": ""}, None
     except BaseException as error:  # noqa: BLE001  # a rule may call sys.exit; the pool says what became of it

@@ -10,15 +10,16 @@ from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-import orjson
-
 from headrace.archives.errors import ArchiveRejected, shown
 from headrace.archives.limits import MIB, ArchiveLimits
 from headrace.archives.reader import Member, read_members
 from headrace.archives.writer import Entry
 from headrace.contracts import assisted as names
+from headrace.runtime.untrusted import Unreadable, load_json
 
 _MAX_METADATA_BYTES: Final = MIB
+# A hundred thousand events, or five thousand hosts with their inventories.
+_MAX_VALUES: Final = 1_000_000
 
 
 class IndentedArray:
@@ -121,9 +122,9 @@ async def read_metadata(
 async def read_json(member: Member, max_bytes: int) -> Any:
     """A member's value; raises `ArchiveRejected` when it is too large or no JSON."""
     try:
-        return orjson.loads(await member.read(max_bytes))
-    except orjson.JSONDecodeError as error:
-        raise ArchiveRejected(f"member {shown(member.name)} is no JSON") from error
+        return load_json(await member.read(max_bytes), max_values=_MAX_VALUES)
+    except Unreadable as error:
+        raise ArchiveRejected(f"member {shown(member.name)} is {error}") from error
 
 
 async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

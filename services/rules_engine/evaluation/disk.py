@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from headrace.archives import ArchiveRejected
+from headrace.runtime.temporary import disk, ever_fits, place
 from services.rules_engine.evaluation.tree import Tree
 
 _NAMES = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})
@@ -20,9 +21,16 @@ def extracted(tree: Tree, parent: str | None) -> Iterator[str]:
     A symbolic link that leads to a file of the tree becomes that file under a second name.
 
     Raises:
-        ArchiveRejected: a name cannot stand in a file system.
+        ArchiveRejected: a name cannot stand in a file system, or the file system could never hold it.
+        Retryable: the file system is full.
     """
-    with tempfile.TemporaryDirectory(prefix=f"headrace-rules-{os.getpid()}-", dir=parent) as root:
+    size_bytes = sum(len(piece) for pieces in tree.files.values() for piece in pieces)
+    if not ever_fits(size_bytes, parent):
+        raise ArchiveRejected(f"its {size_bytes} bytes are more than the disk of {place(parent)} can hold")
+    with (
+        disk(parent),
+        tempfile.TemporaryDirectory(prefix=f"headrace-rules-{os.getpid()}-", dir=place(parent)) as root,
+    ):
         try:
             for path, pieces in tree.files.items():
                 with _place(Path(root, path)).open("wb") as file:

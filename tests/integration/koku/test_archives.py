@@ -250,7 +250,7 @@ HOSTILE = {
     "cut short": (tar_gz({"manifest.json": manifest(CLUSTER, **GOOD), "a.csv": ROS})[:-20], "cut short"),
     "no manifest": (tar_gz({"a.csv": ROS}), "no manifest.json at its top"),
     "deep manifest": (tar_gz({"x/manifest.json": manifest(CLUSTER)}), "no manifest.json at its top"),
-    "manifest too big": (tar_gz({"manifest.json": b" " * (MAX_BYTES + 1)}), "10485760 are taken"),
+    "manifest too big": (tar_gz({"manifest.json": b" " * (MAX_BYTES + 1)}), "2097152 are taken"),
     "manifest no JSON": (tar_gz({"manifest.json": b"{"}), "manifest.json is not valid: content: Invalid JSON"),
     "no uuid": (tar_gz({"manifest.json": b'{"cluster_id":"x"}'}), "uuid: Field required"),
     "climbing member": (tar_gz({"../a.csv": ROS, "manifest.json": manifest(CLUSTER)}), r"has '\.\.' in its name"),

@@ -171,7 +171,7 @@ async def test_a_full_disk_is_told_with_its_cause(ols: Ols, monkeypatch):
     monkeypatch.setattr(store, "_create", lambda path: os.open("/dev/full", os.O_WRONLY))
     answer = await ols.feedback()
     assert (answer.status, answer.detail) == (
-        500,
+        503,
         {"response": "Error storing user feedback", "cause": "[Errno 28] No space left on device"},
     )
     monkeypatch.undo()

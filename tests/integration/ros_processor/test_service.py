@@ -5,6 +5,8 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -25,10 +27,13 @@ from headrace.contracts.topics import (
 )
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
+from headrace.runtime import metrics
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
 from headrace.service.process import running
 from services.registry import BY_NAME
+from services.ros_processor.aggregation import CsvLimits, aggregate
+from tests.disks import small_disk
 from tests.engines import SessionEngines
 from tests.integration.ros_processor import usage
 from tests.integration.ros_processor.conftest import CLUSTER
@@ -196,6 +201,53 @@ async def test_a_kruize_that_is_away_holds_the_message_until_it_is_back(flow: Fl
         assert len(kruize.results) == 12
         assert await flow.count("workload_metrics") == 24
         await eventually(lambda: not health.problems, within_seconds=40)
+
+
+async def test_a_full_disk_holds_the_message_until_there_is_room(
+    flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So little memory that a small file does not fit, as a large one does not into what there is.
+    small = partial(aggregate, limits=CsvLimits(max_partition_bytes=1 << 14))
+    monkeypatch.setattr("services.ros_processor.handlers.aggregate", small)
+    kruize = KruizePeer()
+    async with AsyncExitStack() as stack:
+        disk = stack.enter_context(small_disk(tmp_path))
+        monkeypatch.setenv("TMPDIR", str(disk.path))
+        url = await stack.enter_async_context(serving(kruize.application()))
+        processor = await flow.run(stack, KRUIZE_URL=url)
+        health = processor.contexts[0].health
+        disk.fill()
+        sent = await flow.send(usage.day(intervals=40))
+        await eventually(lambda: "(TMPDIR) is full" in str(health.report()), within_seconds=30)
+        # Three attempts and more: it is held, and ends by nothing but room.
+        tried = metrics.ATTEMPT_FAILURES.labels("ros_processor", flow.events.name, "Retryable")
+        before = tried._value.get()
+        await eventually(lambda: tried._value.get() >= before + 4, within_seconds=60)
+        assert not [status for status in flow.seen if status["request_id"] == sent]
+        disk.free()
+        assert await flow.ending(sent, 40) == ("success", "3 workloads, 6 containers, 120 intervals sent")
+        await eventually(lambda: not health.problems, within_seconds=20)
+        assert disk.used_by_others == []
+
+
+async def test_a_file_that_no_room_would_be_enough_for_is_refused(
+    flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = partial(aggregate, limits=CsvLimits(max_partition_bytes=1 << 14))
+    monkeypatch.setattr("services.ros_processor.handlers.aggregate", small)
+    kruize = KruizePeer()
+    async with AsyncExitStack() as stack:
+        disk = stack.enter_context(small_disk(tmp_path, mebibytes=1))
+        if not disk.mounted:
+            pytest.skip("no file system can be mounted here")
+        monkeypatch.setenv("TMPDIR", str(disk.path))
+        url = await stack.enter_async_context(serving(kruize.application()))
+        await flow.run(stack, KRUIZE_URL=url)
+        sent = await flow.send(usage.day(intervals=200, workloads=40))
+        status, text = await flow.ending(sent)
+        assert (status, text.partition(": ")[2]) == (
+            "error", "the file has more rows than the disk of TMPDIR can hold"
+        )  # fmt: skip
 
 
 async def test_messages_end_with_their_reasons_and_others_go_on(flow: Flow) -> None:

@@ -11,6 +11,8 @@ from headrace.archives import ArchiveRejected
 from headrace.runtime.errors import ConfigurationError, Retryable
 from services.rules_engine.evaluation import Evaluation, RulesConfig
 from services.rules_engine.pool import WorkerPool
+from tests.disks import small_disk
+from tests.unit.rules_engine.evaluation_archives import on_disk
 from tests.unit.rules_engine.service_archives import CLUSTER, CONFIG, at_work, bidding
 from tests.waiting import eventually
 
@@ -43,6 +45,23 @@ async def test_an_evaluation_comes_back_whole():
         assert component.endswith("service_pack.rules.report")
         assert why.startswith("ValueError: reason")
         assert (await pool.evaluate(bidding("say"))).workload_info is None
+
+
+async def test_a_full_disk_is_no_fault_of_the_archive(tmp_path):
+    target = ("tests.unit.rules_engine.evaluation_pack.on_disk",)
+    with small_disk(tmp_path) as disk:
+        if not disk.mounted:
+            pytest.skip("no file system can be mounted here")
+        config = RulesConfig(target, target_components=target, extract_directory=str(disk.path))
+        async with opened(config, workers=1) as pool:
+            disk.fill()
+            (pid,) = pool.pids
+            for _ in range(3):
+                with pytest.raises(Retryable, match=f"the disk of {disk.path} is full"):
+                    await pool.evaluate(on_disk())
+            disk.free()
+            assert (await pool.evaluate(on_disk())).on_disk is not None
+            assert (pool.pids, disk.used_by_others) == ([pid], [])
 
 
 async def test_text_that_is_no_utf8_and_long_integers_are_json_all_the_same():

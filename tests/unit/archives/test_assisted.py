@@ -56,7 +56,7 @@ async def test_the_same_metadata_twice_is_fine_and_different_ones_are_not() -> N
     [
         (b"no gzip" * 100, "not gzip"),
         (archive(Entry.of("metadata.json", b"{}")), "belongs to no cluster"),
-        (archive(Entry.of(f"{A}/metadata.json", b"{")), "is no JSON"),
+        (archive(Entry.of(f"{A}/metadata.json", b"{")), "is not JSON"),
         (archive(Entry.of(f"{A}/metadata.json", b"[]")), "is no JSON object"),
         (archive(compact_entry(A, "metadata.json", {}))[:-20], "cut short"),
     ],

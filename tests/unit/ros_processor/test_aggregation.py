@@ -244,9 +244,9 @@ async def test_a_short_and_a_long_row_do_not_make_up_for_each_other(columns) -> 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (csv_file([{"pod": "p" * (10 << 20)}]), "a record is longer than 8388608 bytes"),
-        (csv_file([{}]) + b'"' + b"a,b\n" * (3 << 20), "a record is in quotes that do not end within 8388608 bytes"),
-        (csv_file([{}]) + b'"' * (10 << 20), "a record is longer than 8388608 bytes"),
+        (csv_file([{"pod": "p" * (10 << 20)}]), "a record is longer than 2097152 bytes"),
+        (csv_file([{}]) + b'"' + b"a,b\n" * (3 << 20), "a record is in quotes that do not end within 2097152 bytes"),
+        (csv_file([{}]) + b'"' * (10 << 20), "a record is longer than 2097152 bytes"),
         (csv_file([{}]) + b'"a', "1 of 2 rows are malformed, the first: line 3: unexpected end of data"),
     ],
     ids=["field", "open quote", "only quotes", "open quote at the end"],

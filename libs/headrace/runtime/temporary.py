@@ -1,0 +1,59 @@
+"""Temporary files: their disk is ours, so what it refuses is no fault of what is being worked on."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Final
+
+from headrace.runtime.errors import Retryable
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# Of the disk, or of the process: neither is of the work's making.
+_REFUSES: Final = _FULL | {errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+# What takes more of a disk than this would never find room beside others.
+_SHARE: Final = 0.5
+
+
+def place(chosen: str | None = None) -> str:
+    """Where temporary files go: as chosen, else ``TMPDIR`` even while it is full, else the system's place."""
+    return chosen or os.environ.get("TMPDIR") or tempfile.gettempdir()
+
+
+@contextmanager
+def disk(chosen: str | None = None) -> Iterator[None]:
+    """Around work on temporary files: raises `Retryable` where their disk refuses, which passes."""
+    try:
+        yield
+    except OSError as error:
+        if not passes(error):
+            raise
+        raise refused(error, chosen) from error
+
+
+def temporary_file(chosen: str | None = None, *, buffering: int = -1) -> IO[bytes]:
+    """A file without a name, so that it ends with the process; raises `Retryable` when it cannot be made."""
+    try:
+        return tempfile.TemporaryFile(dir=place(chosen), prefix="headrace-", buffering=buffering)
+    except OSError as error:
+        raise refused(error, chosen) from error
+
+
+def refused(error: OSError, chosen: str | None = None) -> Retryable:
+    """What to tell of a disk that refuses."""
+    name = f"the disk of {place(chosen)}{'' if chosen else ' (TMPDIR)'}"
+    if error.errno in _FULL:
+        return Retryable(f"{name} is full")
+    return Retryable(f"{name} cannot be used: {error.strerror or type(error).__name__}")
+
+
+def passes(error: Exception) -> bool:
+    """Whether it is a disk that is full or away, which others put right."""
+    return isinstance(error, OSError) and error.errno in _REFUSES
+
+
+def ever_fits(size_bytes: int, chosen: str | None = None) -> bool:
+    """Whether the disk, were it empty, would have so much to give to one."""
+    found = os.statvfs(place(chosen))
+    return size_bytes <= found.f_frsize * found.f_blocks * _SHARE
