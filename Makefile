@@ -56,6 +56,15 @@ test: install ## run every test (T=path for some)
 test-faults: install ## run the fault matrix at full length, write docs/faults.md (ROWS="20 24" for some; RESUME=1; hours)
 	@HEADRACE_TEST_FAULTS=full HEADRACE_TEST_ROWS="$(ROWS)" HEADRACE_TEST_RESUME="$(RESUME)" $(BIN)/python -m pytest -p no:randomly $(T)
 
+.PHONY: coverage
+coverage: install ## measure which lines and branches the tests run (T=path for some, without the floor)
+	@rm -rf .coverage && mkdir .coverage
+	@failed=0; \
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup $(or $(T),tests/unit tests/integration) || failed=$$?; \
+	$(BIN)/coverage combine -q .coverage; \
+	$(BIN)/coverage report $(if $(T),--fail-under=0); \
+	exit $$failed
+
 .PHONY: test-scale
 test-scale: install ## two processes of every service, each replaced in turn under load (minutes)
 	@HEADRACE_TEST_SCALE=long $(BIN)/python -m pytest tests/faults/test_scale_out.py
@@ -145,5 +154,5 @@ lock_options := --upgrade --universal --python-version 3.11 --generate-hashes --
 
 .PHONY: clean
 clean: ## remove what was installed, built and stored here
-	@rm -rf $(VENV) $(AUDIT) dist .headrace .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(AUDIT) dist .headrace .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
