@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from headrace.objects.store import PART_BYTES
 from headrace.runtime.metrics import REGISTRY
+from tests.calibration import Calibration
 from tests.integration.ingress.harness import (
     BOUNDARY,
     FORM,
@@ -91,10 +92,11 @@ async def test_a_sender_that_goes_away_before_its_answer_may_ask_again(ingress: 
 @pytest.mark.row(8)
 async def test_a_length_that_says_more_than_comes_is_dropped_in_time(ingress: Ingress):
     request_id, body = new_id(), form(part(b"x" * 1000))
-    began = monotonic()
+    machine, began = Calibration(), monotonic()
     answer = await ingress.raw(request_head(request_id, f"Content-Length: {len(body) + 9}"), body)
+    lasted = monotonic() - began
     assert answer.status == 408
-    assert monotonic() - began < 15
+    assert lasted < machine.wall(15)
     assert await clean(ingress, request_id)
 
 
@@ -136,7 +138,7 @@ async def flood(ingress: Ingress, head: bytes, piece: bytes) -> tuple[Answer | N
     writer.write(head)
     answering = asyncio.create_task(read_answer(reader))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not answering.done():
                 writer.write(piece)
                 sent += len(piece)
@@ -207,7 +209,7 @@ async def test_hundreds_of_trickling_connections_are_dropped_and_others_do_not_n
             asyncio.create_task(trickle(reader, writer, head if what == "heads" else head + START, what))
             for reader, writer in ends
         ]
-        began = monotonic()
+        machine = Calibration()
         during = await latencies(ingress, 60)
         grown = process.memory_info().rss - rss
         lasted = await asyncio.gather(*trickling)
@@ -215,10 +217,9 @@ async def test_hundreds_of_trickling_connections_are_dropped_and_others_do_not_n
             f"{count} slow {what}: p90 {during * 1000:.0f} ms (before {before * 1000:.0f} ms), "
             f"RSS +{grown / 1e6:.1f} MB, dropped after {min(lasted):.1f}-{max(lasted):.1f} s"
         )
-        assert max(lasted) < 9
+        assert max(lasted) < machine.wall(9)
         assert grown < 50 << 20
-        assert monotonic() - began < 15
-        assert during < max(5 * before, 0.25)
+        assert during < max(5 * before, machine.wall(0.25))
         assert not [
             record
             for record in await ingress.records.all(ingress.announce_topic)
@@ -247,7 +248,7 @@ async def trickle(
         data = b"x" * 1000
     ended = asyncio.create_task(reader.read())
     try:
-        while not ended.done() and monotonic() - began < 15:
+        while not ended.done() and monotonic() - began < 90:
             with_next = data[at : at + 1]
             at += 1
             writer.write(with_next)

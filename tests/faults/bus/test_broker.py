@@ -17,6 +17,7 @@ from headrace.local.kafka import Kafka
 from headrace.local.ports import EnginePorts
 from headrace.local.supervisor import RestartBudget, Supervisor
 from headrace.runtime.errors import Retryable
+from tests.calibration import Calibration
 from tests.integration.bus.flow import Flow, Note, open_flow, send_stubbornly
 from tests.waiting import eventually
 
@@ -110,7 +111,7 @@ async def test_a_stop_a_hang_and_a_kill_of_the_broker_lose_nothing(
             assert not run.done()
         records = await flow.records(flow.topic.name)
         assert await flow.committed() == len(records)
-    assert load.slowest_seconds < 15
+    assert load.slowest_seconds < Calibration().wall(15)
     print(
         f"{len(load.acknowledged)} acknowledged, {load.refused} refused, "
         f"{len(records) - len(load.acknowledged)} duplicates in the topic, {deliveries - len(records)} redeliveries"

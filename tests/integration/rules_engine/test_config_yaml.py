@@ -168,7 +168,6 @@ service:
 """
 
 
-@pytest.mark.timeout(90)
 async def test_a_config_of_the_documents_vocabulary_runs_by_the_documents_own_command(world, tmp_path):
     config = written(tmp_path, SEED)
     variables = {"INCOMING": world.incoming, "OUTGOING": world.outgoing, "KAFKA": world.kafka}
@@ -229,7 +228,6 @@ service:
 """
 
 
-@pytest.mark.timeout(90)
 async def test_todays_config_runs_with_metrics_statuses_log_and_dead_letters(
     world, tmp_path, unused_tcp_port
 ):
@@ -325,7 +323,6 @@ class Looks(ConsumerWatcher, EngineWatcher):
 """
 
 
-@pytest.mark.timeout(90)
 async def test_publisher_downloader_and_watchers_of_ones_own_are_called_as_the_framework_calls_them(
     world, tmp_path
 ):
@@ -389,7 +386,6 @@ service:
 """
 
 
-@pytest.mark.timeout(90)
 async def test_a_synced_archive_is_read_by_its_key_and_its_report_published(world, tmp_path):
     config = written(tmp_path, SYNCED)
     endpoint = S3Endpoint.of(world.settings)
@@ -444,7 +440,6 @@ async def refused(config: Path, **variables: str) -> str:
     return line
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("change", "line"),
     [

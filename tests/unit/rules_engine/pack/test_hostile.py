@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.calibration import Calibration
 from tests.unit.rules_engine.pack.archives import packed, rules
 from tests.unit.rules_engine.pack.samples import HITS, PASSES
 
@@ -110,9 +111,9 @@ def test_json_that_breaks_readers(pack, content):
 
 
 def test_a_metrics_file_of_one_endless_label_costs_no_time(pack):
-    line = b"ALERTS{" + b"a" * 5_000_000
+    line, machine = b"ALERTS{" + b"a" * 5_000_000, Calibration()
     evaluation = pack.evaluate(packed({"config/metrics": line + b"\n" + b'ALERTS{a="' * 500_000}))
-    assert evaluation.seconds < 20
+    assert evaluation.seconds < machine.wall(20)
 
 
 def test_an_odd_file_silences_only_itself(pack):
