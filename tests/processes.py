@@ -31,7 +31,7 @@ class ServiceProcess:
         assert self.process is not None
         return self.process.pid
 
-    async def start(self, *, ready_within_seconds: float = 30.0) -> None:
+    async def start(self, *, ready_within_seconds: float = 120.0) -> None:
         """Start and wait until its health says ready."""
         await self.spawn()
 
@@ -69,7 +69,7 @@ class ServiceProcess:
         await self.process.wait()
         self.kills += 1
 
-    async def stop(self, *, within_seconds: float = 30.0) -> int:
+    async def stop(self, *, within_seconds: float = 90.0) -> int:
         """SIGTERM; returns the exit code."""
         assert self.process is not None
         if self.process.returncode is None:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 async def eventually(
     condition: Callable[[], T | Awaitable[T]],
     *,
-    within_seconds: float = 30.0,
+    within_seconds: float = 90.0,
     describe: str = "",
     every_seconds: float = 0.02,
 ) -> T:

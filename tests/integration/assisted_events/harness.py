@@ -4,12 +4,11 @@ import asyncio
 import io
 import json
 import os
-import socket
 import sys
 import tarfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import asyncpg
 import pytest
 from aiohttp import web
 
+from headrace.local.ports import EnginePorts
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
 from services.assisted_events.openapi import PREFIX
@@ -237,11 +237,9 @@ class ChildProcess(ServiceProcess):
 
 
 def free_ports(count: int) -> list[int]:
-    with ExitStack() as opened:
-        sockets = [opened.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """Of a hundred that no other process of the tests gets, below those that the system hands out."""
+    first = EnginePorts.random().kafka + 20
+    return list(range(first, first + count))
 
 
 def new_name() -> str:
