@@ -25,6 +25,10 @@ TREE = re.compile(r"(?:libs|services|tests|docs|\.ci)/[\w./-]+")
 # Read by the command line, the installer and the fault points, not by a settings class; of HEADRACE_POSTGRES_<SERVICE>
 # the beginning.
 OTHER_VARIABLES = {
+    # The tests' own.
+    "HEADRACE_TEST_KAFKA",
+    "HEADRACE_TEST_POSTGRES",
+    "HEADRACE_TEST_S3",
     "HEADRACE_DIRECTORY", "HEADRACE_CACHE", "HEADRACE_TOKEN", "HEADRACE_FAULT_POINTS", "HEADRACE_POSTGRES_"
 }  # fmt: skip
 # Of the example, and what a start makes.
