@@ -64,6 +64,7 @@ SERVICES: Final = (
         produces=(ARCHIVE_SYNCED, PAYLOAD_STATUS),
         buckets=("insights-archives",),
         database="archiver",
+        owns_clusters=True,
     ),
     Service(
         name="sources_api",
@@ -110,6 +111,7 @@ SERVICES: Final = (
         buckets=("ros-data",),
         database=ROS_DATABASE,
         schema="headrace.ros",
+        owns_clusters=True,
     ),
     Service(
         name="kruize",
@@ -167,6 +169,7 @@ SERVICES: Final = (
         ),
         produces=(PAYLOAD_STATUS,),
         database="aggregator",
+        owns_clusters=True,
     ),
     Service(
         name="ols",

@@ -19,7 +19,7 @@ from services.archiver.targets import targets
 async def start(context: Context) -> None:
     """Consume and serve."""
     settings = context.settings(ArchiverSettings)
-    table = ArchiveTable(await context.database())
+    table = ArchiveTable(await context.database(), follow=context.clusters_follow)
     archive_targets = targets(settings)
     own = await context.objects()
     stores: dict[str, ObjectStore] = {"": own}

@@ -108,7 +108,7 @@ class Archiver:
         for _ in range(_MAX_TRIES):
             now = self.now()
             first = series.first_position(now)
-            position = await self.table.take_position(draft.endpoint, draft.bucket, series.name, first)
+            position = await self.table.take_position(draft, series.name, first)
             claim = replace(draft, key=series.key(position, now))
             # Whatever stands there is somebody's archive, though the table does not know it.
             if await self.stores[claim.endpoint].head(claim.bucket, claim.key) is not None:

@@ -4,13 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
 
+from headrace.contracts.clusters import owned_name
+from headrace.database.owners import foreign
 from headrace.database.pool import Database, Record
 
+# The first thing an archive does to others is to move their series, so its cluster is claimed here.
 _TAKE: Final = """
-insert into series (endpoint, bucket, name, position) values ($1, $2, $3, $4)
-on conflict (endpoint, bucket, name)
-do update set position = greatest(series.position + 1, excluded.position)
-returning position
+with claimed as materialized (select case $5 when '' then true else claim_cluster($5, $6, $7) end as ours),
+    taken as (
+        insert into series (endpoint, bucket, name, position) select $1, $2, $3, $4 from claimed where ours
+        on conflict (endpoint, bucket, name)
+        do update set position = greatest(series.position + 1, excluded.position)
+        returning position
+    )
+select position from claimed left join taken on true
 """
 
 _CLAIM: Final = """
@@ -55,8 +62,10 @@ class Archive(Claim):
 class ArchiveTable:
     """The archiver's tables."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, follow: bool = False) -> None:
+        """``follow``: a cluster becomes the last organisation's that archives under it."""
         self._database = database
+        self._follow = follow
 
     async def find(self, source: str, etag: str) -> Archive | None:
         """The archive of an upload."""
@@ -72,9 +81,23 @@ class ArchiveTable:
         )
         return [Archive.of(row) for row in rows]
 
-    async def take_position(self, endpoint: str, bucket: str, series: str, first: int) -> int:
-        """The next free position of a series, at least ``first``; nobody else will be given it."""
-        position: int = await self._database.fetch_value(_TAKE, endpoint, bucket, series, first)
+    async def take_position(self, claim: Claim, series: str, first: int) -> int:
+        """The next free position of a series, at least ``first``; nobody else will be given it.
+
+        Raises `ForeignCluster` where the claim's cluster is another organisation's than the claim's.
+        """
+        position: int | None = await self._database.fetch_value(
+            _TAKE,
+            claim.endpoint,
+            claim.bucket,
+            series,
+            first,
+            owned_name(claim.cluster_id),
+            claim.org_id,
+            self._follow,
+        )
+        if position is None:
+            raise foreign("archiver", claim.cluster_id, claim.org_id)
         return position
 
     async def claim(self, claim: Claim) -> Archive | None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from headrace.contracts.clusters import is_cluster_uuid
 from headrace.runtime.errors import Rejected
 from headrace.runtime.untrusted import Unreadable, check_json
 
@@ -20,7 +21,6 @@ _MAX_VALUES: Final = 25_000
 _MAX_NAME_BYTES: Final = 255
 _UNSAFE: Final = re.compile(r"[/\\\x00-\x1f\x7f]|\.\.")
 _SHOWN_ERRORS: Final = 3
-_CLUSTER_ID: Final = re.compile(r"[0-9A-Za-z-]+")
 
 
 def is_apple_double(name: str) -> bool:
@@ -30,12 +30,8 @@ def is_apple_double(name: str) -> bool:
 
 def checked_cluster_id(text: str) -> str:
     """The cluster id as it is; raises `ValueError` unless it is a UUID, which every reader after us wants."""
-    try:
-        if not _CLUSTER_ID.fullmatch(text):
-            raise ValueError
-        UUID(text)
-    except ValueError:
-        raise ValueError(f"{text[:64]!r} is not a UUID") from None
+    if not is_cluster_uuid(text):
+        raise ValueError(f"{text[:64]!r} is not a UUID")
     return text
 
 

@@ -25,7 +25,7 @@ async def start(context: Context) -> None:
         _log.warning("setting_without_effect", name=name, reason=reason)
     EXPORTED.namespace = settings.metrics_namespace
     database = await context.database()
-    store = AggregatorStore(database)
+    store = AggregatorStore(database, follow=context.clusters_follow)
     aggregator = Aggregator(store, read_allowlist(settings))
     reports, workloads = context.row.consumes
     await context.consume(_taken_as(IncomingReport, reports), aggregator.handle_report)

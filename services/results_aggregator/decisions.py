@@ -1,7 +1,7 @@
 """What users decide about rules, written: one statement each, with a natural key, so that repeating changes nothing.
 
-A cluster's row in `report` says whose it is. It is locked while something about the cluster is written, so that a
-cluster that changes its organisation takes everything along.
+A cluster's row in `report` says whose it is. It is locked while something about the cluster is written, so that
+nothing is written for an organisation that the cluster was just taken from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -86,10 +86,11 @@ on conflict (org_id, rule_fqdn, error_key) do update
 set rating = excluded.rating, rule_id = excluded.rule_id, last_updated_at = excluded.last_updated_at
 """
 
+# By owner: a cluster whose reports were forgotten still has what its users decided.
 _FOREIGN: Final = """
-with held as (select org_id from report where cluster = any($1::uuid[]) for update)
-select exists (select from held where org_id <> $2)
-    or exists (select from dvo.cluster where cluster_id = any($1::uuid[]) and org_id <> $2)
+select exists (
+    select from cluster_owner where cluster_id in (select unnest($1::uuid[])::text) and org_id <> $2::bigint::text
+)
 """
 # The clusters' reports first: whoever stores one waits there.
 _OF_CLUSTERS: Final = {
@@ -103,7 +104,7 @@ _OF_CLUSTERS: Final = {
     "dvo.cluster": "cluster_id",
     "dvo.dvo_report": "cluster_id",
 }
-_OF_ORGANIZATIONS: Final = (*_OF_CLUSTERS, "rule_disable", "advisor_ratings")
+_OF_ORGANIZATIONS: Final = (*_OF_CLUSTERS, "rule_disable", "advisor_ratings", "decision_set_aside")
 
 
 class Decisions:

@@ -99,8 +99,7 @@ class Aggregator:
 def _told(origin: Origin, stored: Stored, what: str) -> str:
     if stored.stored:
         metrics.WRITTEN.inc()
-        moved = "" if stored.moved_from is None else f"; moved here from organisation {stored.moved_from}"
-        return f"stored: {what}{moved}"
+        return f"stored: {what}"
     metrics.OLD.inc()
     if stored.kept == origin.last_checked_at:
         _DUPLICATES.inc()

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import orjson
 
+from headrace.contracts.clusters import is_cluster_uuid
 from headrace.contracts.message import Message
 from headrace.runtime.errors import Poison
 
@@ -23,9 +24,6 @@ _GZIP: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31
 _SHOWN_CHARACTERS: Final = 64
 
-_UUID: Final = re.compile(
-    r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.IGNORECASE | re.ASCII
-)
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:[.,](\d+))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
@@ -114,7 +112,7 @@ def origin(message: Incoming, *, body: str) -> Origin:
             raise Poison(f"missing required attribute '{name}'")
     org_id = _uint32(attributes, "OrgID")
     cluster = attributes["ClusterName"]
-    if not isinstance(cluster, str) or not _UUID.fullmatch(cluster):
+    if not isinstance(cluster, str) or not is_cluster_uuid(cluster):
         raise Poison("cluster name is not a UUID")
     if not isinstance(attributes[body], dict):
         raise Poison(f"{body}: got {shown(attributes[body])}, expected an object")

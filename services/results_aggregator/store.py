@@ -5,15 +5,17 @@ from datetime import datetime
 from typing import Final
 
 from headrace.bus.delivery import Delivery
+from headrace.database.owners import foreign
 from headrace.database.pool import Database, Record
+from services.results_aggregator.messages import Origin
 from services.results_aggregator.metrics import measured_query
 from services.results_aggregator.reports import ClusterReport
 from services.results_aggregator.workloads import ClusterWorkloads
 
 _FORGET_ROWS: Final = 200
 
-_STORE_REPORT: Final = "select * from store_report($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-_STORE_WORKLOADS: Final = "select * from store_workloads($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+_STORE_REPORT: Final = "select * from store_report($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_STORE_WORKLOADS: Final = "select * from store_workloads($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 _ADD_ERROR: Final = """
 insert into consumer_error (topic, partition, topic_offset, key, produced_at, consumed_at, message, error)
 values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing
@@ -30,24 +32,26 @@ delete from consumer_error where (topic, partition, topic_offset) in (
 class Stored:
     """What became of a message's contents.
 
-    ``kept`` is the LastChecked of what was there before, ``moved_from`` the organisation that had the cluster.
+    ``kept`` is the LastChecked of what was there before.
     """
 
     stored: bool
     kept: datetime | None
-    moved_from: int | None
 
 
 class AggregatorStore:
     """Everything here can be repeated and leaves the same rows."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, follow: bool = False) -> None:
+        """``follow``: a cluster becomes the last organisation's whose report of it is stored."""
         self._database = database
+        self._follow = follow
 
     async def store_report(self, report: ClusterReport, delivery: Delivery) -> Stored:
         """Report, hits, recommendations and version together, unless what is there is as new.
 
-        ``reported_at`` is when the message was put on the topic, so that a replay leaves the same rows.
+        ``reported_at`` is when the message was put on the topic, so that a replay leaves the same rows. Raises
+        `ForeignCluster` where the cluster is another organisation's.
         """
         origin, hits = report.origin, report.hits
         with measured_query("store_report"):
@@ -64,11 +68,12 @@ class AggregatorStore:
                 hits.rule_fqdn,
                 hits.error_key,
                 hits.template_data,
+                self._follow,
             )
-        return _stored(row)
+        return _stored(origin, row)
 
     async def store_workloads(self, workloads: ClusterWorkloads) -> Stored:
-        """All namespaces of a cluster together, unless what is there is as new."""
+        """All namespaces of a cluster together, under the same rules."""
         origin, namespaces = workloads.origin, workloads.namespaces.values()
         with measured_query("store_workloads"):
             row = await self._database.fetch_row(
@@ -82,8 +87,9 @@ class AggregatorStore:
                 [len(namespace.recommendations) for namespace in namespaces],
                 [len(namespace.objects) for namespace in namespaces],
                 [namespace.rule_hits_count for namespace in namespaces],
+                self._follow,
             )
-        return _stored(row)
+        return _stored(origin, row)
 
     async def add_error(self, delivery: Delivery, message: str, error: str) -> None:
         """Note a message that could not be stored; once, however often it comes."""
@@ -111,10 +117,12 @@ class AggregatorStore:
         return int(reports) + int(workloads) + int(errors.rpartition(" ")[2])
 
 
-def _stored(row: Record | None) -> Stored:
+def _stored(origin: Origin, row: Record | None) -> Stored:
     if row is None:
         raise AssertionError("a function returns one row")
-    return Stored(row["stored"], row["kept"], row["moved_from"])
+    if row["refused"]:
+        raise foreign("results_aggregator", str(origin.cluster), str(origin.org_id))
+    return Stored(row["stored"], row["kept"])
 
 
 def _clean(text: str) -> str:

@@ -48,7 +48,7 @@ class Poller:
         """Renew a workload's recommendations if they are due; returns what became of them."""
         asked = message.Metadata
         kind, end = asked.ExperimentType, _utc(asked.Max_endtime_report)
-        workload = await self.store.workload(asked.Org_id, asked.Workload_id, kind)
+        workload = await self.store.workload(asked.Org_id, asked.Workload_id, asked.Experiment_name, kind)
         if workload is None:
             return f"nothing to do: workload {asked.Workload_id} is not there any more"
         if workload.stored_end is not None:

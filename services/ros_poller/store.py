@@ -109,15 +109,17 @@ class RecommendationStore:
             for kind, tables in _TABLES.items()
         }
 
-    async def workload(self, org_id: str, workload_id: int, kind: ExperimentType) -> Workload | None:
-        """None when the organisation has no such workload (any more)."""
+    async def workload(
+        self, org_id: str, workload_id: int, experiment: str, kind: ExperimentType
+    ) -> Workload | None:
+        """None when the organisation has no such workload of that experiment (any more)."""
         statement = (
             f"select max(r.monitoring_end_time) as stored_end from workloads w"  # noqa: S608 -- a name of ours
             f" left join {_TABLES[kind].present} r on r.workload_id = w.id"
-            " where w.id = $1 and w.org_id = $2 group by w.id"
+            " where w.id = $1 and w.org_id = $2 and w.experiment_name = $3 group by w.id"
         )
         with database_errors_counted():
-            row = await self._database.fetch_row(statement, workload_id, org_id)
+            row = await self._database.fetch_row(statement, workload_id, org_id, experiment)
         return None if row is None else Workload(org_id, workload_id, kind, row["stored_end"])
 
     async def usage_minutes(self, workload: Workload, name: str, end: datetime) -> int:

@@ -31,7 +31,7 @@ async def start(context: Context) -> None:
     """Consume, and keep partitions and the performance profile."""
     settings = context.settings(RosProcessorSettings)
     database = await context.database()
-    store = RosStore(database)
+    store = RosStore(database, follow=context.clusters_follow)
     session = aiohttp.ClientSession()
     context.on_close(session.close)
     kruize = _kruize(context, settings, session)

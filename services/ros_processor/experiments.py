@@ -8,6 +8,7 @@ from typing import Any, Final
 from headrace.contracts.kruize import (
     MEASUREMENT_MINUTES,
     PERFORMANCE_PROFILE,
+    SEPARATORS,
     cluster_name,
     container_experiment,
     namespace_experiment,
@@ -50,6 +51,9 @@ class Experiment:
         texts = [self.name, *(text for pair in self.workload.containers for text in pair)]
         if any("\0" in text for text in texts):
             return "a name has a NUL in it"
+        workload = self.workload
+        if any(SEPARATORS & set(text) for text in (workload.namespace, workload.object_name or "")):
+            return f"a name has one of {''.join(sorted(SEPARATORS))!r} in it"
         if any(len(text.encode()) > _MAX_NAME_BYTES for text in texts):
             return f"a name has more than {_MAX_NAME_BYTES} bytes"
         return None

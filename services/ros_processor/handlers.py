@@ -13,8 +13,10 @@ from typing import Final
 
 from headrace.bus.delivery import Delivery
 from headrace.bus.producer import Outgoing, Producer
+from headrace.contracts.kruize import SEPARATORS
 from headrace.contracts.ros import RecommendationMetadata, RecommendationRequest, RosEvent
 from headrace.contracts.topics import Topic
+from headrace.database.owners import ForeignCluster
 from headrace.objects.fetch import Fetcher, Location, stored
 from headrace.runtime.errors import Rejected, Retryable
 from services.ros_processor import metrics
@@ -75,10 +77,15 @@ class UsageFiles:
         names = (whose.org_id, whose.source_id, whose.cluster_uuid, whose.cluster_alias)
         if len("".join(names).encode()) > _MAX_CLUSTER_BYTES:
             raise Rejected(f"the cluster's names have more than {_MAX_CLUSTER_BYTES} bytes")
+        if SEPARATORS & {*whose.org_id, *whose.source_id}:
+            separators = "".join(sorted(SEPARATORS))
+            raise Rejected(f"org_id or source_id: has one of {separators!r}, which part names in Kruize")
         outcome = Outcome()
         for number, url in enumerate(message.files):
             try:
                 await self._take(message, number, url, delivery.timestamp, outcome)
+            except ForeignCluster:
+                raise
             except Rejected as error:
                 outcome.rejected.append(f"{_name(url)}: {error}")
         await self._ask_for_recommendations(message, outcome)

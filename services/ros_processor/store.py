@@ -12,7 +12,9 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
+from headrace.contracts.clusters import owned_name
 from headrace.contracts.ros import RosMetadata
+from headrace.database.owners import foreign
 from headrace.database.partitions import Partitions
 from headrace.database.pool import Connection, Database
 from headrace.ros import PARTITIONED
@@ -25,6 +27,7 @@ from services.ros_processor.experiments import Experiment, Result
 _METRICS: Final = "workload_metrics"
 _DELETED: Final = "the cluster was deleted while its usage came in"
 
+_CLAIM: Final = "select claim_cluster($1, $2, $3)"
 _ACCOUNT: Final = """
 insert into rh_accounts (org_id, account) values ($1, $2) on conflict (org_id) do nothing returning id
 """
@@ -95,20 +98,31 @@ class Stored:
 class RosStore:
     """Raises `Retryable` when PostgreSQL is away or busy."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, follow: bool = False) -> None:
+        """``follow``: a cluster becomes the last organisation's whose usage comes."""
         self._database = database
+        self._follow = follow
         self._partitions = {
             table: Partitions(database, table, on_missing=PARTITION_MISSING.labels(table).inc)
             for table in PARTITIONED
         }
 
     async def cluster(self, metadata: RosMetadata, reported_at: datetime) -> Cluster:
-        """Get the cluster's row, made if it is missing, and that of its organisation."""
-        with database_errors_counted():
-            return await self._cluster(metadata, reported_at)
+        """Get the cluster's row, made if it is missing, and that of its organisation.
 
-    async def _cluster(self, metadata: RosMetadata, reported_at: datetime) -> Cluster:
+        Raises `ForeignCluster` where it is another organisation's.
+        """
+        with database_errors_counted():
+            cluster = await self._cluster(metadata, reported_at)
+        if cluster is None:
+            raise foreign("ros_processor", metadata.cluster_uuid, metadata.org_id)
+        return cluster
+
+    async def _cluster(self, metadata: RosMetadata, reported_at: datetime) -> Cluster | None:
         async with self._database.transaction() as connection:
+            name = owned_name(metadata.cluster_uuid)
+            if not await connection.fetchval(_CLAIM, name, metadata.org_id, self._follow):
+                return None
             tenant_id = await connection.fetchval(_ACCOUNT, metadata.org_id, metadata.account)
             if tenant_id is None:
                 tenant_id = await connection.fetchval(

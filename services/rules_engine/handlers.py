@@ -1,6 +1,5 @@
 """What the rules engine does with an announcement: fetch, evaluate, publish, say what happened."""
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -10,6 +9,7 @@ from headrace.bus.delivery import Delivery
 from headrace.bus.producer import Outgoing, Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.contracts import status
+from headrace.contracts.clusters import is_cluster_uuid
 from headrace.runtime.errors import Rejected, Retryable
 from headrace.runtime.logging import get_logger
 from services.rules_engine import metrics
@@ -92,11 +92,8 @@ def _cluster(upload: Upload, evaluation: Evaluation) -> str:
             "cluster id not found: no cluster_name in the message, no system.cluster_id in the identity and no "
             "UUID in the archive's config/id"
         )
-    try:
-        uuid.UUID(name)
-    except ValueError:
-        name = name[:_UUID_CHARACTERS]
-        raise Rejected(f"the cluster id {name!r} of the announcement is not a UUID") from None
+    if not is_cluster_uuid(name):
+        raise Rejected(f"the cluster id {name[:_UUID_CHARACTERS]!r} of the announcement is not a UUID")
     return name
 
 

@@ -309,6 +309,40 @@ def redrive_dead_letters(
     lifetime.run(dead_letters.put_back(dead_letters.engines(directory), ctx.obj, topic, limit))
 
 
+clusters = typer.Typer(help="Whose each cluster is.", no_args_is_help=True)
+app.add_typer(clusters, name="clusters")
+
+
+@clusters.command("list")
+def list_clusters(
+    ctx: typer.Context,
+    cluster: Annotated[str | None, typer.Argument(help="A cluster; all when none is named.")] = None,
+    directory: Directory = DIRECTORY,
+    as_json: AsJson = False,
+) -> None:
+    """List clusters with their owner in each service, and the organisations that were refused."""
+    from headrace.cli import clusters as owned
+    from headrace.cli import lifetime
+    from headrace.cli.dead_letters import engines
+
+    lifetime.run(owned.show(engines(directory), ctx.obj, cluster, as_json=as_json))
+
+
+@clusters.command("move")
+def move_cluster(
+    ctx: typer.Context,
+    cluster: Annotated[str, typer.Argument(help="A cluster, also one that has not reported yet.")],
+    to: Annotated[str, typer.Option(help="The organisation whose it is from now on.", metavar="ORG")],
+    directory: Directory = DIRECTORY,
+) -> None:
+    """Give a cluster to an organisation: its reports go along, what users wrote about it does not."""
+    from headrace.cli import clusters as owned
+    from headrace.cli import lifetime
+    from headrace.cli.dead_letters import engines
+
+    lifetime.run(owned.move(engines(directory), ctx.obj, cluster, to))
+
+
 objects = typer.Typer(
     help="The stack's S3, in the words of MinIO's client; a place is ALIAS/bucket/key.", no_args_is_help=True
 )

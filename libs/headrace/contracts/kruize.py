@@ -52,6 +52,10 @@ NAMESPACE_METRICS: Final = (
 )
 
 
+# They part what a name is made of. Nothing in a name may have one, else two organisations' names could be the same.
+SEPARATORS: Final = frozenset("|;")
+
+
 def container_experiment(
     org_id: str, source_id: str, cluster_uuid: str, namespace: str, object_type: str, object_name: str
 ) -> str:

@@ -5,10 +5,10 @@ Their keys are matched case-insensitively, as upstream's readers do.
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from headrace.contracts.clusters import is_cluster_uuid
 from headrace.contracts.message import Message
 
 # PostgreSQL has no text with it, and no name has it either.
@@ -24,7 +24,8 @@ def _fold_keys(model: type[BaseModel], value: Any) -> Any:
 
 
 def _is_uuid(text: str) -> str:
-    UUID(text)
+    if not is_cluster_uuid(text):
+        raise ValueError("expected a UUID")
     return text
 
 

@@ -55,6 +55,13 @@ PRODUCE_FAILURES: Final = Counter(
 REDELIVERIES: Final = Counter(
     "headrace_duplicates", "Messages whose effect was already there", ["service"], registry=REGISTRY
 )
+# A sender names a cluster that another organisation reported before. `headrace clusters list` says which and who.
+FOREIGN_CLUSTERS: Final = Counter(
+    "headrace_foreign_clusters",
+    "Reports refused, since their cluster is another organisation's",
+    ["service"],
+    registry=REGISTRY,
+)
 # Delay of a timer that should fire at once. Above 0.1: something blocks the loop.
 LOOP_LAG_SECONDS: Final = Gauge("headrace_loop_lag_seconds", "Delay of the event loop", registry=REGISTRY)
 

@@ -128,6 +128,13 @@ class ProcessSettings(Settings):
         "accept what the seed documents' curls leave out (identity type, vendor content type, known token); "
         "the local shape turns it on",
     )
+    cluster_owner: str = env(
+        "HEADRACE_CLUSTER_OWNER",
+        "first",
+        "whose a cluster is that several organisations report: `first`, the first one's, and the others are refused; "
+        "`last`, as upstream, the last one's, and its reports go along, never what users wrote",
+        pattern="^(first|last)$",
+    )
     stop_seconds: float = env(
         "HEADRACE_STOP_SECONDS", 25.0, "time from SIGTERM to exit, work in flight included", gt=0
     )

@@ -54,6 +54,11 @@ class Context:
         return self.shared.process.lenient
 
     @property
+    def clusters_follow(self) -> bool:
+        """Whether a cluster becomes the last organisation's that reported it, instead of staying the first's."""
+        return self.shared.process.cluster_owner == "last"
+
+    @property
     def engines(self) -> EngineSettings:
         """Where the platform's engines are."""
         return self.shared.engines

@@ -20,10 +20,11 @@ class Service:
     ``port`` is where it listens in the local shape, ``port_variable`` the environment variable that moves it
     (upstream's where upstream has one). ``database`` is the PostgreSQL database it keeps its tables in, ``schema``
     the package whose ``migrations`` make them (its own, unless it shares the database), ``access`` what it may do
-    there: one of those that share a database owns it. ``health_path`` is what a health curl asks, ``openapi_path``
-    where the service describes itself. ``known_by`` are the environment variables in which others are told its URL,
-    each with the path that goes with it. ``simulated``: the local shape simulates the systems outside the platform
-    that it talks to, unless a person names their own.
+    there: one of those that share a database owns it. ``owns_clusters``: it files things under clusters, and its
+    database says whose each is. ``health_path`` is what a health curl asks, ``openapi_path`` where the service
+    describes itself. ``known_by`` are the environment variables in which others are told its URL, each with the path
+    that goes with it. ``simulated``: the local shape simulates the systems outside the platform that it talks to,
+    unless a person names their own.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Service:
     database: str | None = None
     schema: str = ""
     access: "Access" = "owns"
+    owns_clusters: bool = False
     simulated: bool = False
 
     @property

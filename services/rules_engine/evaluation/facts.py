@@ -1,9 +1,9 @@
 """What the pipeline itself reads of an archive, beside the rules."""
 
 import json
-import uuid
 from dataclasses import dataclass
 
+from headrace.contracts.clusters import is_cluster_uuid
 from services.rules_engine.evaluation.tree import Tree
 
 _UUID_CHARACTERS = 36
@@ -35,11 +35,7 @@ def facts_of(tree: Tree) -> Facts:
 
 def _cluster_id(content: bytes | None) -> str | None:
     text = (content or b"").decode(errors="replace")[:_UUID_CHARACTERS]
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return None
-    return text if len(text) == _UUID_CHARACTERS else None
+    return text if len(text) == _UUID_CHARACTERS and is_cluster_uuid(text) else None
 
 
 def _version(content: bytes | None) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from headrace.bus.delivery import Delivery
 from headrace.database.pool import Database
@@ -136,6 +137,16 @@ class Bench:
     async def rows(self, table: str, order: str = "1, 2, 3") -> list[dict[str, Any]]:
         statement = f"select * from {table} order by {order}"  # noqa: S608 -- of the test itself
         return [dict(row) for row in await self.database.fetch(statement)]
+
+
+async def decide(database: Database, cluster: str, org_id: int = 1) -> None:
+    """What users of an organisation decide about a rule of a cluster: a toggle, a vote and a text."""
+    for statement in (
+        "insert into cluster_rule_toggle values ($1, 'r', 'K', $2, 1, now(), null, now())",
+        "insert into cluster_rule_user_feedback values ($1, 'r', 'u', 'K', $2, '', 1, now(), now())",
+        "insert into cluster_user_rule_disable_feedback values ($1, 'u', 'r', 'K', $2, 'why', now(), now())",
+    ):
+        await database.execute(statement, UUID(cluster), org_id)
 
 
 async def dump(database: Database, tables: Iterable[str] = TABLES) -> dict[str, list[str]]:

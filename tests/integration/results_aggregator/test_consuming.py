@@ -92,13 +92,13 @@ async def line(engines: SessionEngines, fresh: Callable[[str], str]) -> AsyncIte
 
 
 def history() -> list[dict[str, Any]]:
-    """Of each cluster ten reports; the later ones for another organisation."""
+    """Of each cluster ten reports."""
     return [
         reported(
             minute,
             *(hit(f"rule{n}", "KEY", at=minute) for n in range(minute % 4)),
             ClusterName=cluster,
-            OrgID=1 + minute // 6,
+            OrgID=2,
             cluster_version=f"4.{minute}",
         )
         for cluster in CLUSTERS

@@ -1,0 +1,75 @@
+"""`clusters`: whose each cluster is in the databases of the services that file things under clusters."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Any
+
+import asyncpg
+import orjson
+
+from headrace.cli.output import Output
+from headrace.contracts.message import rfc3339
+from headrace.database.owners import move_cluster, owned_clusters
+from headrace.database.pool import Database
+from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.settings import EngineSettings
+from headrace.service.row import Service
+
+_HEADERS = ("cluster_id", "service", "org_id", "since", "refused")
+
+
+async def show(
+    settings: EngineSettings, services: Sequence[Service], cluster_id: str | None, *, as_json: bool
+) -> None:
+    """Print every cluster, or the one: its owner in each service, and whom that service refused it."""
+    rows: list[dict[str, Any]] = []
+    for row in _owning(services):
+        async with _database(settings, row) as database:
+            rows += [
+                asdict(owned) | {"service": row.name, "since": rfc3339(owned.since)}
+                for owned in await owned_clusters(database, cluster_id)
+            ]
+    rows.sort(key=lambda found: (found["cluster_id"], found["service"]))
+    if as_json:
+        print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        return
+    shown = [[*(found[name] for name in _HEADERS[:-1]), ", ".join(found["refused"])] for found in rows]
+    Output().table(_HEADERS, shown)
+
+
+async def move(settings: EngineSettings, services: Sequence[Service], cluster_id: str, org_id: str) -> None:
+    """Give a cluster to an organisation in every service; raises ConfigurationError where one cannot.
+
+    Doing it again finishes what stopped half-way.
+    """
+    if any(not name or not name.isprintable() or set(name) & {*" "} for name in (cluster_id, org_id)):
+        raise ConfigurationError(
+            f"got the cluster {cluster_id!r} and the organisation {org_id!r}, expected a name of each without blanks"
+        )
+    for row in _owning(services):
+        async with _database(settings, row) as database:
+            try:
+                before = await move_cluster(database, cluster_id, org_id)
+            except asyncpg.InvalidParameterValueError as error:
+                raise ConfigurationError(f"{row.name}: {error}") from error
+        was = {None: "was nobody's", org_id: "was so already"}.get(before, f"was of organisation {before}")
+        Output().line(f"{row.name}: {cluster_id} is of organisation {org_id}, {was}")
+
+
+def _owning(services: Sequence[Service]) -> list[Service]:
+    return [row for row in services if row.owns_clusters]
+
+
+@asynccontextmanager
+async def _database(settings: EngineSettings, row: Service) -> AsyncIterator[Database]:
+    if row.database is None:
+        raise AssertionError(f"{row.name} owns clusters without a database")
+    try:
+        database = await Database.open(settings.postgres, row.database, service="clusters", create=False)
+    except asyncpg.InvalidCatalogNameError as error:
+        raise ConfigurationError(f"{row.name}: {error}; `headrace init` makes it") from error
+    try:
+        yield database
+    finally:
+        await database.close()

@@ -1,0 +1,24 @@
+"""What names a cluster. No I/O."""
+
+import re
+from typing import Final
+
+# Python's own parser takes blanks, underscores, signs, braces and hyphens anywhere; two readers of one text must not
+# find two clusters in it.
+_UUID: Final = re.compile(
+    r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.IGNORECASE | re.ASCII
+)
+
+
+def is_cluster_uuid(text: str) -> bool:
+    """Whether it is a UUID, in either case, with its hyphens or without any."""
+    return _UUID.fullmatch(text) is not None
+
+
+def owned_name(cluster_id: str) -> str:
+    """The one spelling under which a cluster's owner is kept: lower case, a UUID with its hyphens."""
+    name = cluster_id.lower()
+    digits = name.replace("-", "")
+    if not is_cluster_uuid(digits):
+        return name
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

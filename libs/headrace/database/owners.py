@@ -1,0 +1,60 @@
+"""Whose a cluster is: the first organisation's that reported it, until an operator says otherwise.
+
+A sender states a cluster's id; nothing proves that it speaks for that cluster. So each database that files something
+under a cluster keeps a table of owners, made by its migrations (``*_owners.sql``), and asks it in the transaction of
+the effect: ``claim_cluster`` claims what is nobody's and says whether the cluster is the sender's. Nothing but
+``move_cluster``, an operator's word, gives a cluster to another organisation.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from headrace.contracts.clusters import owned_name
+from headrace.database.pool import Database
+from headrace.runtime.errors import Rejected
+from headrace.runtime.logging import get_logger
+from headrace.runtime.metrics import FOREIGN_CLUSTERS
+
+_log = get_logger(__name__)
+
+_LIST: Final = """
+select cluster_id, o.org_id, o.since,
+    array(select r.org_id from cluster_refusal r where r.cluster_id = o.cluster_id order by last_at desc) as refused
+from cluster_owner o where $1::text is null or cluster_id = $1 order by cluster_id
+"""
+
+
+class ForeignCluster(Rejected):
+    """The cluster is another organisation's; the sender is not told whose."""
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A cluster, its owner, and the organisations that were refused it, the latest first."""
+
+    cluster_id: str
+    org_id: str
+    since: datetime
+    refused: list[str]
+
+
+def foreign(service: str, cluster_id: str, org_id: str) -> ForeignCluster:
+    """Count and log a refusal; returns what to raise, once the transaction has ended."""
+    FOREIGN_CLUSTERS.labels(service).inc()
+    _log.warning("foreign_cluster_refused", service=service, cluster=cluster_id, org_id=org_id)
+    return ForeignCluster(f"the cluster {cluster_id} belongs to another organisation")
+
+
+async def owned_clusters(database: Database, cluster_id: str | None = None) -> list[Owned]:
+    """Every cluster of a database, or the one, with its owner."""
+    name = None if cluster_id is None else owned_name(cluster_id)
+    return [Owned(**dict(row)) for row in await database.fetch(_LIST, name)]
+
+
+async def move_cluster(database: Database, cluster_id: str, org_id: str) -> str | None:
+    """Give a cluster to an organisation; returns whose it was, None if nobody's."""
+    before: str | None = await database.fetch_value(
+        "select move_cluster($1, $2)", owned_name(cluster_id), org_id
+    )
+    return before
