@@ -108,6 +108,7 @@ class Archiver:
         for _ in range(_MAX_TRIES):
             now = self.now()
             first = series.first_position(now)
+            series.key(first, now)  # what S3 would not take is rejected before it claims anything
             position = await self.table.take_position(draft, series.name, first)
             claim = replace(draft, key=series.key(position, now))
             # Whatever stands there is somebody's archive, though the table does not know it.

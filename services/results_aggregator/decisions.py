@@ -86,11 +86,12 @@ on conflict (org_id, rule_fqdn, error_key) do update
 set rating = excluded.rating, rule_id = excluded.rule_id, last_updated_at = excluded.last_updated_at
 """
 
-# By owner: a cluster whose reports were forgotten still has what its users decided.
+# By owner too: a cluster whose reports were forgotten still has what its users decided.
 _FOREIGN: Final = """
-select exists (
-    select from cluster_owner where cluster_id in (select unnest($1::uuid[])::text) and org_id <> $2::bigint::text
-)
+with held as (select org_id from report where cluster = any($1::uuid[]) for update)
+select exists (select from held where org_id <> $2)
+    or exists (select from dvo.cluster where cluster_id = any($1::uuid[]) and org_id <> $2)
+    or exists (select from cluster_owner where cluster_id = any($1::uuid[]::text[]) and org_id <> $2::bigint::text)
 """
 # The clusters' reports first: whoever stores one waits there.
 _OF_CLUSTERS: Final = {

@@ -1,7 +1,7 @@
 """`clusters`: whose each cluster is in the databases of the services that file things under clusters."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -39,22 +39,23 @@ async def show(
 
 
 async def move(settings: EngineSettings, services: Sequence[Service], cluster_id: str, org_id: str) -> None:
-    """Give a cluster to an organisation in every service; raises ConfigurationError where one cannot.
-
-    Doing it again finishes what stopped half-way.
-    """
-    if any(not name or not name.isprintable() or set(name) & {*" "} for name in (cluster_id, org_id)):
+    """Give a cluster to an organisation in every service; raises ConfigurationError, and moves nothing, if one cannot."""
+    if any(not name.isprintable() or not name or " " in name for name in (cluster_id, org_id)):
         raise ConfigurationError(
             f"got the cluster {cluster_id!r} and the organisation {org_id!r}, expected a name of each without blanks"
         )
-    for row in _owning(services):
-        async with _database(settings, row) as database:
+    before: dict[str, str | None] = {}
+    async with AsyncExitStack() as transactions:
+        for row in _owning(services):
+            database = await transactions.enter_async_context(_database(settings, row))
+            connection = await transactions.enter_async_context(database.transaction())
             try:
-                before = await move_cluster(database, cluster_id, org_id)
+                before[row.name] = await move_cluster(connection, cluster_id, org_id)
             except asyncpg.InvalidParameterValueError as error:
                 raise ConfigurationError(f"{row.name}: {error}") from error
-        was = {None: "was nobody's", org_id: "was so already"}.get(before, f"was of organisation {before}")
-        Output().line(f"{row.name}: {cluster_id} is of organisation {org_id}, {was}")
+    for name, owner in before.items():
+        was = {None: "was nobody's", org_id: "was so already"}.get(owner, f"was of organisation {owner}")
+        Output().line(f"{name}: {cluster_id} is of organisation {org_id}, {was}")
 
 
 def _owning(services: Sequence[Service]) -> list[Service]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from headrace.contracts.clusters import owned_name
-from headrace.database.pool import Database
+from headrace.database.pool import Connection, Database
 from headrace.runtime.errors import Rejected
 from headrace.runtime.logging import get_logger
 from headrace.runtime.metrics import FOREIGN_CLUSTERS
@@ -52,9 +52,9 @@ async def owned_clusters(database: Database, cluster_id: str | None = None) -> l
     return [Owned(**dict(row)) for row in await database.fetch(_LIST, name)]
 
 
-async def move_cluster(database: Database, cluster_id: str, org_id: str) -> str | None:
+async def move_cluster(connection: Connection, cluster_id: str, org_id: str) -> str | None:
     """Give a cluster to an organisation; returns whose it was, None if nobody's."""
-    before: str | None = await database.fetch_value(
+    before: str | None = await connection.fetchval(
         "select move_cluster($1, $2)", owned_name(cluster_id), org_id
     )
     return before

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from headrace.database.owners import move_cluster, owned_clusters
+from headrace.database.owners import owned_clusters
 from headrace.database.pool import Database
 from headrace.runtime import metrics
 from headrace.runtime.errors import Poison, Rejected
@@ -28,6 +28,7 @@ from tests.integration.results_aggregator.reporting import (
     recommended,
     reported,
 )
+from tests.owners import moved
 
 DECISIONS = ("cluster_rule_toggle", "cluster_rule_user_feedback", "cluster_user_rule_disable_feedback")
 KEPT = [table for table in TABLES if table != "consumer_error"]
@@ -152,7 +153,7 @@ async def test_an_operator_moves_a_cluster_with_its_reports_and_without_what_use
     for cluster in (CLUSTER, OTHER):
         await filled(bench, cluster)
     before = await dump(bench.database)
-    assert await move_cluster(bench.database, CLUSTER.upper(), "7") == "1"
+    assert await moved(bench.database, CLUSTER.upper(), "7") == "1"
     for table in (*REPORT_TABLES, "dvo.cluster", "dvo.dvo_report"):
         column = "cluster" if table == "report" else "cluster_id"
         rows = await bench.rows(table, "1")
@@ -165,7 +166,7 @@ async def test_an_operator_moves_a_cluster_with_its_reports_and_without_what_use
     with pytest.raises(Rejected, match=FOREIGN):
         await bench.take(reported(1, hit("nodes", "SMALL"), cluster_version="4.16.3"))
     # Back again, with what its users wrote then, and without what the others' users wrote.
-    assert await move_cluster(bench.database, CLUSTER, "1") == "7"
+    assert await moved(bench.database, CLUSTER, "1") == "7"
     after = await dump(bench.database)
     for table in DECISIONS:
         assert after[table] == before[table]
@@ -176,7 +177,7 @@ async def test_an_operator_moves_a_cluster_with_its_reports_and_without_what_use
 async def test_a_move_waits_for_the_report_that_is_being_stored(bench: Bench) -> None:
     async with bench.database.transaction() as storing:
         assert await storing.fetchval("select claim_cluster($1, '1')", CLUSTER)
-        moving = asyncio.create_task(move_cluster(bench.database, CLUSTER, "2"))
+        moving = asyncio.create_task(moved(bench.database, CLUSTER, "2"))
         done, _ = await asyncio.wait([moving], timeout=0.3)
         assert not done
     assert await moving == "1"
@@ -186,7 +187,7 @@ async def test_a_move_waits_for_the_report_that_is_being_stored(bench: Bench) ->
 
 
 async def test_a_cluster_can_be_given_to_an_organisation_before_it_reports(bench: Bench) -> None:
-    assert await move_cluster(bench.database, CLUSTER, "2") is None
+    assert await moved(bench.database, CLUSTER, "2") is None
     with pytest.raises(Rejected, match=FOREIGN):
         await bench.take(reported(1))
     assert await bench.take(reported(1, OrgID=2)) == "stored: 0 rule hits"
@@ -197,7 +198,7 @@ async def test_reports_cannot_go_to_an_organisation_that_is_no_number(bench: Ben
     before = await dump(bench.database)
     for org_id in ("acme", "01", " 1", "1\n", "-1"):
         with pytest.raises(asyncpg.InvalidParameterValueError, match="expected a number"):
-            await move_cluster(bench.database, CLUSTER, org_id)
+            await moved(bench.database, CLUSTER, org_id)
     assert await dump(bench.database) == before
 
 

@@ -220,6 +220,21 @@ async def test_deleting_leaves_nothing_of_the_cluster_and_everything_of_others(a
     assert (await api.get(f"/organizations/{ours.org_id}/clusters", ours)).ok["clusters"] == []
 
 
+async def test_another_organisation_does_not_delete_what_users_wrote_of_a_cluster_whose_reports_are_forgotten(
+    api: Client,
+):
+    ours, theirs = api.tenant(), api.tenant()
+    cluster = await ours.cluster((RULE, KEY))
+    assert (await api.ask("PUT", f"{about(ours, cluster)}/disable", ours)).status == 200
+    await api.connection.execute("select claim_cluster($1, $2)", cluster, str(ours.org_id))
+    await api.connection.execute("delete from report where cluster = $1", cluster)
+    assert (await api.ask("DELETE", f"/clusters/{cluster}", theirs)).status == 403
+    toggles = "select count(*) from cluster_rule_toggle where cluster_id = $1"
+    assert await api.connection.fetchval(toggles, cluster) == 1
+    assert (await api.ask("DELETE", f"/clusters/{cluster}", ours)).ok == {"status": "ok"}
+    assert await api.connection.fetchval(toggles, cluster) == 0
+
+
 async def test_a_vote_cast_while_its_cluster_changes_hands_is_refused(api: Client):
     ours, theirs = api.tenant(), api.tenant()
     cluster = await ours.cluster((RULE, KEY))

@@ -117,7 +117,7 @@ async def test_the_first_day_of_a_month_renews_once(bench: Bench, kruize: Kruize
 
 async def test_a_late_older_message_never_replaces_what_is_newer(bench: Bench, ros: Database) -> None:
     store = bench.poller.store
-    workload = await store.workload(ORG, bench.workload, "container")
+    workload = await store.workload(ORG, bench.workload, name_of(0), "container")
     assert workload
     newer, older = (
         StoredRecommendation.of("web", answers.data(timestamp(end))) for end in (END, END - timedelta(days=2))
@@ -212,6 +212,12 @@ async def test_a_workload_that_is_gone_ends_the_request(bench: Bench, ros: Datab
 
 async def test_a_workload_of_another_organisation_is_left_alone(bench: Bench, kruize: Kruize) -> None:
     assert (await bench.poll(Org_id="another")).startswith("nothing to do: ")
+    assert kruize.asked == []
+
+
+async def test_a_workload_of_ones_own_does_not_open_another_experiment(bench: Bench, kruize: Kruize) -> None:
+    another = "another|7|1b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c|prod|deployment|app-0"
+    assert (await bench.poll(Experiment_name=another)).startswith("nothing to do: ")
     assert kruize.asked == []
 
 

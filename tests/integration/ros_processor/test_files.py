@@ -319,14 +319,6 @@ async def test_messages_of_the_same_workloads_at_once_do_not_block_each_other(be
     assert await bench.count("workload_metrics") == 20 * 20 * 2
 
 
-async def test_two_tenants_with_the_same_cluster_share_nothing(bench: Bench) -> None:
-    await bench.handle(await bench.event(usage.day()))
-    await bench.handle(await bench.event(usage.day(), metadata={"org_id": "678"}))
-    counts = await bench.database.fetch("select org_id, count(*) from workloads group by 1 order by 1")
-    assert [tuple(row) for row in counts] == [("12345", 3), ("678", 3)]
-    assert len(bench.kruize.experiments) == 6
-
-
 async def test_a_name_too_long_to_store_is_left_out_by_itself(bench: Bench) -> None:
     rows = [
         usage.row(0),

@@ -44,7 +44,7 @@ async def test_a_source_that_is_gone_takes_all_its_rows_and_experiments_along(be
 async def test_others_keep_what_is_theirs(bench: Bench) -> None:
     await filled(bench)
     await filled(bench, source_id="8", cluster_uuid="2b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c")
-    await filled(bench, org_id="678")
+    await filled(bench, org_id="678", cluster_uuid="3b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c")
     await bench.destroy()
     rows = await bench.database.fetch("select distinct org_id, experiment_name from workloads order by 2")
     assert {(row["org_id"], row["experiment_name"].split("|")[1]) for row in rows} == {
