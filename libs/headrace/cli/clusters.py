@@ -39,7 +39,7 @@ async def show(
 
 
 async def move(settings: EngineSettings, services: Sequence[Service], cluster_id: str, org_id: str) -> None:
-    """Give a cluster to an organisation in every service; raises ConfigurationError, and moves nothing, if one cannot."""
+    """Give a cluster to an organisation in every service, or raise ConfigurationError and move nothing."""
     if any(not name.isprintable() or not name or " " in name for name in (cluster_id, org_id)):
         raise ConfigurationError(
             f"got the cluster {cluster_id!r} and the organisation {org_id!r}, expected a name of each without blanks"
