@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 
 from headrace.contracts.assisted import EVENT_FIELDS
+from headrace.database.owners import foreign
 from headrace.database.pool import Connection, Database
 from headrace.runtime.errors import Rejected
 from services.assisted_events.rate_limits import RateLimiter, key_of
@@ -48,9 +49,10 @@ class Registry:
     ) -> Stored:
         """Store an installation; one of a cluster that is there replaces it, and its events are added.
 
-        Raises `Rejected` naming a value that a table cannot hold.
+        Raises `Rejected` naming a value that a table cannot hold, or where the cluster is another organisation's.
         """
         async with _readable(), self.database.transaction() as connection:
+            cluster = await _of_its_owner(connection, cluster)
             columns = {table: await _columns(connection, table) for table in (*_KEYS, "events")}
             await connection.execute("delete from hosts where cluster_id = $1", str(cluster["id"]))
             for model in infra_envs:
@@ -113,6 +115,17 @@ async def _readable() -> AsyncIterator[None]:
         yield
     except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
         raise Rejected(f"the tables cannot hold it: {str(error).splitlines()[0]}") from error
+
+
+async def _of_its_owner(connection: Connection, cluster: Model) -> Model:
+    """The cluster with the organisation that it has already; a model may name none, but not another."""
+    cluster_id = str(cluster["id"])
+    owner = await connection.fetchval("select org_id from clusters where id = $1 for update", cluster_id)
+    if not owner:
+        return cluster
+    if (given := cluster.get("org_id")) and given != owner:
+        raise foreign("assisted_events", cluster_id, str(given))
+    return {**cluster, "org_id": owner}
 
 
 async def _columns(connection: Connection, table: str) -> dict[str, str]:

@@ -56,7 +56,7 @@ async def start(context: Context) -> None:
     identities = Identities(
         required=settings.auth,
         lenient=context.lenient,
-        tokens=settings.tokens,
+        tokens={digest: row.model_dump() for digest, row in settings.tokens.items()},
         default_org_id=settings.default_org_id or (_LOCAL_ORG_ID if context.lenient else ""),
     )
     kafka = settings.kafka(context.engines)

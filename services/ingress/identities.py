@@ -7,10 +7,11 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from multidict import MultiMapping
 
+from headrace.contracts.clusters import owned_name
 from headrace.contracts.identity import (
     ANONYMOUS,
     Identity,
@@ -51,12 +52,13 @@ class Sender:
 class Identities:
     """Finds the sender of a request.
 
-    ``tokens`` maps the SHA-256 of a credential to its organisation, so that the table holds no secret.
+    ``tokens`` maps the SHA-256 of a credential to its organisation, so that the table holds no secret; a row with
+    ``clusters`` is of these alone.
     """
 
     required: bool
     lenient: bool
-    tokens: Mapping[str, Mapping[str, str]]
+    tokens: Mapping[str, Mapping[str, Any]]
     default_org_id: str
 
     def sender(self, headers: MultiMapping[str]) -> Sender:
@@ -81,6 +83,9 @@ class Identities:
         row = self.tokens.get(hashlib.sha256(credential.encode()).hexdigest())
         if row is None and not self.default_org_id:
             raise Unauthenticated("Could not authenticate")
+        clusters = row.get("clusters") if row else None
+        if clusters is not None and owned_name(cluster_id) not in map(owned_name, clusters):
+            raise Unauthenticated("Could not authenticate: the credential is not this cluster's")
         owner = row or {"org_id": self.default_org_id, "account_number": self.default_org_id}
         org_id = owner.get("org_id", "")
         return Identity(

@@ -4,7 +4,7 @@ import json
 from functools import cached_property
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
 from headrace.objects.endpoint import S3Endpoint
@@ -54,7 +54,19 @@ def _json(value: Any) -> Any:
 CommaList = Annotated[frozenset[str], NoDecode, BeforeValidator(_commas)]
 WordList = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
 SizeMap = Annotated[dict[str, Annotated[int, Field(gt=0)]], NoDecode, BeforeValidator(_json)]
-TokenTable = Annotated[dict[str, dict[str, str]], NoDecode, BeforeValidator(_json)]
+
+
+class TokenRow(BaseModel):
+    """Whose a credential is; ``clusters``, where given, are the only ones it may name as its sender."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    org_id: str = Field(min_length=1)
+    account_number: str = ""
+    clusters: list[str] | None = None
+
+
+TokenTable = Annotated[dict[str, TokenRow], NoDecode, BeforeValidator(_json)]
 
 
 class IngressSettings(Settings):
@@ -129,7 +141,7 @@ class IngressSettings(Settings):
         "INGRESS_TOKENS",
         {},
         "who may send without a gateway: JSON object, SHA-256 (hex) of the Authorization credential to"
-        ' `{"org_id":…,"account_number":…}`',
+        ' `{"org_id":…,"account_number":…,"clusters":[…]}`; `clusters`, if given, are the only ones it may send for',
     )
     default_org_id: str = env(
         "INGRESS_DEFAULTORGID",

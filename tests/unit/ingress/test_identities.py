@@ -1,4 +1,6 @@
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from multidict import CIMultiDict
@@ -18,9 +20,14 @@ TOKENS = {hashlib.sha256(b"pull-secret").hexdigest(): {"org_id": "42", "account_
 
 
 def sender(
-    *, required: bool = True, lenient: bool = False, default_org_id: str = "", **headers: str
+    *,
+    required: bool = True,
+    lenient: bool = False,
+    default_org_id: str = "",
+    tokens: Mapping[str, Mapping[str, Any]] = TOKENS,
+    **headers: str,
 ) -> Sender:
-    identities = Identities(required=required, lenient=lenient, tokens=TOKENS, default_org_id=default_org_id)
+    identities = Identities(required=required, lenient=lenient, tokens=tokens, default_org_id=default_org_id)
     return identities.sender(CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}))
 
 
@@ -46,6 +53,20 @@ def test_a_token_of_the_table_makes_a_system_identity(scheme: str):
     assert identity == found.identity
     assert (identity.org_id, identity.internal.org_id, identity.account_number) == ("42", "42", "4242")
     assert (identity.type, identity.cluster_id) == ("System", CLUSTER_ID)
+
+
+@pytest.mark.parametrize("cluster_id", [CLUSTER_ID, CLUSTER_ID.upper(), CLUSTER_ID.replace("-", "")])
+def test_a_token_with_clusters_sends_for_these(cluster_id: str):
+    tokens = {digest: row | {"clusters": ["other", cluster_id]} for digest, row in TOKENS.items()}
+    found = sender(tokens=tokens, authorization="Bearer pull-secret", user_agent=OPERATOR)
+    assert (found.identity.org_id, found.identity.cluster_id) == ("42", CLUSTER_ID)
+
+
+@pytest.mark.parametrize("clusters", [[], ["other"], [CLUSTER_ID[:-1]], [f"{CLUSTER_ID} "]])
+def test_a_token_with_clusters_is_nobodys_from_another(clusters: list[str]):
+    tokens = {digest: row | {"clusters": clusters} for digest, row in TOKENS.items()}
+    with pytest.raises(Unauthenticated, match="not this cluster's"):
+        sender(tokens=tokens, default_org_id="1", authorization="Bearer pull-secret", user_agent=OPERATOR)
 
 
 def test_an_unknown_token_is_nobodys():

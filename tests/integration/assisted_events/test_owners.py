@@ -1,0 +1,59 @@
+"""An installation that is registered states whose cluster it is; one that is there is not another organisation's."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import services.assisted_events
+from headrace.database.migrations import migrate
+from headrace.database.pool import Database
+from headrace.runtime.errors import Rejected
+from headrace.samples.assisted import Installation
+from headrace.samples.options import SampleOptions
+from services.assisted_events.registering import Registry, Stored
+
+MIGRATIONS = Path(services.assisted_events.__path__[0]) / "migrations"
+
+
+@pytest.fixture
+async def opened(database: str) -> AsyncIterator[Database]:
+    pool = await Database.open(database, database.rpartition("/")[2], service="test")
+    await migrate(pool, MIGRATIONS)
+    yield pool
+    await pool.close()
+
+
+async def register(opened: Database, org_id: str | None) -> Stored:
+    made = Installation(SampleOptions(org_id=org_id or ""), hosts=1)
+    cluster = made.cluster()
+    if org_id is None:
+        del cluster["org_id"]
+    return await Registry(opened, {}).register(
+        cluster, hosts=made.hosts(), infra_envs=[made.infra_env()], events=made.events()
+    )
+
+
+async def dump(opened: Database) -> list[str]:
+    return [
+        row["row"]
+        for table in ("clusters", "hosts", "infra_envs", "events")
+        for row in await opened.fetch(f"select t::text as row from {table} t order by 1")  # noqa: S608
+    ]
+
+
+async def test_another_organisation_does_not_replace_an_installation(opened: Database) -> None:
+    await register(opened, "1001")
+    before = await dump(opened)
+    for org_id in ("2002", "01001", "1001 "):
+        with pytest.raises(Rejected, match="belongs to another organisation"):
+            await register(opened, org_id)
+    assert await dump(opened) == before
+
+
+async def test_an_installation_without_an_organisation_stays_its_owners(opened: Database) -> None:
+    await register(opened, "1001")
+    await register(opened, None)
+    assert await opened.fetch_value("select org_id from clusters") == "1001"
+    with pytest.raises(Rejected, match="belongs to another organisation"):
+        await register(opened, "2002")
