@@ -14,6 +14,7 @@ from headrace.database.owners import move_cluster, owned_clusters
 from headrace.database.pool import Database
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import EngineSettings
+from headrace.service.databases import url_of
 from headrace.service.row import Service
 
 _HEADERS = ("cluster_id", "service", "org_id", "since", "refused")
@@ -67,7 +68,7 @@ async def _database(settings: EngineSettings, row: Service) -> AsyncIterator[Dat
     if row.database is None:
         raise AssertionError(f"{row.name} owns clusters without a database")
     try:
-        database = await Database.open(settings.postgres, row.database, service="clusters", create=False)
+        database = await Database.open(url_of(row, settings), row.database, service="clusters", create=False)
     except asyncpg.InvalidCatalogNameError as error:
         raise ConfigurationError(f"{row.name}: {error}; `headrace init` makes it") from error
     try:
