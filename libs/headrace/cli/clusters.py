@@ -10,6 +10,7 @@ import orjson
 
 from headrace.cli.output import Output
 from headrace.contracts.message import rfc3339
+from headrace.database.errors import Refused
 from headrace.database.owners import move_cluster, owned_clusters
 from headrace.database.pool import Database
 from headrace.runtime.errors import ConfigurationError
@@ -69,7 +70,7 @@ async def _database(settings: EngineSettings, row: Service) -> AsyncIterator[Dat
         raise AssertionError(f"{row.name} owns clusters without a database")
     try:
         database = await Database.open(url_of(row, settings), row.database, service="clusters", create=False)
-    except asyncpg.InvalidCatalogNameError as error:
+    except Refused as error:
         raise ConfigurationError(f"{row.name}: {error}; `headrace init` makes it") from error
     try:
         yield database

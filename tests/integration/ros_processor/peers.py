@@ -17,7 +17,7 @@ Fault = Callable[[str, Any], web.Response | None]
 
 def error(status: int, message: str, **more: Any) -> web.Response:
     body = {"message": message, "httpcode": status, "documentationLink": "", "status": "ERROR"}
-    return json_response(body | more, status)
+    return web.json_response(body | more, status=status)  # whole: Kruize names every record that failed
 
 
 def success(message: str, status: int = 201) -> web.Response:
