@@ -102,7 +102,7 @@ podman: ## install Podman and what images are made with, on a Debian without it 
 	@apt-get update -q && apt-get install -qy --no-install-recommends podman netavark aardvark-dns iptables debootstrap
 
 .PHONY: test-containers
-test-containers: install ## run the tests that need a container engine (T=path for some)
+test-containers: passwords ## run the tests that need a container engine (T=path for some)
 	@PATH=$(CURDIR)/$(BIN):$$PATH deploy/podman/run $(BIN)/python -m pytest -p no:randomly $(or $(T),tests/containers)
 
 .PHONY: bench
