@@ -9,7 +9,7 @@ from typing import Final
 
 from prometheus_client import Gauge, Histogram
 
-from headrace.runtime.metrics import REGISTRY
+from headrace.runtime.metrics import OTHER, REGISTRY, Capped
 
 REQUESTS: Final = Gauge("ingress_requests", "Uploads begun", ["useragent"], registry=REGISTRY)
 RESPONSES: Final = Gauge("ingress_responses", "Answers to uploads", ["useragent", "code"], registry=REGISTRY)
@@ -42,10 +42,14 @@ _CLIENT: Final = re.compile(
 )
 
 
+# Versions are anybody's to make up.
+_clients: Final = Capped(r".+", most=50)
+
+
 def user_agent_label(user_agent: str, operators: tuple[str, ...]) -> str:
     """A label with few values, whatever a sender writes: known operators and clients, else ``other``."""
     for operator in operators:
         if user_agent.startswith(operator):
             return operator.rstrip("/")
     found = _CLIENT.search(user_agent)
-    return found[1] if found else "other"
+    return _clients(found[1]) if found else OTHER

@@ -5,7 +5,6 @@ received once and ends published or failed, where upstream forgets those that ca
 again counts its failure, unless an engine was away.)
 """
 
-import re
 import time
 from collections.abc import Iterable
 from typing import Final
@@ -20,8 +19,8 @@ _OCP, _HYPERSHIFT = "ocp", "hypershift"
 _ARCHIVES: Final = (_OCP, _HYPERSHIFT)
 _BYTES: Final = tuple(float(1 << power) for power in range(12, 31, 2))
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_VERSION: Final = re.compile(r"[\w.+-]{1,64}", re.ASCII)
-_MAX_VERSIONS: Final = 100
+# Senders write what they like.
+_remote_version: Final = metrics.Capped(r"[\w.+-]{1,64}", most=100)
 
 
 def _counter(name: str, text: str, *labels: str) -> Counter:
@@ -120,7 +119,7 @@ class Progress:
         ARCHIVE_SIZE.labels(self._archive).observe(size_bytes)
         PROCESSED.labels(self._archive).inc()
         if version is not None:
-            REMOTE_CONFIGURATIONS.labels(_version_label(version)).inc()
+            REMOTE_CONFIGURATIONS.labels(_remote_version(version)).inc()
         self._stage_ended()
 
     def published(self) -> None:
@@ -143,15 +142,3 @@ class Progress:
         series = family if family is DOWNLOAD_SECONDS else family.labels(self._archive)
         series.observe(now - self._since)
         self._since = now
-
-
-_versions: set[str] = set()
-
-
-def _version_label(version: str) -> str:
-    """Senders write what they like; the label keeps to so many values."""
-    if version not in _versions:
-        if not _VERSION.fullmatch(version) or len(_versions) >= _MAX_VERSIONS:
-            return "other"
-        _versions.add(version)
-    return version

@@ -3,6 +3,7 @@
 Every service of a process shares one registry; the ``service`` label tells them apart.
 """
 
+import re
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -64,6 +65,30 @@ FOREIGN_CLUSTERS: Final = Counter(
 )
 # Delay of a timer that should fire at once. Above 0.1: something blocks the loop.
 LOOP_LAG_SECONDS: Final = Gauge("headrace_loop_lag_seconds", "Delay of the event loop", registry=REGISTRY)
+
+
+OTHER: Final = "other"
+
+
+class Capped:
+    """A label whose values strangers choose: the first ``most`` of a form stand for themselves, all else is one.
+
+    Each value is a series for as long as the process lives, in its memory and in every scrape.
+    """
+
+    def __init__(self, form: str, most: int) -> None:
+        self._form = re.compile(form, re.ASCII)
+        self._most = most
+        self._seen: set[str] = set()
+
+    def __call__(self, value: str) -> str:
+        """The label to count under."""
+        if value in self._seen:
+            return value
+        if len(self._seen) >= self._most or not self._form.fullmatch(value):
+            return OTHER
+        self._seen.add(value)
+        return value
 
 
 def exposition() -> bytes:

@@ -1,7 +1,13 @@
 import pytest
 
+from services.ingress import metrics
 from services.ingress.identities import OPERATORS
 from services.ingress.metrics import user_agent_label
+
+
+@pytest.fixture(autouse=True)
+def none_seen_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics._clients, "_seen", set())
 
 
 @pytest.mark.parametrize(
@@ -19,6 +25,12 @@ from services.ingress.metrics import user_agent_label
 )
 def test_known_clients_have_a_label_of_their_own_and_all_others_share_one(user_agent: str, label: str):
     assert user_agent_label(user_agent, OPERATORS) == label
+
+
+def test_made_up_versions_have_few_labels():
+    labels = {user_agent_label(f"insights-client/{n}.{n}.{n} Core {n}", OPERATORS) for n in range(20_000)}
+    assert len(labels) <= 51
+    assert "other" in labels
 
 
 def test_a_label_is_short_whatever_is_sent():
