@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from headrace.runtime.cells import cell
 from services.ros_api.recommendations import Json, engines, part, terms
 from services.ros_api.units import is_number
 
@@ -58,7 +59,7 @@ def _lines(rows: Iterable[Iterable[str]]) -> bytes:
 
 def _rows(item: Json) -> Iterator[list[str]]:
     recommendation = part(item, "recommendations")
-    about = [str(item[name] or "") for name in _ROW]
+    about = [cell(str(item[name] or "")) for name in _ROW]
     current = _quantities(part(recommendation, "current"))
     end = _time(recommendation.get("monitoring_end_time"))
     for term_name, term in terms(recommendation):
@@ -69,10 +70,10 @@ def _rows(item: Json) -> Iterator[list[str]]:
                 *about,
                 *current,
                 end,
-                term_name,
+                cell(term_name),
                 hours,
                 start,
-                engine_name,
+                cell(engine_name),
                 *_quantities(part(engine, "config")),
                 *_quantities(part(engine, "variation")),
             ]
@@ -82,7 +83,7 @@ def _quantities(config: Json) -> list[str]:
     found = []
     for section, resource, _name in _QUANTITIES:
         quantity = part(part(config, section), resource)
-        found += [_number(quantity.get("amount")), str(quantity.get("format", ""))]
+        found += [_number(quantity.get("amount")), cell(str(quantity.get("format", "")))]
     return found
 
 
@@ -96,5 +97,5 @@ def _time(value: Any) -> str:
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        return str(value or "")
+        return cell(str(value or ""))
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} +0000 UTC"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
+from headrace.runtime.cells import cell
 from services.ros_processor.aggregation import Aggregate, Contents, aggregate
 from services.ros_processor.decimals import decimals
 from services.ros_processor.groups import parted
@@ -60,6 +61,7 @@ def _write_groups(contents: Contents, opened: TextIO) -> None:
 
 def _rows(contents: Contents) -> Iterator[tuple[str | None, ...]]:
     columns_of_key = len(_CONTAINER_KEY) if contents.kind.kind == "container" else 1
+    names = [tuple(map(cell, identity[:columns_of_key])) for identity in contents.identities]
     intervals = [(_time(at.start), _time(at.end)) for at in contents.intervals]
     for partition in contents.partitions:
         for start in range(0, len(partition), _BATCH_GROUPS):
@@ -67,7 +69,7 @@ def _rows(contents: Contents) -> Iterator[tuple[str | None, ...]]:
             identities, numbers = (found.tolist() for found in parted(groups.keys))
             texts = zip(*map(decimals, groups.columns), strict=True)
             for identity, number, values in zip(identities, numbers, texts, strict=True):
-                yield *contents.identities[identity][:columns_of_key], *intervals[number], *values
+                yield *names[identity], *intervals[number], *values
 
 
 def _time(moment: datetime) -> str:

@@ -1,5 +1,7 @@
 """The CSV says what the JSON says, whatever its length."""
 
+import csv
+import io
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,6 +60,24 @@ async def test_a_row_is_written_as_upstream_writes_it(api: Api, tenant: Tenant):
     assert answer.headers["Content-Type"].startswith("text/csv")
     today = f"{datetime.now(UTC):%Y%m%d}"
     assert answer.headers["Content-Disposition"] == f"attachment; filename=recommendations-{today}.csv"
+
+
+@pytest.mark.parametrize(
+    "alias",
+    ['=HYPERLINK("http://evil";"x")', "+1", "-2+3|' /C calc'!A0", "@SUM(A1)", "\t=1", '"=1', "\uff1d1"],
+)
+async def test_a_name_is_no_formula_and_a_negative_number_stays_one(api: Api, tenant: Tenant, alias: str):
+    await tenant.cluster(alias)
+    await tenant.app(cluster=alias)
+    answer = await api.get(OPENSHIFT, tenant, Accept="text/csv")
+    header, *rows = csv.reader(io.StringIO(answer.text, newline=""))
+    assert len(rows) == 2
+    for row in rows:
+        shown = dict(zip(header, row, strict=True))
+        assert shown["cluster_alias"] == f"'{alias}"
+        assert shown["variation_cpu_limit_amount"] == "-93.5"
+    as_json = await api.get(OPENSHIFT, tenant)
+    assert as_json.json["data"][0]["cluster_alias"] == alias
 
 
 @pytest.mark.parametrize("path", [OPENSHIFT, CONTAINER, ROS_RECOMMENDATIONS])

@@ -43,6 +43,15 @@ def test_a_container_file_becomes_one_row_a_group(tmp_path) -> None:
     assert (second["image_name"], second["workload"]) == ("i,1", "<none>")
 
 
+def test_a_name_is_no_formula(tmp_path) -> None:
+    lines = [{"container_name": "=1+1", "namespace": "@a", "image_name": "-1", "workload": "+1"}]
+    assert aggregated(tmp_path, csv_file(lines)).exit_code == 0
+    (row,) = rows(tmp_path)
+    assert [row[name] for name in ("container_name", "namespace", "image_name", "workload")] == [
+        "'=1+1", "'@a", "'-1", "'+1",
+    ]  # fmt: skip
+
+
 def test_a_namespace_file_has_its_own_columns(tmp_path) -> None:
     assert aggregated(tmp_path, csv_file([{}], ROS_NAMESPACE)).exit_code == 0
     (row,) = rows(tmp_path)
