@@ -14,6 +14,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from headrace.cli.uploads import as_organisation
 from headrace.local.ports import EnginePorts
 from services.registry import SERVICES as REGISTRY
 from tests.calibration import Calibration
@@ -242,6 +243,54 @@ def test_followed_upload_that_cannot_be_archived_fails_with_the_reason(stack, tm
     assert re.fullmatch(
         r"headrace: [0-9a-f]{32}: (archiver|koku) reports: .+, (archiver|koku) reports: .+\n", sent.stderr
     ), sent.stderr
+
+
+async def test_an_archive_does_not_take_another_organisations_cluster_until_an_operator_moves_it(
+    stack, tmp_path
+):
+    cluster, ours, theirs = str(uuid.uuid4()), "1987654321", "2002"
+    assert headrace("sample", "insights", "--cluster", cluster, "-o", tmp_path).returncode == 0
+    aggregator = stack.urls()["services"]["results_aggregator"]["url"]
+
+    async def seen(org_id):
+        url = f"{aggregator}/api/v1/organizations/{org_id}/clusters/{cluster}/users/1/report"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url, headers=as_organisation(org_id)) as response,
+        ):
+            return response.status
+
+    def send(org_id):
+        return stack.run(
+            "send", tmp_path / "payload.tar.gz", "--type", "insights", "--org", org_id, "--follow"
+        )
+
+    async def shown_to(org_id):
+        await eventually(lambda: is_shown(org_id), within_seconds=60)
+
+    async def is_shown(org_id):
+        return await seen(org_id) == 200
+
+    def owners():
+        listed = json.loads(stack.run("clusters", "list", cluster, "--json").stdout)
+        return {(row["service"], row["org_id"], *row["refused"]) for row in listed}
+
+    async def refused_everywhere():
+        return len([owner for owner in owners() if theirs in owner[2:]]) == 2
+
+    assert send(ours).returncode == 0
+    await shown_to(ours)
+    stolen = send(theirs)
+    assert stolen.returncode == 1
+    assert f"the cluster {cluster} belongs to another organisation" in stolen.stderr
+    assert ours not in stolen.stderr + stolen.stdout
+    await eventually(refused_everywhere, within_seconds=60, every_seconds=1)
+    assert (await seen(ours), await seen(theirs)) == (200, 404)
+    moved = stack.run("clusters", "move", cluster, "--to", theirs)
+    assert moved.returncode == 0, moved.stderr
+    assert {owner[1] for owner in owners()} == {theirs}
+    assert (await seen(ours), await seen(theirs)) == (404, 200)
+    assert send(theirs).returncode == 0
 
 
 def test_refused_upload_is_told_with_its_reason(stack, samples):
