@@ -34,7 +34,7 @@ async def raw_answer(
     parts = urlsplit(url)
     lines = [f"{method} {path} HTTP/1.1", "Host: x", "Content-Length: 0", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in headers]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         try:
             writer.write("\r\n".join([*lines, "", ""]).encode(errors="surrogateescape"))

@@ -116,7 +116,7 @@ def restored_logs() -> Iterator[None]:
 async def database(postgres_url: str, fresh: Callable[[str], str]) -> AsyncIterator[str]:
     """URL of an empty database, dropped at the end."""
     name = fresh("test").replace("-", "_")
-    connection = await asyncpg.connect(postgres_url, timeout=10)
+    connection = await asyncpg.connect(postgres_url, timeout=60)
     try:
         await connection.execute(f"CREATE DATABASE {name}")
         yield f"{postgres_url.rpartition('/')[0]}/{name}"

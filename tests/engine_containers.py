@@ -80,7 +80,7 @@ class Container:
         password = self._service["environment"]["POSTGRES_PASSWORD"]
         url = f"postgresql://postgres:{password}@localhost:{self._port}/postgres"
         try:
-            await (await asyncpg.connect(url, timeout=5)).close()
+            await (await asyncpg.connect(url, timeout=60)).close()
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise AssertionError(str(error)) from error
         return url

@@ -39,7 +39,7 @@ def check_all(
             for name in case.path_parameters or {}:
                 if name in known and name not in made_up:
                     case.path_parameters[name] = known[name]
-            response = case.call(headers=headers, timeout=10)
+            response = case.call(headers=headers, timeout=60)
             case.validate_response(response, excluded_checks=not_checked)
 
         check()

@@ -71,14 +71,14 @@ async def test_state_after_any_number_of_kills_equals_the_single_run(
             kills = 0
             for _ in range(KILLS):
                 process.stdin.write(b"kill\n")
-                status = int(await asyncio.wait_for(process.stdout.readline(), 20))
+                status = int(await asyncio.wait_for(process.stdout.readline(), 90))
                 assert status == -signal.SIGKILL
                 kills += 1
                 await bury(flow)
             process.stdin.write(b"live\n")
             await eventually(lambda: caught_up(flow), within_seconds=40)
             process.send_signal(signal.SIGTERM)
-            assert int(await asyncio.wait_for(process.stdout.readline(), 20)) == 0
+            assert int(await asyncio.wait_for(process.stdout.readline(), 90)) == 0
 
         rows = await connection.fetch("SELECT request_id, n, deliveries FROM effects")
         await connection.close()

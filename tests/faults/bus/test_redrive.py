@@ -35,8 +35,8 @@ async def test_a_redrive_killed_on_its_way_puts_each_letter_back_once_in_the_end
             cwd=REPOSITORY,
             stdout=asyncio.subprocess.PIPE,
         )
-        await asyncio.wait_for(child.stdout.readline(), 20)
-        await eventually(lambda: put_back(flow, killed_at), within_seconds=20)  # noqa: B023
+        await asyncio.wait_for(child.stdout.readline(), 90)
+        await eventually(lambda: put_back(flow, killed_at), within_seconds=90)  # noqa: B023
         child.kill()
         await child.wait()
         midway.append(len(await flow.records(flow.topic.name)) - LETTERS)

@@ -17,7 +17,7 @@ async def endpoint() -> AsyncIterator[Endpoint]:
 async def database_name(postgres_url: str) -> AsyncIterator[str]:
     name = new_name()
     yield name
-    connection = await asyncpg.connect(postgres_url, timeout=20)
+    connection = await asyncpg.connect(postgres_url, timeout=60)
     await connection.execute(f"drop database if exists {name} with (force)")
     await connection.close()
 

@@ -168,7 +168,7 @@ class Sender:
         return result
 
     async def execute(self, statement: str, *arguments: Any) -> None:
-        connection = await asyncpg.connect(self.database, timeout=20)
+        connection = await asyncpg.connect(self.database, timeout=60)
         try:
             await connection.execute(statement, *arguments)
         finally:

@@ -47,7 +47,7 @@ async def running_archiver(
         stop.set()
         await working
         await host.stop()
-        connection = await asyncpg.connect(engines.postgres, timeout=20)
+        connection = await asyncpg.connect(engines.postgres, timeout=60)
         await connection.execute(f'drop database "{row.database}" with (force)')
         await connection.close()
 

@@ -193,11 +193,11 @@ async def test_making_a_partition_does_not_wait_for_writers_nor_they_for_it(open
     await partitions.ensure([OLD])
     async with opened.transaction() as writing:
         await writing.execute("insert into usage (happened) values ($1)", OLD)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await partitions.ensure([OLD + timedelta(days=20)])
     async with opened.transaction() as making:
         await making.execute("select pg_advisory_xact_lock($1, hashtext($2))", 0x4EAD_2ACF, "usage")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await insert(opened, OLD + timedelta(days=1))
 
 

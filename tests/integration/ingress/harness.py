@@ -99,7 +99,7 @@ class Records:
 
     async def all(self, topic: str) -> list[ConsumerRecord]:
         ends = await self.consumer.end_offsets(self.partitions)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while any([await self.consumer.position(at) < ends[at] for at in self.partitions]):
                 for records in (await self.consumer.getmany(timeout_ms=100)).values():
                     self.seen += records
@@ -161,7 +161,7 @@ class Ingress:
 
     async def raw(self, *pieces: bytes, half_close: bool = False) -> Answer:
         """Send bytes as they are on a connection of their own; the answer to the first request in them."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             reader, writer = await asyncio.open_connection(*self.address)
             try:
                 for piece in pieces:

@@ -127,7 +127,7 @@ async def test_a_part_of_the_wrong_kind_never_breaks_the_other_calls(kruize: Kru
 async def raw(kruize: Kruize, request: bytes) -> bytes:
     """Send bytes as they are; the whole answer."""
     host, _, port = kruize.url.removeprefix("http://").partition(":")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         reader, writer = await asyncio.open_connection(host, int(port))
         try:
             writer.write(request)

@@ -116,7 +116,7 @@ async def test_killed_child_is_restarted_and_its_log_is_shown(name, tmp_path):
         os.kill(before, signal.SIGKILL)
         await eventually(
             lambda: state_of(stack, name) == "ready" and pid_of(stack, name) not in (before, None),
-            within_seconds=20,
+            within_seconds=90,
             describe=f"{name} is back",
         )
         assert any("died (-9)" in line for line in said)

@@ -165,7 +165,7 @@ async def open_api(
     """The API with these settings; its database goes with it."""
     name = f"aggregator_{uuid.uuid4().hex[:12]}"
     async with AsyncExitStack() as opened:
-        admin = await asyncpg.connect(postgres_url, timeout=10)
+        admin = await asyncpg.connect(postgres_url, timeout=60)
         opened.push_async_callback(admin.close)
         opened.push_async_callback(admin.execute, f"drop database if exists {name} with (force)")
         database = await Database.open(
@@ -176,7 +176,7 @@ async def open_api(
         api = Api(database, AggregatorSettings(**settings), lenient=lenient)
         listener = await Listener.open(api.application(), "127.0.0.1", 0)
         opened.push_async_callback(listener.close)
-        connection = await asyncpg.connect(f"{postgres_url.rpartition('/')[0]}/{name}", timeout=10)
+        connection = await asyncpg.connect(f"{postgres_url.rpartition('/')[0]}/{name}", timeout=60)
         opened.push_async_callback(connection.close)
         session = await opened.enter_async_context(aiohttp.ClientSession())
         yield Client(f"http://127.0.0.1:{listener.port}", session, connection, database)

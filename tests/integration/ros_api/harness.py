@@ -224,7 +224,7 @@ async def open_api(
     engines = EngineSettings(postgres=seen_by_api or postgres_url)
     process = ProcessSettings(admin_port=0, lenient=lenient, stop_seconds=5.0)
     async with AsyncExitStack() as opened:
-        admin = await asyncpg.connect(postgres_url, timeout=10)
+        admin = await asyncpg.connect(postgres_url, timeout=60)
         opened.push_async_callback(admin.close)
         opened.push_async_callback(admin.execute, f"drop database if exists {name} with (force)")
         # Variables are read at start: one that stayed set would be another service's too.
@@ -232,7 +232,7 @@ async def open_api(
             for variable, text in ({"API_PORT": "0"} | environment).items():
                 patch.setenv(variable, text)
             host = await opened.enter_async_context(running([row], engines, process))
-        database = await asyncpg.connect(f"{postgres_url.rpartition('/')[0]}/{name}", timeout=10)
+        database = await asyncpg.connect(f"{postgres_url.rpartition('/')[0]}/{name}", timeout=60)
         opened.push_async_callback(database.close)
         session = await opened.enter_async_context(aiohttp.ClientSession())
         yield Api(f"http://127.0.0.1:{host.contexts[0].listeners[0].port}", session, database)

@@ -224,14 +224,14 @@ async def test_a_kruize_in_trouble_is_asked_again_later_and_nothing_is_lost(benc
 
 async def test_a_kruize_that_hangs_is_given_up_within_the_deadline(bench: Bench) -> None:
     async def hang(request: web.Request) -> web.Response:
-        await asyncio.sleep(30)
+        await asyncio.sleep(600)
         return web.Response()
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", hang)
     async with serving(app) as url, aiohttp.ClientSession() as session:
         bench.files.kruize._peer = Peer(session, url, name="Kruize", timeout_seconds=0.2)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             with pytest.raises(Retryable, match="Kruize does not answer: TimeoutError"):
                 await bench.handle(await bench.event(usage.day(workloads=20)))
 
@@ -279,7 +279,7 @@ async def keep(kruize: KruizePeer, version: float = 2.0, update: bool = True) ->
             Peer(session, url, name="Kruize", timeout_seconds=10.0), version=version, update=update
         )
         assert keeper.problem
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             await keeper.run()
         return keeper
 

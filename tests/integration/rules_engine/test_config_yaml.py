@@ -141,7 +141,7 @@ async def engine(
             yield process, log
             assert process.returncode is None, log.read_text()
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(90):
                 assert await process.wait() == 0, log.read_text()
         finally:
             if process.returncode is None:

@@ -127,7 +127,7 @@ async def test_redelivery_publishes_the_same_again(kafka_url, s3_url):
             found = await engine.published(engine.results_topic, first)
             return found if len(found) == 2 else []
 
-        records = await eventually(twice, within_seconds=20)
+        records = await eventually(twice, within_seconds=90)
     bodies = [json.loads(record.value) for record in records]
     for body in bodies:
         del body["Report"]["analysis_metadata"]

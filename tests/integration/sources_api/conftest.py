@@ -13,7 +13,7 @@ from tests.integration.sources_api.harness import Sources, open_sources
 async def sources(engines: SessionEngines) -> AsyncIterator[Sources]:
     """One running Sources API for a module, which checks who asks: organisations keep its tests apart."""
     name = f"sources_{uuid.uuid4().hex[:12]}"
-    connection = await asyncpg.connect(engines.postgres, timeout=10)
+    connection = await asyncpg.connect(engines.postgres, timeout=60)
     try:
         await connection.execute(f"CREATE DATABASE {name}")
         async with open_sources(engines.kafka, f"{engines.postgres.rpartition('/')[0]}/{name}") as opened:

@@ -63,7 +63,7 @@ class Events:
     async def of(self, key: str) -> list[ConsumerRecord]:
         """Those with a key, in order; read up to the topic's present end."""
         ends = await self.consumer.end_offsets(self.partitions)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while any([await self.consumer.position(at) < ends[at] for at in self.partitions]):
                 for records in (await self.consumer.getmany(timeout_ms=100)).values():
                     self.seen += records

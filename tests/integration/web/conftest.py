@@ -121,7 +121,7 @@ async def everything(
 
 
 async def _drop(url: str, names: set[str]) -> None:
-    connection = await asyncpg.connect(url, timeout=10)
+    connection = await asyncpg.connect(url, timeout=60)
     try:
         for name in names:
             await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -60,6 +60,6 @@ def test_a_path_file_gives_the_documents_command_and_lets_an_installed_framework
         f"import site; site.addsitedir({str(tmp_path)!r}); import insights_messaging as m; print(m.__file__)"
     )
     found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert Path(found.stdout.strip()).is_relative_to(tmp_path if installed else classes.BASES)

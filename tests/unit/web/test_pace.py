@@ -89,7 +89,7 @@ async def test_a_trickled_body_is_408_and_its_connection_closed(
     async with asking(port, f"POST {path}", header) as (reader, writer):
         sending = asyncio.create_task(trickle(writer, piece))
         with structlog.testing.capture_logs() as lines:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(90):
                 answer = await reader.read()
         sending.cancel()
     assert answer.startswith(b"HTTP/1.1 408 ")
