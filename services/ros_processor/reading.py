@@ -150,12 +150,13 @@ class Reader:
             return False
         octets = np.frombuffer(batch, np.uint8)
         commas = len(self._schema) - 1
-        lines = np.count_nonzero(octets == _NEWLINE)
+        is_newline = octets == _NEWLINE
+        lines = np.count_nonzero(is_newline)
         if np.count_nonzero(octets == _COMMA) != commas * lines:
             return False
         if batch.count(b",", 0, batch.find(b"\n")) != commas * bool(batch):
             return False
-        line_ends = np.flatnonzero(octets == _NEWLINE)
+        line_ends = np.flatnonzero(is_newline)
         return int(np.diff(line_ends, prepend=-1).max(initial=0)) <= self._limits.max_field_bytes
 
     def _has_even_rows(self, batch: bytes) -> bool:

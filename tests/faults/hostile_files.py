@@ -70,19 +70,19 @@ FILES: dict[str, Callable[[], Pieces]] = {
     "no header's end": lambda: _many(b"x", 100 * MIB),
     "a row of 100 MB": lambda: chain([HEADER], _many(b"x", 100 * MIB)),
     "a row of 100 million commas": lambda: chain([HEADER], _many(b",", 100 * MIB)),
-    "rows of a million commas": lambda: chain([HEADER], _many(b"," * MIB + b"\n", 64 * MIB)),
+    "rows of a million commas": lambda: chain([HEADER], _many(b"," * MIB + b"\n", 16 * MIB)),
     "rows of 7 MiB": lambda: chain([HEADER], _many(b"x" * (7 * MIB) + b"\n", 35 * MIB)),
     "an open quote": lambda: chain([HEADER, b'"'], _many(ROW, 64 * MIB)),
-    "an open quote in each row": lambda: chain([HEADER], _many(b'"' + ROW, 32 * MIB)),
+    "an open quote in each row": lambda: chain([HEADER], _many(b'"' + ROW, 8 * MIB)),
     "quotes only": lambda: chain([HEADER], _many(b'"', 64 * MIB)),
-    "quoted quotes": lambda: chain([HEADER], _many(b'""""""""\n', 32 * MIB)),
+    "quoted quotes": lambda: chain([HEADER], _many(b'""""""""\n', 8 * MIB)),
     "an open quote in the header": lambda: chain([b'"' + HEADER], _many(ROW, 16 * MIB)),
     "five million newlines": lambda: _many(b"\n", 5 * MIB),
     "five million newlines below a header": lambda: chain([HEADER], _many(b"\n", 5 * MIB)),
     "carriage returns": lambda: chain([HEADER], _many(b"\r", 32 * MIB)),
-    "millions of tiny rows": lambda: chain([HEADER], _many(b"1\n", 32 * MIB)),
+    "millions of tiny rows": lambda: chain([HEADER], _many(b"1\n", 12 * MIB)),
     "NULs": lambda: chain([HEADER], _many(b"\0", 32 * MIB)),
-    "rows with NULs": lambda: chain([HEADER], _many(ROW.replace(b"1", b"\0"), 32 * MIB)),
+    "rows with NULs": lambda: chain([HEADER], _many(ROW.replace(b"1", b"\0"), 8 * MIB)),
     "UTF-16": lambda: iter([(HEADER + ROW * 10_000).decode().encode("utf-16")]),
     "UTF-16 without a mark": lambda: iter([(HEADER + ROW * 10_000).decode().encode("utf-16-le")]),
     "no UTF-8": lambda: chain([HEADER], _many(b"\xff\xfe" * 100 + b"\n", 16 * MIB)),
@@ -92,7 +92,7 @@ FILES: dict[str, Callable[[], Pieces]] = {
     "numbers beyond a double": lambda: chain([HEADER], _many(ROW.replace(b",1", b",1e999999"), 32 * MIB)),
     "years of five digits": lambda: chain([HEADER], _many(ROW.replace(b"2026-", b"99999-"), 32 * MIB)),
     "other names in each row": lambda: chain(
-        [HEADER], (ROW.replace(b",1", b",n%d" % number) for number in range(60_000))
+        [HEADER], (ROW.replace(b",1", b",n%d" % number) for number in range(30_000))
     ),
     "one container more than can be": lambda: chain(
         [HEADER], (row(container_name=f"c{number}") for number in range(100_001))
