@@ -153,10 +153,13 @@ class Ledger:
         )
 
     async def postpone(self, sending: Sending, reason: str, seconds: float, *, blameless: bool) -> None:
-        """Try again later; ``blameless`` when the failure said nothing of this cluster."""
+        """Try again later; ``blameless`` when the failure said nothing of this cluster.
+
+        Unless it was opted out while its upload was under way.
+        """
         await self._database.execute(
             "update sendings set state = 'waiting', reason = $2, failures = failures - $4,"
-            " next_attempt_at = now() + make_interval(secs => $3) where id = $1",
+            " next_attempt_at = now() + make_interval(secs => $3) where id = $1 and state = 'sending'",
             sending.id,
             reason,
             seconds,
@@ -229,7 +232,7 @@ class Ledger:
             """
             with added as (insert into opt_outs (cluster_id) values ($1) on conflict do nothing)
             update sendings set state = 'skipped', reason = $2, ended_at = now()
-            where cluster_id = $1 and state = 'waiting'
+            where cluster_id = $1 and state in ('waiting', 'sending')
             """,
             cluster_id,
             OPTED_OUT,
