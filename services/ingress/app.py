@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 
 from headrace.bus.admin import reachable
+from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.runtime import tracing
 from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.logging import get_logger
@@ -41,7 +42,6 @@ _log = get_logger(__name__)
 
 PREFIXES: Final = ("/api/ingress/v1", "/r/insights/platform/ingress/v1")
 # A number in its one spelling: the rules engine and the aggregator number organisations.
-_LOCAL_ORG_ID: Final = "1"
 _LOCAL_SERVICE: Final = "hccm"
 # Longer than this, and an upload goes on in small parts rather than wait for senders that may be slow.
 _MEMORY_SECONDS: Final = 1.0
@@ -57,7 +57,7 @@ async def start(context: Context) -> None:
         required=settings.auth,
         lenient=context.lenient,
         tokens={digest: row.model_dump() for digest, row in settings.tokens.items()},
-        default_org_id=settings.default_org_id or (_LOCAL_ORG_ID if context.lenient else ""),
+        default_org_id=settings.default_org_id or (LOCAL_ORG_ID if context.lenient else ""),
     )
     kafka = settings.kafka(context.engines)
     context.watch("kafka", partial(_answers, kafka))

@@ -146,7 +146,7 @@ class IngressSettings(Settings):
     default_org_id: str = env(
         "INGRESS_DEFAULTORGID",
         "",
-        "organisation of a token that is not in the table; empty: 401 (local shape: 1)",
+        "organisation of a token that is not in the table; empty: 401 (local shape: 12345)",
     )
     default_service: str = env(
         "INGRESS_DEFAULTSERVICE",

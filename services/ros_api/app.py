@@ -1,9 +1,8 @@
 """Wiring: the ROS tables out by REST."""
 
-from typing import Final
-
 import aiohttp
 
+from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.runtime.logging import get_logger
 from headrace.service.context import Context
 from headrace.web.peer import Peer
@@ -15,7 +14,6 @@ from services.ros_api.store import RosStore
 _log = get_logger(__name__)
 
 # The ROS document's organisation, whose curls name none.
-_LOCAL_ORG_ID: Final = "12345"
 
 
 async def start(context: Context) -> None:
@@ -25,7 +23,7 @@ async def start(context: Context) -> None:
     api = Api(
         store,
         settings,
-        default_org_id=settings.default_org_id or (_LOCAL_ORG_ID if context.lenient else ""),
+        default_org_id=settings.default_org_id or (LOCAL_ORG_ID if context.lenient else ""),
         rbac=_rbac(context, settings) if settings.rbac_enable else None,
     )
     await context.listen(api.application())

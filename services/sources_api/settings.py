@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.runtime.settings import Settings, env
 
 # Upstream's variables that mean nothing here.
@@ -42,7 +43,7 @@ class SourcesSettings(Settings):
     )
     default_org_id: str = env(
         "SOURCES_DEFAULT_ORG_ID",
-        "12345",
+        LOCAL_ORG_ID,
         "organisation of requests without identity, in the local shape only; elsewhere they get 401",
     )
     encryption_key: str = env(

@@ -22,7 +22,8 @@ from headrace.cli.output import Output
 from headrace.cli.recommendations import COLUMNS as ADVICE_COLUMNS
 from headrace.cli.recommendations import RosApi, table_rows
 from headrace.cli.stack import LocalOptions, started_stack
-from headrace.cli.uploads import DEFAULT_ORG_ID, OCTETS, Upload, as_cluster, as_organisation, file_chunks
+from headrace.cli.uploads import OCTETS, Upload, as_cluster, as_organisation, file_chunks
+from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.contracts.status import TERMINAL
 from headrace.local.shape import LocalShape
 from headrace.objects.endpoint import S3Endpoint
@@ -217,7 +218,7 @@ async def _show(services: Sequence[Service], shape: LocalShape, output: Output) 
                 rows.append((step.name, upload.request_id, upload.size_bytes, *seen))
                 failures += [f"{step.name} ({upload.request_id}): {reason}" for reason in wrong[:1]]
             sent, unsent = await _senders(tools.senders)
-            shown = await tools.ros.rows("recommendations", DEFAULT_ORG_ID, DOCUMENT_SAMPLE.cluster())
+            shown = await tools.ros.rows("recommendations", LOCAL_ORG_ID, DOCUMENT_SAMPLE.cluster())
     advice = list(table_rows(shown))
     output.table(ADVICE_COLUMNS, advice, title="recommendations from the ROS document's upload")
     output.line()

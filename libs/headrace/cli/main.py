@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from headrace.cli.output import fail
+from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.runtime.errors import HeadraceError
 from headrace.runtime.logging import configure
 
@@ -191,7 +192,7 @@ def send(
 def recommendations(
     directory: Directory = DIRECTORY,
     cluster: Annotated[str | None, typer.Option(help="Of this cluster only.")] = None,
-    org: Annotated[str, typer.Option(help="Of this organisation.")] = "12345",
+    org: Annotated[str, typer.Option(help="Of this organisation.")] = LOCAL_ORG_ID,
     ros_api: Url = None,
 ) -> None:
     """Show the stored recommendations."""
@@ -227,7 +228,7 @@ def sample(
     list_: Annotated[bool, typer.Option("--list", help="List the kinds.")] = False,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 1,
     cluster: Annotated[str | None, typer.Option(help="Cluster id; else one of the seed.")] = None,
-    org: Annotated[str, typer.Option(help="Organisation id.")] = "12345",
+    org: Annotated[str, typer.Option(help="Organisation id.")] = LOCAL_ORG_ID,
     clusters: Annotated[int, typer.Option(help="Clusters (cost).")] = 1,
     workloads: Annotated[int, typer.Option(help="Workloads a cluster (cost).")] = 8,
     days: Annotated[int, typer.Option(help="Days of data.")] = 1,

@@ -12,7 +12,8 @@ import orjson
 from headrace.cli.following import Flow, Hop, Trail, consumers_of
 from headrace.cli.ingress_client import Acceptance, IngressClient
 from headrace.cli.output import Output
-from headrace.cli.uploads import DEFAULT_ORG_ID, Upload, content_type_of, sender
+from headrace.cli.uploads import Upload, content_type_of, sender
+from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.contracts.message import rfc3339
 from headrace.local.stack import read_run
 from headrace.runtime.errors import ConfigurationError, Permanent
@@ -106,7 +107,7 @@ async def _known(flow: Flow, upload: Upload, options: SendOptions) -> frozenset[
     """What was told of an id that was used before; only then is there anything to ask."""
     if options.request_id is None:
         return frozenset()
-    org_id = options.org or ("" if options.cluster else DEFAULT_ORG_ID)
+    org_id = options.org or ("" if options.cluster else LOCAL_ORG_ID)
     # Whose a token is tells the ingress only: a tracker that wants to know beforehand cannot be told.
     with suppress(Permanent):
         return frozenset(hop.id for hop in await flow.hops(upload.request_id, org_id))

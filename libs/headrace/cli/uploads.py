@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from headrace.archives import ArchiveRejected, read_members
-from headrace.contracts.identity import Identity, Internal, System, encode_identity
+from headrace.contracts.identity import LOCAL_ORG_ID, Identity, Internal, System, encode_identity
 from headrace.runtime.errors import ConfigurationError
 from headrace.samples import KINDS
 
 OCTETS: Final = "application/octet-stream"
-DEFAULT_ORG_ID: Final = "12345"
 _OPERATORS: Final = {
     "ols": "openshift-lightspeed-operator/user-data-collection",
     "openshift": "insights-operator/headrace",
@@ -78,7 +77,7 @@ def sender(cluster_id: str | None, org_id: str | None, content_type: str, *, tok
     """A cluster alone sends by token, everybody else by identity."""
     if cluster_id and not org_id:
         return as_cluster(cluster_id, content_type, token=token)
-    return as_organisation(org_id or DEFAULT_ORG_ID, cluster_id)
+    return as_organisation(org_id or LOCAL_ORG_ID, cluster_id)
 
 
 async def content_type_of(path: Path, wanted: str | None) -> str:

@@ -17,6 +17,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 ASSOCIATE: Final = "Associate"
+# Of everything in the local shape that names no organisation, as the ROS document's identity has it. One for all
+# services: a cluster that is sent with a token and again with an identity is one organisation's.
+LOCAL_ORG_ID: Final = "12345"
 WITHOUT_ORG: Final = frozenset({ASSOCIATE, "X509"})
 
 # They become parts of headers, which lose blanks at their ends, of object keys and of rows.

@@ -3,6 +3,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.runtime.errors import ConfigurationError
 
 DEFAULT_NOW = datetime(2026, 8, 1, 10, 0, tzinfo=UTC)
@@ -18,7 +19,7 @@ class SampleOptions:
 
     seed: int = 1
     cluster_id: str | None = None
-    org_id: str = "12345"
+    org_id: str = LOCAL_ORG_ID
     clusters: int = 1
     workloads: int = 8
     days: int = 1

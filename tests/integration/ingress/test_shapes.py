@@ -56,7 +56,7 @@ async def test_a_lenient_ingress_takes_the_documents_curls(kafka_url: str, s3_ur
         )
         announcement = await ingress.announcement(answer.request_id)
         identity = decode_identity(announcement["b64_identity"])
-        assert (answer.status, identity.org_id, identity.cluster_id) == (202, "1", CLUSTER_ID)
+        assert (answer.status, identity.org_id, identity.cluster_id) == (202, "12345", CLUSTER_ID)
         (record,) = await ingress.announced(answer.request_id)
         assert record.key == CLUSTER_ID.encode()
 

@@ -13,7 +13,8 @@ from headrace.archives.reader import read_members
 from headrace.cli.uploads import file_chunks
 from headrace.contracts.identity import decode_identity
 from headrace.contracts.topics import ROS_EVENTS, UPLOAD_VALIDATION
-from headrace.objects.store import PART_BYTES
+from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.store import PART_BYTES, ObjectStore
 from headrace.runtime.errors import Rejected, Retryable
 from headrace.samples import KINDS, SampleOptions
 from services.koku.handlers import Buckets
@@ -306,17 +307,26 @@ async def test_a_redelivery_after_kafka_went_away_repeats_the_event_and_loses_no
 
 
 async def test_a_bucket_that_is_missing_holds_the_archive_and_a_mended_one_lets_it_go(
-    bench: Bench, fresh: Any
+    bench: Bench, fresh: Any, s3_endpoints: dict[str, str]
 ) -> None:
+    if "minio" not in s3_endpoints:
+        pytest.skip("no MinIO here, and SeaweedFS makes a bucket for whoever may")
     bench.peer.add(bench.cluster, ORG)
-    bucket = fresh("later")
     message = await bench.upload(archive(bench, {"a.csv": ROS}))
-    with pytest.raises(Retryable):
-        await bench.handle(message, buckets=Buckets(bucket, bench.cost))
-    assert bench.told.order == []
-    await bench.store.ensure_bucket(bucket)
-    await bench.handle(message, buckets=Buckets(bucket, bench.cost))
-    assert list((await bench.objects(bucket)).values()) == [ROS]
+    store = await ObjectStore.open(S3Endpoint.parse(s3_endpoints["minio"]))
+    try:
+        bucket, cost = fresh("later"), fresh("cost")
+        await store.ensure_bucket(cost)
+        changes = {"shipper": Shipper(store), "buckets": Buckets(bucket, cost)}
+        with pytest.raises(Retryable, match="NoSuchBucket"):
+            await bench.handle(message, **changes)
+        assert bench.told.order == []
+        await store.ensure_bucket(bucket)
+        await bench.handle(message, **changes)
+        shipped = [item.key async for item in store.list(bucket)]
+        assert [key.rpartition("/")[2] for key in shipped] == ["a.csv"]
+    finally:
+        await store.close()
 
 
 async def test_two_processes_that_store_one_file_at_once_end_in_one_object(bench: Bench) -> None:
