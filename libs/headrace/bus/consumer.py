@@ -8,13 +8,15 @@ paused partition.) An offset is committed once everything below it has ended on 
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from math import inf
 from time import monotonic, time
 from typing import Any, Final, Generic, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import KafkaError
 
+from headrace.bus.commits import Commits
 from headrace.bus.connection import client_arguments
 from headrace.bus.consumption import Consumption
 from headrace.bus.delivery import Delivery, Handler, KeyFunction
@@ -25,7 +27,8 @@ from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.bus.tracker import LogTruncated
 from headrace.contracts.message import Message, rfc3339, utc_now
-from headrace.runtime import faultpoints, metrics
+from headrace.runtime import metrics
+from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy
 from headrace.runtime.settings import EngineSettings
@@ -37,7 +40,6 @@ M = TypeVar("M", bound=Message)
 _log: Final = get_logger(__name__)
 
 _COMMIT_INTERVAL_SECONDS: Final = 1.0
-_COMMIT_DEADLINE_SECONDS: Final = 5.0
 # Of a stop's deadline, for the last commit and for leaving the group.
 _LEAVE_SECONDS: Final = 5.0
 _POLL_MS: Final = 1000
@@ -76,7 +78,10 @@ class Consumer(Generic[M]):
             consumption, handler, service=service, producer=producer, statuses=statuses, key=key
         )
         self._dispatcher = self._new_dispatcher()
-        self._committing = asyncio.Lock()
+        self._commits: Commits | None = None
+        # By partition what was being handled when the broker, not the message, ended our membership.
+        self._absolved: dict[int, frozenset[int]] = {}
+        self._ticked_at = self._stalled_at = -inf
         self._stopping = asyncio.Event()
         self._finished = asyncio.Event()
         self._finished.set()
@@ -91,6 +96,8 @@ class Consumer(Generic[M]):
             topic=self._consumption.topic.name,
             concurrency=self._consumption.concurrency,
             dead_letters_in_a_row=self._consumption.dead_letters_in_a_row,
+            process_ends=self._settings.process_ends,
+            note=self._note,
         )
 
     @property
@@ -135,22 +142,25 @@ class Consumer(Generic[M]):
     async def _session(self) -> None:
         """One membership of the group, from joining to leaving."""
         client = self._new_client()
+        commits = Commits(client, service=self._service, topic=self._consumption.topic.name)
+        self._commits = commits
+        self._ticked_at = monotonic()
         budget_seconds = 0.0
         try:
             await client.start()
             topic = self._consumption.topic.name
             if topic not in await client.topics():
                 raise KafkaError(f"topic {topic} does not exist")
-            client.subscribe([topic], listener=_Rebalance(self, client))
+            client.subscribe([topic], listener=_Rebalance(self, commits))
             try:
-                await self._until_over(client)
+                await self._until_over(client, commits)
             finally:
                 budget_seconds = self._drain_seconds()
         except asyncio.CancelledError:
             budget_seconds = 0.0
             raise
         finally:
-            await self._leave(client, budget_seconds)
+            await self._leave(client, commits, budget_seconds)
             if not self._dispatcher.halted:
                 self._dispatcher = self._new_dispatcher()
 
@@ -171,13 +181,13 @@ class Consumer(Generic[M]):
             partition_assignment_strategy=(RoundRobinPartitionAssignor,),
         )
 
-    async def _until_over(self, client: AIOKafkaConsumer) -> None:
+    async def _until_over(self, client: AIOKafkaConsumer, commits: Commits) -> None:
         """Poll and commit until stopped, failed or disconnected."""
         tasks = [
             asyncio.create_task(work)
             for work in (
-                self._poll(client),
-                self._tick(client),
+                self._poll(client, commits),
+                self._tick(client, commits),
                 self._stopping.wait(),
                 self._dispatcher.failed.wait(),
             )
@@ -193,11 +203,13 @@ class Consumer(Generic[M]):
         for task in done:
             task.result()
 
-    async def _poll(self, client: AIOKafkaConsumer) -> None:
+    async def _poll(self, client: AIOKafkaConsumer, commits: Commits) -> None:
         dispatcher = self._dispatcher
         nowhere = TopicPartition(self._consumption.topic.name, -1)
         while True:
             dispatcher.room.clear()
+            if await commits.open(dispatcher.partitions.values(), self._absolved):
+                dispatcher.fill()
             wanted, throttled = self._wanted()
             if not wanted:
                 # Asks for nothing, yet counts as a poll: a member that stops polling is put out of its group.
@@ -233,14 +245,35 @@ class Consumer(Generic[M]):
         throttled = any(not (partition.wants_more or partition.stopped) for partition in partitions)
         return wanted, throttled
 
-    async def _tick(self, client: AIOKafkaConsumer) -> None:
+    async def _tick(self, client: AIOKafkaConsumer, commits: Commits) -> None:
         while True:
             await asyncio.sleep(_COMMIT_INTERVAL_SECONDS)
+            self._look_for_stall()
             partitions = list(self._dispatcher.partitions.values())
             self._look_for_topic(client)
             await self._advance_idle(client, partitions)
-            await self._commit(client, partitions)
+            await commits.commit(partitions)
             self._measure(client)
+
+    def _look_for_stall(self) -> None:
+        """Take notice when something kept the event loop to itself for so long that it may cost the membership."""
+        now = monotonic()
+        if now - self._ticked_at > self._consumption.membership.session_seconds / 2:
+            self._stalled_at = now
+        self._ticked_at = now
+
+    async def _hand_back(self, commits: Commits, partitions: list[Partition], budget_seconds: float) -> None:
+        """Let what runs finish within the budget, and put on record that it ended in order."""
+        self._look_for_stall()
+        running = {partition: partition.ledger.running for partition in partitions if partition.ledger}
+        await self._dispatcher.drain(partitions, budget_seconds)
+        await commits.commit(partitions, closing=True)
+        # Where that failed with the event loop free all the time, the broker ended it, and no message.
+        if monotonic() - self._stalled_at > 2 * self._consumption.membership.session_seconds:
+            for partition, offsets in running.items():
+                if partition.ledger is not None and offsets:
+                    self._absolved[partition.topic_partition.partition] = offsets
+        self._forget(partitions)
 
     def _look_for_topic(self, client: AIOKafkaConsumer) -> None:
         """Raise where the group was joined while the topic was not there: for minutes nobody would look again."""
@@ -257,34 +290,10 @@ class Consumer(Generic[M]):
                     async with asyncio.timeout(1.0):
                         partition.tracker.skip_to(await client.position(partition.topic_partition))
 
-    async def _commit(self, client: AIOKafkaConsumer, partitions: Iterable[Partition]) -> None:
-        async with self._committing:
-            partitions = list(partitions)
-            offsets = {
-                partition.topic_partition: partition.tracker.committable
-                for partition in partitions
-                if partition.tracker.committable not in {None, partition.committed}
-            }
-            if not offsets or _lost_membership(client):
-                return
-            try:
-                async with asyncio.timeout(_COMMIT_DEADLINE_SECONDS):
-                    if faultpoints.armed is not None:
-                        await faultpoints.armed.reach("before_commit", KafkaError)
-                    await client.commit(offsets)
-            except (CommitFailedError, IllegalStateError):
-                # Somebody else owns the partitions by now and will see these messages again.
-                _log.info("commit refused", service=self._service, topic=self._consumption.topic.name)
-            except (KafkaError, TimeoutError) as error:
-                _log.warning(
-                    "commit failed",
-                    service=self._service,
-                    topic=self._consumption.topic.name,
-                    reason=repr(error),
-                )
-            else:
-                for partition in partitions:
-                    partition.committed = offsets.get(partition.topic_partition, partition.committed)
+    async def _note(self, partition: Partition) -> None:
+        if self._commits is None:
+            raise Retryable("no member of its group")
+        await self._commits.note(partition)
 
     def _measure(self, client: AIOKafkaConsumer) -> None:
         labels = (self._service, self._consumption.topic.name)
@@ -315,16 +324,14 @@ class Consumer(Generic[M]):
             partitions=sorted(at.partition for at in topic_partitions),
         )
 
-    async def revoked(self, client: AIOKafkaConsumer) -> None:
+    async def revoked(self, commits: Commits) -> None:
         """The group takes back every partition (called by the client, which waits for us)."""
         partitions = list(self._dispatcher.partitions.values())
         if not partitions:
             return
-        lost = _lost_membership(client)
+        lost = commits.lost
         # Others may have the partitions already: hurry.
-        await self._dispatcher.drain(partitions, 0.0 if lost else self._drain_seconds())
-        await self._commit(client, partitions)
-        self._forget(partitions)
+        await self._hand_back(commits, partitions, 0.0 if lost else self._drain_seconds())
         _log.info("partitions revoked", service=self._service, topic=self._consumption.topic.name, lost=lost)
 
     def _forget(self, partitions: Iterable[Partition]) -> None:
@@ -343,12 +350,8 @@ class Consumer(Generic[M]):
             return max(0.0, left - min(_LEAVE_SECONDS, left / 3))
         return self._consumption.membership.revoke_seconds
 
-    async def _leave(self, client: AIOKafkaConsumer, budget_seconds: float) -> None:
-        partitions = list(self._dispatcher.partitions.values())
-        await self._dispatcher.drain(partitions, budget_seconds)
-        if partitions:
-            await self._commit(client, partitions)
-        self._forget(partitions)
+    async def _leave(self, client: AIOKafkaConsumer, commits: Commits, budget_seconds: float) -> None:
+        await self._hand_back(commits, list(self._dispatcher.partitions.values()), budget_seconds)
         stopping = asyncio.create_task(client.stop())
         await asyncio.wait([stopping], timeout=_LEAVE_SECONDS)
         if not stopping.done():
@@ -358,28 +361,18 @@ class Consumer(Generic[M]):
         await client._client.close()  # noqa: SLF001 -- whatever stop() did not reach
 
 
-def _lost_membership(client: AIOKafkaConsumer) -> bool:
-    """Whether the group put us out: then nothing is ours to commit.
-
-    It must be asked, since a commit without membership is no error to a broker whose group is empty. After the loss of
-    the broker's disk it would be accepted, and skip what is new in a topic that began anew.
-    """
-    coordinator: Any = client._coordinator  # noqa: SLF001 -- aiokafka tells a loss from a revocation only so
-    return coordinator is None or coordinator.generation < 0
-
-
 class _Rebalance(ConsumerRebalanceListener):
     """Passes on what the group decides.
 
     It must not wait for anything that a poll holds: both would wait for ever.
     """
 
-    def __init__(self, consumer: Consumer[Any], client: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: Consumer[Any], commits: Commits) -> None:
         self._consumer = consumer
-        self._client = client
+        self._commits = commits
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002
-        await self._consumer.revoked(self._client)
+        await self._consumer.revoked(self._commits)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         self._consumer.assigned(assigned)

@@ -2,29 +2,67 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import copy_context
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
 from aiokafka import TopicPartition
 
-from headrace.bus.delivery import Later, Work
+from headrace.bus.delivery import Ending, Later, Work
 from headrace.bus.partition import Partition
-from headrace.bus.processing import Processor, TooManyDeadLetters
+from headrace.bus.processing import DEAD_LETTERED, Processor, TooManyDeadLetters
 from headrace.bus.records import Record
 from headrace.contracts.message import Message, rfc3339, utc_now
 from headrace.runtime import metrics
+from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
 
 M = TypeVar("M", bound=Message)
+
+Note = Callable[[Partition], Awaitable[None]]
 
 _log: Final = get_logger(__name__)
 
 # A handler that is cancelled has this long to let go; it may finish later, but nothing waits for it.
 _CANCEL_SECONDS: Final = 5.0
+_NOTE_AGAIN_SECONDS: Final = 1.0
 # Beside the handlers that any organisation may take up, a quarter more for those that have few.
 _RESERVE_SHARE: Final = 4
+
+
+class Turnstile:
+    """Lets one suspect of the whole process run at a time, so that none counts for what another one does."""
+
+    def __init__(self) -> None:
+        self._inside: Dispatcher[Any] | None = None
+        self._waiting: set[Dispatcher[Any]] = set()
+
+    def enter(self, dispatcher: "Dispatcher[Any]") -> bool:
+        """Whether it may; otherwise it is told when to ask again."""
+        if self._inside is None:
+            self._inside = dispatcher
+            self._waiting.discard(dispatcher)
+            return True
+        self._waiting.add(dispatcher)
+        return False
+
+    @property
+    def free(self) -> bool:
+        """Whether nobody is inside."""
+        return self._inside is None
+
+    def leave(self, dispatcher: "Dispatcher[Any]") -> None:
+        """It has ended, or nothing more is to be started."""
+        self._waiting.discard(dispatcher)
+        if self._inside is dispatcher:
+            self._inside = None
+            waiting, self._waiting = self._waiting, set()
+            for another in waiting:
+                another.fill()
+
+
+_SUSPECTS: Final = Turnstile()
 
 
 class Dispatcher(Generic[M]):
@@ -38,8 +76,14 @@ class Dispatcher(Generic[M]):
         topic: str,
         concurrency: int,
         dead_letters_in_a_row: int,
+        process_ends: int,
+        note: Note,
     ) -> None:
+        """``note`` returns once what a partition is about to start is on record; raises `Retryable`."""
         self._processor = processor
+        self._process_ends = process_ends
+        self._note = note
+        self._alone: Work[M] | None = None
         self._service = service
         self._concurrency = concurrency
         self._dead_letters_in_a_row = dead_letters_in_a_row
@@ -61,6 +105,7 @@ class Dispatcher(Generic[M]):
         """Partitions are ours from now on."""
         for topic_partition in topic_partitions:
             partition = Partition(topic_partition)
+            partition.unopened = True
             self.partitions[topic_partition] = partition
             self._turn.append(partition)
         self.room.set()
@@ -84,7 +129,7 @@ class Dispatcher(Generic[M]):
         Where one organisation's slow messages take up all handlers, the reserve is left for the others.
         """
         idle = 0
-        while idle < len(self._turn) and self.halted is None:
+        while self.halted is None and not self._suspects_first() and idle < len(self._turn):
             if self._running >= self._concurrency + self._reserve:
                 return
             full = self._running >= self._concurrency
@@ -95,11 +140,36 @@ class Dispatcher(Generic[M]):
                 idle += 1
                 continue
             idle = 0
-            self._running += 1
-            self._running_of[work.organisation] += 1
-            partition.running[work] = asyncio.get_running_loop().create_task(
-                self._run(partition, work), context=self._context.copy()
-            )
+            self._start(partition, work)
+
+    def _start(self, partition: Partition, work: Work[M]) -> None:
+        self._running += 1
+        self._running_of[work.organisation] += 1
+        partition.running[work] = asyncio.get_running_loop().create_task(
+            self._run(partition, work), context=self._context.copy()
+        )
+
+    def _suspects_first(self) -> bool:
+        """Start a suspect once nothing else runs; whether nothing else may start now."""
+        if self._alone is not None:
+            return True
+        partition = next((one for one in self.partitions.values() if one.suspects), None)
+        if partition is None or (self._running and not _SUSPECTS.free):
+            return False
+        if self._running:
+            return True
+        if not _SUSPECTS.enter(self):
+            return False
+        self._alone = work = partition.suspects.popleft()
+        self._judge_suspect(partition, work)
+        self._start(partition, work)
+        return True
+
+    def _judge_suspect(self, partition: Partition, work: Work[M]) -> None:
+        ends = 0 if partition.ledger is None else partition.ledger.ends(work.record.offset)
+        if ends >= self._process_ends and work.ending is None:
+            reason = f"was being handled when its process ended, {ends} times"
+            work.ending = Ending(DEAD_LETTERED, reason, "ProcessEnded")
 
     def _has_few(self, organisation: str) -> bool:
         return bool(organisation) and self._running_of[organisation] < self._reserve
@@ -113,7 +183,7 @@ class Dispatcher(Generic[M]):
             offset=delivery.offset,
         )
         try:
-            later = await self._processor.advance(work)
+            later = await self._step(partition, work)
         except TooManyDeadLetters:
             self._halt()
         except Exception as error:  # noqa: BLE001 -- fatal, or a fault of the runtime itself: both end the consumer
@@ -130,7 +200,21 @@ class Dispatcher(Generic[M]):
             if not self._running_of[work.organisation]:
                 del self._running_of[work.organisation]
             del partition.running[work]
+            if self._alone is work:
+                self._alone = None
+                _SUSPECTS.leave(self)
             self.fill()
+
+    async def _step(self, partition: Partition, work: Work[M]) -> Later | None:
+        ledger, offset = partition.ledger, work.record.offset
+        if ledger is None or work.ending is not None or not ledger.watches(offset):
+            return await self._processor.advance(work)
+        with ledger.starting(offset):
+            try:
+                await self._note(partition)
+            except Retryable as error:
+                return Later(_NOTE_AGAIN_SECONDS, held=str(error))
+            return await self._processor.advance(work)
 
     def _finish(self, partition: Partition, work: Work[M]) -> None:
         was_held = bool(partition.held)
@@ -169,6 +253,8 @@ class Dispatcher(Generic[M]):
 
     def close(self) -> None:
         """Start nothing more."""
+        if self._alone is None:
+            _SUSPECTS.leave(self)
         for partition in self.partitions.values():
             partition.close()
 

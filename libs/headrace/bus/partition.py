@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiokafka import TopicPartition
 
 from headrace.bus.delivery import Work
+from headrace.bus.ledger import Ledger
 from headrace.bus.tracker import OffsetTracker
 
 # Deep enough that one organisation's flood does not hide the others' messages behind it.
@@ -60,6 +61,12 @@ class Partition:
         # Messages whose engine is away, with the reason and since when.
         self.held: dict[Work[Any], tuple[str, datetime]] = {}
         self.committed: int | None = None
+        # Nothing starts before it is on record that the partition is open; what was, beside the offset.
+        self.unopened = False
+        self.ledger: Ledger | None = None
+        self.written = ""
+        # They run alone: what killed a process may do so again.
+        self.suspects: deque[Work[Any]] = deque()
         self.closed = False
         self.count = 0
         self.bytes = 0
@@ -88,8 +95,13 @@ class Partition:
         After a retry another organisation's fresh message comes first, so that what fails takes half of the
         turns at most.
         """
-        if self.closed:
+        if self.closed or self.unopened:
             return None
+        while (work := self._next(allowed)) is not None and self._ends(work):
+            self.suspects.append(work)
+        return work
+
+    def _next(self, allowed: Allowed) -> Work[Any] | None:
         retried, self._retried = self._retried, None
         if retried is not None:
             work = self._fresh(lambda organisation: organisation != retried and allowed(organisation))
@@ -100,6 +112,13 @@ class Partition:
             return self._fresh(allowed)
         self._retried = work.organisation
         return work
+
+    def _ends(self, work: Work[Any]) -> int:
+        return 0 if self.ledger is None else self.ledger.ends(work.record.offset)
+
+    def open(self, ledger: Ledger) -> None:
+        """It is on record that we have begun."""
+        self.ledger, self.unopened = ledger, False
 
     def _fresh(self, allowed: Allowed) -> Work[Any] | None:
         if not self.held:
@@ -131,6 +150,8 @@ class Partition:
         """A message ended: the next of its key becomes ready."""
         self.tracker.finish(work.record.offset)
         self.held.pop(work, None)
+        if self.ledger is not None:
+            self.ledger.ended(work.record.offset)
         self._count(-1, -work.size_bytes)
         if work.lane is None or self.closed:
             return
@@ -150,6 +171,7 @@ class Partition:
         self._lanes.clear()
         self._ready.clear()
         self._due.clear()
+        self.suspects.clear()
 
     def _count(self, records: int, size_bytes: int) -> None:
         """Keep the books; between full and not full lies a gap, so that fetches stay large."""

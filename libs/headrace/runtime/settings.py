@@ -87,6 +87,12 @@ class EngineSettings(Settings):
         "partitions of the topics that `headrace init` creates, and so the most replicas that share one; 0: 3",
         ge=0,
     )
+    process_ends: int = env(
+        "HEADRACE_PROCESS_ENDS",
+        5,
+        "so many processes may end while they handle a message, before it is dead-lettered without being handled again",
+        ge=1,
+    )
     s3: str = env(
         "HEADRACE_S3",
         "http://localhost:9000",

@@ -1,0 +1,125 @@
+"""What goes on record at the broker: offsets, and with them the partitions' ledgers."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from headrace.bus.ledger import Ledger
+from headrace.bus.partition import Partition
+from headrace.runtime import faultpoints
+from headrace.runtime.errors import Retryable
+from headrace.runtime.logging import get_logger
+
+_log: Final = get_logger(__name__)
+
+_DEADLINE_SECONDS: Final = 5.0
+
+
+class Commits:
+    """Of one membership of a group."""
+
+    def __init__(self, client: AIOKafkaConsumer, *, service: str, topic: str) -> None:
+        self._client = client
+        self._service = service
+        self._topic = topic
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the group put us out: then nothing is ours to commit.
+
+        It must be asked, since a commit without membership is no error to a broker whose group is empty. After the
+        loss of the broker's disk it would be accepted, and skip what is new in a topic that began anew.
+        """
+        coordinator: Any = self._client._coordinator  # noqa: SLF001 -- aiokafka tells a loss from a revocation only so
+        return coordinator is None or coordinator.generation < 0
+
+    async def open(self, partitions: Iterable[Partition], absolved: dict[int, frozenset[int]]) -> bool:
+        """Read what the owners before left, and mark the partitions as open, before anything of them is started.
+
+        ``absolved`` are offsets by partition, as `Ledger` has them. Where the group is about to share out anew
+        they stay closed. Returns whether any was opened. Raises ``KafkaError`` when the broker does not answer.
+        """
+        found = {
+            partition.topic_partition: partition
+            for partition in partitions
+            if partition.unopened and partition.tracker.committable is not None
+        }
+        if not found or self.lost:
+            return False
+        coordinator: Any = self._client._coordinator  # noqa: SLF001 -- the public way leaves the metadata out
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                known = await coordinator.fetch_committed_offsets(list(found))
+                ledgers = {
+                    at: Ledger(
+                        known[at].metadata if at in known else "",
+                        absolved=absolved.pop(at.partition, frozenset()),
+                    )
+                    for at in found
+                }
+                offsets = {at: partition.tracker.committable or 0 for at, partition in found.items()}
+                await self._put({at: (offsets[at], ledgers[at].metadata(offsets[at])) for at in found})
+        except (CommitFailedError, IllegalStateError):
+            return False
+        except TimeoutError:
+            raise KafkaError(f"{self._topic}: the group's coordinator does not answer") from None
+        for at, partition in found.items():
+            partition.committed, partition.written = offsets[at], ledgers[at].metadata(offsets[at])
+            partition.open(ledgers[at])
+        return True
+
+    async def commit(self, partitions: Iterable[Partition], *, closing: bool = False) -> None:
+        """Put on record what has ended; ``closing``: nothing runs any more, and that it ended in order."""
+        async with self._one_at_a_time:
+            owed = {
+                partition: entry
+                for partition in partitions
+                if (entry := _owed(partition, closing=closing)) is not None
+            }
+            if not owed or self.lost:
+                return
+            try:
+                async with asyncio.timeout(_DEADLINE_SECONDS):
+                    if faultpoints.armed is not None:
+                        await faultpoints.armed.reach("before_commit", KafkaError)
+                    await self._put({partition.topic_partition: entry for partition, entry in owed.items()})
+            except (CommitFailedError, IllegalStateError):
+                # Somebody else owns the partitions by now and will see these messages again.
+                _log.info("commit refused", service=self._service, topic=self._topic)
+            except (KafkaError, TimeoutError) as error:
+                _log.warning("commit failed", service=self._service, topic=self._topic, reason=repr(error))
+            else:
+                for partition, (offset, metadata) in owed.items():
+                    partition.committed, partition.written = offset, metadata
+                    if closing:
+                        partition.ledger = None
+
+    async def note(self, partition: Partition) -> None:
+        """Return once the partition's ledger is on record; those that wait together share a commit.
+
+        Raises `Retryable` when it cannot be put there now.
+        """
+        await self.commit([partition])
+        owed = _owed(partition)
+        if owed is not None and owed[1] != partition.written:
+            raise Retryable("the broker does not take down what is about to be started")
+
+    async def _put(self, entries: dict[TopicPartition, tuple[int, str]]) -> None:
+        await self._client.commit({at: OffsetAndMetadata(*entry) for at, entry in entries.items()})
+
+
+def _owed(partition: Partition, *, closing: bool = False) -> tuple[int, str] | None:
+    """Offset and metadata, where the broker has others."""
+    offset = partition.tracker.committable
+    # What the owner before left beside the offset is read first.
+    if offset is None or partition.unopened:
+        return None
+    metadata = partition.written
+    if partition.ledger is not None:
+        metadata = partition.ledger.metadata(offset, closing=closing)
+    return None if (offset, metadata) == (partition.committed, partition.written) else (offset, metadata)
