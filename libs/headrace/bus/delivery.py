@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, Generic, Self, TypeAlias, TypedDict, TypeVar
 
 from headrace.bus.records import Record
@@ -13,13 +13,12 @@ M = TypeVar("M", bound=Message)
 # Kafka's times are milliseconds. A sender that has none writes -1 or 0; one that counts in seconds or
 # microseconds is as far off. What lies outside is no time.
 _FIRST_MS: Final = 10**12
-_CLOCKS_APART: Final = timedelta(days=1)
+_CLOCKS_APART_MS: Final = 24 * 60 * 60 * 1000
 
 
 def written_at(record: Record, read_at: datetime) -> datetime:
     """When a record was written; where it does not say, or says what cannot be, the time of reading."""
-    latest_ms = (read_at + _CLOCKS_APART).timestamp() * 1000
-    if not _FIRST_MS <= record.timestamp <= latest_ms:
+    if not _FIRST_MS <= record.timestamp <= read_at.timestamp() * 1000 + _CLOCKS_APART_MS:
         return read_at
     return datetime.fromtimestamp(record.timestamp / 1000, UTC)
 
@@ -62,6 +61,8 @@ KeyFunction: TypeAlias = Callable[[M, Delivery], str | None]
 
 def plain(text: str) -> str:
     """Text that every encoder and PostgreSQL take: without lone surrogates and NUL."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
 
 

@@ -1,7 +1,7 @@
 """Runs what the partitions have ready: at most so many handlers at once, partitions and organisations in turn."""
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import copy_context
 from typing import Any, Final, Generic, TypeVar
@@ -89,7 +89,7 @@ class Dispatcher(Generic[M]):
         self._dead_letters_in_a_row = dead_letters_in_a_row
         self._reserve = concurrency // _RESERVE_SHARE
         self._running = 0
-        self._running_of: Counter[str] = Counter()
+        self._running_of: dict[str, int] = {}
         self._turn: deque[Partition] = deque()
         # A task begins with this, not with what the task that made room for it had bound to its logs.
         self._context = copy_context()
@@ -123,16 +123,19 @@ class Dispatcher(Generic[M]):
             else:
                 partition.take(self._processor.take(record))
 
-    def fill(self) -> None:
+    def fill(self, *, reserve: bool = True) -> None:
         """Start handlers while there is room and work, a message from each partition in turn.
 
-        Where one organisation's slow messages take up all handlers, the reserve is left for the others.
+        Where one organisation's slow messages take up all handlers, the ``reserve`` is left for the others; it is
+        looked into when something arrives, is due, or has ended there.
         """
         idle = 0
         while self.halted is None and not self._suspects_first() and idle < len(self._turn):
             if self._running >= self._concurrency + self._reserve:
                 return
             full = self._running >= self._concurrency
+            if full and not reserve:
+                return
             partition = self._turn[0]
             self._turn.rotate(-1)
             work = partition.next(self._has_few) if full else partition.next()
@@ -144,7 +147,7 @@ class Dispatcher(Generic[M]):
 
     def _start(self, partition: Partition, work: Work[M]) -> None:
         self._running += 1
-        self._running_of[work.organisation] += 1
+        self._running_of[work.organisation] = self._running_of.get(work.organisation, 0) + 1
         partition.running[work] = asyncio.get_running_loop().create_task(
             self._run(partition, work), context=self._context.copy()
         )
@@ -153,8 +156,12 @@ class Dispatcher(Generic[M]):
         """Start a suspect once nothing else runs; whether nothing else may start now."""
         if self._alone is not None:
             return True
-        partition = next((one for one in self.partitions.values() if one.suspects), None)
-        if partition is None or (self._running and not _SUSPECTS.free):
+        for partition in self._turn:
+            if partition.suspects:
+                break
+        else:
+            return False
+        if self._running and not _SUSPECTS.free:
             return False
         if self._running:
             return True
@@ -172,7 +179,7 @@ class Dispatcher(Generic[M]):
             work.ending = Ending(DEAD_LETTERED, reason, "ProcessEnded")
 
     def _has_few(self, organisation: str) -> bool:
-        return bool(organisation) and self._running_of[organisation] < self._reserve
+        return bool(organisation) and self._running_of.get(organisation, 0) < self._reserve
 
     async def _run(self, partition: Partition, work: Work[M]) -> None:
         delivery = work.delivery
@@ -196,14 +203,14 @@ class Dispatcher(Generic[M]):
                 self._park(partition, work, later)
         finally:
             self._running -= 1
-            self._running_of[work.organisation] -= 1
-            if not self._running_of[work.organisation]:
-                del self._running_of[work.organisation]
+            left = self._running_of.pop(work.organisation) - 1
+            if left:
+                self._running_of[work.organisation] = left
             del partition.running[work]
             if self._alone is work:
                 self._alone = None
                 _SUSPECTS.leave(self)
-            self.fill()
+            self.fill(reserve=self._running >= self._concurrency)
 
     async def _step(self, partition: Partition, work: Work[M]) -> Later | None:
         ledger, offset = partition.ledger, work.record.offset

@@ -15,8 +15,9 @@ import orjson
 
 _OPEN: Final = "open"
 _ENDS: Final = "ends"
-# What a dead process had in hand lies among so many messages: what a partition holds, and what a second may end.
-CAREFUL_STARTS: Final = 16_384
+# Enough for what a process started since its last commit. Where it was more, each careful start commits what has ended
+# before it, so that the next owner begins nearer to what ended the last one.
+CAREFUL_STARTS: Final = 2048
 # The broker's bound of 4 KiB holds so many.
 _MAX_ENTRIES: Final = 120
 
@@ -34,6 +35,11 @@ class Ledger:
     def ends(self, offset: int) -> int:
         """How many processes ended while this message was being handled."""
         return self._ends.get(offset, 0)
+
+    @property
+    def suspects_any(self) -> bool:
+        """Whether any message is a suspect."""
+        return bool(self._ends)
 
     def watches(self, offset: int) -> bool:
         """Whether this start is to be written down first."""

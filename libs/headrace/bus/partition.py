@@ -13,8 +13,8 @@ from headrace.bus.ledger import Ledger
 from headrace.bus.tracker import OffsetTracker
 
 # Deep enough that one organisation's flood does not hide the others' messages behind it.
-HIGH_RECORDS: Final = 8192
-LOW_RECORDS: Final = 4096
+HIGH_RECORDS: Final = 2048
+LOW_RECORDS: Final = 1024
 HIGH_BYTES: Final = 8 * 1024 * 1024
 LOW_BYTES: Final = 4 * 1024 * 1024
 # The messages of so many organisations waiting for an engine mean that it is away, not that theirs are at fault.
@@ -31,10 +31,16 @@ class Turns:
 
     def add(self, work: Work[Any]) -> None:
         """Behind those of its organisation."""
-        self._queues.setdefault(work.organisation, deque()).append(work)
+        queue = self._queues.get(work.organisation)
+        if queue is None:
+            self._queues[work.organisation] = deque((work,))
+        else:
+            queue.append(work)
 
     def next(self, allowed: Allowed) -> Work[Any] | None:
         """Whose turn it is among the organisations that are allowed one; None where there is none."""
+        if not self._queues:
+            return None
         for organisation, queue in self._queues.items():
             if allowed(organisation):
                 work = queue.popleft()
@@ -97,8 +103,11 @@ class Partition:
         """
         if self.closed or self.unopened:
             return None
-        while (work := self._next(allowed)) is not None and self._ends(work):
-            self.suspects.append(work)
+        work = self._next(allowed)
+        if self.ledger is not None and self.ledger.suspects_any:
+            while work is not None and self.ledger.ends(work.record.offset):
+                self.suspects.append(work)
+                work = self._next(allowed)
         return work
 
     def _next(self, allowed: Allowed) -> Work[Any] | None:
@@ -112,9 +121,6 @@ class Partition:
             return self._fresh(allowed)
         self._retried = work.organisation
         return work
-
-    def _ends(self, work: Work[Any]) -> int:
-        return 0 if self.ledger is None else self.ledger.ends(work.record.offset)
 
     def open(self, ledger: Ledger) -> None:
         """It is on record that we have begun."""

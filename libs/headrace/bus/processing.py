@@ -65,6 +65,8 @@ class InARow:
     @property
     def full(self) -> bool:
         """Whether so many mean that something is wrong here."""
+        if not self._of:
+            return False
         half = self._limit // 2
         counted = (count if not name else min(count, half) for name, count in self._of.items())
         return sum(counted) >= self._limit
@@ -304,8 +306,10 @@ class Processor(Generic[M]):
 
 
 def _size_bytes(record: Record) -> int:
-    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
-    return len(record.value or b"") + len(record.key or b"") + headers
+    size = len(record.value or b"") + len(record.key or b"")
+    for name, value in record.headers:
+        size += len(name) + len(value or b"")
+    return size
 
 
 def _begin_report(payload: Payload, taken_up: datetime, statuses: StatusReporter) -> asyncio.Task[None]:
@@ -363,17 +367,20 @@ def _validation_text(error: ValidationError) -> str:
 
 def _whose(work: Work[Any]) -> tuple[Payload | None, str]:
     """Which request the message is about, and whose it is; of an invalid message from its raw JSON."""
-    fields: dict[str, Any]
-    if work.message is not None:
-        fields = {name: getattr(work.message, name, None) for name in ("request_id", "account", "org_id")}
+    message = work.message
+    if message is not None:
+        request_id = _named(getattr(message, "request_id", None))
+        account, org_id = _named(getattr(message, "account", None)), _named(getattr(message, "org_id", None))
     else:
         try:
             fields = orjson.loads(work.record.value or b"")
         except (orjson.JSONDecodeError, RecursionError):
             return None, ""
-    # Some topics write their keys with capitals.
-    fields = {name.lower(): value for name, value in fields.items()} if isinstance(fields, dict) else {}
-    request_id, account, org_id = (_named(fields.get(name)) for name in ("request_id", "account", "org_id"))
+        # Some topics write their keys with capitals.
+        fields = {name.lower(): value for name, value in fields.items()} if isinstance(fields, dict) else {}
+        request_id, account, org_id = (
+            _named(fields.get(name)) for name in ("request_id", "account", "org_id")
+        )
     payload = Payload(request_id=request_id, account=account, org_id=org_id) if request_id else None
     return payload, org_id
 

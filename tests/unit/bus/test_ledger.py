@@ -4,7 +4,6 @@ import orjson
 import pytest
 
 from headrace.bus.ledger import CAREFUL_STARTS, Ledger
-from headrace.bus.partition import HIGH_RECORDS
 
 
 def test_an_ordinary_life_writes_one_mark_and_takes_it_back():
@@ -50,8 +49,7 @@ def test_what_lies_below_the_offset_is_forgotten():
     assert orjson.loads(ledger.metadata(8))["ends"] == {"8": 1}
 
 
-def test_care_lasts_for_what_a_process_can_have_had_in_hand():
-    assert CAREFUL_STARTS >= 2 * HIGH_RECORDS
+def test_care_comes_to_an_end():
     ledger = Ledger(Ledger().metadata(0))
     for offset in range(CAREFUL_STARTS):
         assert ledger.watches(offset)
