@@ -73,16 +73,21 @@ class Commits:
             partition.open(ledgers[at])
         return True
 
-    async def commit(self, partitions: Iterable[Partition], *, closing: bool = False) -> None:
-        """Put on record what has ended; ``closing``: nothing runs any more, and that it ended in order."""
+    async def commit(self, partitions: Iterable[Partition], *, closing: bool = False) -> bool:
+        """Put on record what has ended and what runs; whether it is there now.
+
+        ``closing``: nothing runs any more, and that it ended in order.
+        """
         async with self._one_at_a_time:
             owed = {
                 partition: entry
                 for partition in partitions
                 if (entry := _owed(partition, closing=closing)) is not None
             }
-            if not owed or self.lost:
-                return
+            if not owed:
+                return True
+            if self.lost:
+                return False
             try:
                 async with asyncio.timeout(_DEADLINE_SECONDS):
                     if faultpoints.armed is not None:
@@ -91,22 +96,22 @@ class Commits:
             except (CommitFailedError, IllegalStateError):
                 # Somebody else owns the partitions by now and will see these messages again.
                 _log.info("commit refused", service=self._service, topic=self._topic)
+                return False
             except (KafkaError, TimeoutError) as error:
                 _log.warning("commit failed", service=self._service, topic=self._topic, reason=repr(error))
-            else:
-                for partition, (offset, metadata) in owed.items():
-                    partition.committed, partition.written = offset, metadata
-                    if closing:
-                        partition.ledger = None
+                return False
+            for partition, (offset, metadata) in owed.items():
+                partition.committed, partition.written = offset, metadata
+                if closing:
+                    partition.ledger = None
+            return True
 
     async def note(self, partition: Partition) -> None:
         """Return once the partition's ledger is on record; those that wait together share a commit.
 
         Raises `Retryable` when it cannot be put there now.
         """
-        await self.commit([partition])
-        owed = _owed(partition)
-        if owed is not None and owed[1] != partition.written:
+        if not await self.commit([partition]):
             raise Retryable("the broker does not take down what is about to be started")
 
     async def _put(self, entries: dict[TopicPartition, tuple[int, str]]) -> None:

@@ -1,6 +1,6 @@
 """Whole records, drawn at random, for every service that consumes: each ends, and the process lives.
 
-HEADRACE_FUZZ_EXAMPLES says how many batches each consumption is sent, of one to four records (60 by default).
+HEADRACE_FUZZ_EXAMPLES says how many batches each consumption is sent, of one to four records (20 by default).
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from tests.engines import SessionEngines
 from tests.raw_records import CODECS, NOW_MS, batch, bomb, produce, record
 from tests.waiting import eventually
 
-BATCHES = int(os.environ.get("HEADRACE_FUZZ_EXAMPLES", "60"))
+BATCHES = int(os.environ.get("HEADRACE_FUZZ_EXAMPLES", "20"))
 OUTCOMES = ("processed", "rejected", "dead_lettered", "filtered")
 CONSUMING = [row for row in SERVICES if row.consumes]
 # What those ask over HTTP.
