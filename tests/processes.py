@@ -22,6 +22,8 @@ class ServiceProcess:
     environment: Mapping[str, str]
     admin_port: int
     log: Path
+    # The tree whose code runs: this one, or a release before it.
+    root: Path = ROOT
     process: asyncio.subprocess.Process | None = field(default=None, init=False)
     kills: int = field(default=0, init=False)
 
@@ -47,8 +49,11 @@ class ServiceProcess:
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "services", "serve", *self.names,
-                cwd=ROOT, stdout=log, stderr=log,
-                env={**os.environ, **self.environment, "HEADRACE_ADMIN_PORT": str(self.admin_port)},
+                cwd=self.root, stdout=log, stderr=log,
+                env={
+                    **os.environ, **self.environment, "HEADRACE_ADMIN_PORT": str(self.admin_port),
+                    "PYTHONPATH": f"{self.root / 'libs'}:{self.root}",
+                },
             )  # fmt: skip
 
     async def is_ready(self) -> bool:

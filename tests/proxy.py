@@ -38,6 +38,8 @@ class Toxics:
     # Bytes of one connection after which it is reset, or closed in order.
     reset_after_bytes: int | None = None
     close_after_bytes: int | None = None
+    # How long an end is kept from the other side once one side has hung up.
+    slow_close_seconds: float = 0.0
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """Slice."""
@@ -166,6 +168,7 @@ class TcpProxy:
                         return
                     if close is not None and passed >= close:
                         return
+            await asyncio.sleep(toxics.slow_close_seconds)
 
     def _count(self, toxics: Toxics, size: int) -> None:
         if toxics is self.up:

@@ -17,7 +17,7 @@ from headrace.local.stack import Engines
 from headrace.runtime.settings import EngineSettings
 from headrace.service.initialise import initialise
 from services.registry import BY_NAME, SERVICES
-from tests.processes import ServiceProcess
+from tests.processes import ROOT, ServiceProcess
 from tests.proxy import Balancer
 
 # Without those that stand between systems which are not there.
@@ -83,7 +83,7 @@ class Cluster:
         """Where a service is reached, whichever replica answers."""
         return f"http://{HOST}:{self.balancers[name].port}"
 
-    async def add(self, names: Sequence[str] = ALL, **environment: str) -> Replica:
+    async def add(self, names: Sequence[str] = ALL, *, root: Path = ROOT, **environment: str) -> Replica:
         """Start a process with these services, reached as soon as they listen; wait until it is ready."""
         self._started += 1
         base = EnginePorts.random().kafka
@@ -95,6 +95,7 @@ class Cluster:
             self.environment | ports | environment,
             int(own["HEADRACE_ADMIN_PORT"]),
             self.directory / f"{self._started:02}-{names[0]}.log",
+            root,
         )
         listening = {name: int(own[BY_NAME[name].port_variable]) for name in names if BY_NAME[name].port}
         replica = Replica(process, listening)

@@ -48,7 +48,7 @@ class Stack:
             process = ServiceProcess((row.name,), environment, self.base + 60 + number, log)
             self.services[row.name] = process
             stack.push_async_callback(process.stop)
-        await asyncio.gather(*(process.start() for process in self.services.values()))
+        await asyncio.gather(*(process.start(ready_within_seconds=120) for process in self.services.values()))
 
     async def keep(self, process):
         """Bring a service back whenever it ends, as an orchestrator does."""

@@ -44,8 +44,8 @@ ROWS: Final = (
         "Kafka is away during uploads",
         "60 s: no 202 without an acknowledgement, 503 with `Retry-After` within 10 s, accepted again within 5 s of its"
         " return",
-        short={"outage_seconds": 6},
-        full={"outage_seconds": 60},
+        short={"outage_seconds": 6, "recovery_seconds": 30},
+        full={"outage_seconds": 60, "recovery_seconds": 5},
     ),
     Row(3, "an acknowledgement is lost", "at most a duplicate announcement, one effect"),
     Row(
@@ -62,8 +62,8 @@ ROWS: Final = (
         "slow senders",
         "500 connections, a byte a second: honest p99 less than twice as long, all dropped by their deadline,"
         " RSS grows less than 50 MiB",
-        short={"connections": 300},
-        full={"connections": 500},
+        short={"connections": 300, "honest_uploads": 60, "percentile": 90},
+        full={"connections": 500, "honest_uploads": 300, "percentile": 99},
     ),
     Row(7, "senders go away", "nothing is announced before the body is whole, no multipart upload is left"),
     Row(8, "bodies and heads that lie", "refused at their bound, nothing announced"),
@@ -72,8 +72,8 @@ ROWS: Final = (
         10,
         "100 x 100 MiB at once",
         "429 for who finds no room, 1 GiB of memory is not exceeded",
-        short={"uploads": 30, "mib": 20},
-        full={"uploads": 100, "mib": 100},
+        short={"uploads": 30, "mib": 20, "places": 8},
+        full={"uploads": 100, "mib": 99, "places": 64},
     ),
     Row(11, "hostile archives", "rejected within 2 s of CPU and 64 MiB, nothing is written outside"),
     Row(12, "a rule hangs, raises, bloats", "its worker is killed at its deadline, its neighbours go on"),
@@ -111,7 +111,7 @@ ROWS: Final = (
         20,
         "consumers are killed between effect and commit",
         "`kill -9` at 100 random points of every consumer: the state is that of a single run",
-        short={"kills": 3},
+        short={"kills": 1},
         full={"kills": 100},
     ),
     Row(
@@ -150,8 +150,6 @@ ROWS: Final = (
         29,
         "a full disk, a cut segment",
         "507 or 503, nothing corrupted; the last segment cut at every byte of its last record is recovered",
-        short={"cuts": 3},
-        full={"cuts": 100_000},
     ),
     Row(
         30,
@@ -167,8 +165,8 @@ ROWS: Final = (
         32,
         "the whole local stack is killed",
         "`kill -9` 50 times at random times: restarts clean within 3 s, every accepted id ends",
-        short={"kills": 2},
-        full={"kills": 50},
+        short={"kills": 2, "restart_seconds": 120},
+        full={"kills": 50, "restart_seconds": 3},
     ),
     Row(
         33,
@@ -179,8 +177,8 @@ ROWS: Final = (
         34,
         "a soak",
         "8 h at 70 % of capacity: RSS slope below 1 % an hour, file descriptors and tasks flat",
-        short={"seconds": 20},
-        full={"seconds": 3600},
+        short={"seconds": 15, "rounds": 1},
+        full={"seconds": 3600, "rounds": 20},
         weaker="an hour, its slope extrapolated",
     ),
 )

@@ -194,13 +194,13 @@ async def test_ten_thousand_parts_are_refused(ingress: Ingress):
 @pytest.mark.parametrize("what", ["heads", "bodies"])
 @pytest.mark.row(6)
 async def test_hundreds_of_trickling_connections_are_dropped_and_others_do_not_notice(
-    kafka_url: str, s3_url: str, monkeypatch, what: str
+    kafka_url: str, s3_url: str, monkeypatch, what: str, row
 ):
     monkeypatch.setattr("headrace.web.listener.KEEPALIVE_SECONDS", 2.0)
-    count = 300
+    count = row["connections"]
     async with open_ingress(kafka_url, s3_url, MINRATESECONDS="2", BODYSECONDS="5") as ingress:
-        await latencies(ingress, 20)
-        before = await latencies(ingress, 60)
+        await latencies(ingress, 20, 90)
+        before = await latencies(ingress, row["honest_uploads"], row["percentile"])
         process = psutil.Process()
         rss = process.memory_info().rss
         head = request_head(new_id(), "Content-Length: 100000")
@@ -210,16 +210,20 @@ async def test_hundreds_of_trickling_connections_are_dropped_and_others_do_not_n
             for reader, writer in ends
         ]
         machine = Calibration()
-        during = await latencies(ingress, 60)
+        during = await latencies(ingress, row["honest_uploads"], row["percentile"])
         grown = process.memory_info().rss - rss
         lasted = await asyncio.gather(*trickling)
-        print(
-            f"{count} slow {what}: p90 {during * 1000:.0f} ms (before {before * 1000:.0f} ms), "
-            f"RSS +{grown / 1e6:.1f} MB, dropped after {min(lasted):.1f}-{max(lasted):.1f} s"
+        row.record(
+            slow=f"{count} {what}",
+            honest_seconds=during,
+            honest_before_seconds=before,
+            rss_grown_mib=grown / 2**20,
+            last_dropped_after_seconds=max(lasted),
         )
         assert max(lasted) < machine.wall(9)
         assert grown < 50 << 20
-        assert during < max(5 * before, machine.wall(0.25))
+        # Beside other tests a few wait for whatever else the machine does.
+        assert during < (2 * before if row.full else max(5 * before, machine.wall(0.25)))
         assert not [
             record
             for record in await ingress.records.all(ingress.announce_topic)
@@ -227,14 +231,14 @@ async def test_hundreds_of_trickling_connections_are_dropped_and_others_do_not_n
         ]
 
 
-async def latencies(ingress: Ingress, count: int) -> float:
-    """The 90th percentile of honest uploads, one after the other: a few wait for whatever else the machine does."""
+async def latencies(ingress: Ingress, count: int, percentile: int) -> float:
+    """A percentile of honest uploads, one after the other."""
     found = []
     for _ in range(count):
         began = time.perf_counter()
         assert (await ingress.upload(b"x" * 1000)).status == 202
         found.append(time.perf_counter() - began)
-    return sorted(found)[int(count * 0.9)]
+    return sorted(found)[count * percentile // 100]
 
 
 async def trickle(

@@ -16,6 +16,8 @@ from tests.waiting import eventually
 
 SMALL, LARGE = 1000, PART_BYTES + 70_000
 WITHIN_SECONDS = 1.5
+# Uploads, so that chance does not decide.
+FEWEST = 400
 
 Behind = Callable[..., object]
 
@@ -32,27 +34,30 @@ async def behind_proxy(kafka_url: str, s3_url: str) -> AsyncIterator[tuple[Ingre
 
 
 @pytest.mark.row(4)
-async def test_a_store_that_throttles_three_puts_in_ten_is_got_round(kafka_url: str, s3_url: str):
-    count = 400
+@pytest.mark.timeout(240)
+async def test_a_store_that_throttles_three_puts_in_ten_is_got_round(kafka_url: str, s3_url: str, row):
+    statuses: list[int] = []
     async with (
         S3Proxy.open(s3_url) as proxy,
         open_ingress(kafka_url, s3_url, s3_seen_by_ingress=proxy.url) as ingress,
     ):
         proxy.faults = S3Faults(slow_down_share=0.3)
-        room = asyncio.Semaphore(16)
+        began = monotonic()
 
-        async def upload() -> int:
-            async with room:
-                return (await ingress.upload(b"x" * SMALL)).status
+        async def sender() -> None:
+            while len(statuses) < FEWEST or monotonic() - began < row["seconds"]:
+                statuses.append((await ingress.upload(b"x" * SMALL)).status)
 
-        statuses = await asyncio.gather(*(upload() for _ in range(count)))
-        succeeded = statuses.count(202)
+        await asyncio.gather(*(sender() for _ in range(16)))
+        count, succeeded = len(statuses), statuses.count(202)
         amplification = proxy.requests["PUT"] / count
-        print(f"{succeeded}/{count} accepted, {proxy.refused} refused, {amplification:.2f} PUTs an upload")
+        row.record(
+            uploads=count, accepted=succeeded, refused_puts=proxy.refused, puts_an_upload=amplification
+        )
         assert set(statuses) <= {202, 503}
         assert succeeded >= 0.999 * count - 1
-        # The mean is 1/0.7; chance may add a little.
-        assert amplification <= 1.55
+        # The mean is 1/0.7; among few chance adds a little.
+        assert amplification <= (1.5 if row.full else 1.55)
         assert len(await ingress.records.all(ingress.announce_topic)) == succeeded
 
 

@@ -19,6 +19,7 @@ from headrace.database.roles import ensure_roles
 from headrace.local.install import S3Server
 from headrace.local.shape import LocalShape, local_shape
 from headrace.local.stack import read_run
+from headrace.runtime import faultpoints
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.logging import configure
 from headrace.runtime.retries import RetryPolicy, retrying
@@ -109,6 +110,7 @@ async def serve(rows: Sequence[Service], *, wait_seconds: float | None = None) -
     """
     settings = load(ProcessSettings)
     configure(settings.log_level, settings.log_format)
+    faultpoints.armed = faultpoints.from_environment()
 
     async def work(host: Host, stop: asyncio.Event) -> None:
         await host.run(stop)

@@ -5,7 +5,7 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from headrace.runtime import faultpoints, tracing
+from headrace.runtime import tracing
 from headrace.runtime.logging import get_logger
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
@@ -46,7 +46,6 @@ async def running(
 
 async def serve(rows: Sequence[Service], engines: EngineSettings, process: ProcessSettings) -> None:
     """Run until a signal; raises what made a service fail."""
-    faultpoints.armed = faultpoints.from_environment()
     stop = stop_on_signals()
     async with running(rows, engines, process) as host:
         await host.run(stop)

@@ -75,6 +75,7 @@ async def test_nobodys_csv_is_the_organisations_one_local_clusters_in_the_local_
     assert len(await bench.objects()) == 2
 
 
+@pytest.mark.row(13)
 async def test_a_name_says_nothing_and_a_compressed_csv_is_no_archive(bench: Bench) -> None:
     request_id = f"{uuid4().hex}.csv"
     with pytest.raises(Rejected, match="tar"):

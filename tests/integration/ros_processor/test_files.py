@@ -72,6 +72,7 @@ async def test_a_file_becomes_workloads_usage_experiments_and_requests(bench: Be
     ]
 
 
+@pytest.mark.row(14)
 async def test_an_event_that_comes_again_changes_no_row_and_asks_again(bench: Bench) -> None:
     event = await bench.event(usage.day())
     await bench.handle(event)
@@ -113,6 +114,7 @@ async def test_old_events_read_again_do_not_take_newer_workloads_back(bench: Ben
     assert await bench.database.fetch_value("select containers from workloads") == ["new"]
 
 
+@pytest.mark.row(13)
 async def test_rows_dropped_are_told_and_counted(bench: Bench) -> None:
     before = counted("rosocp_invalid_datapoints_total")
     rows = [usage.row(0), usage.row(1), usage.row(2, owner_name="", owner_kind="")]
@@ -121,6 +123,7 @@ async def test_rows_dropped_are_told_and_counted(bench: Bench) -> None:
     assert counted("rosocp_invalid_datapoints_total") == before + 1
 
 
+@pytest.mark.row(13)
 async def test_a_bad_file_does_not_stop_the_next(bench: Bench) -> None:
     before = counted("rosocp_invalid_csv_total")
     event = await bench.event(b"a,b\n1,2\n", usage.day(), names=("bad.csv", "good.csv"))
@@ -130,6 +133,7 @@ async def test_a_bad_file_does_not_stop_the_next(bench: Bench) -> None:
     assert counted("rosocp_invalid_csv_total") == before + 1
 
 
+@pytest.mark.row(13)
 async def test_when_no_file_is_of_use_the_message_ends_with_all_reasons(bench: Bench) -> None:
     event = await bench.event(b"a,b\n1,2\n", b"", names=("bad.csv", "empty.csv"))
     keys = event.object_keys or []
@@ -185,6 +189,7 @@ async def test_the_typed_message_of_the_document_is_taken(bench: Bench) -> None:
     assert bench.kruize.experiments[first]["cluster_name"] == f"12345;{CLUSTER}"
 
 
+@pytest.mark.row(30)
 async def test_a_presigned_url_of_our_own_is_read_even_after_it_expired(bench: Bench) -> None:
     event = await bench.event(usage.day())
     (key,) = event.object_keys or ()

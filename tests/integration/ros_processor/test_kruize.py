@@ -194,6 +194,7 @@ async def test_a_kruize_that_lost_its_database_is_told_again(bench: Bench) -> No
     assert await bench.count("workload_metrics") == 18
 
 
+@pytest.mark.row(31)
 async def test_experiments_that_exist_without_a_row_are_fine(bench: Bench) -> None:
     await bench.handle(await bench.event(usage.day()))
     await bench.database.execute("delete from workload_metrics; delete from workloads")
@@ -202,6 +203,7 @@ async def test_experiments_that_exist_without_a_row_are_fine(bench: Bench) -> No
     assert await bench.count("workload_metrics") == 24
 
 
+@pytest.mark.row(31)
 async def test_a_kruize_in_trouble_is_asked_again_later_and_nothing_is_lost(bench: Bench) -> None:
     event = await bench.event(usage.day())
     for path, status in [
@@ -222,6 +224,7 @@ async def test_a_kruize_in_trouble_is_asked_again_later_and_nothing_is_lost(benc
     assert len(bench.kruize.results) == 12
 
 
+@pytest.mark.row(31)
 async def test_a_kruize_that_hangs_is_given_up_within_the_deadline(bench: Bench) -> None:
     async def hang(request: web.Request) -> web.Response:
         await asyncio.sleep(600)
@@ -236,6 +239,7 @@ async def test_a_kruize_that_hangs_is_given_up_within_the_deadline(bench: Bench)
                 await bench.handle(await bench.event(usage.day(workloads=20)))
 
 
+@pytest.mark.row(31)
 async def test_trouble_after_some_calls_repeats_them_without_harm(bench: Bench) -> None:
     seen: Counter[str] = Counter()
 

@@ -1,0 +1,128 @@
+"""The whole local stack, engines and services, is killed at random times under load: every accepted id ends."""
+
+import asyncio
+import os
+import random
+import sys
+import time
+from contextlib import suppress
+
+import aiohttp
+import psutil
+import pytest
+
+from headrace.local.ports import EnginePorts
+from headrace.local.stack import read_run
+from headrace.runtime.settings import EngineSettings
+from tests.faults.sending import payloads, sending
+from tests.faults.whole import all_ended, verdict_of
+from tests.processes import ROOT
+from tests.waiting import eventually
+
+# On a quiet machine; beside other tests a start waits for its turn.
+PATIENCE_SECONDS = 120.0
+
+
+class LocalStack:
+    """`headrace up` on a directory."""
+
+    def __init__(self, directory):
+        self.directory = directory / "data"
+        self.log = directory / "up.log"
+        self.base = EnginePorts.random().kafka
+        self.process = None
+
+    async def start(self):
+        """Seconds until it says that it is ready and its ingress answers."""
+        began = time.monotonic()
+        environment = os.environ | {"RULES_ENGINE_WORKERS": "1", "POLARS_MAX_THREADS": "1"}
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "services", "up", "--directory", str(self.directory),
+                "--port-base", str(self.base), cwd=ROOT, env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+        await eventually(self.answers, within_seconds=PATIENCE_SECONDS, describe="the local stack is ready")
+        return time.monotonic() - began
+
+    async def answers(self):
+        assert self.process.returncode is None, self.log.read_text(errors="replace")[-3000:]
+        run = read_run(self.directory)
+        if not run or run.get("pid") != self.process.pid or "ingress" not in run.get("services", {}):
+            return False
+        with suppress(aiohttp.ClientError, TimeoutError):
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+                session.get(f"{run['services']['ingress']['url']}/api/ingress/v1/version") as response,
+            ):
+                return response.status == 200
+        return False
+
+    async def kill(self):
+        """Every process of it, in any order, and wait until none is left."""
+        everybody = psutil.Process(self.process.pid).children(recursive=True)
+        everybody.append(psutil.Process(self.process.pid))
+        random.shuffle(everybody)
+        for process in everybody:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        await self.process.wait()
+        await eventually(lambda: not any(alive(process) for process in everybody), describe="all are gone")
+
+    def settings(self):
+        """Of its engines."""
+        engines = {row["name"]: row["url"] for row in read_run(self.directory)["engines"]}
+        return EngineSettings(kafka=engines["kafka"], s3=engines["s3"], postgres=engines["postgres"])
+
+    @property
+    def url(self):
+        return read_run(self.directory)["services"]["ingress"]["url"]
+
+
+def alive(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.row(32)
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_a_stack_killed_over_and_over_keeps_what_it_accepted(tmp_path, row):
+    stack, draw = LocalStack(tmp_path), random.Random(32)
+    prepared = await payloads(tmp_path, 2)
+    first = await stack.start()
+    restarts = []
+    try:
+        async with sending(stack.url, prepared, senders=3, tries=1000) as load:
+            for _ in range(row["kills"]):
+                accepted = len(load.acknowledged)
+                await eventually(
+                    lambda accepted=accepted: len(load.acknowledged) > accepted + 3,
+                    within_seconds=PATIENCE_SECONDS,
+                )
+                await asyncio.sleep(draw.uniform(0, 2))  # the random moment of the kill
+                await stack.kill()
+                restarts.append(await stack.start())
+        settings = stack.settings()
+        settled = await all_ended(settings, load, within_seconds=PATIENCE_SECONDS + 10 * row["kills"])
+        verdict = await verdict_of(settings, load)
+        strangers = [line for line in verdict.broken if not line.endswith("was archived and never sent")]
+        assert strangers == []
+        row.record(
+            kills=len(restarts),
+            first_start_seconds=first,
+            slowest_restart_seconds=max(restarts),
+            mean_restart_seconds=sum(restarts) / len(restarts),
+            sent=len(load.sent),
+            accepted=len(load.acknowledged),
+            sends_repeated=verdict.counts["sends repeated"],
+            last_ended_after_load_seconds=settled,
+            lost=0,
+        )
+        if row.full:
+            assert max(restarts) <= row["restart_seconds"]
+    finally:
+        if stack.process.returncode is None:
+            stack.process.terminate()
+            await asyncio.wait_for(stack.process.wait(), 60)
