@@ -79,4 +79,9 @@ class ServiceProcess:
         assert self.process is not None
         if self.process.returncode is None:
             self.process.terminate()
-        return await asyncio.wait_for(self.process.wait(), within_seconds)
+        try:
+            return await asyncio.wait_for(self.process.wait(), within_seconds)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+            raise

@@ -54,7 +54,13 @@ class Stack:
         """Bring a service back whenever it ends, as an orchestrator does."""
         while True:
             await process.process.wait()
-            await process.spawn()
+            spawning = asyncio.create_task(process.spawn())
+            try:
+                await asyncio.shield(spawning)
+            except asyncio.CancelledError:
+                # Half made, nobody would know it and end it.
+                await spawning
+                raise
 
     async def kill(self, part):
         """kill -9 of what is up; the keepers bring services back, their supervisor the engines."""

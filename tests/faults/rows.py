@@ -159,7 +159,11 @@ ROWS: Final = (
         full={"uploads": 60},
     ),
     Row(
-        31, "kruize is away, slow, or knows it already", "ros_poller backs off, no recommendation is doubled"
+        31,
+        "kruize is away, slow, or knows it already",
+        "10 min: ros_poller backs off, no recommendation is doubled",
+        short={"outage_seconds": 8},
+        full={"outage_seconds": 600},
     ),
     Row(
         32,

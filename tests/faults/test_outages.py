@@ -129,7 +129,7 @@ async def test_an_ingress_that_is_killed_loses_nothing_it_accepted(flow, row):
     whole, draw = flow.whole, random.Random(1)
     moments = sorted(draw.sample(range(row["uploads"]), row["kills"]))
     in_store = set(await uploaded(whole))
-    async with under_load(flow, row, tries=20, pause_seconds=0.0) as load:
+    async with under_load(flow, row, tries=1000, pause_seconds=0.0) as load:
         for moment in moments:
             await eventually(lambda moment=moment: len(load.sent) >= moment, within_seconds=PATIENCE_SECONDS)
             await whole.kill("ingress")
@@ -412,9 +412,12 @@ async def test_a_kruize_that_is_away_is_asked_less_and_less_and_nothing_is_doubl
     async with under_load(flow, row):
         process = psutil.Process(kruize.process.pid)
         process.suspend()
-        await asyncio.sleep(row["outage_seconds"])  # the length of the fault
-        failures = await failed_attempts(whole)
-        process.kill()
+        try:
+            await asyncio.sleep(row["outage_seconds"])  # the length of the fault
+            failures = await failed_attempts(whole)
+        finally:
+            # Its keeper brings another.
+            process.kill()
     doubled = await whole.execute(
         "postgres",
         "select workload_id, container_name, monitoring_end_time from historical_recommendation_sets"
