@@ -144,11 +144,16 @@ class Host:
             container = Container(server)
             self._running.append(container)
             return await container.start()
-        from headrace.local.supervisor import RestartBudget, Supervisor
+        from headrace.local.supervisor import Patience, RestartBudget, Supervisor
 
         engine = await self._engine(server)
         supervisor = Supervisor(
-            engine, logs=self._directory / server / "logs", progress=_tell, budget=RestartBudget(restarts=0)
+            engine,
+            logs=self._directory / server / "logs",
+            progress=_tell,
+            budget=RestartBudget(restarts=0),
+            # Every test shares it: one that is slow is better than none.
+            patience=Patience(silent_seconds=600, refusing_seconds=600),
         )
         self._running.append(supervisor)
         await supervisor.start()

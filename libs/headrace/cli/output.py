@@ -1,6 +1,7 @@
 """What a person sees: rich on a terminal, plain aligned text anywhere else."""
 
 import contextlib
+import errno
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Final, NoReturn
@@ -24,11 +25,15 @@ class Output:
         self._console = Console(file=self._stream, highlight=False, emoji=False, markup=False)
 
     def line(self, text: str = "", *, style: str = "") -> None:
-        """Print a line, never wrapped by us: keys and URLs are there to be copied."""
-        if self.is_terminal:
-            self._console.print(text, style=style or None, soft_wrap=True)
-        else:
-            print(text, file=self._stream, flush=True)
+        """Print a line, never wrapped by us: keys and URLs are there to be copied. A full disk loses it."""
+        try:
+            if self.is_terminal:
+                self._console.print(text, style=style or None, soft_wrap=True)
+            else:
+                print(text, file=self._stream, flush=True)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
 
     def table(self, headers: Sequence[str], rows: Sequence[Row], *, title: str = "") -> None:
         """Print rows under their headers."""

@@ -90,13 +90,20 @@ async def show_status(directory: Path, *, as_json: bool) -> None:
 
 async def statuses(run: Run) -> list[PartStatus]:
     """How every part is, engines first."""
-    engines = [
-        PartStatus(row["name"], row["state"], f"restarted {row['restarts']} times" if row["restarts"] else "")
-        for row in run["engines"]
-    ]
+    engines = [PartStatus(row["name"], row["state"], _detail(row)) for row in run["engines"]]
     if "admin" not in run:
         return [*engines, PartStatus("services", "starting")]
-    return engines + await _services(run["admin"]["health"])
+    if seconds := run.get("loop_stalled_seconds"):
+        reason = f"the event loop stands still, for {seconds:.0f} s when last seen; its log has the stacks"
+        return [*engines, PartStatus("services", "stalled", reason)]
+    found = await _services(run["admin"]["health"])
+    told = {part.part for part in found}
+    return [part for part in engines if part.part not in told] + found
+
+
+def _detail(row: Run) -> str:
+    restarts = f"restarted {row['restarts']} times" if row["restarts"] else ""
+    return "; ".join(words for words in (row.get("reason"), restarts) if words)
 
 
 async def _services(health_url: str) -> list[PartStatus]:
@@ -107,7 +114,10 @@ async def _services(health_url: str) -> list[PartStatus]:
     except (TimeoutError, aiohttp.ClientError, ValueError, KeyError) as error:
         reason = f"{health_url} does not answer: {str(error) or type(error).__name__}"
         return [PartStatus("services", "failed", reason)]
-    return [_service(name, checks) for name, checks in report.items()]
+    # What the file says of engines may be old, where a full disk keeps it from being written.
+    ill = {name: reason for name, reason in report.pop("engines", {}).items() if reason is not None}
+    now = [PartStatus(name, *reason.split(": ", 1)) for name, reason in ill.items()]
+    return [*now, *(_service(name, checks) for name, checks in report.items())]
 
 
 def _service(name: str, checks: Mapping[str, str | None]) -> PartStatus:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import threading
 import time
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +25,7 @@ class DataDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._lock: IO[str] | None = None
+        self._publishing = threading.Lock()
         self._choice = self.path / "s3.json"
         self._run = self.path / "run.json"
 
@@ -81,8 +83,10 @@ class DataDirectory:
         """Write `run.json`, whole or not at all."""
         own = {"pid": os.getpid(), "started": started(os.getpid())}
         partial = self._run.with_suffix(".partial")
-        partial.write_text(json.dumps(own | state, indent=1), encoding="utf-8")
-        partial.replace(self._run)
+        # Whoever watches the event loop writes too, from a thread of its own.
+        with self._publishing:
+            partial.write_text(json.dumps(own | state, indent=1), encoding="utf-8")
+            partial.replace(self._run)
 
     def end_leftovers(self) -> None:
         """Kill what a former stack that was itself killed left running, and forget it."""

@@ -11,6 +11,8 @@ from headrace.local.process import Command, NotReady
 
 EngineName = Literal["kafka", "s3", "postgres"]
 PROBE_SECONDS = 2.0
+# Less than this is as good as a full disk: Kafka alone maps an index of 10 MiB for a segment.
+FULL_BELOW_BYTES = 32 << 20
 
 
 class Engine(ABC):
@@ -20,6 +22,8 @@ class Engine(ABC):
     product: ClassVar[str]
     ready_within_seconds: ClassVar[float] = 60.0
     stop_within_seconds: ClassVar[float] = 10.0
+    # Whether one that was on a full disk goes on refusing when there is room again.
+    dwells_on_full: ClassVar[bool] = False
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.resolve()
@@ -44,6 +48,10 @@ class Engine(ABC):
     def listens_on(self) -> dict[str, int]:
         """Ports by what they are for."""
 
+    def full_below(self, disk_bytes: int) -> int:  # noqa: ARG002
+        """With how many bytes free its disk is full."""
+        return FULL_BELOW_BYTES
+
     @abstractmethod
     async def prepare(self, progress: Progress) -> None:
         """Get the program and make the data directory where they are missing; comes before every run."""
@@ -53,7 +61,7 @@ class Engine(ABC):
         """What to run; `prepare` came before."""
 
     @abstractmethod
-    async def probe(self) -> None:
+    async def probe(self, within_seconds: float = PROBE_SECONDS) -> None:
         """One round trip. Raises NotReady, OSError or TimeoutError while it does not work."""
 
     async def after_start(self) -> None:  # noqa: B027 -- most are whole as they come
@@ -63,9 +71,9 @@ class Engine(ABC):
         """Remove what the server leaves outside its directory."""
 
 
-async def answers_ok(url: str) -> None:
+async def answers_ok(url: str, within_seconds: float = PROBE_SECONDS) -> None:
     """Raises NotReady unless a GET of `url` answers 200."""
-    timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=within_seconds)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
             if answer.status != 200:

@@ -103,7 +103,9 @@ class Kafka(Engine):
             self._sharing = await self._shared_classes(progress)
         self.version = install.kafka_version()
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.directory.joinpath("log4j2.yaml").write_text(LOGGING, encoding="utf-8")
+        logging = self.directory / "log4j2.yaml"
+        if not logging.exists() or logging.read_text(encoding="utf-8") != LOGGING:
+            logging.write_text(LOGGING, encoding="utf-8")
         self._write_properties()
         if not self.directory.joinpath("data", "meta.properties").exists():
             await self._format()
@@ -112,17 +114,17 @@ class Kafka(Engine):
         """The broker; TERM is a controlled shutdown."""
         return self._java_command("kafka.Kafka", str(self._properties))
 
-    async def probe(self) -> None:
+    async def probe(self, within_seconds: float = PROBE_SECONDS) -> None:
         """Ask for the cluster's metadata."""
         # The client logs every refused connection as an error, so it comes only once the port is open.
-        async with asyncio.timeout(PROBE_SECONDS):
+        async with asyncio.timeout(within_seconds):
             _, writer = await asyncio.open_connection(HOST, self._ports.kafka)
             writer.close()
         client = aiokafka.client.AIOKafkaClient(
-            bootstrap_servers=self.url, request_timeout_ms=int(PROBE_SECONDS * 1000)
+            bootstrap_servers=self.url, request_timeout_ms=int(within_seconds * 1000)
         )
         try:
-            await asyncio.wait_for(client.bootstrap(), PROBE_SECONDS)
+            await asyncio.wait_for(client.bootstrap(), within_seconds)
         except KafkaError as error:
             raise NotReady(str(error)) from error
         finally:
@@ -141,7 +143,10 @@ class Kafka(Engine):
         killed = data.exists() and not data.joinpath(".kafka_cleanshutdown").exists()
         properties = PROPERTIES | here | (AFTER_A_KILL if killed else {})
         lines = (f"{name}={value}\n" for name, value in properties.items())
-        self._properties.write_text("".join(lines), encoding="utf-8")
+        # Whole or not at all: on a full disk the former one stays, instead of half of this.
+        partial = self._properties.with_suffix(".partial")
+        partial.write_text("".join(lines), encoding="utf-8")
+        partial.replace(self._properties)
 
     async def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -79,13 +79,13 @@ class Postgres(Engine):
             unprivileged=True,
         )
 
-    async def probe(self) -> None:
+    async def probe(self, within_seconds: float = PROBE_SECONDS) -> None:
         """Connect and ask for the version."""
         try:
-            connection = await asyncpg.connect(self.url, timeout=PROBE_SECONDS)
+            connection = await asyncpg.connect(self.url, timeout=within_seconds)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise NotReady(str(error)) from error
-        async with asyncio.timeout(PROBE_SECONDS):
+        async with asyncio.timeout(within_seconds):
             self.version = str(await connection.fetchval("SHOW server_version"))
             await connection.close()
 

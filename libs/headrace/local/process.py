@@ -91,6 +91,7 @@ class Child:
         self.command = command
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
 
     @property
     def pid(self) -> int:
@@ -107,6 +108,7 @@ class Child:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
+        self._said_before = self.log.stat().st_size if self.log.exists() else 0
         account = unprivileged_account() if self.command.unprivileged else "same"
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603
@@ -166,6 +168,14 @@ class Child:
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - 64 * 1024))
             return log.read().decode(errors="replace").splitlines()[-lines:]
+
+    def has_said(self, words: str) -> bool:
+        """Whether the end of what this run wrote into the log has the words, in whichever case."""
+        if not self.log.exists():
+            return False
+        with self.log.open("rb") as log:
+            log.seek(max(self._said_before, self.log.stat().st_size - 64 * 1024))
+            return words.encode() in log.read().lower()
 
     def last_words(self) -> str:
         """The end of the log, as the end of a message."""

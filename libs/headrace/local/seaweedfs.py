@@ -7,7 +7,7 @@ import os
 import secrets
 from importlib.metadata import PackageNotFoundError, version
 
-from headrace.local.engine import answers_ok
+from headrace.local.engine import PROBE_SECONDS, answers_ok
 from headrace.local.install import Progress
 from headrace.local.ports import HOST
 from headrace.local.process import Command, clean_environment
@@ -56,6 +56,8 @@ class SeaweedFS(S3Engine):
     """Runs `weed mini`."""
 
     product = "SeaweedFS"
+    # It looks at its disk once a minute, and takes nothing until it has seen the room.
+    dwells_on_full = True
 
     def listens_on(self) -> dict[str, int]:
         """S3 and the parts behind it."""
@@ -78,9 +80,13 @@ class SeaweedFS(S3Engine):
         argv = (str(self._program), "mini", f"-dir={self.directory}", f"-s3.port={self._ports.s3}")
         return Command(argv=(*argv, *OPTIONS, *self._inner_options()), environment=environment)
 
-    async def probe(self) -> None:
+    async def probe(self, within_seconds: float = PROBE_SECONDS) -> None:
         """Ask the S3 part, which starts last."""
-        await answers_ok(f"{self.address}/healthz")
+        await answers_ok(f"{self.address}/healthz", within_seconds)
+
+    def full_below(self, disk_bytes: int) -> int:
+        """It refuses to write into the last hundredth."""
+        return max(super().full_below(disk_bytes), disk_bytes // 100)
 
     async def after_start(self) -> None:
         """Answer the documents' question for MinIO's health."""

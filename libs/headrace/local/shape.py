@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +13,9 @@ from headrace.database.roles import ensure_roles
 from headrace.local.install import S3Server
 from headrace.local.ports import HOST, EnginePorts, check_free
 from headrace.local.simulators.chain import DIRECTORY, ChainPorts, is_wanted, simulated_chain
-from headrace.local.stack import Engines, given_by_environment
+from headrace.local.stack import VARIABLES, Engines, given_by_environment
 from headrace.local.tools import write_tools
+from headrace.runtime.health import Health
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
 from headrace.service.databases import roles_of
 from headrace.service.host import Host
@@ -146,6 +148,8 @@ async def local_shape(
                 running(rows, engine_settings, process) as host,
             ):
                 shape = LocalShape(engines, host)
+                host.report("engines", Health({name: partial(engines.problem, name) for name in VARIABLES}))
+                host.tell_stalls(lambda seconds: engines.publish(loop_stalled_seconds=seconds))
                 engines.publish(**shape.urls(), simulators=simulators)
                 yield shape
 

@@ -17,7 +17,7 @@ from headrace.local.minio import WARNING, MinIO
 from headrace.local.ports import EnginePorts
 from headrace.local.postgres import Postgres
 from headrace.local.seaweedfs import SeaweedFS
-from headrace.local.supervisor import EngineStatus, RestartBudget, Supervisor
+from headrace.local.supervisor import PATIENCE, EngineStatus, Patience, RestartBudget, Supervisor
 from headrace.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -73,6 +73,7 @@ class Engines:
         given: Mapping[EngineName, str] | None = None,
         progress: Progress = lambda _: None,
         budget: RestartBudget | None = None,
+        patience: Patience = PATIENCE,
     ) -> None:
         self._directory = DataDirectory(directory)
         self._ports = ports
@@ -80,6 +81,7 @@ class Engines:
         self._given = dict(given or {})
         self._progress = progress
         self._budget = budget or RestartBudget()
+        self._patience = patience
         self._parts: dict[EngineName, Supervisor] = {}
         self._published: dict[str, Any] = {}
         self._ready = False
@@ -120,6 +122,11 @@ class Engines:
             if name in self._parts or name in self._given
         ]
 
+    def problem(self, name: EngineName) -> str | None:
+        """Why a child is not ready, None when it is or is somebody else's."""
+        part = self._parts.get(name)
+        return None if part is None or part.state == "ready" else f"{part.state}: {part.reason or 'for now'}"
+
     def publish(self, **facts: Any) -> None:
         """Add what else another process may want to read of this stack, such as the services' URLs."""
         self._published |= facts
@@ -133,6 +140,7 @@ class Engines:
             progress=self._progress,
             budget=self._budget,
             changed=self._write,
+            patience=self._patience,
         )
         self._parts[name] = part
         await part.start()
@@ -155,7 +163,11 @@ class Engines:
 
     def _write(self) -> None:
         rows = [status.as_dict() for status in self.describe()]
-        self._directory.publish({"ready": self._ready, "engines": rows} | self._published)
+        try:
+            self._directory.publish({"ready": self._ready, "engines": rows} | self._published)
+        except OSError as error:
+            # A full disk must not stop who waits for room on it; the health report says the same.
+            log.warning("run_file_not_written", reason=str(error))
 
 
 def _given_status(name: EngineName, url: str) -> EngineStatus:

@@ -1,7 +1,11 @@
-"""Keeps one engine running: starts it, sees it die, says why, starts it again within a budget."""
+"""Keeps one engine running: starts it, sees it die or fall silent, says why, starts it again.
+
+Deaths have a budget, beyond which the engine stays down; but a full disk is waited for as long as it is full.
+"""
 
 import asyncio
 import random
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,14 +20,16 @@ from headrace.local.engine import Engine, EngineName
 from headrace.local.install import Progress
 from headrace.local.ports import check_free
 from headrace.local.process import Child, ChildFailed
-from headrace.runtime.errors import Fatal
+from headrace.runtime.errors import Fatal, Retryable
 
-State = Literal["starting", "ready", "restarting", "failed", "stopped", "given"]
+State = Literal["starting", "ready", "silent", "restarting", "failed", "stopped", "given"]
 
 # Tries before the first answer: after a kill, PostgreSQL's former helpers may take a moment to go.
 FIRST_STARTS = 3
 BACKOFF_SECONDS = 0.5
 BACKOFF_LIMIT_SECONDS = 5.0
+# What programs say of it, Java and Go and C.
+FULL = "no space left on device"
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +40,25 @@ class RestartBudget:
 
     restarts: int = 5
     seconds: float = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How often an engine is asked whether it works, and how long it may be silent before it is killed.
+
+    A busy one answers late, so an answer is waited for and the silence has to be long; one that refuses
+    connections has closed its port and will not open it again.
+    """
+
+    every_seconds: float = 5.0
+    answer_seconds: float = 10.0
+    silent_seconds: float = 30.0
+    refusing_seconds: float = 10.0
+    # It hangs already: an orderly end is asked for, not waited for.
+    end_seconds: float = 3.0
+
+
+PATIENCE = Patience()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +76,8 @@ class EngineStatus:
     started: float | None = None
     restarts: int = 0
     log: str | None = None
+    # Why it is not ready.
+    reason: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -68,6 +95,7 @@ class Supervisor:
         progress: Progress,
         budget: RestartBudget,
         changed: Callable[[], None] = lambda: None,
+        patience: Patience = PATIENCE,
     ) -> None:
         self.engine = engine
         self.state: State = "stopped"
@@ -76,6 +104,8 @@ class Supervisor:
         self._progress = progress
         self._budget = budget
         self._changed = changed
+        self._patience = patience
+        self.reason: str | None = None
         self._child: Child | None = None
         self._recent: deque[float] = deque()
         self._keeping: asyncio.Task[None] | None = None
@@ -125,6 +155,7 @@ class Supervisor:
             started=started(child.pid) if child else None,
             restarts=self.restarts,
             log=str(self._log),
+            reason=self.reason,
         )
 
     async def _run(self) -> None:
@@ -140,43 +171,114 @@ class Supervisor:
             raise
         self._set("ready")
 
-    async def _end(self) -> None:
+    async def _end(self, within_seconds: float | None = None) -> None:
         if self._child is not None:
-            await self._child.stop(within_seconds=self.engine.stop_within_seconds)
+            await self._child.stop(within_seconds=within_seconds or self.engine.stop_within_seconds)
             await self.engine.after_stop()
 
     async def _keep(self) -> None:
         attempt = 0
-        while self._child is not None:
-            code = await self._child.wait()
+        why = await self._until_ill()
+        while self._may_restart():
             attempt += 1
-            self._tell_death(code)
-            if not self._may_restart():
-                self._set("failed")
-                self._progress(
-                    f"{self.engine.product} died more than {self._budget.restarts} times in "
-                    f"{self._budget.seconds:g} s and stays down; its log is {self._log}"
-                )
-                return
-            self._set("restarting")
+            self._set("restarting", self._full() or why)
             await asyncio.sleep(_backoff_seconds(attempt))
             try:
                 await self._run()
-            except Fatal as error:
-                log.warning(
-                    "engine_not_restarted", engine=self.engine.name, reason=str(error).splitlines()[0]
-                )
+            except (Fatal, OSError) as error:
+                why = str(error).splitlines()[0]
+                log.warning("engine_not_restarted", engine=self.engine.name, reason=self._full() or why)
                 continue
             attempt = 0
             self._progress(f"{self.engine.product} is back at {self.engine.address}")
+            why = await self._until_ill()
+        self._set("failed", why)
+        self._progress(
+            f"{self.engine.product} died more than {self._budget.restarts} times in "
+            f"{self._budget.seconds:g} s and stays down; its log is {self._log}"
+        )
 
-    def _tell_death(self, code: int) -> None:
+    async def _until_ill(self) -> str:
+        """Until the child has ended, by itself or because it fell silent; why."""
+        assert self._child is not None  # noqa: S101 -- it runs
+        dying = asyncio.create_task(self._child.wait())
+        watching = asyncio.create_task(self._until_silent())
+        try:
+            await asyncio.wait({dying, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if dying.done():
+                return self._tell_death(dying.result())
+            why = watching.result()
+        finally:
+            for task in (dying, watching):
+                task.cancel()
+            await asyncio.gather(dying, watching, return_exceptions=True)
+        log.warning("engine_silent", engine=self.engine.name, reason=why, log=str(self._log))
+        self._progress(f"{self.engine.product} {why}: it is killed and started again")
+        await self._end(self._patience.end_seconds)
+        return why
+
+    async def _until_silent(self) -> str:
+        """Ask it every few seconds; returns once it has not answered for too long, or cannot know of new room."""
+        silent_since: float | None = None
+        was_full = False
+        while True:
+            await asyncio.sleep(self._patience.every_seconds)
+            is_full = self._on_full_disk()
+            if was_full and not is_full and self.engine.dwells_on_full:
+                return "was on a full disk, where there is room again"
+            was_full = is_full
+            asked = time.monotonic()
+            error = await self._asked()
+            if error is None:
+                if self.state == "silent":
+                    self._set("ready")
+                silent_since = None
+                continue
+            silent_since = silent_since or asked
+            seconds = time.monotonic() - silent_since
+            why = f"lives and has not answered for {seconds:.0f} s ({str(error) or type(error).__name__})"
+            if self.state == "silent" and seconds >= self._patience_with(error):
+                return why
+            self._set("silent", self._full() or why)
+
+    async def _asked(self) -> Exception | None:
+        """What it answers, or that it does not."""
+        try:
+            async with asyncio.timeout(self._patience.answer_seconds):
+                await self.engine.probe(self._patience.answer_seconds)
+        except (Retryable, OSError, TimeoutError) as error:
+            return error
+        return None
+
+    def _patience_with(self, error: Exception) -> float:
+        refused = isinstance(error, ConnectionRefusedError) or isinstance(
+            error.__cause__, ConnectionRefusedError
+        )
+        return self._patience.refusing_seconds if refused else self._patience.silent_seconds
+
+    def _full(self) -> str | None:
+        """The reason, where the disk below the engine has no room."""
+        if not self._on_full_disk() and not (self._child and self._child.has_said(FULL)):
+            return None
+        free = shutil.disk_usage(self.engine.directory.parent).free
+        return f"no space left on {self.engine.directory.parent}: {free >> 20} MiB free"
+
+    def _on_full_disk(self) -> bool:
+        disk = shutil.disk_usage(self.engine.directory.parent)
+        return disk.free < self.engine.full_below(disk.total)
+
+    def _tell_death(self, code: int) -> str:
         lines = self._child.tail() if self._child is not None else []
         log.warning("engine_died", engine=self.engine.name, exit_code=code, log=str(self._log))
         words = "".join(f"\n  {line}" for line in lines)
         self._progress(f"{self.engine.product} died ({code}); the end of {self._log}:{words}")
+        return f"died ({code})"
 
     def _may_restart(self) -> bool:
+        if self._full():
+            # It ends by itself, when somebody makes room.
+            self.restarts += 1
+            return True
         now = time.monotonic()
         while self._recent and now - self._recent[0] > self._budget.seconds:
             self._recent.popleft()
@@ -186,8 +288,8 @@ class Supervisor:
         self.restarts += 1
         return True
 
-    def _set(self, state: State) -> None:
-        self.state = state
+    def _set(self, state: State, reason: str | None = None) -> None:
+        self.state, self.reason = state, reason
         self._changed()
 
 

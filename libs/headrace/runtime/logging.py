@@ -4,14 +4,17 @@ Event names are constant, data is in keywords, and a message's context (request 
 once by whoever owns the message.
 """
 
+import io
 import logging
 import re
 import sys
-from typing import Final
+from typing import IO, Final
 
 import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from headrace.runtime import metrics
 
 # A presigned URL is a credential for a day, a bearer token for longer.
 _SECRETS: Final = re.compile(
@@ -40,8 +43,30 @@ def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     return orjson.dumps(event, default=repr).decode()
 
 
+class _Lossy(io.StringIO):
+    """A stream that loses what it cannot write: a full disk below the log must not fail the work that is told of."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except OSError:
+            metrics.LOG_LINES_LOST.inc()
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            metrics.LOG_LINES_LOST.inc()
+
+
 def configure(level: str = "INFO", style: str = "json") -> None:
     """Send everything to stdout in one style; ``style`` is ``json`` or ``text``."""
+    stdout = _Lossy(sys.stdout)
     steps: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -58,11 +83,11 @@ def configure(level: str = "INFO", style: str = "json") -> None:
     # Our own lines go straight out: by way of the standard library's logging they cost three times as much.
     structlog.configure(
         processors=[*steps, renderer],
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(stdout),
         wrapper_class=structlog.make_filtering_bound_logger(number),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*steps, structlog.stdlib.add_logger_name],

@@ -65,6 +65,12 @@ FOREIGN_CLUSTERS: Final = Counter(
 )
 # Delay of a timer that should fire at once. Above 0.1: something blocks the loop.
 LOOP_LAG_SECONDS: Final = Gauge("headrace_loop_lag_seconds", "Delay of the event loop", registry=REGISTRY)
+# Lines of the log that could not be written. Not zero: its disk is full, or whoever read it has gone.
+LOG_LINES_LOST: Final = Counter(
+    "headrace_log_lines_lost", "Lines of the log that are lost", registry=REGISTRY
+)
+# Times it stood still for HEADRACE_STALL_SECONDS. Not zero: the log's `loop_stalled` has every stack.
+LOOP_STALLS: Final = Counter("headrace_loop_stalls", "Stalls of the event loop", registry=REGISTRY)
 
 
 OTHER: Final = "other"

@@ -158,6 +158,12 @@ class ProcessSettings(Settings):
         "connection is cut",
         gt=0,
     )
+    stall_seconds: float = env(
+        "HEADRACE_STALL_SECONDS",
+        10.0,
+        "an event loop that stands still so long has its threads' and tasks' stacks logged; 0: never",
+        ge=0,
+    )
     tracing: bool = env("HEADRACE_TRACING", False, "send OpenTelemetry spans (standard `OTEL_*` variables)")
 
 

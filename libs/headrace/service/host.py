@@ -10,6 +10,7 @@ from headrace.runtime import metrics
 from headrace.runtime.health import Health
 from headrace.runtime.logging import get_logger
 from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.runtime.watchdog import Change, Watchdog
 from headrace.service.context import Context
 from headrace.service.row import Service
 from headrace.service.shared import STOP_SHARE, Shared
@@ -31,6 +32,7 @@ class Host:
         self._starting: str | None = "services are being started"
         self._healths = {"process": Health({"start": lambda: self._starting})}
         self._admin: Listener | None = None
+        self._watchdog = Watchdog(process.stall_seconds)
 
     async def start(self, rows: Sequence[Service]) -> None:
         """Answer probes at once, then start every row's service."""
@@ -38,6 +40,7 @@ class Host:
             admin_app(self._healths), self.process.host, self.process.admin_port
         )
         self._shared.spawn("loop lag", _measure_loop_lag)
+        self._watchdog.start()
         for row in rows:
             context = Context(row, self._shared)
             self.contexts.append(context)
@@ -48,6 +51,14 @@ class Host:
         gc.collect()
         gc.freeze()
         self._starting = None
+
+    def report(self, name: str, health: Health) -> None:
+        """Show more beside the services' health."""
+        self._healths[name] = health
+
+    def tell_stalls(self, stalled: Change) -> None:
+        """Call it, in another thread, when the event loop stands still, and with None when it goes on."""
+        self._watchdog.changed = stalled
 
     @property
     def admin_port(self) -> int:
@@ -91,6 +102,7 @@ class Host:
         if self._admin:
             await self._admin.close()
         await self._shared.close()
+        self._watchdog.stop()
         _log.info("stopped")
 
 

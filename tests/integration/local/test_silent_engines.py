@@ -1,0 +1,107 @@
+"""An engine that lives and does not answer is found out, told of, and started again; a busy one is left alone."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from headrace.local.ports import EnginePorts
+from headrace.local.stack import Engines, read_run
+from headrace.local.supervisor import PATIENCE, Patience
+from tests.integration.local.clients import first_record, s3_client, send_record
+from tests.waiting import eventually
+
+QUICK = Patience(
+    every_seconds=0.2, answer_seconds=1.0, silent_seconds=4.0, refusing_seconds=2.0, end_seconds=0.5
+)
+STOPPED_SECONDS = 40.0
+
+
+def rows(stack: Engines) -> dict[str, tuple[str, int | None]]:
+    return {status.name: (status.state, status.pid) for status in stack.describe()}
+
+
+async def keep_something(environment: dict[str, str]) -> None:
+    await send_record(environment["HEADRACE_KAFKA"], "kept", b"record")
+    async with s3_client(environment["HEADRACE_S3"]) as s3:
+        await s3.create_bucket(Bucket="kept")
+        await s3.put_object(Bucket="kept", Key="k", Body=b"object")
+    connection = await asyncpg.connect(environment["HEADRACE_POSTGRES"])
+    await connection.execute("CREATE TABLE kept AS SELECT 'row' AS value")
+    await connection.close()
+
+
+async def is_kept(environment: dict[str, str]) -> bool:
+    assert await first_record(environment["HEADRACE_KAFKA"], "kept") == b"record"
+    async with s3_client(environment["HEADRACE_S3"]) as s3:
+        answer = await s3.get_object(Bucket="kept", Key="k")
+        assert await answer["Body"].read() == b"object"
+    connection = await asyncpg.connect(environment["HEADRACE_POSTGRES"], timeout=10)
+    assert await connection.fetchval("SELECT value FROM kept") == "row"
+    await connection.close()
+    return True
+
+
+async def test_engines_that_hang_are_told_of_and_started_again_with_what_they_held(tmp_path: Path):
+    """Before, `headrace status` and run.json said ready for as long as a hanging process lived."""
+    said: list[str] = []
+    async with Engines(tmp_path, EnginePorts.random(), progress=said.append, patience=QUICK) as stack:
+        await keep_something(stack.environment())
+        before = rows(stack)
+        for _, pid in before.values():
+            os.kill(pid, signal.SIGSTOP)
+        seen: set[tuple[str, str]] = set()
+
+        def back() -> bool:
+            published = (read_run(tmp_path) or {}).get("engines", ())
+            seen.update((row["name"], row["state"]) for row in published)
+            seen.update((row["name"], "told") for row in published if "not answered" in (row["reason"] or ""))
+            now = rows(stack)
+            return all(
+                state == "ready" and pid not in {None, before[name][1]} for name, (state, pid) in now.items()
+            )
+
+        await eventually(back, within_seconds=60, describe="all are back")
+        assert {(name, state) for name in before for state in ("silent", "told")} <= seen
+        assert await is_kept(stack.environment())
+        assert {status.reason for status in stack.describe()} == {None}
+    assert sum("has not answered for" in line for line in said) == 3
+
+
+async def test_an_engine_that_is_only_slow_is_not_started_again(tmp_path: Path):
+    """Each silence ends before patience does, as on a machine that has too much to do."""
+    async with Engines(tmp_path, EnginePorts.random(), patience=QUICK) as stack:
+        before = rows(stack)
+        for _ in range(3):
+            for _, pid in before.values():
+                os.kill(pid, signal.SIGSTOP)
+            await eventually(
+                lambda: all(state == "silent" for state, _ in rows(stack).values()), within_seconds=3.5
+            )
+            for _, pid in before.values():
+                os.kill(pid, signal.SIGCONT)
+            await eventually(lambda: rows(stack) == before, within_seconds=20)
+        assert {status.restarts for status in stack.describe()} == {0}
+
+
+@pytest.mark.timeout(300)
+async def test_a_stop_of_forty_seconds_is_survived_with_the_patience_that_is_shipped(tmp_path: Path):
+    async with Engines(tmp_path, EnginePorts.random()) as stack:
+        await keep_something(stack.environment())
+        stopped = {name: pid for name, (_, pid) in rows(stack).items()}
+        for pid in stopped.values():
+            os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(STOPPED_SECONDS)  # the length is what is tried
+        for pid in stopped.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        await eventually(
+            lambda: all(state == "ready" for state, _ in rows(stack).values()), within_seconds=60
+        )
+        assert await is_kept(stack.environment())
+    # Thirty seconds of silence are enough: a machine that is only busy answers sometimes.
+    assert PATIENCE.silent_seconds < STOPPED_SECONDS
