@@ -1,7 +1,9 @@
 """Bodies of answers, refusals, and reading what a request says."""
 
+import asyncio
 import re
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -21,6 +23,8 @@ NO_EXPERIMENT: Final = "Not Found: experiment_name does not exist: "
 _MAX_VALUES: Final = 1_500_000
 # What is stored is written again.
 _MAX_DEPTH: Final = 32
+# Longer ones take so long to read that other requests should not wait for them.
+_LONG_BYTES: Final = 1 << 20
 _TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{1,6}Z")
 
 
@@ -68,8 +72,9 @@ async def read_json(request: web.Request, *, max_depth: int = _MAX_DEPTH) -> Any
     # PostgreSQL has no text with it, and nothing that is measured has it in its name.
     if b"\\u0000" in body:
         raise Refused(JSON_ERROR)
+    load = partial(load_json, body, max_values=_MAX_VALUES, max_depth=max_depth)
     try:
-        return load_json(body, max_values=_MAX_VALUES, max_depth=max_depth)
+        return await asyncio.to_thread(load) if len(body) > _LONG_BYTES else load()
     except Unreadable:
         raise Refused(JSON_ERROR) from None
 

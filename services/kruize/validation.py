@@ -47,6 +47,8 @@ _UNREAD: Final = frozenset(
     }
 )
 _NAMES: Final = [name for positions in _POSITIONS.values() for name in positions] + sorted(_UNREAD)
+# Each twice: of two of a name the later counts.
+_MAX_METRICS: Final = 2 * len(_NAMES)
 _UNIT_CODES: Final = {unit: code for code, unit in enumerate(UNITS) if unit}
 
 _BAD_METRIC: Final = f"Metric variable name should be among these values: [{', '.join(_NAMES)}]"
@@ -181,6 +183,8 @@ def _measurements(metrics: Any, experiment: Experiment, of: str, times: tuple[in
     where = f" for {of} for experiment: {experiment.experiment_name}."
     if not metrics or not isinstance(metrics, list):
         raise BadRecord(f"Metric data is not present{where} ")
+    if len(metrics) > _MAX_METRICS:
+        raise BadRecord(f"metrics: got {len(metrics)}, at most {_MAX_METRICS} are taken{where}")
     kind = experiment.experiment_type
     positions = _POSITIONS[kind]
     values = [math.nan] * (len(positions) * len(VALUES))

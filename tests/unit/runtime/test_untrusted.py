@@ -70,3 +70,20 @@ def test_a_hostile_text_is_refused_in_bounded_time_and_not_repeated(text: bytes,
     used = time.process_time() - began
     assert used < machine.cpu(2.0)
     assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"[" + b",".join([b"[" * 290 + b"]" * 290] * 2500) + b"]", id="thousands of deep lists"),
+        pytest.param(b"[" + b",".join([b'"\\\\,"'] * 700_000) + b"]", id="escapes beside commas"),
+        pytest.param(b'["' + b'\\"' * (8 << 20) + b'"]', id="one string of escaped quotes"),
+        pytest.param(b"[" + b",".join([b'{"a":[{}]}'] * 350_000) + b"]", id="objects that a collector walks"),
+    ],
+)
+def test_a_text_within_the_bounds_does_not_hold_everything_up(text: bytes):
+    machine = Calibration()
+    began = time.process_time()
+    load_json(text, max_values=1_500_000, max_depth=300)
+    used = time.process_time() - began
+    assert used < machine.cpu(1.0)
