@@ -1,15 +1,20 @@
 """Texts of strangers in tables that people open with a spreadsheet."""
 
+import re
 from typing import Final
 
-# A formula's first characters; some programs take their full-width forms for the same.
-_FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-# What programs drop before they look for one.
-_PASSED_OVER: Final = "'\"`"
+# A formula's first characters, and the forms of them that some programs take for the same.
+_FORMULA: Final = r"=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20"
+# What programs drop before they look for one: quotes, blanks, and what has no width.
+_PASSED_OVER: Final = (
+    r"\s\x00-\x1f\x7f-\x9f'\"`\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+)
+# Where a cell may begin: programs of some countries part cells by semicolons, and few know of lines in a cell.
+_FORMULAS: Final = re.compile(rf"(?:^|(?<=[;\t\r\n]))(?=[{_PASSED_OVER}]*[{_FORMULA}])|^(?=[\t\r\n])")
+_HARMLESS: Final = re.compile(r"[A-Za-z0-9][^;\t\r\n]*")
 
 
 def cell(text: str) -> str:
-    """The text, behind an apostrophe if a spreadsheet might take it for a formula. Numbers are not for this."""
-    begins_oddly = text.startswith(("\t", "\r", "\n"))
-    bare = text.lstrip().lstrip(_PASSED_OVER).lstrip()
-    return f"'{text}" if begins_oddly or bare.startswith(_FORMULA) else text
+    """The text, with an apostrophe wherever a spreadsheet might see a formula begin. Numbers are not for this."""
+    return text if _HARMLESS.fullmatch(text) else _FORMULAS.sub("'", text)
