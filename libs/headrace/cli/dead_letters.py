@@ -11,7 +11,7 @@ import orjson
 
 from headrace.bus import dead_letters
 from headrace.bus.dead_letters import DeadLetter
-from headrace.cli.output import Output
+from headrace.cli.output import Output, plain
 from headrace.contracts.topics import DEAD_LETTER_SUFFIX
 from headrace.local.stack import VARIABLES, read_run
 from headrace.runtime.errors import ConfigurationError
@@ -44,11 +44,11 @@ async def show_all(
             letter.partition,
             letter.offset,
             f"{letter.dead_since:%Y-%m-%d %H:%M:%S}",
-            _plain_text(letter.service),
-            _plain_text(letter.error_class),
+            letter.service,
+            letter.error_class,
             letter.attempts,
             "yes" if letter.redriven else "",
-            _plain_text(letter.reason),
+            letter.reason,
         )
         for letter in found
     ]
@@ -83,7 +83,7 @@ async def put_back(
 def _tell_skipped(name: str, skipped: Counter[str]) -> None:
     """On stderr, since stdout may be JSON."""
     for reason, count in sorted(skipped.items()):
-        print(f"{name}: {count} skipped: {_plain_text(reason)}", file=sys.stderr, flush=True)
+        print(f"{name}: {count} skipped: {plain(reason)}", file=sys.stderr, flush=True)
 
 
 def _topics(services: Sequence[Service], topic: str | None) -> list[str]:
@@ -102,11 +102,6 @@ def _plain(letter: DeadLetter) -> dict[str, Any]:
     fields["value"] = _text(letter.value)
     fields["headers"] = [[name, _text(value)] for name, value in letter.headers]
     return fields
-
-
-def _plain_text(text: str) -> str:
-    """Without what a terminal would obey: anybody may have written it."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _text(value: bytes | None) -> str | None:

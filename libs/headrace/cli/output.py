@@ -26,6 +26,7 @@ class Output:
 
     def line(self, text: str = "", *, style: str = "") -> None:
         """Print a line, never wrapped by us: keys and URLs are there to be copied. A full disk loses it."""
+        text = _plain_lines(text)
         try:
             if self.is_terminal:
                 self._console.print(text, style=style or None, soft_wrap=True)
@@ -37,7 +38,7 @@ class Output:
 
     def table(self, headers: Sequence[str], rows: Sequence[Row], *, title: str = "") -> None:
         """Print rows under their headers."""
-        cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+        cells = [["" if cell is None else plain(str(cell)) for cell in row] for row in rows]
         if self.is_terminal:
             self._rich_table(headers, cells, title)
             return
@@ -80,7 +81,16 @@ class Output:
         self._console.print(table)
 
 
+def plain(text: str) -> str:
+    """Without what a terminal would obey: anybody may have written it."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
+
+
+def _plain_lines(text: str) -> str:
+    return "\n".join(map(plain, text.split("\n")))
+
+
 def fail(reason: str) -> NoReturn:
     """Say why on stderr and exit with 1."""
-    print(f"headrace: {reason}", file=sys.stderr, flush=True)
+    print(f"headrace: {_plain_lines(reason)}", file=sys.stderr, flush=True)
     raise SystemExit(1)

@@ -32,3 +32,22 @@ def test_failure_is_one_line_and_exit_code_1(capsys):
         fail("why")
     assert ended.value.code == 1
     assert capsys.readouterr() == ("", "headrace: why\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_what_a_stranger_wrote_gives_a_terminal_no_orders(stream: type[io.StringIO], capsys):
+    hostile = "ok\x1b]0;owned\x07\x9b2J\r\u202eevil"
+    opened = stream()
+    Output(opened).table(("reason",), [(f"{hostile}\nforged  row",)])
+    Output(opened).line(hostile)
+    with pytest.raises(SystemExit):
+        fail(hostile)
+    shown = opened.getvalue() + capsys.readouterr().err
+    assert not {"\x07", "\x9b", "\r", "\u202e"} & set(shown)
+    assert "\x1b]" not in shown
+    assert "\nforged" not in shown
