@@ -55,14 +55,15 @@ class Registry:
             cluster = await _of_its_owner(connection, cluster)
             columns = {table: await _columns(connection, table) for table in (*_KEYS, "events")}
             await connection.execute("delete from hosts where cluster_id = $1", str(cluster["id"]))
-            for model in infra_envs:
-                await _upsert(connection, "infra_envs", columns["infra_envs"], model)
-            for model in hosts:
-                await _upsert(connection, "hosts", columns["hosts"], model)
+            for table, models in (("infra_envs", infra_envs), ("hosts", hosts)):
+                for model in models:
+                    if not await _upsert(connection, table, columns[table], model, cluster):
+                        raise _foreign(cluster)
             stored = await self._store(connection, columns["events"], str(cluster["id"]), events)
             # Last, because its trigger tells the world.
             row = {**cluster, **({"pull_secret": pull_secret} if pull_secret else {})}
-            await _upsert(connection, "clusters", columns["clusters"], row)
+            if not await _upsert(connection, "clusters", columns["clusters"], row, cluster):
+                raise _foreign(cluster)
         return stored
 
     async def add_events(self, cluster_id: str, events: Iterable[Model]) -> Stored:
@@ -119,13 +120,18 @@ async def _readable() -> AsyncIterator[None]:
 
 async def _of_its_owner(connection: Connection, cluster: Model) -> Model:
     """The cluster with the organisation that it has already; a model may name none, but not another."""
-    cluster_id = str(cluster["id"])
-    owner = await connection.fetchval("select org_id from clusters where id = $1 for update", cluster_id)
+    owner = await connection.fetchval(
+        "select org_id from clusters where id = $1 for update", str(cluster["id"])
+    )
     if not owner:
         return cluster
     if (given := cluster.get("org_id")) and given != owner:
-        raise foreign("assisted_events", cluster_id, str(given))
+        raise _foreign(cluster)
     return {**cluster, "org_id": owner}
+
+
+def _foreign(cluster: Model) -> Rejected:
+    return foreign("assisted_events", str(cluster["id"]), str(cluster.get("org_id") or ""))
 
 
 async def _columns(connection: Connection, table: str) -> dict[str, str]:
@@ -147,7 +153,19 @@ async def _copy(connection: Connection, table: str, records: Iterator[tuple[Any,
     return count
 
 
-async def _upsert(connection: Connection, table: str, columns: Mapping[str, str], model: Model) -> None:
+# Whose a row is that is there already: its own organisation's, else that of the cluster it belongs to.
+_OWNERS: Final = {
+    "clusters": "clusters.org_id",
+    "infra_envs": "coalesce(nullif(infra_envs.org_id, ''),"
+    " (select c.org_id from clusters c where c.id = infra_envs.cluster_id))",
+    "hosts": "(select c.org_id from clusters c where c.id = hosts.cluster_id)",
+}
+
+
+async def _upsert(
+    connection: Connection, table: str, columns: Mapping[str, str], model: Model, cluster: Model
+) -> bool:
+    """Whether it was written: not where a row of its key is another organisation's than the cluster's."""
     row = _converted(_converters(columns), model)
     names = ", ".join(row)
     places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
@@ -157,11 +175,14 @@ async def _upsert(connection: Connection, table: str, columns: Mapping[str, str]
         for name in columns
         if name not in (*_KEYS[table], "pull_secret", "created_at")
     )
-    await connection.execute(
+    tag = await connection.execute(
         f"insert into {table} ({names}) values ({places})"  # noqa: S608 -- names of our own columns
-        f" on conflict ({', '.join(_KEYS[table])}) do update set {updates}",
+        f" on conflict ({', '.join(_KEYS[table])}) do update set {updates}"
+        f" where coalesce({_OWNERS[table]}, '') in ('', ${len(row) + 1})",
         *row.values(),
+        str(cluster.get("org_id") or ""),
     )
+    return tag.endswith(" 1")
 
 
 def _converters(columns: Mapping[str, str]) -> list[tuple[str, Converter]]:

@@ -1,5 +1,6 @@
 """An installation that is registered states whose cluster it is; one that is there is not another organisation's."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -57,3 +58,32 @@ async def test_an_installation_without_an_organisation_stays_its_owners(opened: 
     assert await opened.fetch_value("select org_id from clusters") == "1001"
     with pytest.raises(Rejected, match="belongs to another organisation"):
         await register(opened, "2002")
+
+
+@pytest.mark.parametrize("part", ["hosts", "infra_envs"])
+async def test_another_organisations_cluster_takes_no_hosts_and_no_infra_envs_along(
+    opened: Database, part: str
+) -> None:
+    await register(opened, "1001")
+    before = await dump(opened)
+    theirs = Installation(SampleOptions(org_id="1001"), hosts=1)
+    other = Installation(SampleOptions(org_id="2002"), number=7, hosts=1)
+    cluster = other.cluster()
+    stolen = {"hosts": [*theirs.hosts()], "infra_envs": [theirs.infra_env()]}[part]
+    for model in stolen:
+        model |= {"cluster_id": cluster["id"], "org_id": "2002"}
+    parts = {"hosts": [], "infra_envs": [], "events": []} | {part: stolen}
+    with pytest.raises(Rejected, match="belongs to another organisation"):
+        await Registry(opened, {}).register(cluster, **parts)
+    assert await dump(opened) == before
+
+
+async def test_of_two_organisations_that_register_a_cluster_at_once_one_has_it(opened: Database) -> None:
+    for _ in range(10):
+        await opened.execute("truncate clusters, hosts, infra_envs, events")
+        found = await asyncio.gather(
+            register(opened, "1001"), register(opened, "2002"), return_exceptions=True
+        )
+        refused = [each for each in found if isinstance(each, Rejected)]
+        assert len(refused) == 1, found
+        assert "belongs to another organisation" in str(refused[0])
