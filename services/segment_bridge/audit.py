@@ -51,13 +51,16 @@ class Evaluator:
         for query in queries:
             outcome.rows.setdefault(query.title, 0)
             self._by_kind.setdefault((query.group, query.resource), []).append(_Compiled(query))
+        # Whether what is being read is an audit log at all; until then every record is looked at.
+        self.found_any = False
         self._groups = tuple({query.group.encode() for query in queries})
 
     def rows(self, line: bytes, place: str) -> Iterator[bytes]:
         """The rows that the record on a line makes at once; ``place`` is for telling a line that is none."""
         self._outcome.lines += 1
         # Most records are about something else: a look at the bytes spares decoding them.
-        if not any(group in line for group in self._groups) and line.startswith(b"{") and line.endswith(b"}"):
+        meant = any(group in line for group in self._groups)
+        if self.found_any and not meant and line.startswith(b"{") and line.endswith(b"}"):
             return
         try:
             record = orjson.loads(line)
@@ -67,6 +70,9 @@ class Evaluator:
             self._unreadable(place)
             return
         if not _is_audit(record):
+            return
+        self.found_any = True
+        if not meant:
             return
         self._outcome.audit_records += 1
         subject = record.get("objectRef")
@@ -161,7 +167,8 @@ async def rows(
     """The rows of every file, as lines without their ends. What cannot be read is in the outcome; the rest goes on."""
     evaluator = Evaluator(outcome, queries)
     for path in files:
-        number = 0
+        number, before = 0, outcome.lines
+        evaluator.found_any = False
         try:
             async for block in _blocks(path):
                 for line in block:
@@ -169,6 +176,8 @@ async def rows(
                     if line:
                         for row in evaluator.rows(line, f"{path}:{number}"):
                             yield row
+            if outcome.lines > before and not evaluator.found_any:
+                raise Permanent("it holds no audit record")
         except Permanent as error:
             outcome.failures[str(path)] = str(error)
     for row in evaluator.finish():

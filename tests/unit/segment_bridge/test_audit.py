@@ -131,3 +131,17 @@ async def test_the_command_writes_a_row_a_line(tmp_path):
     assert len(output.getvalue().splitlines()) == sum(outcome.rows.values())
     with pytest.raises(ConfigurationError, match="missing is no file"):
         await audit([tmp_path / "missing"], output)
+
+
+async def test_a_file_without_a_single_audit_record_is_a_failed_run(tmp_path):
+    whole, idle, empty = write(tmp_path / "audit", everything()), tmp_path / "idle", tmp_path / "empty"
+    other = tmp_path / "other"
+    other.write_bytes(b'{"log_type":"application","message":"a"}\n{"hello":"appstudio.redhat.com"}\n' * 100)
+    idle.write_bytes(b'{"kind":"Event","apiVersion":"audit.k8s.io/v1","objectRef":{"resource":"pods"}}\n')
+    empty.write_bytes(b"")
+    for files in ([other], [other, whole], [whole, other]):
+        _, outcome = await found(*files)
+        assert outcome.failures == {str(other): "it holds no audit record"}
+        assert not outcome.complete
+    _, outcome = await found(idle, empty, whole)
+    assert outcome.complete
