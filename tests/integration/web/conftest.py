@@ -1,7 +1,8 @@
+import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,17 @@ from typing import Any
 import aiohttp
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from yarl import URL
 
 from headrace.bus.admin import ensure_topics
+from headrace.bus.consumption import Consumption
 from headrace.local.ports import EnginePorts
+from headrace.local.shape import settings_of_ports
 from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.service.host import Host
 from headrace.service.process import running
+from headrace.service.row import Service
 from services.registry import SERVICES
 from tests.engines import SessionEngines
 
@@ -42,6 +48,7 @@ class Everything:
     documents: dict[str, dict[str, Any]]
     admin_url: str
     session: aiohttp.ClientSession
+    host: Host
 
     @property
     def operations(self) -> list[tuple[str, str, str, dict[str, Any]]]:
@@ -83,41 +90,72 @@ async def everything(
     engines: SessionEngines, fresh: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Everything]:
     rows = [row for row in SERVICES if row.port is not None]
+    process = ProcessSettings(
+        admin_port=0, lenient=True, stop_seconds=5.0, body_seconds=BODY_SECONDS, answer_seconds=BODY_SECONDS
+    )
+    async with (
+        aiohttp.ClientSession(headers={"x-rh-identity": IDENTITY}) as session,
+        running_all(engines, rows, process, session, fresh, tmp_path, monkeypatch) as started,
+    ):
+        yield started
+
+
+@asynccontextmanager
+async def running_all(
+    engines: SessionEngines,
+    rows: Sequence[Service],
+    process: ProcessSettings,
+    session: aiohttp.ClientSession,
+    fresh: Callable[[str], str],
+    directory: Path,
+    patch: pytest.MonkeyPatch,
+) -> AsyncIterator[Everything]:
+    """These services, with databases and consumer groups of their own, and the documents of those that listen."""
     database = {row.database: fresh(row.database).replace("-", "_") for row in rows if row.database}
     rows = [
         replace(
             row,
-            database=database.get(row.database),
+            database=database[row.database] if row.database else None,
             consumes=tuple(replace(item, group=fresh("group")) for item in row.consumes),
         )
         for row in rows
     ]
-    for row in rows:
-        monkeypatch.setenv(row.port_variable, "0")
-    # Ingress asks it.
-    tracker = EnginePorts.random().kafka
-    monkeypatch.setenv("PAYLOAD_TRACKER_PORT", str(tracker))
-    monkeypatch.setenv("INGRESS_PAYLOADTRACKERURL", f"http://127.0.0.1:{tracker}/api/v1/payloads/")
-    monkeypatch.setenv("OLS_USER_DATA_PATH", str(tmp_path / "ols"))
-    (tmp_path / "ols").mkdir()
+    # They ask one another.
+    for name, value in settings_of_ports(SERVICES, EnginePorts.random().kafka).items():
+        patch.setenv(name, value)
+    patch.setenv("OLS_USER_DATA_PATH", str(directory / "ols"))
+    (directory / "ols").mkdir()
     settings = EngineSettings(kafka=engines.kafka, s3=engines.s3, postgres=engines.postgres)
-    process = ProcessSettings(
-        admin_port=0, lenient=True, stop_seconds=5.0, body_seconds=BODY_SECONDS, answer_seconds=BODY_SECONDS
-    )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_drop, engines.postgres, set(database.values()))
         await ensure_topics(settings, [topic for row in rows for topic in row.topics])
+        await asyncio.gather(
+            *(_begin_at_the_end(engines.kafka, item) for row in rows for item in row.consumes)
+        )
         host = await stack.enter_async_context(running(rows, settings, process))
-        urls = {
-            context.row.name: f"http://127.0.0.1:{context.listeners[0].port}" for context in host.contexts
-        }
-        session = await stack.enter_async_context(aiohttp.ClientSession(headers={"x-rh-identity": IDENTITY}))
+        listening = [context for context in host.contexts if context.listeners]
+        urls = {context.row.name: f"http://127.0.0.1:{context.listeners[0].port}" for context in listening}
         documents = {}
-        for row in rows:
+        for context in listening:
+            row = context.row
             async with session.get(urls[row.name] + row.openapi_path) as response:
                 assert response.status == 200, (row.name, response.status)
                 documents[row.name] = json.loads(await response.read())
-        yield Everything(urls, documents, f"http://127.0.0.1:{host.admin_port}", session)
+        yield Everything(urls, documents, f"http://127.0.0.1:{host.admin_port}", session, host)
+
+
+async def _begin_at_the_end(kafka: str, consumption: Consumption) -> None:
+    """What other tests sent to a topic is not for this group."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=consumption.group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [
+            TopicPartition(consumption.topic.name, number) for number in range(consumption.topic.partitions)
+        ]
+        consumer.assign(partitions)
+        await consumer.commit(await consumer.end_offsets(partitions))
+    finally:
+        await consumer.stop()
 
 
 async def _drop(url: str, names: set[str]) -> None:
