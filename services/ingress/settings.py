@@ -4,9 +4,10 @@ import json
 from functools import cached_property
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_settings import NoDecode
 
+from headrace.contracts.identity import NAME_PATTERN
 from headrace.objects.endpoint import S3Endpoint
 from headrace.runtime.settings import EngineSettings, Settings, env
 
@@ -56,17 +57,23 @@ WordList = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
 SizeMap = Annotated[dict[str, Annotated[int, Field(gt=0)]], NoDecode, BeforeValidator(_json)]
 
 
+# As a User-Agent can name it.
+ClusterId = Annotated[str, StringConstraints(pattern="^[!-~]{1,200}$")]
+
+
 class TokenRow(BaseModel):
     """Whose a credential is; ``clusters``, where given, are the only ones it may name as its sender."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    org_id: str = Field(min_length=1)
-    account_number: str = ""
-    clusters: list[str] | None = None
+    org_id: str = Field(pattern=f"^{NAME_PATTERN}$")
+    account_number: str = Field("", pattern=f"^({NAME_PATTERN})?$")
+    clusters: list[ClusterId] | None = None
 
 
-TokenTable = Annotated[dict[str, TokenRow], NoDecode, BeforeValidator(_json)]
+# A token itself in its place would be no digest, and would stand in the configuration for nothing.
+Digest = Annotated[str, StringConstraints(to_lower=True, pattern="^[0-9a-fA-F]{64}$")]
+TokenTable = Annotated[dict[Digest, TokenRow], NoDecode, BeforeValidator(_json)]
 
 
 class IngressSettings(Settings):
@@ -142,11 +149,13 @@ class IngressSettings(Settings):
         {},
         "who may send without a gateway: JSON object, SHA-256 (hex) of the Authorization credential to"
         ' `{"org_id":…,"account_number":…,"clusters":[…]}`; `clusters`, if given, are the only ones it may send for',
+        repr=False,
     )
     default_org_id: str = env(
         "INGRESS_DEFAULTORGID",
         "",
         "organisation of a token that is not in the table; empty: 401 (local shape: 12345)",
+        pattern=f"^({NAME_PATTERN})?$",
     )
     default_service: str = env(
         "INGRESS_DEFAULTSERVICE",

@@ -23,7 +23,8 @@ LOCAL_ORG_ID: Final = "12345"
 WITHOUT_ORG: Final = frozenset({ASSOCIATE, "X509"})
 
 # They become parts of headers, which lose blanks at their ends, of object keys and of rows.
-_NAME: Final = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
+NAME_PATTERN: Final = r"[!-~](?:[ -~]{0,253}[!-~])?"
+_NAME: Final = re.compile(NAME_PATTERN)
 # RFC 4648's other alphabet, as the aggregator's clients may write it.
 _TO_STANDARD: Final = str.maketrans("-_", "+/")
 

@@ -4,6 +4,7 @@ import os
 from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.runtime.errors import ConfigurationError
@@ -53,13 +54,22 @@ def load(settings: type[S], **overrides: Any) -> S:
     try:
         return settings(**overrides)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']} (got {item.get('input')!r})"
-            for item in error.errors(include_url=False)
-        ]
+        secret = {
+            environment_name(settings, name)
+            for name, field in settings.model_fields.items()
+            if not field.repr
+        }
+        lines = [_told(item, shown=item["loc"][0] not in secret) for item in error.errors(include_url=False)]
         raise ConfigurationError("; ".join(lines)) from None
     except ValueError as error:  # pydantic-settings raises SettingsError for text that is no JSON
         raise ConfigurationError(f"{error}: {error.__cause__}") from None
+
+
+def _told(item: ErrorDetails, *, shown: bool) -> str:
+    """What is wrong with a variable; what a secret one holds, its keys included, stays out of it."""
+    variable, *where = item["loc"]
+    place = ".".join(map(str, (variable, *(where if shown else where[1:]))))
+    return f"{place}: {item['msg']}" + (f" (got {item.get('input')!r})" if shown else "")
 
 
 class EngineSettings(Settings):
