@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from headrace.bus import dead_letters
 from headrace.bus.consumption import Consumption
 from headrace.bus.delivery import Delivery, Ending, Handler, KeyFunction, Later, Payload, Spent, Work, plain
+from headrace.bus.organisations import organisation_of
 from headrace.bus.producer import Producer
 from headrace.bus.records import Record, Unreadable
 from headrace.bus.statuses import StatusReporter
@@ -120,7 +121,7 @@ class Processor(Generic[M]):
         return True
 
     def take(self, record: Record) -> Work[M]:
-        """Make a record into work, whatever is in it: decoded now, to know whose it is and its lane.
+        """Make a record into work, whatever is in it; with a key function it is decoded now, to know its lane.
 
         Raises `HurtOnTheWay` where the record is worth fetching anew.
         """
@@ -130,13 +131,13 @@ class Processor(Generic[M]):
                 raise HurtOnTheWay(record.value.reason)
         delivery = Delivery.of(record)
         work: Work[M] = Work(record, delivery, _size_bytes(record), lane=delivery.key)
-        message = self._decoded(work)
-        try:
-            work.payload, work.organisation = _whose(work)
-            if self._key is not None and message is not None:
+        if record.value and not isinstance(record.value, Unreadable):
+            work.organisation = organisation_of(record.value)
+        if self._key is not None and (message := self._decoded(work)) is not None:
+            try:
                 work.lane = self._key(message, delivery)
-        except Exception as error:  # noqa: BLE001 -- whatever this trips over is in the message
-            work.ending = work.ending or _dead(error)
+            except Exception as error:  # noqa: BLE001 -- whatever a key function trips over is in the message
+                work.ending = _dead(error)
         return work
 
     def _decoded(self, work: Work[M]) -> M | None:
@@ -175,9 +176,13 @@ class Processor(Generic[M]):
             return self._hold(work, error)
 
     async def _advance(self, work: Work[M]) -> Later | None:
-        message = work.message
+        message = self._decoded(work)
         if work.taken_up is None:
             work.taken_up = utc_now()
+            try:
+                work.payload = _payload(work)
+            except Exception as error:  # noqa: BLE001 -- whatever this trips over is in the message
+                work.ending = work.ending or _dead(error)
             if self._statuses is not None and work.payload is not None:
                 work.received = _begin_report(work.payload, work.taken_up, self._statuses)
         if work.payload is not None:
@@ -365,8 +370,8 @@ def _validation_text(error: ValidationError) -> str:
     )
 
 
-def _whose(work: Work[Any]) -> tuple[Payload | None, str]:
-    """Which request the message is about, and whose it is; of an invalid message from its raw JSON."""
+def _payload(work: Work[Any]) -> Payload | None:
+    """Which request the message is about; of an invalid message from its raw JSON, so that none disappears."""
     message = work.message
     if message is not None:
         request_id = _named(getattr(message, "request_id", None))
@@ -375,14 +380,13 @@ def _whose(work: Work[Any]) -> tuple[Payload | None, str]:
         try:
             fields = orjson.loads(work.record.value or b"")
         except (orjson.JSONDecodeError, RecursionError):
-            return None, ""
+            return None
         # Some topics write their keys with capitals.
         fields = {name.lower(): value for name, value in fields.items()} if isinstance(fields, dict) else {}
         request_id, account, org_id = (
             _named(fields.get(name)) for name in ("request_id", "account", "org_id")
         )
-    payload = Payload(request_id=request_id, account=account, org_id=org_id) if request_id else None
-    return payload, org_id
+    return Payload(request_id=request_id, account=account, org_id=org_id) if request_id else None
 
 
 def _named(value: Any) -> str:
