@@ -80,7 +80,8 @@ class Ending:
     ours: bool = False
 
     def __post_init__(self) -> None:
-        self.text = plain(self.text)
+        if self.text:
+            self.text = plain(self.text)
 
 
 class Payload(TypedDict):

@@ -10,6 +10,7 @@ import structlog
 from aiokafka import TopicPartition
 
 from headrace.bus.delivery import Ending, Later, Work
+from headrace.bus.ledger import Ledger
 from headrace.bus.partition import Partition
 from headrace.bus.processing import DEAD_LETTERED, Processor, TooManyDeadLetters
 from headrace.bus.records import Record
@@ -84,6 +85,7 @@ class Dispatcher(Generic[M]):
         self._process_ends = process_ends
         self._note = note
         self._alone: Work[M] | None = None
+        self._suspected = False
         self._service = service
         self._concurrency = concurrency
         self._dead_letters_in_a_row = dead_letters_in_a_row
@@ -139,6 +141,7 @@ class Dispatcher(Generic[M]):
             partition = self._turn[0]
             self._turn.rotate(-1)
             work = partition.next(self._has_few) if full else partition.next()
+            self._suspected = self._suspected or bool(partition.suspects)
             if work is None:
                 idle += 1
                 continue
@@ -154,19 +157,14 @@ class Dispatcher(Generic[M]):
 
     def _suspects_first(self) -> bool:
         """Start a suspect once nothing else runs; whether nothing else may start now."""
-        if self._alone is not None:
-            return True
-        for partition in self._turn:
-            if partition.suspects:
-                break
-        else:
+        if self._alone is not None or not self._suspected:
+            return self._alone is not None
+        partition = next((one for one in self._turn if one.suspects), None)
+        self._suspected = partition is not None
+        if partition is None or (self._running and not _SUSPECTS.free):
             return False
-        if self._running and not _SUSPECTS.free:
-            return False
-        if self._running:
-            return True
-        if not _SUSPECTS.enter(self):
-            return False
+        if self._running or not _SUSPECTS.enter(self):
+            return self._running > 0
         self._alone = work = partition.suspects.popleft()
         self._judge_suspect(partition, work)
         self._start(partition, work)
@@ -190,7 +188,11 @@ class Dispatcher(Generic[M]):
             offset=delivery.offset,
         )
         try:
-            later = await self._step(partition, work)
+            ledger = partition.ledger
+            if ledger is not None and work.ending is None and ledger.watches(delivery.offset):
+                later = await self._advance_noted(partition, ledger, work)
+            else:
+                later = await self._processor.advance(work)
         except TooManyDeadLetters:
             self._halt()
         except Exception as error:  # noqa: BLE001 -- fatal, or a fault of the runtime itself: both end the consumer
@@ -212,11 +214,8 @@ class Dispatcher(Generic[M]):
                 _SUSPECTS.leave(self)
             self.fill(reserve=self._running >= self._concurrency)
 
-    async def _step(self, partition: Partition, work: Work[M]) -> Later | None:
-        ledger, offset = partition.ledger, work.record.offset
-        if ledger is None or work.ending is not None or not ledger.watches(offset):
-            return await self._processor.advance(work)
-        with ledger.starting(offset):
+    async def _advance_noted(self, partition: Partition, ledger: Ledger, work: Work[M]) -> Later | None:
+        with ledger.starting(work.record.offset):
             try:
                 await self._note(partition)
             except Retryable as error:

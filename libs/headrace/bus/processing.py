@@ -391,5 +391,7 @@ def _payload(work: Work[Any]) -> Payload | None:
 
 def _named(value: Any) -> str:
     """A name out of a message; what is none, or is longer than any, is empty."""
-    text = str(value) if isinstance(value, str) or type(value) is int else ""
+    if not value or not (isinstance(value, str) or type(value) is int):
+        return ""
+    text = str(value)
     return plain(text) if len(text) <= _MAX_NAME else ""
