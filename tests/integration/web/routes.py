@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +38,10 @@ AT_ONCE: Final = 16
 NAMING: Final = ("org_id", "organization", "organizations", "account")
 # Names in bodies of what is known by another.
 SAME: Final = {"rule": "rule_selector", "source_ref": "cluster"}
+# What a service takes by that name, so that it comes to asking whose a thing is.
+TAKEN: Final = {
+    "resource_type": "Source", "host": "x.example", "scheme": "https", "event_time": "2026-11-30T00:00:00Z",
+}  # fmt: skip
 WORDS: Final = {"string": "x", "integer": 1, "number": 1, "boolean": True}
 
 
@@ -230,7 +235,7 @@ def _made(
     values = known.get(SAME.get(name, name)) or (known["id"] if name.endswith("_id") else None)
     if not values and (schema.get("format") == "uuid" or "cluster" in name):
         values = known["cluster"]
-    value = values[0] if values else schema.get("minimum", WORDS.get(kind, "x"))
+    value = values[0] if values else TAKEN.get(name, schema.get("minimum", WORDS.get(kind, "x")))
     return int(value) if kind == "integer" and str(value).isdigit() else value
 
 
@@ -248,6 +253,8 @@ async def _raw(
             answer = (await reader.read()).decode("utf-8", "replace")
     finally:
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
     head, _, body = answer.partition("\r\n\r\n")
     return int(head.split(" ", 2)[1]), head, body
 

@@ -199,6 +199,7 @@ class Furnisher:
         # Those of the catalogue, below which its rows are listed too.
         types = made["sources"][0]["source_type_id"], made["applications"][0]["application_type_id"]
         one.known["id"] += [str(row_id) for row_id in types]
+        one.known |= {"source_type_id": [str(types[0])], "application_type_id": [str(types[1])]}
 
     async def results(self) -> None:
         """As the rules engine publishes them."""
