@@ -36,7 +36,7 @@ async def test_a_message_that_kills_its_process_is_dead_lettered_and_no_other(
             child = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.faults.bus.dying_child", *arguments, cwd=REPOSITORY
             )
-            request.addfinalizer(lambda pid=child.pid: end(pid))
+            request.addfinalizer(lambda child=child: child.returncode is None and end(child.pid))
             died = asyncio.create_task(child.wait())
             done = asyncio.create_task(eventually(lambda: at_the_end(flow, 30), within_seconds=60))
             await asyncio.wait((died, done), return_when=asyncio.FIRST_COMPLETED)
