@@ -120,6 +120,27 @@ def test_a_secret_that_does_not_consent_is_named_and_no_other_takes_its_place(
     assert reason in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"auths": {}, "auths": {"cloud.openshift.com": {"auth": "%s"}}}',
+        '{"auths": {"cloud.openshift.com": {"auth": "%s"}}, "auths": {}}',
+        '{"auths": {"cloud.openshift.com": {"auth": ""}, "cloud.openshift.com": {"auth": "%s"}}}',
+        '{"auths": {"cloud.openshift.com": {"auth": "", "auth": "%s"}}}',
+    ],
+)
+def test_a_secret_that_opts_out_in_one_of_two_readings_sends_nothing(text: str) -> None:
+    for management, workload in ((text % auth(), secret(auth=auth())), (secret(auth=auth()), text % auth())):
+        with pytest.raises(BadCredentials, match="names a key twice"):
+            choose(management, workload)
+
+
+@pytest.mark.parametrize("pair", [("", ""), ("jdoe", ""), ("jdoe", " ")])
+def test_an_entry_with_a_user_and_no_password_has_no_token(pair: tuple[str, str]) -> None:
+    with pytest.raises(OptedOut, match="has no token"):
+        choose(secret(auth=auth(*pair)), secret(auth=auth()))
+
+
 @pytest.mark.parametrize("management", [secret(registry="quay.io", auth=auth()), "{", "", secret(auth="")])
 def test_with_either_one_secret_that_consents_is_enough(management: str) -> None:
     assert choose(management, secret(auth=auth("w")), either=True).token == auth("w")
