@@ -1,6 +1,7 @@
 """The three ways to be let in, and the service account: what stands in ``Authorization`` and ``User-Agent``."""
 
 import base64
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -181,6 +182,14 @@ async def _cluster_id(get: Callable[[str], Awaitable[dict[str, Any]]]) -> str:
 
 def _decoded(text: bytes) -> Any:
     try:
-        return orjson.loads(text)
-    except ValueError:
+        orjson.loads(text)
+        return json.loads(text, object_pairs_hook=_members)
+    except (ValueError, RecursionError):
         return None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Of two of a name one may lack the credential; which of them counts would be a reader's choice.
+    if len(dict(pairs)) < len(pairs):
+        raise NoCredentials("pull secret not found: the docker config names a key twice")
+    return dict(pairs)
