@@ -113,17 +113,20 @@ async def send_each(url, waiting: Iterable[Payload], senders=6, tries=TRIES):
 
 
 @asynccontextmanager
-async def sending(url, prepared, senders=3, tries=TRIES, pause_seconds=0.2):
-    """Senders that go on as long as the context lasts."""
+async def sending(url, prepared, senders=3, tries=TRIES, pause_seconds=0.2, every_seconds=0.0):
+    """Senders that go on as long as the context lasts: a pause after each upload, or one upload every so often."""
     load, done = Load(), asyncio.Event()
     waiting = itertools.cycle(prepared)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
 
         async def sender():
+            due = time.monotonic()
             while not done.is_set():
                 payload = next(waiting)
                 load.sent.append((await send(session, url, payload, tries, load.answers), payload))
-                await asyncio.sleep(pause_seconds)  # the load wanted; not a wait for a condition
+                due += every_seconds
+                pause = max(0.0, due - time.monotonic()) if every_seconds else pause_seconds
+                await asyncio.sleep(pause)  # the load wanted; not a wait for a condition
 
         tasks = [asyncio.create_task(sender()) for _ in range(senders)]
         try:

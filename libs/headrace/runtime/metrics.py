@@ -71,6 +71,8 @@ LOG_LINES_LOST: Final = Counter(
 )
 # Times it stood still for HEADRACE_STALL_SECONDS. Not zero: the log's `loop_stalled` has every stack.
 LOOP_STALLS: Final = Counter("headrace_loop_stalls", "Stalls of the event loop", registry=REGISTRY)
+# Growing under steady load: something starts tasks that do not end.
+TASKS: Final = Gauge("headrace_tasks", "Tasks of the event loop that have not ended", registry=REGISTRY)
 
 
 OTHER: Final = "other"

@@ -111,3 +111,4 @@ async def _measure_loop_lag() -> None:
         before = time.monotonic()
         await asyncio.sleep(_LOOP_LAG_EVERY_SECONDS)
         metrics.LOOP_LAG_SECONDS.set(max(0.0, time.monotonic() - before - _LOOP_LAG_EVERY_SECONDS))
+        metrics.TASKS.set(len(asyncio.all_tasks()))
