@@ -111,7 +111,7 @@ ROWS: Final = (
         20,
         "consumers are killed between effect and commit",
         "`kill -9` at 100 random points of every consumer: the state is that of a single run",
-        short={"kills": 1},
+        short={"kills": 2},
         full={"kills": 100},
     ),
     Row(

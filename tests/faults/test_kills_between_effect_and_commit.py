@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from headrace.runtime.faultpoints import MODES, POINTS
-from tests.faults.sending import payloads, send_each
+from tests.faults.sending import Payload, payloads, send_each
 from tests.faults.state import differences, digest_of, rows_of, state_of
 from tests.faults.whole import CONSUMERS, Whole
 from tests.kafka_proxy import COMMIT, ILLEGAL_GENERATION, REBALANCING, UNKNOWN_MEMBER, KafkaProxy
@@ -43,6 +43,8 @@ class Flow:
     whole: Whole
     proxy: KafkaProxy
     single: dict
+    # One of what was sent, for another upload.
+    small: Payload
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -58,7 +60,8 @@ async def flow(tmp_path_factory):
         assert len(load.acknowledged) == len(prepared)
         await whole.all_ended(load)
         await whole.drained()
-        yield Flow(whole, proxy, await state_of(whole.settings))
+        small = next(payload for payload in prepared if payload.kind == "ols")
+        yield Flow(whole, proxy, await state_of(whole.settings), small)
 
 
 async def as_single(flow):
@@ -283,3 +286,34 @@ async def repeat_every_message(whole, copies):
     finally:
         await producer.stop()
     return sent
+
+
+@pytest.mark.row(1)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("point", ["after_store", "before_announce"])
+async def test_an_upload_whose_ingress_fails_at_a_point_is_accepted_once_in_the_end(flow, row, point, mode):
+    whole, payload = flow.whole, flow.small
+    service = whole.services["ingress"]
+    await service.kill()
+    await whole.spawn("ingress", f"{point}:{mode}:1" + (":60" if mode == "hang" else ""))
+    await eventually(service.is_ready, within_seconds=60)
+    before = len(whole.fault_log("ingress"))
+    began = asyncio.get_running_loop().time()
+    uploading = asyncio.create_task(send_each(whole.url, [payload], senders=1, tries=1000))
+    await eventually(lambda: len(whole.fault_log("ingress")) > before, within_seconds=60)
+    if mode == "kill":
+        await service.process.wait()
+        await whole.spawn("ingress")
+    load = await uploading
+    accepted = asyncio.get_running_loop().time() - began
+    await whole.all_ended(load)
+    verdict = await whole.verdict(load)
+    row.record(
+        fault=f"ingress/{point}/{mode}", attempts=load.sent[0][0].attempts, accepted_after_seconds=accepted
+    )
+    assert [line for line in verdict.broken if not line.endswith("was archived and never sent")] == []
+    # Alone a store that fails once is asked again within the request.
+    assert (load.sent[0][0].attempts > 1) == ((point, mode) != ("after_store", "raise"))
+    # Whatever runs after it is compared with a state that has this upload too.
+    await whole.drained()
+    flow.single = await state_of(whole.settings)
