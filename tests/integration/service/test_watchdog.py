@@ -66,6 +66,7 @@ async def process(request: pytest.FixtureRequest):
 
 
 @pytest.mark.parametrize("process", [6.0], indirect=True)
+@pytest.mark.row(28)
 async def test_a_blocked_loop_logs_every_stack_once_fails_its_probe_and_is_well_again(process: Process):
     assert (await process.get("/health/live"))[0] == 200
     assert await process.stalls() == 0
@@ -90,6 +91,7 @@ async def test_a_blocked_loop_logs_every_stack_once_fails_its_probe_and_is_well_
 
 
 @pytest.mark.parametrize("process", [0.0], indirect=True)
+@pytest.mark.row(28)
 async def test_a_process_that_was_stopped_is_not_taken_for_a_blocked_loop(process: Process):
     """A laptop that slept, a debugger, SIGSTOP: nothing ran, so the loop is not to blame."""
     process.child.send_signal(signal.SIGSTOP)
