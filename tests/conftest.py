@@ -8,6 +8,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests import blocking
 from tests.engines import Host, SessionEngines, Unavailable, s3_servers, start_early, url_of
 
 pytest_plugins = ["tests.faults.recording"]
@@ -97,6 +98,21 @@ def s3_endpoints() -> dict[str, str]:
 def fresh() -> Callable[[str], str]:
     """Names nobody else uses, good for topics, groups, buckets: `fresh("topic")`."""
     return lambda kind: f"{kind}-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def blocking_calls() -> Iterator[list[str]]:
+    """Those of this session, until somebody clears it."""
+    with blocking.watched() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_ours_blocks_the_loop(blocking_calls: list[str]) -> Iterator[None]:
+    """Such a call raises where it is made; a test fails also where somebody caught that."""
+    blocking_calls.clear()
+    yield
+    assert not blocking_calls, "\n".join(blocking_calls[:3])
 
 
 @pytest.fixture

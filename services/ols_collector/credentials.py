@@ -1,5 +1,6 @@
 """The three ways to be let in, and the service account: what stands in ``Authorization`` and ``User-Agent``."""
 
+import asyncio
 import base64
 import json
 import logging
@@ -59,7 +60,7 @@ class Credentials:
         plan = self._plan
         if plan.pull_secret_file:
             # Without its entry the installation has opted out, whatever else could be sent with.
-            _auth_of_file(plan.pull_secret_file)
+            await asyncio.to_thread(_auth_of_file, plan.pull_secret_file)
         ways: tuple[tuple[str, Callable[[], Awaitable[Access]]], ...] = (
             (plan.auth_token, self._direct),
             (plan.cp_offline_token, self._exchanged),
@@ -105,7 +106,7 @@ class Credentials:
         _log.debug("using cluster pull secret to authenticate")
         plan = self._plan
         if plan.pull_secret_file and plan.cluster_id:
-            return self._named(_auth_of_file(plan.pull_secret_file), plan.cluster_id)
+            return self._named(await asyncio.to_thread(_auth_of_file, plan.pull_secret_file), plan.cluster_id)
         # Imported where it is needed: few processes are pods, and its parts cost memory.
         from headrace.kubernetes import Cluster
 
@@ -113,7 +114,9 @@ class Credentials:
             async with Cluster.find() as cluster:
                 cluster_id = plan.cluster_id or await _cluster_id(cluster.get)
                 if plan.pull_secret_file:
-                    return self._named(_auth_of_file(plan.pull_secret_file), cluster_id)
+                    return self._named(
+                        await asyncio.to_thread(_auth_of_file, plan.pull_secret_file), cluster_id
+                    )
                 return self._named(await _pull_secret(cluster.get), cluster_id)
         except (Retryable, NoCredentials):
             raise

@@ -1,6 +1,7 @@
 """`make bench`: measures, prints, and writes docs/benchmarks.md. Everything stays on loopback and ends by itself."""
 
 import itertools
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -101,7 +102,9 @@ async def open_stack() -> AsyncIterator[Stack]:
     with tempfile.TemporaryDirectory() as name:
         async with AsyncExitStack() as closing:
             directory, ports = Path(name), EnginePorts.random()
-            engines = await closing.enter_async_context(Engines(directory / "data", ports))
+            engines = await closing.enter_async_context(
+                Engines(directory / "data", ports, s3=os.environ.get("S3") or None)
+            )
             environment = engines.environment()
             settings = EngineSettings(
                 kafka=environment["HEADRACE_KAFKA"],

@@ -60,6 +60,7 @@ def page(titles: Sequence[str], measured: Mapping[str, str], before: str) -> str
         "",
         'Written by `make bench`, a part of it by `make bench PARTS="rules segment"`.',
         "Everything runs on the same machine, servers, services and senders; ratios say more than figures.",
+        "S3 is SeaweedFS, or MinIO with `S3=minio make bench`; figures from before 2026-11-30 are MinIO's.",
         "",
         f"Machine: {machine()}, Python {platform.python_version()}.",
         "",

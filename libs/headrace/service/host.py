@@ -102,7 +102,7 @@ class Host:
         if self._admin:
             await self._admin.close()
         await self._shared.close()
-        self._watchdog.stop()
+        await asyncio.to_thread(self._watchdog.stop)
         _log.info("stopped")
 
 
