@@ -4,6 +4,7 @@ Our own, over aiohttp: the official asynchronous client takes about 60 MB of mem
 whole sender of ours may use, for the two calls we need.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
@@ -88,8 +89,10 @@ class Cluster:
 
     async def open(self) -> Self:
         """Make ready for requests; nothing is sent yet."""
+        # A client certificate goes through a file.
+        tls = await asyncio.to_thread(self._access.tls)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._access.tls(), limit=8),
+            connector=aiohttp.TCPConnector(ssl=tls, limit=8),
             timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, sock_connect=_CONNECT_SECONDS),
             headers={"Accept": "application/json"},
         )

@@ -1,5 +1,6 @@
 """Consent: the installation's pull secret decides, at an installation's end, and again at each sending."""
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -139,7 +140,7 @@ async def test_an_opt_out_while_the_archive_is_made_keeps_it_here(
     noted = Ledger.sent_before
 
     async def opt_out_meanwhile(*arguments: Any) -> Any:
-        write(file, OPTED_OUT)
+        await asyncio.to_thread(write, file, OPTED_OUT)
         return await noted(*arguments)
 
     monkeypatch.setattr(Ledger, "sent_before", opt_out_meanwhile)
