@@ -328,11 +328,7 @@ async def redrive(
     a redrive of the same topic elsewhere. So a crash leaves each letter put back or not, never twice.
     """
     # The mark is no consumer offset, since the broker forgets those of an idle group after a week.
-    producer = AIOKafkaProducer(
-        **client_arguments(settings, client_id="headrace-redrive"),
-        transactional_id=f"headrace-redrive.{dead_letter_topic}",
-        max_request_size=MAX_REQUEST_BYTES,
-    )
+    producer = _fencing_producer(settings, dead_letter_topic)
     put_back: list[DeadLetter] = []
     skipped = Counter() if skipped is None else skipped
     try:
@@ -355,6 +351,10 @@ async def redrive(
                         await _put_back(producer, record, letter)
                     except MessageSizeTooLargeError:
                         skipped[f"{letter.original_topic} takes no record so large"] += 1
+                        # The broker has not counted the record that it refused, the client has: begin a new epoch.
+                        await close_client(producer, 1.0)
+                        producer = _fencing_producer(settings, dead_letter_topic)
+                        await producer.start()
                     else:
                         put_back.append(letter)
     except ProducerFenced:
@@ -364,6 +364,14 @@ async def redrive(
     finally:
         await close_client(producer, 1.0)
     return put_back
+
+
+def _fencing_producer(settings: EngineSettings, dead_letter_topic: str) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
+        **client_arguments(settings, client_id="headrace-redrive"),
+        transactional_id=f"headrace-redrive.{dead_letter_topic}",
+        max_request_size=MAX_REQUEST_BYTES,
+    )
 
 
 async def _put_back(producer: AIOKafkaProducer, record: Record, letter: DeadLetter) -> None:
