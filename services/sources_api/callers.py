@@ -121,7 +121,9 @@ def _identified(header: str, *, trusted: bool) -> Caller:
     if not org_id and not account:
         raise Unauthorized("the account number and the org id are missing")
     if not all(_NAME.fullmatch(name) for name in (org_id, account)):
-        raise Unauthorized("the account number or the org id has characters that none has, or too many")
+        raise Unauthorized(
+            "the account number or the org id is malformed: expected at most 255 printable ASCII characters, no blanks"
+        )
     cluster = system is not None and bool(system.cn or system.cluster_id)
     return Caller(org_id, account, header, trusted=trusted, cluster=cluster)
 
@@ -134,7 +136,9 @@ def _bytes(header: str) -> bytes:
 def _name(request: web.Request, header: str) -> str:
     name, *more = request.headers.getall(header, [""])
     if more or not _NAME.fullmatch(name):
-        raise Unauthorized(f"{header}: sent twice, or has characters that none has, or too many")
+        raise Unauthorized(
+            f"{header}: expected once, with at most 255 printable ASCII characters and no blanks"
+        )
     return name
 
 

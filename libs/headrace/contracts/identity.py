@@ -232,7 +232,8 @@ def _of_one_sender(identity: Identity) -> Identity:
     for name, value in names.items():
         if value and not _NAME.fullmatch(value):
             raise BadOrganisation(
-                f"x-rh-identity header has an invalid or missing {name}: it has characters that none has, or too many"
+                f"x-rh-identity header has an invalid or missing {name}: expected 1 to 255 printable ASCII characters,"
+                " no blank at either end"
             )
     return identity.model_copy(update=names)
 

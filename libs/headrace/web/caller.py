@@ -30,7 +30,7 @@ def sent_authorization(headers: MultiMapping[str]) -> tuple[str, str]:
     except Contradiction as error:
         raise BadAuthorization(str(error)) from None
     if not text.isascii():
-        raise BadAuthorization("the Authorization header has characters that none has")
+        raise BadAuthorization("the Authorization header contains characters outside ASCII")
     scheme, _, credential = text.strip().partition(" ")
     return scheme.lower(), credential.strip()
 

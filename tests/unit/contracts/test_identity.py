@@ -157,7 +157,9 @@ def test_an_identity_that_says_two_things_is_refused_as_a_contradiction(text: by
     ],
 )
 def test_a_name_that_no_organisation_has_is_refused(name: str, value: str):
-    with pytest.raises(IdentityError, match=f"has an invalid or missing {name}: it has characters"):
+    with pytest.raises(
+        IdentityError, match=f"has an invalid or missing {name}: expected 1 to 255 printable ASCII"
+    ):
         decode_identity(identity(**{"org_id": "1", "type": "User"} | {name: value}))
 
 
