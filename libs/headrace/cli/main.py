@@ -110,9 +110,9 @@ def serve(
     ] = None,
 ) -> None:
     """Run services in this process, their engines given by HEADRACE_KAFKA, HEADRACE_S3, HEADRACE_POSTGRES."""
-    from headrace.cli import lifetime, stack
+    from headrace.cli import lifetime, serving
 
-    lifetime.run(stack.serve(stack.chosen(ctx.obj, names or ()), wait_seconds=wait))
+    lifetime.run(serving.serve(serving.chosen(ctx.obj, names or ()), wait_seconds=wait))
 
 
 @app.command()
@@ -124,17 +124,17 @@ def init(
     ] = 0.0,
 ) -> None:
     """Make the topics, buckets and databases that services need in the given engines."""
-    from headrace.cli import lifetime, stack
+    from headrace.cli import lifetime, serving
 
-    lifetime.run(stack.initialise_services(stack.chosen(ctx.obj, names or ()), wait_seconds=wait))
+    lifetime.run(serving.initialise_services(serving.chosen(ctx.obj, names or ()), wait_seconds=wait))
 
 
 @app.command()
 def services(ctx: typer.Context) -> None:
     """List the services."""
-    from headrace.cli import stack
+    from headrace.cli import serving
 
-    stack.show_services(ctx.obj)
+    serving.show_services(ctx.obj)
 
 
 @app.command()

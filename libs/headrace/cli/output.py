@@ -1,14 +1,17 @@
-"""What a person sees: rich on a terminal, plain aligned text anywhere else."""
+"""What a person sees: rich on a terminal, plain aligned text anywhere else.
+
+rich is imported where there is a terminal: a service's process, which has none, starts without it.
+"""
 
 import contextlib
 import errno
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Final, NoReturn
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Final, NoReturn
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
 
 STYLES: Final = {"success": "green", "ready": "green", "well": "green", "error": "red", "failed": "red"}
 
@@ -22,7 +25,12 @@ class Output:
     def __init__(self, stream: IO[str] | None = None) -> None:
         self._stream = stream or sys.stdout
         self.is_terminal = self._stream.isatty()
-        self._console = Console(file=self._stream, highlight=False, emoji=False, markup=False)
+
+    @cached_property
+    def _console(self) -> "Console":
+        from rich.console import Console
+
+        return Console(file=self._stream, highlight=False, emoji=False, markup=False)
 
     def line(self, text: str = "", *, style: str = "") -> None:
         """Print a line, never wrapped by us: keys and URLs are there to be copied. A full disk loses it."""
@@ -64,12 +72,16 @@ class Output:
         if not self.is_terminal:
             yield lambda _: None
             return
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=self._console, transient=True) as progress:
             task = progress.add_task(what, total=size_bytes)
             yield lambda count: progress.advance(task, count)
 
     def _rich_table(self, headers: Sequence[str], rows: list[list[str]], title: str) -> None:
+        from rich.table import Table
+
         table = Table(
             title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False
         )

@@ -8,13 +8,33 @@ import io
 import logging
 import re
 import sys
-from typing import IO, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import IO, Final, cast
 
 import orjson
-import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from headrace.runtime import metrics
+
+
+@contextmanager
+def _not_installed(name: str) -> Iterator[None]:
+    """Within it, who looks whether there is such a package finds none."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = cast("ModuleType", None)
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+# structlog would load rich, a tenth of a process' start, for tracebacks that are formatted below without it.
+with _not_installed("rich"):
+    import structlog
+    from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 # A presigned URL is a credential for a day, a bearer token for longer.
 _SECRETS: Final = re.compile(

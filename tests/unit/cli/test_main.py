@@ -5,7 +5,7 @@ import json
 import pytest
 
 from headrace.cli.main import run
-from headrace.cli.stack import chosen
+from headrace.cli.serving import chosen
 from headrace.local.shape import settings_of_ports, urls_told
 from headrace.runtime.errors import ConfigurationError
 from headrace.service.row import Service
