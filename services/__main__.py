@@ -1,22 +1,39 @@
 """The `headrace` command, given the services' table and the commands that services have of their own."""
 
-from headrace.cli.main import app, run
-from services.assisted_events.commands import assisted
-from services.ols_collector.commands import collector
-from services.registry import SERVICES
-from services.ros_processor.commands import ros
-from services.rules_engine.commands import rules
-from services.segment_bridge.commands import segment
+import gc
+from functools import cache
+from typing import TYPE_CHECKING
 
-app.add_typer(assisted, name="assisted")
-app.add_typer(ros, name="ros")
-app.add_typer(rules, name="rules")
-app.add_typer(collector, name="collector")
-app.add_typer(segment, name="segment")
+if TYPE_CHECKING:
+    from typer import Typer
+
+
+@cache
+def command() -> "Typer":
+    """The whole command line."""
+    from headrace.cli.main import app
+    from services.assisted_events.commands import assisted
+    from services.ols_collector.commands import collector
+    from services.ros_processor.commands import ros
+    from services.rules_engine.commands import rules
+    from services.segment_bridge.commands import segment
+
+    app.add_typer(assisted, name="assisted")
+    app.add_typer(ros, name="ros")
+    app.add_typer(rules, name="rules")
+    app.add_typer(collector, name="collector")
+    app.add_typer(segment, name="segment")
+    return app
 
 
 def main() -> None:
     """Run it."""
+    # Next to nothing of what is imported is garbage, and looking for it a tenth of a start: commands turn it on again.
+    gc.disable()
+    command()
+    from headrace.cli.main import run
+    from services.registry import SERVICES
+
     run(SERVICES)
 
 

@@ -3,6 +3,7 @@
 Each command imports what it needs, so that the short ones answer at once.
 """
 
+import gc
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -68,6 +69,10 @@ def run(services: "Sequence[Service]") -> None:
 
 @app.callback()
 def _main() -> None:
+    if not gc.isenabled():
+        # What was imported to get here lives as long as the process: no collection need walk it.
+        gc.freeze()
+        gc.enable()
     # What a client library has to say is not what was asked for; the running commands set their own.
     configure("WARNING", "text")
 

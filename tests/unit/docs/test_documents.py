@@ -10,7 +10,7 @@ import typer.main
 
 from headrace.local.ports import EnginePorts
 from headrace.runtime.settings import ProcessSettings
-from services.__main__ import app
+from services.__main__ import command
 from services.registry import SERVICES
 
 ROOT = Path(__file__).parents[3]
@@ -71,7 +71,7 @@ def test_every_make_target_is_in_the_makefile(document):
 
 
 def test_every_subcommand_is_one_of_the_commands(document):
-    commands = typer.main.get_command(app).commands
+    commands = typer.main.get_command(command()).commands
     named = re.findall(r"(?<![\w./])headrace ([a-z][a-z-]+)(?: ([a-z][a-z-]*))?", code_of(document))
     unknown = [name for name, _ in named if name not in commands]
     groups = {"assisted", "dead-letters", "rules"}
