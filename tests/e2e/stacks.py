@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.local.stack import read_run
+from headrace.local.directory import read_run
 from services.registry import BY_NAME
 from tests.composed import composed, serving, variables
 

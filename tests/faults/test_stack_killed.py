@@ -11,8 +11,8 @@ import aiohttp
 import psutil
 import pytest
 
+from headrace.local.directory import read_run
 from headrace.local.ports import EnginePorts
-from headrace.local.stack import read_run
 from headrace.runtime.settings import EngineSettings
 from tests.faults.sending import payloads, sending
 from tests.faults.whole import all_ended, verdict_of

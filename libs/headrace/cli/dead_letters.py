@@ -13,7 +13,8 @@ from headrace.bus import dead_letters
 from headrace.bus.dead_letters import DeadLetter
 from headrace.cli.output import Output, plain
 from headrace.contracts.topics import DEAD_LETTER_SUFFIX
-from headrace.local.stack import VARIABLES, read_run
+from headrace.local.directory import read_run
+from headrace.local.stack import VARIABLES
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import EngineSettings, is_set, load
 from headrace.service.row import Service

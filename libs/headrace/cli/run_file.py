@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import orjson
 
 from headrace.cli.output import Output, fail
-from headrace.local.stack import read_run
+from headrace.local.directory import read_run
 from headrace.runtime.errors import ConfigurationError
 
 Run = Mapping[str, Any]
@@ -107,6 +106,8 @@ def _detail(row: Run) -> str:
 
 
 async def _services(health_url: str) -> list[PartStatus]:
+    import aiohttp
+
     timeout = aiohttp.ClientTimeout(total=_HEALTH_SECONDS)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(health_url) as response:

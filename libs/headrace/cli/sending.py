@@ -15,7 +15,7 @@ from headrace.cli.output import Output
 from headrace.cli.uploads import Upload, content_type_of, sender
 from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.contracts.message import rfc3339
-from headrace.local.stack import read_run
+from headrace.local.directory import read_run
 from headrace.runtime.errors import ConfigurationError, Permanent
 from headrace.service.row import Service
 

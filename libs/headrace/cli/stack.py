@@ -13,9 +13,9 @@ import structlog
 from headrace.cli.lifetime import until_signal
 from headrace.cli.output import Output
 from headrace.cli.run_file import part_rows
+from headrace.local.directory import read_run
 from headrace.local.install import S3Server
 from headrace.local.shape import LocalShape, local_shape
-from headrace.local.stack import read_run
 from headrace.runtime.logging import configure
 from headrace.runtime.settings import ProcessSettings, is_set, load
 from headrace.service.row import Service

@@ -109,6 +109,14 @@ class DataDirectory:
         return state
 
 
+def read_run(directory: Path) -> dict[str, Any] | None:
+    """What the stack on this directory is, for another process; None when none runs.
+
+    Keys: pid, started, ready, engines (rows of `EngineStatus`), and what `Engines.publish` added.
+    """
+    return DataDirectory(directory).running()
+
+
 def started(pid: int) -> float | None:
     """When a process began, which tells it from a later one of the same number; None when there is none."""
     try:

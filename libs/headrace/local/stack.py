@@ -34,14 +34,6 @@ def given_by_environment() -> dict[EngineName, str]:
     return {name: os.environ[variable] for name, variable in VARIABLES.items() if os.environ.get(variable)}
 
 
-def read_run(directory: Path) -> dict[str, Any] | None:
-    """What the stack on this directory is, for another process; None when none runs.
-
-    Keys: pid, started, ready, engines (rows of `EngineStatus`), and what `Engines.publish` added.
-    """
-    return DataDirectory(directory).running()
-
-
 async def choose_s3(
     directory: DataDirectory, ports: EnginePorts, wanted: S3Server | None, progress: Progress
 ) -> Engine:

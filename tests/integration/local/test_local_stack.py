@@ -10,8 +10,9 @@ import psutil
 import pytest
 
 from headrace.local import install
+from headrace.local.directory import read_run
 from headrace.local.ports import EnginePorts, check_free
-from headrace.local.stack import Engines, read_run
+from headrace.local.stack import Engines
 from headrace.local.supervisor import RestartBudget
 from headrace.runtime.errors import ConfigurationError
 from tests.calibration import Calibration

@@ -9,8 +9,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from headrace.local.directory import read_run
 from headrace.local.ports import EnginePorts
-from headrace.local.stack import Engines, read_run
+from headrace.local.stack import Engines
 from headrace.local.supervisor import PATIENCE, Patience
 from tests.integration.local.clients import first_record, s3_client, send_record
 from tests.waiting import eventually
