@@ -223,17 +223,17 @@ async def test_many_may_make_the_same_at_once_and_again(server: str, given: Engi
 
 
 async def test_a_new_password_replaces_the_old_one(server: str) -> None:
-    row = BY_NAME["archiver"]
-    role = Role(row.role, str(row.database), password="old one")
+    # A role of its own: the tests come in any order, and know the services' by their passwords.
+    role = Role("renewed", "renewed", password="old one")
     await ensure_roles(server, [role])
     await ensure_roles(server, [replace(role, password='new "one\'s" @:/')])
     address = server.rpartition("@")[2]
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(
-            f"postgresql://{address}", user=row.role, password="old one", database=row.database
+            f"postgresql://{address}", user=role.name, password="old one", database=role.database
         )
     connection = await asyncpg.connect(
-        f"postgresql://{address}", user=row.role, password='new "one\'s" @:/', database=row.database
+        f"postgresql://{address}", user=role.name, password='new "one\'s" @:/', database=role.database
     )
     await connection.close()
 
