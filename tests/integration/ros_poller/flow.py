@@ -86,14 +86,20 @@ class Flow:
                 found[status["request_id"]].append((status["status"], status.get("status_msg", "")))
         return found
 
-    async def all_ended(
-        self, times: int = 1, *, within_seconds: float = 30
-    ) -> dict[str, list[tuple[str, str]]]:
+    async def ended(self, count: int) -> None:
+        """Wait until at least so many requests have."""
+
+        async def enough() -> bool:
+            return sum(map(bool, (await self.endings()).values())) >= count
+
+        await eventually(enough, describe=f"{count} requests ended")
+
+    async def all_ended(self, times: int = 1) -> dict[str, list[tuple[str, str]]]:
         async def ended() -> dict[str, list[tuple[str, str]]] | None:
             found = await self.endings()
             return found if all(len(item) >= times for item in found.values()) else None
 
-        return await eventually(ended, within_seconds=within_seconds, describe="every request ended")
+        return await eventually(ended, describe="every request ended")
 
     async def dead_letters(self) -> list[Any]:
         return await self.records.all(self.topic.dead_letters)
