@@ -1,8 +1,7 @@
 """Whole config.yaml files for tests, changed by key."""
 
-import copy
-
 import yaml
+from yaml import CSafeDumper, CSafeLoader
 
 TODAY = """
 plugins:
@@ -61,7 +60,7 @@ service:
 
 def changed(*changes, text=TODAY):
     """The document with (dotted path, value) changes; a path that ends with - is taken out."""
-    document = copy.deepcopy(yaml.safe_load(text))
+    document = yaml.load(text, CSafeLoader)
     for path, value in changes:
         *parents, last = path.split("/")
         at = document
@@ -71,4 +70,4 @@ def changed(*changes, text=TODAY):
             del at[last[:-1]]
         else:
             at[int(last) if last.isdigit() else last] = value
-    return yaml.safe_dump(document)
+    return yaml.dump(document, Dumper=CSafeDumper)
