@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,11 @@ class Stack(Spawned):
         return headrace(*arguments, HEADRACE_DIRECTORY=str(self.directory))
 
     def urls(self) -> dict[str, Any]:
+        """They stay the same; each asking is a process."""
+        return self._urls
+
+    @cached_property
+    def _urls(self) -> dict[str, Any]:
         shown = self.run("urls", "--json")
         assert shown.returncode == 0, shown.stderr
         return json.loads(shown.stdout)

@@ -16,6 +16,7 @@ import pytest
 
 from headrace.cli.uploads import as_organisation
 from headrace.local.ports import EnginePorts
+from headrace.samples import KINDS, SampleOptions
 from services.registry import SERVICES as REGISTRY
 from tests.calibration import Calibration
 from tests.e2e.command import (
@@ -67,8 +68,7 @@ def stack(tmp_path_factory, spans):
 def samples(tmp_path_factory):
     directory = tmp_path_factory.mktemp("samples")
     for kind in ("ols", "cost"):
-        made = headrace("sample", kind, "-o", directory)
-        assert made.returncode == 0, made.stderr
+        KINDS[kind].generate(directory, SampleOptions())
     return directory
 
 
@@ -213,7 +213,7 @@ async def test_one_upload_is_one_trace_across_its_services(
     stack, tmp_path, spans, kind, file, record_property
 ):
     # Of a cluster nobody has seen, so that every service has work to do.
-    assert headrace("sample", kind, "--seed", "77", "-o", tmp_path).returncode == 0
+    await asyncio.to_thread(KINDS[kind].generate, tmp_path, SampleOptions(seed=77))
     request_id = f"traced-{kind}-{uuid.uuid4().hex[:8]}"
     sent = stack.run("send", tmp_path / file, "--type", kind, "--org", "12345", "--request-id", request_id)
     assert sent.returncode == 0, sent.stderr
