@@ -1,6 +1,7 @@
 """`serve`, `init` and `services`: running services, without the local stack and what it takes to run one."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -41,6 +42,8 @@ async def serve(rows: Sequence[Service], *, wait_seconds: float | None = None) -
 
     With ``wait_seconds`` what they need is made first, and engines that are away are asked again for so long.
     """
+    # What was imported so far lives as long as the process: the collection at the end of the start need not walk it.
+    gc.freeze()
     settings = load(ProcessSettings)
     configure(settings.log_level, settings.log_format)
     faultpoints.armed = faultpoints.from_environment()
