@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_PRELOADED = ["services.__main__", "services.segment_bridge.stages"]
+_PRELOADED = ["services.__main__", "services.segment_bridge.stages", "services.rules_engine.run"]
 
 
 async def headrace(
@@ -49,6 +49,8 @@ def _run(arguments: tuple[str, ...], environment: dict[str, str], directory: str
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 -- as long as the process
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    # Of the directory too there may be modules, as for `python -m services`.
+    sys.path.insert(0, directory)
     sys.argv = ["headrace", *arguments]
     from services.__main__ import main
 

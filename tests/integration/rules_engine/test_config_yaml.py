@@ -26,6 +26,7 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.runtime.settings import EngineSettings
 from headrace.samples import KINDS, SampleOptions
+from tests import forked
 from tests.reading import reader
 from tests.waiting import eventually
 
@@ -413,28 +414,21 @@ async def test_a_synced_archive_is_read_by_its_key_and_its_report_published(worl
 
 async def refused(config: Path, **variables: str) -> str:
     """Run a config that must not start: its one line."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services",
+    code, out, err = await forked.headrace(
         "rules",
         "run",
         str(config),
-        cwd=config.parent,
-        env={
+        given=b"",
+        environment={
             **os.environ,
-            "PYTHONPATH": f"{ROOT / 'libs'}{os.pathsep}{ROOT}",
             "HEADRACE_ADMIN_PORT": "0",
             "RULES_ENGINE_WORKERS": "1",
             "HEADRACE_LOG_LEVEL": "CRITICAL",
             **variables,
         },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        directory=config.parent,
     )
-    async with asyncio.timeout(30):
-        out, err = await process.communicate()
-    assert process.returncode == 1
+    assert code == 1
     assert b"Traceback" not in out + err
     (line,) = [line for line in err.decode().splitlines() if line.startswith("headrace: ")]
     return line

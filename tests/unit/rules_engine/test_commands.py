@@ -1,5 +1,6 @@
 """``headrace rules``, run as its users do."""
 
+import asyncio
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from headrace.runtime.errors import ConfigurationError
 from headrace.samples import KINDS, SampleOptions
 from services.rules_engine.pack.testing import archive
 from services.rules_engine.scaffold import scaffold
+from tests import forked
 from tests.unit.rules_engine.pack.archives import condition, node
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +35,10 @@ def ran(directory, *arguments):
 
 
 def headrace(directory, *arguments):
-    return ran(directory, "-m", "services", *arguments)
+    code, out, err = asyncio.run(
+        forked.headrace(*arguments, given=b"", environment=ENVIRONMENT, directory=directory)
+    )
+    return subprocess.CompletedProcess(arguments, code, out.decode(), err.decode())
 
 
 def sections(text):
