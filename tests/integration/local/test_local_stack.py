@@ -47,16 +47,25 @@ def state_of(stack, name):
     return next(status.state for status in stack.describe() if status.name == name)
 
 
-@pytest.mark.parametrize("server", [minio, "seaweedfs"])
-async def test_data_outlives_a_restart_even_on_other_ports(server, tmp_path, capsys):
-    async with Engines(tmp_path, EnginePorts.random(), s3=server) as stack:
+async def keep_object(url):
+    async with s3_client(url) as s3:
+        await s3.create_bucket(Bucket="kept")
+        await s3.put_object(Bucket="kept", Key="k", Body=b"object")
+
+
+async def kept_object(url):
+    async with s3_client(url) as s3:
+        answer = await s3.get_object(Bucket="kept", Key="k")
+        return await answer["Body"].read()
+
+
+async def test_data_outlives_a_restart_even_on_other_ports(tmp_path, capsys):
+    async with Engines(tmp_path, EnginePorts.random(), s3="seaweedfs") as stack:
         with capsys.disabled():
-            print(f"first start with {server}: {stack.ready_after_seconds:.1f} s")
+            print(f"first start: {stack.ready_after_seconds:.1f} s")
         environment = stack.environment()
         await send_record(environment["HEADRACE_KAFKA"], "kept", b"record")
-        async with s3_client(environment["HEADRACE_S3"]) as s3:
-            await s3.create_bucket(Bucket="kept")
-            await s3.put_object(Bucket="kept", Key="k", Body=b"object")
+        await keep_object(environment["HEADRACE_S3"])
         connection = await asyncpg.connect(environment["HEADRACE_POSTGRES"])
         await connection.execute("CREATE TABLE kept AS SELECT 'row' AS value")
         await connection.close()
@@ -65,16 +74,26 @@ async def test_data_outlives_a_restart_even_on_other_ports(server, tmp_path, cap
 
     async with Engines(tmp_path, EnginePorts.random()) as stack:
         with capsys.disabled():
-            print(f"second start with {server}: {stack.ready_after_seconds:.1f} s")
+            print(f"second start: {stack.ready_after_seconds:.1f} s")
         assert stack.ready_after_seconds < Calibration().wall(60)
         environment = stack.environment()
         assert await first_record(environment["HEADRACE_KAFKA"], "kept") == b"record"
-        async with s3_client(environment["HEADRACE_S3"]) as s3:
-            answer = await s3.get_object(Bucket="kept", Key="k")
-            assert await answer["Body"].read() == b"object"
+        assert await kept_object(environment["HEADRACE_S3"]) == b"object"
         connection = await asyncpg.connect(environment["HEADRACE_POSTGRES"])
         assert await connection.fetchval("SELECT value FROM kept") == "row"
         await connection.close()
+
+
+@pytest.mark.parametrize("server", [minio])
+async def test_objects_of_the_other_s3_server_outlive_a_restart_too(server, tmp_path):
+    """Kafka and PostgreSQL are the same beside either."""
+    async with Engines(tmp_path, EnginePorts.random(), s3=server, given=only("s3")) as stack:
+        await keep_object(stack.environment()["HEADRACE_S3"])
+        pid = pid_of(stack, "s3")
+    assert not psutil.pid_exists(pid)
+    async with Engines(tmp_path, EnginePorts.random(), given=only("s3")) as stack:
+        assert stack.describe()[1].product == "MinIO"
+        assert await kept_object(stack.environment()["HEADRACE_S3"]) == b"object"
 
 
 async def test_objects_of_one_s3_server_are_not_handed_to_another(tmp_path):
