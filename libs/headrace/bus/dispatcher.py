@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Final, Generic, TypeVar
 
@@ -200,7 +201,7 @@ class Dispatcher(Generic[M]):
             self.failed.set()
         else:
             if later is None:
-                self._finish(partition, work)
+                await self._end(partition, work)
             elif not partition.closed:
                 self._park(partition, work, later)
         finally:
@@ -221,6 +222,14 @@ class Dispatcher(Generic[M]):
             except Retryable as error:
                 return Later(_NOTE_AGAIN_SECONDS, held=str(error))
             return await self._processor.advance(work)
+
+    async def _end(self, partition: Partition, work: Work[M]) -> None:
+        suspect = partition.ledger is not None and partition.ledger.ends(work.record.offset) > 0
+        self._finish(partition, work)
+        if suspect:
+            # Before anything else runs, so that what ends the process next is not counted against this one.
+            with suppress(Retryable):
+                await self._note(partition)
 
     def _finish(self, partition: Partition, work: Work[M]) -> None:
         was_held = bool(partition.held)

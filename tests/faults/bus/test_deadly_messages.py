@@ -16,12 +16,13 @@ from aiokafka.errors import KafkaError
 from headrace.bus.consumer import Delivery
 from headrace.bus.dead_letters import list_dead_letters
 from headrace.runtime.settings import EngineSettings
-from tests.faults.bus.dying_child import DEADLY
 from tests.faults.bus.test_kill import REPOSITORY, bury
 from tests.integration.bus.flow import Flow, Note, open_flow
 from tests.waiting import eventually
 
 ENDS = 2
+MESSAGES = 30
+DEADLY = 7
 
 
 async def test_a_message_that_kills_its_process_is_dead_lettered_and_no_other(
@@ -29,34 +30,63 @@ async def test_a_message_that_kills_its_process_is_dead_lettered_and_no_other(
 ):
     handled = tmp_path / "handled"
     async with open_flow(kafka_url, fresh, partitions=1) as flow:
-        await flow.send([Note(request_id=f"r{n}", n=n) for n in range(30)])
-        arguments = (kafka_url, flow.topic.name, flow.group, flow.service, str(ENDS), str(handled))
-        deaths = 0
-        while True:
-            child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.faults.bus.dying_child", *arguments, cwd=REPOSITORY
-            )
-            request.addfinalizer(lambda child=child: child.returncode is None and end(child.pid))
-            died = asyncio.create_task(child.wait())
-            done = asyncio.create_task(eventually(lambda: at_the_end(flow, 30), within_seconds=60))
-            await asyncio.wait((died, done), return_when=asyncio.FIRST_COMPLETED)
-            if done.done():
-                await done
-                break
-            done.cancel()
-            assert await died == -signal.SIGKILL
-            deaths += 1
-            assert deaths < 10
-            await bury(flow)
-        child.send_signal(signal.SIGTERM)
-        assert await died == 0
+        deaths = await die_until_all_ended(flow, kafka_url, handled, request, "within", DEADLY)
         # Once with nothing written down, then as often as is allowed.
         assert deaths == 1 + ENDS
         (letter,) = await list_dead_letters(flow.settings, flow.topic.dead_letters)
         assert Note.from_json(letter.value).n == DEADLY
         assert (letter.error_class, letter.attempts) == ("ProcessEnded", 0)
         assert letter.reason == f"was being handled when its process ended, {ENDS} times"
-        assert {int(line) for line in handled.read_text().split()} == set(range(30)) - {DEADLY}
+        assert {int(line) for line in handled.read_text().split()} == set(range(MESSAGES)) - {DEADLY}
+
+
+async def test_a_message_that_had_ended_when_its_process_ended_is_not_blamed(
+    kafka_url: str, fresh: Callable[[str], str], tmp_path: Path, request: pytest.FixtureRequest
+):
+    handled = tmp_path / "handled"
+    async with open_flow(kafka_url, fresh, partitions=1) as flow:
+        # Whoever comes after two such ends lets it run alone, and puts its end on record at once. It is the last, so
+        # that nobody else's start does.
+        assert await die_until_all_ended(flow, kafka_url, handled, request, "after", MESSAGES - 1) <= 3
+        assert await list_dead_letters(flow.settings, flow.topic.dead_letters) == []
+        assert {int(line) for line in handled.read_text().split()} == set(range(MESSAGES))
+
+
+async def die_until_all_ended(
+    flow: Flow, kafka_url: str, handled: Path, request: pytest.FixtureRequest, when: str, deadly: int
+) -> int:
+    """Start the child again each time it dies, until every message has ended; how often it died."""
+    await flow.send([Note(request_id=f"r{n}", n=n) for n in range(MESSAGES)])
+    arguments = (
+        kafka_url,
+        flow.topic.name,
+        flow.group,
+        flow.service,
+        str(ENDS),
+        str(handled),
+        when,
+        str(deadly),
+    )
+    deaths = 0
+    while True:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.faults.bus.dying_child", *arguments, cwd=REPOSITORY
+        )
+        request.addfinalizer(lambda child=child: child.returncode is None and end(child.pid))
+        died = asyncio.create_task(child.wait())
+        done = asyncio.create_task(eventually(lambda: at_the_end(flow, MESSAGES), within_seconds=60))
+        await asyncio.wait((died, done), return_when=asyncio.FIRST_COMPLETED)
+        if done.done():
+            await done
+            break
+        done.cancel()
+        assert await died == -signal.SIGKILL
+        deaths += 1
+        assert deaths < 10
+        await bury(flow)
+    child.send_signal(signal.SIGTERM)
+    assert await died == 0
+    return deaths
 
 
 def end(pid: int) -> None:
