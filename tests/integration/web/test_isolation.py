@@ -5,6 +5,7 @@ services' routers, their parameters those of the documents that they serve.
 """
 
 import asyncio
+import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
@@ -75,8 +76,10 @@ VOLATILE: Final = re.compile(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(engines: SessionEngines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     directory: Path = tmp_path_factory.mktemp("isolation")
+    # Nobody else's: the topics are the session's, and its other tests send there too.
+    numbers = random.Random(uuid4().int).sample(range(1_000_000, 9_000_000), 3)
     organisations = ours, theirs, intruder = [
-        Organisation(org_id, seed, f"7{org_id}") for seed, org_id in enumerate(("1001", "2002", "3003"), 1)
+        Organisation(str(number), seed, f"7{number}") for seed, number in enumerate(numbers, 1)
     ]
     rows = [row for row in SERVICES if row.port is not None or row.name in CONSUMING]
     process = ProcessSettings(admin_port=0, stop_seconds=5.0)
@@ -99,7 +102,9 @@ async def scene(engines: SessionEngines, tmp_path_factory: pytest.TempPathFactor
             await asyncio.gather(
                 *(Furnisher(everything, told, directory / one.org_id, one).all() for one in (ours, theirs))
             )
-            yield Scene(everything, ours, theirs, intruder, directory / "ols", routes_of(everything))
+            scene = Scene(everything, ours, theirs, intruder, directory / "ols", routes_of(everything))
+            await settled(scene)
+            yield scene
 
 
 async def test_every_route_is_in_its_services_document_and_the_reverse(scene: Scene):
@@ -194,6 +199,17 @@ async def snapshot(scene: Scene) -> dict[str, tuple[int, str]]:
         if scene.ours.user in text:
             found[str(path)] = 0, text
     return found
+
+
+async def settled(scene: Scene) -> None:
+    """Wait until what was put in place has been taken everywhere: its second looks and its repetitions too."""
+    seen: list[dict[str, tuple[int, str]]] = [{}]
+
+    async def unchanged() -> bool:
+        seen.append(await snapshot(scene))
+        return seen[-1] == seen[-2]
+
+    await eventually(unchanged, within_seconds=120, every_seconds=3.0, describe="nothing changes any more")
 
 
 async def assert_unchanged(scene: Scene, before: dict[str, tuple[int, str]]) -> None:
