@@ -27,6 +27,8 @@ _FRAMES: Final = 40
 _STACKS: Final = 100
 # Code that holds Python's own lock keeps this thread from running too; then C writes the threads' stacks to stderr.
 _WITHOUT_US: Final = 1.5
+# By its number: `sys.stderr` may be somebody's object without one.
+_STDERR: Final = 2
 
 Change = Callable[[float | None], None]
 
@@ -72,7 +74,7 @@ class Watchdog:
                 # Then it was not the loop: the whole process stood still, stopped or starved.
                 self._beat = max(self._beat, now)
             asked = now
-            faulthandler.dump_traceback_later(self._seconds * _WITHOUT_US, exit=False)
+            faulthandler.dump_traceback_later(self._seconds * _WITHOUT_US, exit=False, file=_STDERR)
             try:
                 loop.call_soon_threadsafe(self._alive)
             except RuntimeError:
