@@ -70,14 +70,20 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a full run only the rows' tests, those of HEADRACE_TEST_ROWS, and none that this commit has figures of."""
     if not FULL:
+        _choose(config, items, [item for item in items if not item.get_closest_marker("full")])
         return
     rows = {int(number) for number in os.environ.get("HEADRACE_TEST_ROWS", "").split()} or set(BY_NUMBER)
     done = _done() if os.environ.get("HEADRACE_TEST_RESUME") else set()
     chosen = [item for item in items if numbers_of(item) & rows and name_of(item.nodeid) not in done]
-    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-    items[:] = chosen
+    _choose(config, items, chosen)
     for item in items:
         item.add_marker(pytest.mark.timeout(_FULL_TEST_SECONDS), append=False)
+
+
+def _choose(config: pytest.Config, items: list[pytest.Item], chosen: list[pytest.Item]) -> None:
+    kept = set(chosen)
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = chosen
 
 
 def _done() -> set[str]:

@@ -7,19 +7,23 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from headrace.contracts.identity import Identity, Internal, System, encode_identity
+from headrace.runtime.settings import EngineSettings
 from tests.e2e.command import Stack, starting
 from tests.engines import s3_servers
+from tests.faults.recording import FULL, RowRun
+from tests.faults.test_history import tracked_statuses
+from tests.faults.whole import settings_of
 from tests.waiting import eventually
 
 DISK_MEBIBYTES = 700
-FULL_SECONDS = 70.0
+STATUS_EVERY_SECONDS = 5.0
 BACK_WITHIN_SECONDS = 30.0
 ARCHIVED_WITHIN_SECONDS = 60.0
 PAYLOAD_BYTES = 200_000
@@ -88,34 +92,38 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
-async def keep_full(disk: Path, sender: Sender, stack: Stack, told: set[str]) -> None:
-    """Uploads go on meanwhile, and whatever is freed is taken again."""
-    deadline = time.monotonic() + FULL_SECONDS
-    while time.monotonic() < deadline:
+async def keep_full(disk: Path, seconds: float, sender: Sender, stack: Stack) -> set[str]:
+    """Uploads go on meanwhile, and whatever is freed is taken again; what `headrace status` said of the parts."""
+    told: set[str] = set()
+    full = time.monotonic()
+    asked = 0.0
+    while time.monotonic() - full < seconds:
         with (disk / "ballast").open("ab", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(bytes(4096))
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             await sender.send()
-        shown = await asyncio.to_thread(stack.run, "status", "--json")
-        with contextlib.suppress(ValueError):
-            told |= {f"{row['part']} {row['state']}: {row['detail']}" for row in json.loads(shown.stdout)}
+        if time.monotonic() - asked > STATUS_EVERY_SECONDS:
+            asked = time.monotonic()
+            shown = await asyncio.to_thread(stack.run, "status", "--json")
+            with contextlib.suppress(ValueError):
+                told |= {f"{row['part']} {row['state']}: {row['detail']}" for row in json.loads(shown.stdout)}
+        await asyncio.sleep(0.2)  # the sender's own pause
+    return told
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("server", s3_servers())
-async def test_a_full_disk_is_survived_and_nothing_accepted_is_lost(
-    server: str, disk: Path, record_property: Callable[[str, object], None]
-):
+@pytest.mark.row(29)
+@pytest.mark.parametrize("server", sorted(s3_servers(), reverse=True)[: 2 if FULL else 1])
+async def test_a_full_disk_is_survived_and_nothing_accepted_is_lost(server: str, disk: Path, row: RowRun):
     """The stack's own log is on that disk as well: a line that cannot be written fails no request."""
     with starting(disk / "stack", "--s3", server) as stack:
         stack.wait_until_said("\nready after ")
         async with sender(stack) as uploads:
             for _ in range(5):
                 assert await uploads.send() == 202
-            told: set[str] = set()
             ballast = fill(disk)
-            await keep_full(disk, uploads, stack, told)
+            told = await keep_full(disk, row["full_seconds"], uploads, stack)
             assert uploads.refused, "no upload met the full disk"
             odd = [one for one in uploads.refused if one[0] not in {429, 503, 507} or not one[1]]
             assert odd == []
@@ -139,25 +147,24 @@ async def test_a_full_disk_is_survived_and_nothing_accepted_is_lost(
             await eventually(well, within_seconds=BACK_WITHIN_SECONDS, every_seconds=0.5)
             whole = time.monotonic() - freed
             await eventually(
-                lambda: asyncio.to_thread(archived, stack, set(uploads.accepted)),
+                lambda: archived(settings_of(stack.directory), set(uploads.accepted)),
                 within_seconds=ARCHIVED_WITHIN_SECONDS,
                 every_seconds=0.5,
             )
-            record_property(
-                "figures",
-                f"{len(uploads.accepted)} uploads accepted, {len(uploads.refused)} refused; full for "
-                f"{FULL_SECONDS:g} s, an upload taken {back:.1f} s after there was room, every part well after "
-                f"{whole:.1f} s\n" + "\n".join(sorted(told)),
+            row.record(
+                server=server,
+                accepted=len(uploads.accepted),
+                refused=len(uploads.refused),
+                upload_taken_after_there_was_room_seconds=back,
+                every_part_well_after_seconds=whole,
+                told="; ".join(sorted(told)),
             )
             assert any("no space left on" in line for line in told), told
 
 
-def archived(stack: Stack, wanted: set[str]) -> bool:
+async def archived(settings: EngineSettings, wanted: set[str]) -> bool:
     """Whether each request has been archived, by the tracker's word."""
-    left = []
-    for request_id in wanted:
-        shown = stack.run("trace", request_id, "--org", "1", "--json")
-        if shown.returncode or not json.loads(shown.stdout)["archives"]:
-            left.append(request_id)
+    statuses = await tracked_statuses(settings)
+    left = [request_id for request_id in wanted if ("archiver", "success") not in statuses[request_id]]
     assert left == []
     return True

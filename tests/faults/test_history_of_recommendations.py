@@ -16,12 +16,14 @@ from headrace.contracts.message import utc_now
 from headrace.samples import KINDS, SampleOptions
 from services.ros_processor.aggregation import aggregate
 from tests.faults.killing import Stack, kill_at_random
+from tests.faults.recording import FULL
 from tests.faults.test_history import tracked_statuses
 from tests.unit.samples.test_samples import members_of
 from tests.waiting import eventually
 
 CHAIN = ("koku", "ros_processor", "kruize", "ros_poller")
-CLUSTERS = 12
+CLUSTERS = 12 if FULL else 4
+KILLS = 14 if FULL else 7
 SENDERS = 3
 TRIES = 6
 ORG_ID = "1"
@@ -175,6 +177,7 @@ def _key(name, cluster):
 @pytest.mark.xdist_group("histories")
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.row(32)
 async def test_acknowledged_usage_ends_in_its_rows_and_advice_though_every_part_is_killed(
     tmp_path, record_property
 ):
@@ -193,7 +196,7 @@ async def test_acknowledged_usage_ends_in_its_rows_and_advice_though_every_part_
                     sent = await send_all(stack.url, days)
                     request_ids = {request_id for request_id, _ in sent if request_id}
                     # Uploads are quick; what comes after them is what is to be killed.
-                    await eventually(lambda: sum(stack.kills.values()) >= 14, within_seconds=90)
+                    await eventually(lambda: sum(stack.kills.values()) >= KILLS, within_seconds=90)
                 finally:
                     done.set()
 

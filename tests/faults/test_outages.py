@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from headrace.local.ports import EnginePorts
 from services.registry import BY_NAME
+from tests.faults.recording import FULL
 from tests.faults.sending import payloads, sending
 from tests.faults.whole import Whole
 from tests.kafka_proxy import (
@@ -40,6 +41,8 @@ pytestmark = [
 ]
 
 SENDERS = 3
+# In a short run the machine is other tests' as well.
+PAUSE_SECONDS = 0.2 if FULL else 1.0
 # How long a busy machine may take for what a quiet one does at once.
 PATIENCE_SECONDS = 60.0
 
@@ -67,7 +70,8 @@ async def flow(tmp_path_factory):
 async def under_load(flow, row, **terms):
     """Senders go on beside the fault; afterwards all that was accepted has ended, once and whole."""
     whole = flow.whole
-    async with sending(whole.url, flow.prepared, senders=SENDERS, **terms) as load:
+    terms = {"senders": SENDERS, "pause_seconds": PAUSE_SECONDS} | terms
+    async with sending(whole.url, flow.prepared, **terms) as load:
         await eventually(lambda: load.acknowledged, within_seconds=PATIENCE_SECONDS)
         yield load
         before = len(load.acknowledged)
@@ -77,7 +81,7 @@ async def under_load(flow, row, **terms):
             describe="uploads are accepted again",
         )
     settled = await whole.all_ended(load, within_seconds=240)
-    verdict = await whole.verdict(load)
+    verdict = await whole.verdict(load, among_others=True)
     row.record(
         sent=len(load.sent),
         accepted=len(load.acknowledged),
@@ -86,8 +90,7 @@ async def under_load(flow, row, **terms):
         last_ended_after_load_seconds=settled,
         lost=0,
     )
-    strangers = [line for line in verdict.broken if not line.endswith("was archived and never sent")]
-    assert strangers == []
+    assert verdict.broken == []
 
 
 def status_of(whole, engine):
@@ -152,6 +155,7 @@ async def uploaded(whole):
         await store.close()
 
 
+@pytest.mark.full
 @pytest.mark.row(2)
 async def test_uploads_are_refused_while_the_broker_is_down_and_accepted_when_it_is_back(flow, row):
     whole = flow.whole
@@ -441,8 +445,9 @@ async def test_every_service_told_to_end_under_load_ends_in_time_and_told_twice_
     whole = flow.whole
     ends, twice = {}, {}
     async with under_load(flow, row, tries=20):
-        for name, service in whole.services.items():
-            for times, found in ((1, ends), (2, twice)):
+        for number, (name, service) in enumerate(whole.services.items()):
+            both = ((1, ends), (2, twice))
+            for times, found in both if row.full else both[number % 2 :][:1]:
                 await eventually(service.is_ready, within_seconds=PATIENCE_SECONDS, describe=f"{name} ready")
                 process, began = service.process, time.monotonic()
                 for _ in range(times):

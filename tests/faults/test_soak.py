@@ -55,6 +55,7 @@ def grown(found):
     }
 
 
+@pytest.mark.full
 @pytest.mark.row(34)
 @pytest.mark.slow
 async def test_a_soak_leaves_memory_descriptors_and_tasks_where_they_are(tmp_path, row):

@@ -11,9 +11,11 @@ from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from headrace.bus.admin import admin_client
+from headrace.local.directory import read_run
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.runtime.faultpoints import VARIABLE
+from headrace.runtime.settings import EngineSettings
 from services.registry import BY_NAME
 from tests.faults.killing import Stack
 from tests.faults.sending import ENDS
@@ -40,6 +42,12 @@ EMPTIED = {
 }  # fmt: skip
 
 
+def settings_of(directory):
+    """Of the engines of a `headrace up` on that directory."""
+    engines = {row["name"]: row["url"] for row in read_run(directory)["engines"]}
+    return EngineSettings(kafka=engines["kafka"], s3=engines["s3"], postgres=engines["postgres"])
+
+
 async def all_ended(settings, load, within_seconds, services=NAMES):
     """Wait until every acknowledged upload has ended in each of the services that its kind goes to; seconds taken."""
     began = asyncio.get_running_loop().time()
@@ -62,12 +70,15 @@ async def all_ended(settings, load, within_seconds, services=NAMES):
     return asyncio.get_running_loop().time() - began
 
 
-async def verdict_of(settings, load):
-    """The history's check of what was sent."""
+async def verdict_of(settings, load, *, among_others=False):
+    """The history's check of what was sent; ``among_others``: what others sent was archived as well."""
+    sent = [upload for upload, _ in load.sent]
+    known = {upload.request_id for upload in sent}
+    archived = await archived_digests(settings)
     return check(
-        [upload for upload, _ in load.sent],
+        sent,
         Seen(
-            archived=await archived_digests(settings),
+            archived={name: found for name, found in archived.items() if name in known or not among_others},
             synced=await synced_keys(settings),
             statuses=await tracked_statuses(settings),
         ),
@@ -215,9 +226,9 @@ class Whole(Stack):
         """Wait until every acknowledged upload has every end that its kind has; how many seconds it took."""
         return await all_ended(self.settings, load, within_seconds, self.services)
 
-    async def verdict(self, load):
+    async def verdict(self, load, *, among_others=False):
         """The history's check of what was sent."""
-        return await verdict_of(self.settings, load)
+        return await verdict_of(self.settings, load, among_others=among_others)
 
     @asynccontextmanager
     async def kept(self):
