@@ -5,13 +5,22 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import aiohttp
 
+from tests.nursery import ROOT, Child, Nursery
 from tests.waiting import eventually
 
-ROOT = Path(__file__).parent.parent
+# What the loader and the interpreter read once.
+ONLY_AT_START = {"LD_PRELOAD", "PYTHONWARNINGS"}
+
+
+@cache
+def nursery() -> Nursery:
+    """This process' own."""
+    return Nursery()
 
 
 @dataclass
@@ -24,7 +33,7 @@ class ServiceProcess:
     log: Path
     # The tree whose code runs: this one, or a release before it.
     root: Path = ROOT
-    process: asyncio.subprocess.Process | None = field(default=None, init=False)
+    process: asyncio.subprocess.Process | Child | None = field(default=None, init=False)
     kills: int = field(default=0, init=False)
 
     @property
@@ -46,14 +55,16 @@ class ServiceProcess:
 
     async def spawn(self) -> None:
         """Start without waiting."""
+        environment = {**os.environ, **self.environment, "HEADRACE_ADMIN_PORT": str(self.admin_port)}
+        arguments = ("serve", *self.names)
+        if self.root == ROOT and not ONLY_AT_START & environment.keys():
+            self.process = nursery().start(arguments, environment, self.log)
+            return
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services", "serve", *self.names,
+                sys.executable, "-m", "services", *arguments,
                 cwd=self.root, stdout=log, stderr=log,
-                env={
-                    **os.environ, **self.environment, "HEADRACE_ADMIN_PORT": str(self.admin_port),
-                    "PYTHONPATH": f"{self.root / 'libs'}:{self.root}",
-                },
+                env=environment | {"PYTHONPATH": f"{self.root / 'libs'}:{self.root}"},
             )  # fmt: skip
 
     async def is_ready(self) -> bool:

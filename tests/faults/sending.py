@@ -38,10 +38,10 @@ class Payload:
     day: object = None
 
 
-async def payloads(directory, clusters):
-    """A few of each kind, by cluster."""
+async def payloads(directory, clusters, first=0):
+    """A few of each kind, by cluster: so many from the first number on."""
     found = []
-    for number in range(clusters):
+    for number in range(first, first + clusters):
         day = await make_day(directory, number, 0)
         found.append(Payload("cost", KINDS["cost"].content_type, day.cluster_id, day.content, day))
         options = SampleOptions(seed=900 + number)
