@@ -1,39 +1,97 @@
-"""The `headrace` command in a process of its own that begins with everything imported.
+"""The `headrace` command in processes of its own that begin with everything imported.
 
-Python and what the command imports take most of a second to start, many times as long as most commands take to work.
-Here that is done once: a server forks for each command. Whether the command starts from nothing is for others to try.
+Python and what the command imports take most of a second to start, many times as long as most commands take to work,
+and tests start services hundreds of times. Here that is done once: a server forks for each. Whether the command starts
+from nothing is for others to try.
 """
 
 import asyncio
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.registry import SERVICES
+
 _CONTEXT = multiprocessing.get_context("forkserver")
-_PRELOADED = ["services.__main__", "services.segment_bridge.stages", "services.rules_engine.run"]
+_PRELOADED = [
+    "services.__main__",
+    "services.segment_bridge.stages",
+    "services.rules_engine.run",
+    *(f"services.{row.name}.app" for row in SERVICES),
+]
+
+
+class Forked:
+    """A process, with what tests use of `asyncio.subprocess.Process`; any event loop may wait for it."""
+
+    def __init__(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str],
+        directory: Path,
+        streams: tuple[Path, Path, Path],
+    ) -> None:
+        """``environment`` is all it has; ``streams`` are its stdin, and what its stdout and stderr are added to."""
+        _CONTEXT.set_forkserver_preload(_PRELOADED)
+        terms = (arguments, dict(environment), str(directory), [str(stream) for stream in streams])
+        self._process = _CONTEXT.Process(target=_run, args=terms, daemon=True)
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, or the signal's number below zero; None while it runs."""
+        return self._process.exitcode
+
+    async def wait(self) -> int:
+        """The exit code, once it has ended."""
+        loop = asyncio.get_running_loop()
+        # One of one's own: a loop has one reader for each descriptor.
+        sentinel = os.dup(self._process.sentinel)
+        ended = loop.create_future()
+        loop.add_reader(sentinel, lambda: ended.done() or ended.set_result(None))
+        try:
+            if self.returncode is None:
+                await ended
+        finally:
+            loop.remove_reader(sentinel)
+            os.close(sentinel)
+        self._process.join()
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Nothing where it has ended."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.send_signal(signal.SIGTERM)
 
 
 async def headrace(
     *arguments: str, given: bytes, environment: Mapping[str, str], directory: Path
 ) -> tuple[int | None, bytes, bytes]:
-    """Exit code, stdout and stderr."""
-    _CONTEXT.set_forkserver_preload(_PRELOADED)
+    """Exit code, stdout and stderr of a command."""
     with tempfile.TemporaryDirectory(prefix="headrace-forked-") as name:
-        streams = [Path(name, stream) for stream in ("in", "out", "err")]
+        streams = (Path(name, "in"), Path(name, "out"), Path(name, "err"))
         streams[0].write_bytes(given)
-        terms = (arguments, dict(environment), str(directory), [str(stream) for stream in streams])
-        process = _CONTEXT.Process(target=_run, args=terms)
-        process.start()
+        process = Forked(*arguments, environment=environment, directory=directory, streams=streams)
         try:
-            await asyncio.to_thread(process.join, 280)
-            return process.exitcode, streams[1].read_bytes(), streams[2].read_bytes()
+            code = await asyncio.wait_for(process.wait(), 280)
+            return code, streams[1].read_bytes(), streams[2].read_bytes()
         finally:
             process.kill()
-            process.join()
-            process.close()
 
 
 def _run(arguments: tuple[str, ...], environment: dict[str, str], directory: str, streams: list[str]) -> None:
@@ -41,7 +99,7 @@ def _run(arguments: tuple[str, ...], environment: dict[str, str], directory: str
     os.environ.update(environment)
     os.chdir(directory)
     for number, (path, flags) in enumerate(
-        zip(streams, (os.O_RDONLY, *[os.O_WRONLY | os.O_CREAT] * 2), strict=True)
+        zip(streams, (os.O_RDONLY, *[os.O_WRONLY | os.O_CREAT | os.O_APPEND] * 2), strict=True)
     ):
         opened = os.open(path, flags, 0o600)
         os.dup2(opened, number)

@@ -5,22 +5,16 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import aiohttp
 
-from tests.nursery import ROOT, Child, Nursery
+from tests.forked import Forked
 from tests.waiting import eventually
 
+ROOT = Path(__file__).parent.parent
 # What the loader and the interpreter read once.
 ONLY_AT_START = {"LD_PRELOAD", "PYTHONWARNINGS"}
-
-
-@cache
-def nursery() -> Nursery:
-    """This process' own."""
-    return Nursery()
 
 
 @dataclass
@@ -33,7 +27,7 @@ class ServiceProcess:
     log: Path
     # The tree whose code runs: this one, or a release before it.
     root: Path = ROOT
-    process: asyncio.subprocess.Process | Child | None = field(default=None, init=False)
+    process: asyncio.subprocess.Process | Forked | None = field(default=None, init=False)
     kills: int = field(default=0, init=False)
 
     @property
@@ -58,7 +52,8 @@ class ServiceProcess:
         environment = {**os.environ, **self.environment, "HEADRACE_ADMIN_PORT": str(self.admin_port)}
         arguments = ("serve", *self.names)
         if self.root == ROOT and not ONLY_AT_START & environment.keys():
-            self.process = nursery().start(arguments, environment, self.log)
+            streams = (Path(os.devnull), self.log, self.log)
+            self.process = Forked(*arguments, environment=environment, directory=ROOT, streams=streams)
             return
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
