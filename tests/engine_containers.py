@@ -11,7 +11,7 @@ import aiokafka.client
 import asyncpg
 from testcontainers.core.container import DockerContainer
 
-from headrace.local.engine import answers_ok
+from headrace.local.engine import answers
 from tests.composed import ROOT, composed, variables
 from tests.waiting import eventually
 
@@ -69,7 +69,7 @@ class Container:
 
     async def _seaweedfs(self) -> str:
         try:
-            await answers_ok(f"http://localhost:{self._port}/healthz")
+            await answers(f"http://localhost:{self._port}/healthz")
         except Exception as error:  # whatever it is, it is not there yet
             raise AssertionError(str(error)) from error
         keys = self._service["environment"]

@@ -71,12 +71,12 @@ class Engine(ABC):
         """Remove what the server leaves outside its directory."""
 
 
-async def answers_ok(url: str, within_seconds: float = PROBE_SECONDS) -> None:
-    """Raises NotReady unless a GET of `url` answers 200."""
+async def answers(url: str, within_seconds: float = PROBE_SECONDS, *, below: int = 300) -> None:
+    """Raises NotReady unless a GET of `url` answers with a status below that."""
     timeout = aiohttp.ClientTimeout(total=within_seconds)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
-            if answer.status != 200:
+            if answer.status >= below:
                 raise NotReady(f"{url} answered {answer.status}")
     except aiohttp.ClientError as error:
         raise NotReady(f"{url}: {error}") from error

@@ -2,7 +2,7 @@
 
 import sys
 
-from headrace.local.engine import PROBE_SECONDS, answers_ok
+from headrace.local.engine import PROBE_SECONDS, answers
 from headrace.local.install import MINIO_VERSION, Progress
 from headrace.local.ports import HOST
 from headrace.local.process import Command, clean_environment
@@ -52,4 +52,4 @@ class MinIO(S3Engine):
     async def probe(self, within_seconds: float = PROBE_SECONDS) -> None:
         """Ask whether objects can be written."""
         # `live` answers before objects can be written, this one only after.
-        await answers_ok(f"{self.address}/minio/health/cluster", within_seconds)
+        await answers(f"{self.address}/minio/health/cluster", within_seconds)

@@ -7,7 +7,7 @@ import os
 import secrets
 from importlib.metadata import PackageNotFoundError, version
 
-from headrace.local.engine import PROBE_SECONDS, answers_ok
+from headrace.local.engine import PROBE_SECONDS, answers
 from headrace.local.install import Progress
 from headrace.local.ports import HOST
 from headrace.local.process import Command, clean_environment
@@ -36,8 +36,9 @@ OPTIONS = (
 # new access keys. Nobody but the parts themselves needs them, so each start makes its own.
 SECRETS = ("WEED_JWT_SIGNING_KEY", "WEED_JWT_FILER_SIGNING_KEY", "WEED_JWT_FILER_SIGNING_READ_KEY")
 
-# What the documents ask, `curl -f http://localhost:9000/minio/health/live`, is here an object that all may read.
-HEALTH_BUCKET, HEALTH_KEY = "minio", "health/live"
+# What the documents ask, `curl -f http://localhost:9000/minio/health/live`, is here an object that all may read. It has
+# content, so that it lies where objects lie: whoever reads it has seen that part answer too.
+HEALTH_BUCKET, HEALTH_KEY, HEALTH_CONTENT = "minio", "health/live", b"ok"
 HEALTH_POLICY = {
     "Version": "2012-10-17",
     "Statement": [
@@ -81,8 +82,10 @@ class SeaweedFS(S3Engine):
         return Command(argv=(*argv, *OPTIONS, *self._inner_options()), environment=environment)
 
     async def probe(self, within_seconds: float = PROBE_SECONDS) -> None:
-        """Ask the S3 part, which starts last."""
-        await answers_ok(f"{self.address}/healthz", within_seconds)
+        """Ask the S3 part, which starts last, and through it what holds the objects, which may join later still."""
+        await answers(f"{self.address}/healthz", within_seconds, below=300)
+        # Before the first start has written it, it is not there.
+        await answers(f"{self.address}/{HEALTH_BUCKET}/{HEALTH_KEY}", within_seconds, below=500)
 
     def full_below(self, disk_bytes: int) -> int:
         """It refuses to write into the last hundredth."""
@@ -91,7 +94,8 @@ class SeaweedFS(S3Engine):
     async def after_start(self) -> None:
         """Answer the documents' question for MinIO's health."""
         wire = Wire(S3Endpoint.parse(self.url))
-        requests = (("", "", b""), (HEALTH_KEY, "", b""), ("", "policy=", json.dumps(HEALTH_POLICY).encode()))
+        policy = json.dumps(HEALTH_POLICY).encode()
+        requests = (("", "", b""), (HEALTH_KEY, "", HEALTH_CONTENT), ("", "policy=", policy))
         try:
             for key, query, body in requests:
                 with contextlib.suppress(ObjectExists):
