@@ -68,12 +68,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a full run only the rows' tests, those of HEADRACE_TEST_ROWS, and none that this commit has figures of."""
+    """In a full run only the rows' tests, those of HEADRACE_TEST_ROWS, and none that `HEADRACE_TEST_RESUME` spares."""
     if not FULL:
         _choose(config, items, [item for item in items if not item.get_closest_marker("full")])
         return
     rows = {int(number) for number in os.environ.get("HEADRACE_TEST_ROWS", "").split()} or set(BY_NUMBER)
-    done = _done() if os.environ.get("HEADRACE_TEST_RESUME") else set()
+    done = _done(os.environ.get("HEADRACE_TEST_RESUME", ""))
     chosen = [item for item in items if numbers_of(item) & rows and name_of(item.nodeid) not in done]
     _choose(config, items, chosen)
     for item in items:
@@ -86,11 +86,15 @@ def _choose(config: pytest.Config, items: list[pytest.Item], chosen: list[pytest
     items[:] = chosen
 
 
-def _done() -> set[str]:
-    commit = _commit()
-    return {
-        name for name, entry in read_figures().items() if entry["commit"] == commit and not entry["failed"]
-    }
+def _done(resume: str) -> set[str]:
+    """Tests that passed on this product, with `1`; with a commit, those that passed on it or on a later one."""
+    if not resume:
+        return set()
+    passed = {name: entry for name, entry in read_figures().items() if not entry["failed"]}
+    if resume == "1":
+        product = _product()
+        return {name for name, entry in passed.items() if entry.get("product") == product}
+    return {name for name, entry in passed.items() if _is_ancestor(resume, entry["commit"])}
 
 
 def name_of(node_id: str) -> str:
@@ -103,7 +107,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self._machine = machine()
-        self._commit = _commit()
+        self._commit = _revision("HEAD")
+        self._product = _product()
         self._begun: set[str] = set()
 
     @pytest.hookimpl(wrapper=True)
@@ -126,6 +131,7 @@ class Recorder:
         entry["figures"] += [str(text) for kind, text in report.user_properties if kind == "figures"]
         entry |= {
             "rows": rows, "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": self._machine, "commit": self._commit,
+            "product": self._product,
         }  # fmt: skip
         figures[name] = entry
         FIGURES.write_text(json.dumps(dict(sorted(figures.items())), indent=1) + "\n", encoding="utf-8")
@@ -151,11 +157,21 @@ def calibration_seconds() -> float:
     return min(found)
 
 
-def _commit() -> str:
+def _revision(name: str) -> str:
     answer = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "rev-parse", "--short", name], cwd=ROOT, capture_output=True, text=True, check=False
     )
     return answer.stdout.strip() or "unknown"
+
+
+def _is_ancestor(older: str, newer: str) -> bool:
+    answer = subprocess.run(["git", "merge-base", "--is-ancestor", older, newer], cwd=ROOT, check=False)
+    return answer.returncode == 0
+
+
+def _product() -> str:
+    """What figures are of: commits of tests and pages leave it as it is."""
+    return "-".join(_revision(f"HEAD:{name}") for name in ("libs", "services"))
 
 
 def read_figures() -> dict[str, dict[str, Any]]:
