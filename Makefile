@@ -20,8 +20,8 @@ STACK ?=
 ROWS ?=
 RESUME ?=
 BASE ?=
-# One more than CI has cores: a test waits for Kafka more than it computes.
-WORKERS ?= 3
+# Twice what CI has cores: a test waits for engines as long as it computes.
+WORKERS ?= 4
 
 options = $(if $(S3),--s3 $(S3)) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
@@ -53,7 +53,7 @@ test: install ## run every test (T=path for some)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(T)
 
 .PHONY: test-faults
-test-faults: install ## run the fault matrix at full length, write docs/faults.md (ROWS="20 24" for some; RESUME=1; hours)
+test-faults: install ## run the fault matrix at full length, write docs/faults.md (ROWS="20 24" for some; RESUME=1 or a commit; hours)
 	@HEADRACE_TEST_FAULTS=full HEADRACE_TEST_ROWS="$(ROWS)" HEADRACE_TEST_RESUME="$(RESUME)" $(BIN)/python -m pytest -p no:randomly $(T)
 	@$(if $(ROWS),,HEADRACE_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -p no:randomly --timeout=3600 tests/integration/service/test_every_record_ends.py)
 
@@ -68,7 +68,7 @@ coverage: install ## measure which lines and branches the tests run (T=path for 
 
 .PHONY: test-scale
 test-scale: install ## two processes of every service, each replaced in turn under load (minutes)
-	@HEADRACE_TEST_SCALE=long $(BIN)/python -m pytest tests/faults/test_scale_out.py
+	@HEADRACE_TEST_SCALE=long HEADRACE_TEST_FAULTS=full $(BIN)/python -m pytest tests/faults/test_scale_out.py
 
 .PHONY: lint
 lint: install ## check style, types and layers

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import asyncpg
+
 if TYPE_CHECKING:
     from headrace.local.engine import Engine
 
@@ -157,6 +159,8 @@ class Host:
         )
         self._running.append(supervisor)
         await supervisor.start()
+        if server == "postgres":
+            await _forget_durability(engine.url)
         return engine.url
 
     async def _engine(self, server: str) -> "Engine":
@@ -175,6 +179,22 @@ class Host:
         if server == "minio":
             return MinIO(directory / "data", ports, await install.minio(_tell))
         return SeaweedFS(directory / "data", ports, install.seaweedfs())
+
+
+async def _forget_durability(url: str) -> None:
+    """A thousand databases come and go in a session, and none of them has to outlive the machine."""
+    connection = await asyncpg.connect(url, timeout=60)
+    try:
+        for setting in (
+            "fsync = off",
+            "full_page_writes = off",
+            "checkpoint_timeout = '1h'",
+            "autovacuum = off",
+        ):
+            await connection.execute(f"ALTER SYSTEM SET {setting}")
+        await connection.execute("SELECT pg_reload_conf()")
+    finally:
+        await connection.close()
 
 
 def start_early(fixture_names: Iterable[str]) -> None:

@@ -66,6 +66,7 @@ async def announced(whole):
     return found
 
 
+@pytest.mark.full
 @pytest.mark.row(30)
 @pytest.mark.slow
 @pytest.mark.timeout(600)

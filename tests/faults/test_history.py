@@ -120,8 +120,8 @@ async def tracked_statuses(settings):
     return found
 
 
-# One after another, and before the tests that stand alone: groups come first.
-@pytest.mark.xdist_group("histories")
+# Before the tests that stand alone: groups come first.
+@pytest.mark.xdist_group("history")
 @pytest.mark.slow
 @pytest.mark.timeout(420)
 @pytest.mark.row(32)

@@ -16,14 +16,13 @@ from headrace.contracts.message import utc_now
 from headrace.samples import KINDS, SampleOptions
 from services.ros_processor.aggregation import aggregate
 from tests.faults.killing import Stack, kill_at_random
-from tests.faults.recording import FULL
 from tests.faults.test_history import tracked_statuses
 from tests.unit.samples.test_samples import members_of
 from tests.waiting import eventually
 
 CHAIN = ("koku", "ros_processor", "kruize", "ros_poller")
-CLUSTERS = 12 if FULL else 4
-KILLS = 14 if FULL else 7
+CLUSTERS = 12
+KILLS = 14
 SENDERS = 3
 TRIES = 6
 ORG_ID = "1"
@@ -174,7 +173,7 @@ def _key(name, cluster):
     return (cluster, *parts) if len(parts) == 3 else (cluster, parts[1], "namespace", parts[1])
 
 
-@pytest.mark.xdist_group("histories")
+@pytest.mark.full
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.row(32)

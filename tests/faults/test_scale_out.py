@@ -1,6 +1,6 @@
 """Replicas of every service come and go while senders go on: nothing fails after retry, is lost or doubled.
 
-In `make test` a process with every service gets a second one beside it, which then takes its place;
+In `make test-faults` a process with every service gets a second one beside it, which then takes its place;
 in `make test-scale` there are two processes a service, and each of them is replaced in turn.
 """
 
@@ -144,7 +144,7 @@ async def all_ended(settings, sent):
     return True
 
 
-@pytest.mark.xdist_group("histories")
+@pytest.mark.full
 @pytest.mark.slow
 @pytest.mark.timeout(1800 if LONG else 420)
 @pytest.mark.row(33)

@@ -79,6 +79,7 @@ def alive(process):
         return False
 
 
+@pytest.mark.full
 @pytest.mark.row(32)
 @pytest.mark.slow
 @pytest.mark.timeout(600)
