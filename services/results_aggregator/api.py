@@ -24,8 +24,11 @@ from services.results_aggregator.queries import Queries
 from services.results_aggregator.rest_metrics import measure
 from services.results_aggregator.settings import AggregatorSettings
 
-# The form that upstream's tables have.
+# The forms that upstream's tables have.
 _DATABASE_VERSION: Final = "32"
+_WORKLOADS_DATABASE_VERSION: Final = "5"
+# What a build says that was told nothing of itself.
+_NOT_SET: Final = "*not set*"
 
 Operation = Callable[[web.Request, Asked], Awaitable[dict[str, Any]]]
 
@@ -41,7 +44,7 @@ class Api:
     def application(self) -> web.Application:
         """Below both prefixes, with and without a slash at the end."""
         app = web.Application(
-            middlewares=[measure, _answer_options, json_errors(error_body)], client_max_size=MAX_BODY_BYTES
+            middlewares=[measure, _in_go_form, json_errors(error_body)], client_max_size=MAX_BODY_BYTES
         )
         open_routes: dict[str, Handler] = {
             "info": self.info,
@@ -56,9 +59,19 @@ class Api:
                 _add(app, endpoint.method, path, self._serving(self._operation(endpoint)))
         return app
 
-    async def info(self, _request: web.Request) -> web.Response:
-        """What is running. Open, so that a health check can ask it."""
-        about = {"BuildVersion": version("headrace"), "DB_version": _DATABASE_VERSION}
+    async def info(self, request: web.Request) -> web.Response:
+        """What is running."""
+        self._caller(request)
+        about = {
+            "BuildBranch": _NOT_SET,
+            "BuildCommit": _NOT_SET,
+            "BuildTime": _NOT_SET,
+            "BuildVersion": version("headrace"),
+            "UtilsVersion": version("headrace"),
+            "DB_version": _DATABASE_VERSION,
+            "OCP_DB_version": _DATABASE_VERSION,
+            "DVO_DB_version": _WORKLOADS_DATABASE_VERSION,
+        }
         return json_response({"status": "ok", "info": about})
 
     async def metrics(self, _request: web.Request) -> web.Response:
@@ -71,6 +84,9 @@ class Api:
         return json_response(
             document(debug=settings.debug, max_text_bytes=settings.maximum_feedback_message_length)
         )
+
+    def _caller(self, request: web.Request) -> int | None:
+        return identify(request.headers, lenient=self.lenient) if self.settings.auth else None
 
     def _operation(self, endpoint: Endpoint) -> Operation:
         queries, settings = Queries(self.database), self.settings
@@ -87,10 +103,10 @@ class Api:
 
     def _serving(self, operation: Operation) -> Handler:
         async def handle(request: web.Request) -> web.Response:
-            caller = identify(request.headers, lenient=self.lenient) if self.settings.auth else None
+            caller = self._caller(request)
             asked = read_path(request.match_info, caller)
             if asked.org_id and caller is not None and asked.org_id != caller:
-                raise forbidden()
+                raise forbidden(asked.org_id, caller)
             return json_response({"status": "ok"} | await operation(request, asked))
 
         return handle
@@ -107,9 +123,17 @@ def _add(app: web.Application, method: str, path: str, handler: Handler) -> None
 
 
 @web.middleware
-async def _answer_options(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A browser's question before the real one carries no identity."""
+async def _in_go_form(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What upstream's router answers itself, and the type as its writer names it.
+
+    A browser's question before the real one carries no identity.
+    """
     refused = request.match_info.http_exception
+    if isinstance(refused, web.HTTPNotFound):
+        return web.Response(status=refused.status, text="404 page not found\n")
     if request.method == "OPTIONS" and isinstance(refused, web.HTTPMethodNotAllowed):
         return web.Response(headers={"Allow": refused.headers["Allow"]})
-    return await handler(request)
+    response = await handler(request)
+    if response.content_type == "application/json":
+        response.charset = "utf-8"
+    return response

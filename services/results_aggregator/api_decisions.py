@@ -53,6 +53,25 @@ class Decided:
         """Neither."""
         return await self._vote(request, asked, 0)
 
+    async def get_vote(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
+        """A user's vote on a rule for a cluster."""
+        owner = await self.queries.owner(asked.cluster)
+        if owner is None:
+            raise not_found(asked.cluster)
+        if owner != (asked.org_id or asked.caller or owner):
+            raise forbidden()
+        vote = await self.queries.vote(owner, asked.cluster, asked.rule, asked.user_id)
+        if vote is None:
+            raise not_found(asked.cluster, asked.rule_id, asked.user_id)
+        return {"vote": vote}
+
+    get_vote_of_organization = get_vote
+
+    async def reasons(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
+        """Why a user disabled rules for clusters of the caller's organisation."""
+        rows = await self.queries.reasons(asked.caller, asked.user_id)
+        return {"reasons": [_reason(row) for row in rows]}
+
     async def enable_system_wide(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
         """For all clusters."""
         await self.decisions.enable(asked.org_id, asked.rule)
@@ -121,8 +140,9 @@ class Decided:
 
     async def delete_organizations(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
         """Forget organisations: the caller's own, where there is a caller."""
-        if asked.caller is not None and set(asked.org_ids) != {asked.caller}:
-            raise forbidden()
+        foreign = [org_id for org_id in asked.org_ids if org_id != asked.caller]
+        if asked.caller is not None and foreign:
+            raise forbidden(foreign[0], asked.caller)
         await self.decisions.delete_organizations(asked.org_ids)
         return {}
 
@@ -172,6 +192,17 @@ def _disabled(row: Record) -> dict[str, Any]:
         "Disabled": row["disabled"],
         "DisabledAt": nullable(row["disabled_at"]),
         "EnabledAt": nullable(row["enabled_at"]),
+        "UpdatedAt": nullable(row["updated_at"]),
+    }
+
+
+def _reason(row: Record) -> dict[str, Any]:
+    return {
+        "ClusterID": row["cluster_id"],
+        "RuleID": row["rule_id"],
+        "ErrorKey": row["error_key"],
+        "Message": row["message"],
+        "AddedAt": nullable(row["added_at"]),
         "UpdatedAt": nullable(row["updated_at"]),
     }
 

@@ -11,6 +11,7 @@ from services.results_aggregator.openapi_schemas import (
     RECOMMENDATIONS,
     REPORTS,
     TEXT,
+    VOTE,
     Json,
     array,
     reference,
@@ -42,7 +43,7 @@ _CLUSTER_RULE: Final = "clusters/{cluster}/rules/{rule_id}/error_key/{error_key}
 _RULE: Final = "rules/{rule_id}/error_key/{error_key}/organizations/{org_id}"
 _DISABLED_RULES: Final = {"rules": array(reference("DisabledRule"))}
 _MANY_REPORTS: Final = {
-    "clusters": CLUSTERS,
+    "clusters": CLUSTERS_OR_NULL,
     "errors": CLUSTERS_OR_NULL,
     "reports": REPORTS,
     "generated_at": TEXT,
@@ -232,6 +233,14 @@ _DECIDING: Final = (
         {"disabledRules": array(reference("SystemWideDisabledRule"))},
     ),
     Endpoint(
+        "reasons",
+        "GET",
+        "rules/users/{user_id}/disabled/feedback",
+        "Why a user disabled rules",
+        {"reasons": array(reference("DisabledRuleReason"))},
+        has_foreign=False,
+    ),
+    Endpoint(
         "rate",
         "POST",
         "rules/organizations/{org_id}/rating",
@@ -249,6 +258,21 @@ _DECIDING: Final = (
     ),
 )
 _DEBUGGING: Final = (
+    *(
+        Endpoint(
+            operation,
+            "GET",
+            f"{path}/users/{{user_id}}/get_vote",
+            "A user's vote on a rule",
+            {"vote": VOTE},
+            has_unknown=True,
+            is_debug=True,
+        )
+        for operation, path in (
+            ("get_vote", "clusters/{cluster}/rules/{rule_id}/error_key/{error_key}"),
+            ("get_vote_of_organization", _CLUSTER_RULE),
+        )
+    ),
     Endpoint(
         "organizations",
         "GET",

@@ -130,7 +130,7 @@ class Reports:
             )
         found = await self.queries.reports(org_id, clusters)
         return {
-            "clusters": [cluster for cluster in clusters if cluster in found],
+            "clusters": [cluster for cluster in clusters if cluster in found] or None,
             "errors": [cluster for cluster in clusters if cluster not in found] or None,
             "reports": {cluster: verbatim(text) for cluster, text in found.items()},
             "generated_at": "",

@@ -11,7 +11,12 @@ from services.results_aggregator.parameters import MAX_ORG_ID, ORG_ID
 
 MISSING: Final = "Missing auth token"
 MALFORMED: Final = "Malformed authentication token"
-FOREIGN: Final = "you have no permissions to get or change info about this organization"
+FOREIGN: Final = (
+    "you have no permissions to get or change info about the organization with ID {asked};"
+    " you can access info about organization with ID {own}"
+)
+# Nobody is told whose a cluster is.
+FOREIGN_CLUSTER: Final = "you have no permissions to get or change info about this organization"
 
 
 def identify(headers: CIMultiDictProxy[str], *, lenient: bool) -> int | None:
@@ -33,6 +38,6 @@ def identify(headers: CIMultiDictProxy[str], *, lenient: bool) -> int | None:
     return int(org_id)
 
 
-def forbidden() -> web.HTTPForbidden:
-    """Another organisation's."""
-    return web.HTTPForbidden(text=FOREIGN)
+def forbidden(asked: object = None, own: int | None = None) -> web.HTTPForbidden:
+    """Another organisation's: one that the request names, or, without it, whoever has the cluster."""
+    return web.HTTPForbidden(text=FOREIGN.format(asked=asked, own=own) if asked else FOREIGN_CLUSTER)

@@ -17,6 +17,7 @@ from headrace.contracts.clusters import is_cluster_uuid
 from headrace.contracts.message import Message
 from headrace.runtime.errors import Poison
 
+_UINT8: Final = 0xFF
 _UINT32: Final = 0xFFFF_FFFF
 # A record has at most 1 MiB by Kafka's default; recommendations for workloads inflate about tenfold.
 _MAX_INFLATED_BYTES: Final = 16 << 20
@@ -120,9 +121,9 @@ def origin(message: Incoming, *, body: str) -> Origin:
         _uint32(attributes, "AccountNumber")
     if not isinstance(attributes.get("RequestId"), str | None):
         raise Poison(f"RequestId: got {shown(attributes['RequestId'])}, expected a string")
-    version = attributes.get("Version") or 0
-    if not isinstance(version, int):
-        raise Poison(f"Version: got {shown(version)}, expected an integer")
+    version = 0 if attributes.get("Version") is None else attributes["Version"]
+    if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version <= _UINT8:
+        raise Poison(f"Version: got {shown(version)}, expected an integer from 0 to {_UINT8}")
     return Origin(
         org_id=org_id,
         cluster=UUID(cluster),

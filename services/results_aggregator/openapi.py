@@ -38,7 +38,7 @@ _IDENTITY: Final[Json] = {
 def document(*, debug: bool, max_text_bytes: int) -> Json:
     """The document; its paths are below each of the servers."""
     paths: Json = {
-        "/info": {"get": _open("info", "What is running", "application/json", _ok(info=INFO))},
+        "/info": {"get": _info()},
         "/metrics": {"get": _open("metrics", "In Prometheus' text format", "text/plain", TEXT)},
         "/openapi.json": {"get": _open("openapi", "This", "application/json", {"type": "object"})},
     }
@@ -72,6 +72,13 @@ def _open(operation: str, summary: str, media_type: str, schema: Json) -> Json:
         "summary": summary,
         "responses": {"200": _response(summary, schema, media_type)},
     }
+
+
+def _info() -> Json:
+    """Fixed, and yet not for everybody."""
+    operation = _open("info", "What is running", "application/json", _ok(info=INFO))
+    refused = {"401": _response(_FAILURES["401"], reference("Failure"))}
+    return operation | {"parameters": [_IDENTITY], "responses": operation["responses"] | refused}
 
 
 def _failures(endpoint: Endpoint) -> list[str]:

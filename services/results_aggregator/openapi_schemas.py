@@ -18,7 +18,7 @@ _COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 _MOMENT: Final[Json] = {"type": "string", "format": "date-time"}
 _UUID: Final[Json] = {"type": "string", "format": "uuid"}
 _ORG_ID: Final[Json] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ORG_ID}
-_VOTE: Final[Json] = {"type": "integer", "enum": [-1, 0, 1]}
+VOTE: Final[Json] = {"type": "integer", "enum": [-1, 0, 1]}
 _OBJECT: Final[Json] = {"type": "object"}
 _NAME: Final = f"[a-zA-Z_0-9.]{{1,{MAX_RULE_CHARACTERS}}}"
 _RULE: Final[Json] = {"type": "string", "pattern": f"^{_NAME}$", "maxLength": MAX_RULE_CHARACTERS}
@@ -107,7 +107,7 @@ def bodies(max_bytes: int) -> dict[str, Json]:
         "justification": {**_OBJECT, "properties": {"justification": text}},
         "rating": {
             **_OBJECT,
-            "properties": {"rule": _SELECTOR, "rating": _VOTE},
+            "properties": {"rule": _SELECTOR, "rating": VOTE},
             "required": ["rule", "rating"],
         },
     }
@@ -133,7 +133,7 @@ SCHEMAS: Final[Json] = {
     "Hit": whole(
         component=TEXT,
         key=TEXT,
-        user_vote=_VOTE,
+        user_vote=VOTE,
         disabled=_BOOLEAN,
         disable_feedback=TEXT,
         disabled_at=TEXT | {"description": "RFC 3339; empty where the rule is not disabled"},
@@ -167,6 +167,14 @@ SCHEMAS: Final[Json] = {
         EnabledAt=_NULLABLE_MOMENT,
         UpdatedAt=_NULLABLE_MOMENT,
     ),
+    "DisabledRuleReason": whole(
+        ClusterID=_UUID,
+        RuleID=TEXT,
+        ErrorKey=TEXT,
+        Message=TEXT,
+        AddedAt=_NULLABLE_MOMENT,
+        UpdatedAt=_NULLABLE_MOMENT,
+    ),
     "DisabledCluster": whole(cluster_id=_UUID, cluster_name=TEXT, disabled_at=_MOMENT, justification=TEXT),
     "SystemWideDisabledRule": whole(
         org_id=_ORG_ID,
@@ -177,7 +185,7 @@ SCHEMAS: Final[Json] = {
         created_at=_NULLABLE_MOMENT,
         updated_at=_NULLABLE_MOMENT,
     ),
-    "Rating": whole(rule=TEXT, rating=_VOTE),
+    "Rating": whole(rule=TEXT, rating=VOTE),
     "Workload": whole(**_WORKLOAD, recommendations_hit_count=_map_of(_COUNT)),
     "NamespaceWorkloads": whole(
         status=TEXT,

@@ -25,6 +25,7 @@ MAX_NAMESPACE_CHARACTERS: Final = 256
 REPORT_SUFFIX: Final = ".report"
 
 _REQUIRED: Final = object()
+_NOTHING: Final = object()
 _SHOWN_CHARACTERS: Final = 64
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _UUID_CHARACTERS: Final = 36
@@ -241,21 +242,22 @@ async def read_json(request: web.Request, *, otherwise: Any = _REQUIRED) -> Any:
 
 async def read_clusters(request: web.Request, *, required: bool = True) -> tuple[str, ...] | None:
     """A list of clusters, bare or as ``{"clusters": [...]}``. Raises 400."""
-    body = await read_json(request, otherwise=_REQUIRED if required else None)
-    if body is None and not required:
+    body = await read_json(request, otherwise=_REQUIRED if required else _NOTHING)
+    if body is _NOTHING:
         return None
     values = body.get("clusters") if isinstance(body, dict) else body
-    if not isinstance(values, list):
+    if not isinstance(values, list | None):
         raise bad("bad type in json data")
-    return checked_clusters(values)
+    # Null is absence, in the list as around it.
+    return checked_clusters(["" if value is None else value for value in values or ()])
 
 
 async def read_text(
     request: web.Request, name: str, *, called: str, max_bytes: int, required: bool = True
 ) -> str:
     """The text ``name`` of an object, ``""`` where it is not there. Raises 400."""
-    body = await read_json(request, otherwise=_REQUIRED if required else {})
-    value = (body.get(name) or "") if isinstance(body, dict) else None
+    body = _object(await read_json(request, otherwise=_REQUIRED if required else {}))
+    value = "" if body.get(name) is None else body[name]
     if not isinstance(value, str):
         raise bad("bad type in json data")
     if len(value.encode()) > max_bytes:
@@ -266,14 +268,22 @@ async def read_text(
 
 
 async def read_rating(request: web.Request) -> tuple[Rule, int]:
-    """``{"rule": "rule|KEY", "rating": -1}``. Raises 400."""
-    body = await read_json(request)
-    if not isinstance(body, dict) or not isinstance(body.get("rule"), str):
+    """``{"rule": "rule|KEY", "rating": -1}``; no rating is neither up nor down. Raises 400."""
+    body = _object(await read_json(request))
+    name, rating = (
+        missing if body.get(key) is None else body[key] for key, missing in (("rule", ""), ("rating", 0))
+    )
+    if not isinstance(name, str) or not isinstance(rating, int) or isinstance(rating, bool):
         raise bad("bad type in json data")
-    rule = parse_selector("rule", body["rule"])
-    rating = body.get("rating")
-    if not isinstance(rating, int) or isinstance(rating, bool):
-        raise bad("bad type in json data")
+    if "|" not in name:
+        raise invalid("rule", name, _BAD_SELECTOR)
     if rating not in {-1, 0, 1}:
         raise invalid("rating", rating, "-1, 0 or 1 expected")
-    return rule, rating
+    return parse_selector("rule", name), rating
+
+
+def _object(body: Any) -> dict[str, Any]:
+    """The body's object; null is an empty one. Raises 400."""
+    if not isinstance(body, dict | None):
+        raise bad("bad type in json data")
+    return body or {}

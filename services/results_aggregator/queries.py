@@ -86,6 +86,16 @@ from cluster_rule_toggle t left join lateral (
 where t.org_id = $1 and t.rule_id = any($2) and t.error_key = $3 and t.disabled = 1
 order by t.disabled_at desc, t.cluster_id
 """
+_VOTE: Final = """
+select user_vote from cluster_rule_user_feedback
+where org_id = $1 and cluster_id = $2 and rule_id = any($3) and error_key = $4 and user_id = $5
+order by updated_at desc limit 1
+"""
+# Of every organisation where nobody has to say whose request it is.
+_REASONS: Final = """
+select cluster_id::text, rule_id, error_key, message, added_at, updated_at from cluster_user_rule_disable_feedback
+where ($1::bigint is null or org_id = $1) and user_id = $2 order by cluster_id, rule_id, error_key
+"""
 _DISABLED_SYSTEM_WIDE: Final = """
 select org_id, coalesce(user_id, '') as user_id, rule_id, error_key, justification, created_at, updated_at
 from rule_disable
@@ -171,6 +181,15 @@ class Queries:
     async def disabled_clusters(self, org_id: int, rule: Rule) -> list[Record]:
         """The clusters for which a rule is disabled, each with the newest reason."""
         return await self._fetch("disabled_clusters", _DISABLED_CLUSTERS, org_id, rule.spellings, rule.key)
+
+    async def vote(self, org_id: int, cluster: str, rule: Rule, user_id: str) -> int | None:
+        """A user's vote on a rule for a cluster."""
+        row = await self._fetch_row("vote", _VOTE, org_id, cluster, rule.spellings, rule.key, user_id)
+        return row["user_vote"] if row else None
+
+    async def reasons(self, only: int | None, user_id: str) -> list[Record]:
+        """Why a user disabled rules, in one organisation or in all."""
+        return await self._fetch("reasons", _REASONS, only, user_id)
 
     async def disabled_system_wide(self, org_id: int, rule: Rule | None = None) -> list[Record]:
         """Rules disabled for the whole organisation: this one or all."""

@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 NOT_CHECKED = [
-    # info, metrics and openapi.json are for everybody.
+    # metrics and openapi.json are for everybody.
     ignored_auth,
     # A text's bound is in bytes, which a schema cannot say.
     positive_data_acceptance,

@@ -232,14 +232,74 @@ async def test_what_the_consuming_side_stores_is_what_is_shown(api: Client):
     assert "1 namespace" in await bench.take_workloads(recommended(probes=[("shop", "w1")]) | named)
 
 
-async def test_info_metrics_and_options_need_no_identity(api: Client):
-    assert (await api.get("/info")).ok["info"]["BuildVersion"]
+async def test_metrics_and_options_need_no_identity(api: Client):
     assert (await api.get("/openapi.json")).ok["openapi"] == "3.1.0"
     path = f"/organizations/1/clusters/{uuid.uuid4()}/users/{USER}/report"
     answer = await api.ask("OPTIONS", path)
     assert (answer.status, answer.headers["Allow"], answer.text) == (200, "GET", "")
-    assert (await api.ask("OPTIONS", "/nothing/here")).why == (404, "404: Not Found")
     assert (await api.ask("PATCH", "/info")).why[0] == 405
+
+
+async def test_answers_have_the_type_and_unknown_paths_the_text_that_clients_of_go_compare(api: Client):
+    ours = api.tenant()
+    cluster = await ours.cluster((RULE, KEY))
+    report = f"/organizations/{ours.org_id}/clusters/{cluster}/users/{USER}/report"
+    for path, status in (("/info", 200), ("/openapi.json", 200), (report, 200), (f"{report}/none", 404)):
+        answer = await api.get(path, ours)
+        told = "text/plain; charset=utf-8" if status == 404 else "application/json; charset=utf-8"
+        assert (answer.status, answer.headers["Content-Type"]) == (status, told)
+    for method in ("GET", "OPTIONS", "POST"):
+        assert (await api.ask(method, "/nothing/here")).text == "404 page not found\n"
+    refused = await api.get(report)
+    assert (refused.status, refused.headers["Content-Type"]) == (401, "application/json; charset=utf-8")
+
+
+async def test_info_names_the_build_and_both_databases_to_those_who_say_who_they_are(api: Client):
+    assert (await api.get("/info")).why == (401, "Missing auth token")
+    info = (await api.get("/info", api.tenant())).ok["info"]
+    assert info.keys() >= {
+        "BuildBranch", "BuildCommit", "BuildTime", "BuildVersion", "UtilsVersion", "OCP_DB_version", "DVO_DB_version",
+    }  # fmt: skip
+    for table, name in (("migration_info", "OCP_DB_version"), ("dvo.migration_info", "DVO_DB_version")):
+        assert str(await api.connection.fetchval(f"select version from {table}")) == info[name]  # noqa: S608
+
+
+async def test_null_is_absence_in_bodies(api: Client):
+    ours = api.tenant()
+    cluster = await ours.cluster((RULE, KEY))
+    reports = f"/organizations/{ours.org_id}/clusters/reports"
+    for body in (b"null", b"[]", b'{"clusters": null}', b"{}"):
+        answer = (await api.ask("POST", reports, ours, data=body)).ok
+        assert (answer["clusters"], answer["errors"], answer["reports"]) == (None, None, {})
+    about = f"/clusters/{cluster}/rules/{RULE}/error_key/{KEY}/organizations/{ours.org_id}/users/{USER}"
+    for body in (b"null", b'{"message": null}'):
+        assert (await api.ask("PUT", f"{about}/like", ours, data=body)).status == 200
+        assert (await api.ask("POST", f"{about}/disable_feedback", ours, data=body)).ok["message"] == ""
+    rated = await api.ask(
+        "POST", f"/rules/organizations/{ours.org_id}/rating", ours, {"rule": "a|B", "rating": None}
+    )
+    assert rated.ok["ratings"] == {"rule": "a|B", "rating": 0}
+
+
+async def test_a_vote_and_reasons_are_read_back(api: Client):
+    ours, theirs = api.tenant(), api.tenant()
+    cluster = await ours.cluster((RULE, KEY))
+    rule = f"/clusters/{cluster}/rules/{RULE}/error_key/{KEY}"
+    about = f"{rule}/organizations/{ours.org_id}/users/{USER}"
+    spellings = (f"{rule}/users/{USER}/get_vote", f"{about}/get_vote")
+    for path in spellings:
+        assert (await api.get(path, ours)).status == 404
+    await api.ask("PUT", f"{about}/dislike", ours)
+    await api.ask("POST", f"{about}/disable_feedback", ours, {"message": "known"})
+    for path in spellings:
+        assert (await api.get(path, ours)).ok["vote"] == -1
+    assert (await api.get(spellings[0], theirs)).status == 403
+    reasons = f"/rules/users/{USER}/disabled/feedback"
+    (reason,) = (await api.get(reasons, ours)).ok["reasons"]
+    assert (reason["ClusterID"], reason["RuleID"], reason["ErrorKey"], reason["Message"]) == (
+        cluster, RULE, KEY, "known",
+    )  # fmt: skip
+    assert (await api.get(reasons, theirs)).ok["reasons"] == []
 
 
 async def test_requests_are_counted_by_route_and_queries_timed(api: Client):

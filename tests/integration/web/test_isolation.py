@@ -64,6 +64,8 @@ SHOWING_NOTHING: Final = {
     r"sources_api GET /internal/.*": "asks for the shared key",
     r"results_aggregator GET .*/report/info": "a number and times",
     r"results_aggregator GET .*/rating": "repeats the rule, and a number",
+    r"results_aggregator GET .*/get_vote": "a number",
+    r"results_aggregator GET .*/info": "versions",
     r"results_aggregator GET /api/v1/organizations": "its own number",
     r"assisted_events GET .*/archive": "compressed",
 }
