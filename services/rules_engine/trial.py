@@ -1,6 +1,7 @@
 """Running rules on one archive for a person to read."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -119,8 +120,17 @@ def _rule_of(component: str) -> str:
 
 
 def _missing(why: str) -> str:
-    """Name what was missing by its last words: the modules' names are long and say little."""
-    return " ".join(word.rpartition(".")[2] if "." in word else word for word in why.split())
+    """Name what was missing by its last words: the modules' names are long and say little.
+
+    insights-core tells it as two lists of names: all of the first are missing, and every one of each group after it.
+    """
+    needed, _, groups = why.partition("Any:")
+    named = [*_names(needed), *(" or ".join(_names(group)) for group in groups.split("]"))]
+    return ", ".join(filter(None, named)) or why
+
+
+def _names(listed: str) -> list[str]:
+    return [name.rpartition(".")[2] for name in re.findall(r"'([^']+)'", listed)]
 
 
 def _printable(text: str) -> str:

@@ -117,6 +117,18 @@ def test_rules_that_could_not_run_and_rules_that_raised_are_told_with_the_reason
     assert "1 hit, 0 passed, 0 informed, 1 skipped, 1 failed" in tried.stdout
 
 
+def test_what_another_kind_of_archive_lacks_is_told_in_words(tmp_path):
+    (tmp_path / "host.tar.gz").write_bytes(
+        archive({"etc/hostname": b"web1\n", "insights_commands/date": b"now\n"})
+    )
+    tried = headrace(tmp_path, "rules", "try", "host.tar.gz")
+    assert tried.returncode == 0, tried.stderr
+    skipped = sections(tried.stdout)["Skipped"]
+    assert re.search(r"certificates_expiring +IngressCertificates, GatheredAt$", skipped, re.MULTILINE)
+    assert re.search(r"clocks_skewed +Alerts or Node$", skipped, re.MULTILINE)
+    assert not re.search(r"[\[\]']|All:|Any:", skipped)
+
+
 def test_an_archive_cannot_steer_the_terminal(tmp_path):
     message = "\x1b]0;owned\x07\x9b31m[bold]"
     bad = node("a", condition("Ready", "False", message=message))

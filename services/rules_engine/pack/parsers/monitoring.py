@@ -1,12 +1,13 @@
 """What the cluster's monitoring says: metrics and alerts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from insights.core import Parser
+from insights.core.exceptions import SkipComponent
 from insights.core.plugins import combiner, parser
 
 from services.rules_engine.pack.parsers.access import ListFile
@@ -87,14 +88,12 @@ class Metrics(Parser):
 class ActiveAlerts(ListFile):
     """``config/alerts.json``: Alertmanager's active alerts, since OpenShift 4.12."""
 
-    @property
-    def firing(self) -> Iterator[Alert]:
-        """The alerts; silenced and inhibited ones are left out."""
+    def of(self, *, suppressed: bool) -> Iterator[Alert]:
+        """The alerts that are silenced or inhibited, or the others."""
         for one in objects(self.excerpt):
-            if text(one, "status", "state") == "suppressed":
-                continue
-            labels = {key: text(value) for key, value in mapping(one, "labels").items()}
-            yield _alert(labels, moment(one, "startsAt"))
+            if (text(one, "status", "state") == "suppressed") is suppressed:
+                labels = {key: text(value) for key, value in mapping(one, "labels").items()}
+                yield _alert(labels, moment(one, "startsAt"))
 
     @property
     def newest(self) -> datetime | None:
@@ -104,19 +103,28 @@ class ActiveAlerts(ListFile):
 
 @combiner([ActiveAlerts, Metrics])
 class Alerts:
-    """The alerts that fire, each once, from Alertmanager or, in older archives, from the metric ``ALERTS``."""
+    """The alerts that fire, each once, from Alertmanager or, in older archives, from the metric ``ALERTS``.
+
+    Every cluster has an alert that always fires: metrics without any were gathered without alerts.
+    """
 
     def __init__(self, active: ActiveAlerts | None, metrics: Metrics | None) -> None:
-        found = active.firing if active is not None else _from_metrics(metrics)
-        distinct: dict[tuple[tuple[str, str], ...], Alert] = {}
-        for alert in found:
-            if alert.name and len(distinct) < MAX_ALERTS:
-                distinct.setdefault(tuple(sorted(alert.labels.items())), alert)
-        self.firing = sorted(distinct.values(), key=lambda alert: (alert.name, alert.namespace))
+        if active is None and (metrics is None or not any(metrics.of("ALERTS"))):
+            raise SkipComponent("no file of the archive tells of alerts")
+        self.firing = _distinct(_from_metrics(metrics) if active is None else active.of(suppressed=False))
+        self.silenced = _distinct(() if active is None else active.of(suppressed=True))
 
     def named(self, *names: str) -> list[Alert]:
         """Return those with one of the names."""
         return [alert for alert in self.firing if alert.name in names]
+
+
+def _distinct(found: Iterable[Alert]) -> list[Alert]:
+    distinct: dict[tuple[tuple[str, str], ...], Alert] = {}
+    for alert in found:
+        if alert.name and len(distinct) < MAX_ALERTS:
+            distinct.setdefault(tuple(sorted(alert.labels.items())), alert)
+    return sorted(distinct.values(), key=lambda alert: (alert.name, alert.namespace))
 
 
 def _from_metrics(metrics: Metrics | None) -> Iterator[Alert]:

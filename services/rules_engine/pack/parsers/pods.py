@@ -102,6 +102,12 @@ class Pod(KubernetesObject):
         ]
 
     @property
+    def tells(self) -> bool:
+        """Whether it says what its containers do; one that no node has taken does not."""
+        status = mapping(self.excerpt, "status")
+        return any(objects(status, key) for key in _STATUSES)
+
+    @property
     def images(self) -> list[str]:
         """The images its containers ask for, as they are written."""
         spec = mapping(self.excerpt, "spec")

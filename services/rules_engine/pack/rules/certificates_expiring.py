@@ -16,11 +16,18 @@ NEAR: Final = timedelta(days=30)
 
 
 @rule(IngressCertificates, GatheredAt, tags=["certificates", "security"])
-def report(ingress: IngressCertificates, gathered: GatheredAt) -> Response:
-    """Hit when a certificate ends within 30 days of the gathering; the nearest end first."""
-    ending = [one for one in ingress.certificates if one.expires - gathered.moment <= NEAR]
+def report(ingress: IngressCertificates, gathered: GatheredAt) -> Response | None:
+    """Hit when a certificate ends within 30 days of the gathering; the nearest end first.
+
+    Where no certificate tells its end there is nothing to judge.
+    """
+    dated = list(ingress.certificates)
+    ending = [one for one in dated if one.expires - gathered.moment <= NEAR]
+    if not dated:
+        return None
     if not ending:
-        return make_pass(GOOD_KEY, certificates=sum(1 for _ in ingress.certificates))
+        untold = len(ingress.excerpt or ()) - len(dated)
+        return make_pass(GOOD_KEY, certificates=len(dated), untold=untold)
     ending.sort(key=lambda one: (one.expires, one.namespace, one.name))
     found = [
         {

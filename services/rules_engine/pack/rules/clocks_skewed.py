@@ -19,23 +19,30 @@ TOLERANCE: Final = timedelta(minutes=15)
 
 
 @rule([Alerts, Node], optional=[GatheredAt], tags=["nodes", "time"])
-def report(alerts: Alerts | None, nodes: list[Node] | None, gathered: GatheredAt | None) -> Response:
+def report(alerts: Alerts | None, nodes: list[Node] | None, gathered: GatheredAt | None) -> Response | None:
     """Hit when an alert on a node's clock fires, or a node reported from the future.
 
-    A report of the past is no sign: a kubelet may have stopped.
+    A report of the past is no sign: a kubelet may have stopped. Without alerts, and without a clock beside the
+    nodes' own, nothing can be compared.
     """
     found: list[dict[str, Any]] = [
         {"node": name_at(one.labels, "instance"), "evidence": one.name, "ahead_seconds": None}
         for one in (alerts.named(*ALERTS) if alerts else ())
     ]
+    compared = 0
     if gathered is not None and gathered.by_monitoring:
         for node in nodes or ():
             beat = node.newest_heartbeat
+            compared += beat is not None
             if beat is not None and beat - gathered.moment > TOLERANCE:
                 ahead = int((beat - gathered.moment).total_seconds())
                 found.append(
                     {"node": node.name, "evidence": f"heartbeat {shown(beat)}", "ahead_seconds": ahead}
                 )
     if not found:
-        return make_pass(GOOD_KEY)
+        return (
+            make_pass(GOOD_KEY, alerts_read=alerts is not None, nodes=compared)
+            if alerts or compared
+            else None
+        )
     return make_fail(ERROR_KEY, **offenders("nodes", sorted(found, key=lambda one: one["node"])))

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from insights.core.plugins import Response, make_fail, make_pass, rule
+from insights.core.plugins import Response, make_fail, rule
 
-from services.rules_engine.pack.details import offenders
+from services.rules_engine.pack.details import offenders, pass_of_conditions
 from services.rules_engine.pack.parsers.cluster import ClusterOperator
 
 ERROR_KEY: Final = "CLUSTER_OPERATORS_UNAVAILABLE"
@@ -12,7 +12,7 @@ GOOD_KEY: Final = "CLUSTER_OPERATORS_AVAILABLE"
 
 
 @rule(ClusterOperator, tags=["cluster_operators", "service_availability"])
-def report(operators: list[ClusterOperator]) -> Response:
+def report(operators: list[ClusterOperator]) -> Response | None:
     """Hit when an operator's condition Available is false or unknown."""
     found = [
         {"name": operator.name, **condition.details()}
@@ -20,5 +20,5 @@ def report(operators: list[ClusterOperator]) -> Response:
         if (condition := operator.condition("Available", "False", "Unknown")) is not None
     ]
     if not found:
-        return make_pass(GOOD_KEY, operators=len(operators))
+        return pass_of_conditions(GOOD_KEY, "operators", operators, "Available")
     return make_fail(ERROR_KEY, **offenders("operators", sorted(found, key=lambda one: one["name"])))

@@ -19,7 +19,8 @@ def report(alerts: Alerts) -> Response:
     critical = [alert for alert in alerts.firing if alert.severity == "critical"]
     warnings = sum(1 for alert in alerts.firing if alert.severity == "warning")
     if not critical:
-        return make_pass(GOOD_KEY, warnings=warnings)
+        silenced = sum(1 for alert in alerts.silenced if alert.severity == "critical")
+        return make_pass(GOOD_KEY, warnings=warnings, silenced=silenced)
     series = Counter((alert.name, alert.namespace) for alert in critical)
     since = {(alert.name, alert.namespace): shown(alert.since) for alert in reversed(critical)}
     found = [

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from insights.core.plugins import Response, make_fail, make_pass, rule
+from insights.core.plugins import Response, make_fail, rule
 
-from services.rules_engine.pack.details import offenders
+from services.rules_engine.pack.details import offenders, pass_of_conditions
 from services.rules_engine.pack.parsers.nodes import MachineConfigPool
 from services.rules_engine.pack.reading import integer
 
@@ -15,7 +15,7 @@ CAUSES: Final = ("NodeDegraded", "RenderDegraded", "Degraded")
 
 
 @rule(MachineConfigPool, tags=["machine_config", "nodes"])
-def report(pools: list[MachineConfigPool]) -> Response:
+def report(pools: list[MachineConfigPool]) -> Response | None:
     """Hit when a pool is degraded, with the condition that says why."""
     found = [
         {
@@ -29,5 +29,5 @@ def report(pools: list[MachineConfigPool]) -> Response:
         if (causes := [one for kind in CAUSES if (one := pool.condition(kind, "True")) is not None])
     ]
     if not found:
-        return make_pass(GOOD_KEY, pools=len(pools))
+        return pass_of_conditions(GOOD_KEY, "pools", pools, *CAUSES)
     return make_fail(ERROR_KEY, **offenders("pools", sorted(found, key=lambda one: one["name"])))

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from insights.core.plugins import Response, make_fail, make_pass, rule
+from insights.core.plugins import Response, make_fail, rule
 
-from services.rules_engine.pack.details import offenders
+from services.rules_engine.pack.details import offenders, pass_of_conditions
 from services.rules_engine.pack.parsers.nodes import Node
 
 ERROR_KEY: Final = "NODES_NOT_READY"
@@ -12,7 +12,7 @@ GOOD_KEY: Final = "NODES_READY"
 
 
 @rule(Node, tags=["nodes", "service_availability"])
-def report(nodes: list[Node]) -> Response:
+def report(nodes: list[Node]) -> Response | None:
     """Hit when a node's condition Ready is false or unknown."""
     found = [
         {"name": node.name, "roles": node.roles, "status": ready.status, **ready.details()}
@@ -20,6 +20,6 @@ def report(nodes: list[Node]) -> Response:
         if (ready := node.condition("Ready", "False", "Unknown")) is not None
     ]
     if not found:
-        return make_pass(GOOD_KEY, nodes=len(nodes))
+        return pass_of_conditions(GOOD_KEY, "nodes", nodes, "Ready")
     found.sort(key=lambda one: ("master" not in one["roles"], one["name"]))
     return make_fail(ERROR_KEY, **offenders("nodes", found, total=len(nodes)))

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from insights.core.plugins import Response, make_fail, make_pass, rule
+from insights.core.plugins import Response, make_fail, rule
 
-from services.rules_engine.pack.details import offenders
+from services.rules_engine.pack.details import offenders, pass_of_conditions
 from services.rules_engine.pack.parsers.nodes import Node
 
 ERROR_KEY: Final = "NODES_UNDER_PRESSURE"
@@ -13,7 +13,7 @@ PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUna
 
 
 @rule(Node, tags=["nodes", "performance"])
-def report(nodes: list[Node]) -> Response:
+def report(nodes: list[Node]) -> Response | None:
     """Hit when a pressure condition of a node is true."""
     found = [
         {"name": node.name, "pressure": kind, **pressure.details()}
@@ -22,5 +22,5 @@ def report(nodes: list[Node]) -> Response:
         if (pressure := node.condition(kind, "True")) is not None
     ]
     if not found:
-        return make_pass(GOOD_KEY, nodes=len(nodes))
+        return pass_of_conditions(GOOD_KEY, "nodes", nodes, *PRESSURES)
     return make_fail(ERROR_KEY, **offenders("nodes", sorted(found, key=lambda one: one["name"])))

@@ -14,10 +14,11 @@ ALERTS: Final = ("APIRemovedInNextReleaseInUse", "APIRemovedInNextEUSReleaseInUs
 
 
 @rule([ApiRequestCounts, Alerts], tags=["api", "upgrade"])
-def report(counts: list[ApiRequestCounts] | None, alerts: Alerts | None) -> Response:
+def report(counts: list[ApiRequestCounts] | None, alerts: Alerts | None) -> Response | None:
     """Hit when an alert on a removed API fires, or requests to one were counted; the most used first."""
     found: dict[str, dict[str, Any]] = {}
-    for use in (use for file in counts or () for use in file.uses):
+    counted = [use for file in counts or () for use in file.uses]
+    for use in counted:
         if use.requests:
             entry = {"api": use.resource, "removed_in": use.removed_in, "requests": use.requests}
             found.setdefault(use.resource, entry)
@@ -25,7 +26,8 @@ def report(counts: list[ApiRequestCounts] | None, alerts: Alerts | None) -> Resp
         api = _api_of(alert)
         found.setdefault(api, {"api": api, "removed_in": "", "requests": None})
     if not found:
-        return make_pass(GOOD_KEY)
+        seen = {"alerts_read": alerts is not None, "apis_counted": len(counted)}
+        return make_pass(GOOD_KEY, **seen) if alerts or counted else None
     ordered = sorted(found.values(), key=lambda one: (-(one["requests"] or 0), one["api"]))
     return make_fail(ERROR_KEY, **offenders("apis", ordered))
 

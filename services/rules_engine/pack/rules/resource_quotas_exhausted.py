@@ -16,7 +16,7 @@ _REFUSAL: Final = "exceeded quota: "
 
 
 @rule([Alerts, Events], tags=["quotas", "service_availability"])
-def report(alerts: Alerts | None, events: list[Events] | None) -> Response:
+def report(alerts: Alerts | None, events: list[Events] | None) -> Response | None:
     """Hit when an alert on a full quota fires, or an event says that one refused something.
 
     Archives hold no quota itself; the alerts are the usual evidence.
@@ -26,12 +26,15 @@ def report(alerts: Alerts | None, events: list[Events] | None) -> Response:
         resource = name_at(one.labels, "resource")
         entry = {"namespace": one.namespace, "resource": resource, "evidence": one.name}
         found.setdefault((one.namespace, resource), entry)
-    for event in (item for file in events or () for item in file.items):
+    read = [item for file in events or () for item in file.items]
+    for event in read:
         _, refused, quota = event.message.partition(_REFUSAL)
         if refused:
             name = quota.partition(",")[0][:253]
             entry = {"namespace": event.namespace, "resource": name, "evidence": "event"}
             found.setdefault((event.namespace, name), entry)
     if not found:
-        return make_pass(GOOD_KEY)
+        return (
+            make_pass(GOOD_KEY, alerts_read=alerts is not None, events=len(read)) if alerts or read else None
+        )
     return make_fail(ERROR_KEY, **offenders("quotas", [found[key] for key in sorted(found)]))

@@ -245,12 +245,16 @@ PASSES = [
     (
         "signing_requests_pending",
         {
-            "config/certificatesigningrequests/a.json": signing_request("a", created=when(minutes=2)),
             "config/certificatesigningrequests/b.json": signing_request(
                 "b", created=when(days=2), conditions=[{"type": "Approved"}]
             ),
         },
         "SIGNING_REQUESTS_DECIDED",
+    ),
+    (
+        "signing_requests_pending",
+        {"config/certificatesigningrequests/a.json": signing_request("a", created=when(minutes=2))},
+        "SIGNING_REQUESTS_PENDING_BRIEFLY",
     ),
     (
         "image_registry_without_storage",
@@ -295,15 +299,6 @@ PASSES = [
     ("etcd_leader_changes", {"config/alerts.json": []}, "ETCD_LEADER_STABLE"),
     ("clocks_skewed", {"config/node/a.json": READY}, "CLOCKS_AGREE"),
     (
-        "clocks_skewed",
-        # Without monitoring the newest report is the only clock there is.
-        {
-            "config/metrics": None,
-            "config/node/b.json": node("b", condition("Ready", "True"), beat=when(hours=-9)),
-        },
-        "CLOCKS_AGREE",
-    ),
-    (
         "resource_quotas_exhausted",
         {"events/demo.json": events("Created pod")},
         "RESOURCE_QUOTAS_NOT_EXHAUSTED",
@@ -311,15 +306,68 @@ PASSES = [
     (
         "webhooks_failing_closed",
         {
+            "config/validatingwebhookconfigurations/check.json": webhooks("check", "Fail"),
+            "events/demo.json": events('failed calling webhook "other": denied'),
+        },
+        "WEBHOOKS_ANSWERING",
+    ),
+    (
+        "webhooks_failing_closed",
+        {
             "config/validatingwebhookconfigurations/check.json": webhooks("check", "Ignore"),
             "events/demo.json": events(UNANSWERED, 'failed calling webhook "other": denied'),
         },
-        "WEBHOOKS_ANSWERING",
+        "WEBHOOKS_FAILING_OPEN",
+    ),
+    (
+        "webhooks_failing_closed",
+        {"events/demo.json": events("Created pod")},
+        "NO_WEBHOOK_FAILURES_TOLD",
     ),
     ("removed_apis_in_use", {"config/alerts.json": []}, "NO_REMOVED_APIS_IN_USE"),
     (
         "cluster_update_failing",
         {"config/version.json": version("4.20.1", condition("Failing", "False"))},
         "CLUSTER_UPDATE_NOT_FAILING",
+    ),
+]
+
+UNSAID = made("ClusterOperator", "dns")
+SILENT_POD = made("Pod", "y", namespace="x")
+# rule: files from which nobody can tell whether all is well: no pass.
+UNKNOWN = [
+    ("nodes_not_ready", {"config/node/a.json": node("worker-0")}),
+    ("nodes_not_ready", {"config/node/a.json": node("worker-0", condition("MemoryPressure", "False"))}),
+    ("nodes_under_pressure", {"config/node/a.json": node("a", condition("MemoryPressure", "Unknown"))}),
+    ("cluster_operators_degraded", {"config/clusteroperator/dns.json": UNSAID}),
+    ("cluster_operators_unavailable", {"config/clusteroperator/dns.json": UNSAID}),
+    (
+        "machine_config_pools_degraded",
+        {"config/machineconfigpools/worker.json": made("MachineConfigPool", "worker")},
+    ),
+    ("pods_crash_looping", {"config/pod/x/y.json": SILENT_POD}),
+    ("pods_oom_killed", {"config/pod/x/y.json": SILENT_POD}),
+    ("certificates_expiring", {"aggregated/ingress_controllers_certs.json": []}),
+    ("certificates_expiring", {"aggregated/ingress_controllers_certs.json": [certificate("odd", "soon")]}),
+    (
+        "signing_requests_pending",
+        {"config/certificatesigningrequests/a.json": signing_request("a", created=None)},
+    ),
+    ("cluster_update_failing", {"config/version.json": version("4.20.1")}),
+    ("cluster_update_failing", {"config/version.json": version("4.20.1", condition("Failing", "Unknown"))}),
+    # Metrics without the alert that always fires were gathered without alerts.
+    ("critical_alerts_firing", {}),
+    ("etcd_leader_changes", {}),
+    ("removed_apis_in_use", {}),
+    ("removed_apis_in_use", {"conditional/alerts/X/api_request_counts.json": []}),
+    ("resource_quotas_exhausted", {"events/demo.json": events()}),
+    ("webhooks_failing_closed", {"config/clusteroperator/dns.json": UNSAID}),
+    # Without monitoring the newest report is the only clock there is.
+    (
+        "clocks_skewed",
+        {
+            "config/metrics": None,
+            "config/node/b.json": node("b", condition("Ready", "True"), beat=when(hours=-9)),
+        },
     ),
 ]

@@ -11,13 +11,16 @@ from tests.unit.rules_engine.pack.archives import (
     condition,
     evaluate,
     events,
+    made,
     metrics,
     node,
     outcome,
     pod,
+    signing_request,
     version,
+    when,
 )
-from tests.unit.rules_engine.pack.samples import HITS, PASSES, READY
+from tests.unit.rules_engine.pack.samples import HITS, PASSES, READY, UNKNOWN
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(rules_package.__path__))
 JUDGING = [name for name in NAMES if name != "version_info"]
@@ -44,6 +47,21 @@ def test_it_hits_with_details(name, files, details):
 @pytest.mark.parametrize(("name", "files", "key"), PASSES, ids=[name for name, _, _ in PASSES])
 def test_it_passes(name, files, key):
     assert outcome(name, files)[:2] == ("pass", key)
+
+
+@pytest.mark.parametrize(("name", "files"), UNKNOWN, ids=[name for name, _ in UNKNOWN])
+def test_what_nobody_told_is_no_pass(name, files):
+    assert outcome(name, files)[0] in {"skip", None}
+
+
+def test_a_pass_counts_what_told_and_what_did_not():
+    files = {"config/node/a.json": READY, "config/node/b.json": node("worker-1")}
+    _, key, details = outcome("nodes_not_ready", files)
+    assert (key, details["nodes"], details["untold"]) == ("NODES_READY", 1, 1)
+    young = {"config/certificatesigningrequests/a.json": signing_request("a", created=when(minutes=2))}
+    assert outcome("signing_requests_pending", young)[2]["pending"] == 1
+    silenced = {"config/alerts.json": [alert("Down", "critical", "suppressed")]}
+    assert outcome("critical_alerts_firing", silenced)[2]["silenced"] == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -124,10 +142,6 @@ def swollen(value, number):
             return value
 
 
-def test_a_node_without_a_condition_ready_is_not_judged():
-    assert outcome("nodes_not_ready", {"config/node/a.json": node("a")})[0] == "pass"
-
-
 def test_the_most_restarted_container_comes_first():
     looping = {"waiting": {"reason": "CrashLoopBackOff"}}
     files = {
@@ -164,6 +178,6 @@ def test_other_objects_beside_the_operators_of_old_archives_are_passed_over():
             "metadata": {"name": "d"},
             "status": {"conditions": [condition("Degraded", "True")]},
         },
-        "config/clusteroperator/x": READY | {"kind": "ClusterOperator"},
+        "config/clusteroperator/x": made("ClusterOperator", "x", condition("Degraded", "False")),
     }
     assert outcome("cluster_operators_degraded", files)[:2] == ("pass", "CLUSTER_OPERATORS_NOT_DEGRADED")
