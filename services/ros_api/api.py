@@ -1,7 +1,7 @@
 """The ROS API's REST, as clients of upstream's know it, and the two routes of the ROS document."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,6 +15,7 @@ from headrace.contracts.message import rfc3339, utc_now
 from headrace.database.pool import Record
 from headrace.web.errors import json_errors, json_response
 from services.ros_api import spreadsheet
+from services.ros_api.cors import allow_origin, preflight
 from services.ros_api.identity import identify
 from services.ros_api.links import links
 from services.ros_api.listings import CONTAINERS, NAMESPACES, WORKLOADS, Collection
@@ -40,6 +41,8 @@ _TEXTS: Final = {
     ),
 }
 _HIDDEN: Final = "_pct"
+# The rest of the path, whatever it holds, as upstream's router takes it: a trailing slash makes it no UUID.
+_ID: Final = "{recommendation_id:.+}"
 
 Item = Callable[[Record, Units], dict[str, Any]]
 
@@ -55,16 +58,17 @@ class Api:
 
     def application(self) -> web.Application:
         """Every route."""
-        app = web.Application(middlewares=[measure, json_errors(error_body)])
+        app = web.Application(middlewares=[measure, json_errors(error_body), preflight])
+        app.on_response_prepare.append(allow_origin)
         routes: dict[str, Handler] = {
             "/status": self.status,
             f"{OPENSHIFT}/openapi.json": self.openapi,
             OPENSHIFT: self._list(CONTAINERS, default_window=True, has_csv=True),
             f"{OPENSHIFT}/container": self._list(CONTAINERS, default_window=True, has_csv=True),
-            f"{OPENSHIFT}/container/{{recommendation_id}}": self._detail(CONTAINERS),
+            f"{OPENSHIFT}/container/{_ID}": self._detail(CONTAINERS),
             f"{OPENSHIFT}/namespace": self._list(NAMESPACES, default_window=True),
-            f"{OPENSHIFT}/namespace/{{recommendation_id}}": self._detail(NAMESPACES),
-            f"{OPENSHIFT}/{{recommendation_id}}": self._detail(CONTAINERS),
+            f"{OPENSHIFT}/namespace/{_ID}": self._detail(NAMESPACES),
+            f"{OPENSHIFT}/{_ID}": self._detail(CONTAINERS),
             # The ROS document's sample is of 2023, and its curls name no dates.
             f"{ROS}/recommendations": self._list(CONTAINERS, has_csv=True),
             f"{ROS}/workloads": self._list(WORKLOADS),
@@ -114,7 +118,7 @@ class Api:
             identifier = parse_uuid(request.match_info["recommendation_id"])
             if identifier is None:
                 raise bad(bad_id)
-            units = read_units(request.query, memory="MiB")
+            units = read_units(request.query, memory=collection.detail_memory)
             row = await self.store.row(*one(collection, org_id, access, identifier))
             if row is None:
                 raise web.HTTPNotFound(text=unknown)
@@ -173,8 +177,7 @@ class Api:
     ) -> web.StreamResponse:
         limit = self.settings.record_limit_csv
         chosen = selection(collection, org_id, access, parameters, limit=limit)
-        # The units' names, not Kubernetes' spelling of them: an empty format says nothing in a table.
-        units = replace(parameters.units, true_names=True)
+        units = parameters.units
 
         async def chunks() -> AsyncGenerator[bytes]:
             async with self.store.reading(chosen, offset=parameters.offset, is_long=True) as reading:
@@ -199,8 +202,11 @@ class Api:
 
 
 def error_body(status: int, message: str) -> dict[str, str]:
-    """Upstream's error shape."""
-    return {"status": "error", "message": message or HTTPStatus(status).phrase}
+    """Upstream's error shapes: what the router itself says has no status."""
+    phrase = HTTPStatus(status).phrase
+    if message == f"{status}: {phrase}":
+        return {"message": phrase}
+    return {"status": "error", "message": message or phrase}
 
 
 def _listed(row: Record, units: Units) -> dict[str, Any]:
@@ -214,6 +220,12 @@ def _recommendation(row: Record, units: Units, *, plots: bool) -> dict[str, Any]
     return item
 
 
+def _moment(value: datetime) -> str:
+    """As Go writes it: with as many digits of a second as there are."""
+    text = rfc3339(value)
+    return f"{text.removesuffix('Z').rstrip('0')}Z" if "." in text else text
+
+
 def _workload(row: Record, _units: Units) -> dict[str, Any]:
     return _plain(row.items())
 
@@ -224,5 +236,5 @@ def _plain(columns: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 def _written(value: Any) -> Any:
     if isinstance(value, datetime):
-        return rfc3339(value)
+        return _moment(value)
     return str(value) if isinstance(value, UUID) else value

@@ -39,7 +39,8 @@ class Filter:
 class Collection:
     """One collection; every text in it is SQL of ours.
 
-    ``moment`` is the column of ``start_date`` and ``end_date``; ``tenant`` compares every org id the rows carry.
+    ``moment`` is the column of ``start_date`` and ``end_date``; ``tenant`` compares every org id the rows carry;
+    ``detail_memory`` is the unit of a single item's memory.
     """
 
     columns: str
@@ -53,6 +54,7 @@ class Collection:
     types: tuple[str, ...] = WORKLOAD_TYPES
     default_sort: str = "last_reported"
     cluster: str = "lower(c.cluster_uuid)"
+    detail_memory: str = "MiB"
 
 
 _CLUSTER_COLUMNS: Final = "c.cluster_uuid, c.cluster_alias, c.source_id, c.last_reported_at as last_reported"
@@ -104,6 +106,7 @@ NAMESPACES: Final = Collection(
     moment="n.monitoring_end_time",
     filters={"cluster": _CLUSTER, "project": Filter("n.namespace_name")},
     sorts=_CLUSTER_SORTS | {"project": "n.namespace_name"} | _amount_sorts("n"),
+    detail_memory="bytes",
 )
 WORKLOADS: Final = Collection(
     columns="w.id, w.experiment_name, w.namespace as project, coalesce(w.containers, '{}') as containers,"

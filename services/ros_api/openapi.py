@@ -147,7 +147,8 @@ def _filters(collection: Collection, max_values: int) -> list[Json]:
         if item.kind == "cluster":
             meaning = "a UUID, or contained in the alias"
         found += [
-            _parameter(name, values, f"any of these: {meaning}"),
+            _parameter(name, values, f"any of these: {meaning}; or any of the exact ones"),
+            _parameter(f"filter[{name}]", values, f"the same as {name}"),
             _parameter(f"filter[exact:{name}]", values, "any of these: equal"),
             _parameter(f"exclude[{name}]", values, "none of these; must not be asked for as well"),
         ]
@@ -172,6 +173,10 @@ def _listing(collection: Collection, max_values: int, window: str) -> list[Json]
         *_filters(collection, max_values),
         *_units("bytes"),
     ]
+
+
+def _detail(collection: Collection) -> list[Json]:
+    return [_RECOMMENDATION_ID, _IDENTITY, *_units(collection.detail_memory)]
 
 
 def _get(
@@ -200,7 +205,6 @@ def document(max_values: int) -> Json:
     """The document; a filter takes so many values."""
     window = ", without it that of this month"
     containers = _listing(CONTAINERS, max_values, window)
-    detail = [_RECOMMENDATION_ID, _IDENTITY, *_units("MiB")]
     open_json = {
         "200": {"description": "This", "content": {"application/json": {"schema": {"type": "object"}}}}
     }
@@ -221,7 +225,7 @@ def document(max_values: int) -> Json:
                 "getContainerList", "Containers", "Containers", containers, *_LIST_FAILURES, csv=True
             ),
             f"{OPENSHIFT}/container/{{recommendation_id}}": _get(
-                "getContainerById", "A container", "Container", detail, *_DETAIL_FAILURES
+                "getContainerById", "A container", "Container", _detail(CONTAINERS), *_DETAIL_FAILURES
             ),
             f"{OPENSHIFT}/namespace": _get(
                 "getNamespaceList",
@@ -232,10 +236,10 @@ def document(max_values: int) -> Json:
                 "406",
             ),
             f"{OPENSHIFT}/namespace/{{recommendation_id}}": _get(
-                "getNamespaceById", "A namespace", "Namespace", detail, *_DETAIL_FAILURES
+                "getNamespaceById", "A namespace", "Namespace", _detail(NAMESPACES), *_DETAIL_FAILURES
             ),
             f"{OPENSHIFT}/{{recommendation_id}}": _get(
-                "getRecommendationById", "A container", "Container", detail, *_DETAIL_FAILURES
+                "getRecommendationById", "A container", "Container", _detail(CONTAINERS), *_DETAIL_FAILURES
             ),
             f"{ROS}/recommendations": _get(
                 "getStoredRecommendations",

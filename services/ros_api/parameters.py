@@ -38,7 +38,7 @@ def shown(value: str) -> str:
 
 @dataclass(frozen=True)
 class Choice:
-    """The values of one filter: any of ``include`` within, any of ``exact``, none of ``exclude``."""
+    """The values of one filter: any of ``include`` within or any of ``exact``, and none of ``exclude``."""
 
     include: tuple[str, ...] = ()
     exact: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ def _check_filter_names(query: MultiMapping[str], collection: Collection) -> Non
     known = {
         spelling.format(name)
         for name in collection.filters
-        for spelling in ("exclude[{}]", "filter[exact:{}]")
+        for spelling in ("exclude[{}]", "filter[{}]", "filter[exact:{}]")
     }
     for name in query:
         if name.startswith(("filter[", "exclude[")) and name not in known:
@@ -187,16 +187,17 @@ def _day(query: MultiMapping[str], name: str) -> datetime | None:
 
 
 def _choice(query: MultiMapping[str], name: str, collection: Collection, max_values: int) -> Choice:
-    def values(spelling: str) -> tuple[str, ...]:
-        found = tuple(value for value in query.getall(spelling, []) if value)
+    def values(*spellings: str) -> tuple[str, ...]:
+        found = tuple(value for spelling in spellings for value in query.getall(spelling, []) if value)
         if len(found) > max_values:
             raise bad(f"too many {name} parameters, a maximum of {max_values} is allowed")
         if collection.filters[name].kind == "type":
             for value in found:
-                _check_type(spelling, value, collection.types)
+                _check_type(spellings[0], value, collection.types)
         return found
 
-    include, exact, exclude = values(name), values(f"filter[exact:{name}]"), values(f"exclude[{name}]")
+    include = values(name, f"filter[{name}]")
+    exact, exclude = values(f"filter[exact:{name}]"), values(f"exclude[{name}]")
     for mode, others in (("exact", exact), ("include", include)):
         if set(exclude) & set(others):
             raise bad(f"exclude and {mode} cannot share values for {name}")

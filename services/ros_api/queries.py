@@ -45,6 +45,11 @@ class _Where:
     def add(self, condition: str) -> None:
         self.conditions.append(condition)
 
+    def add_any(self, alternatives: list[str]) -> None:
+        """One of these must hold; without any, nothing must."""
+        if alternatives:
+            self.add(f"({' or '.join(alternatives)})")
+
     @property
     def text(self) -> str:
         return " and ".join(self.conditions)
@@ -100,37 +105,45 @@ def _add_choice(where: _Where, collection: Collection, item: Filter, choice: Cho
     elif item.kind == "array":
         _add_array(where, item.column, choice)
     else:
+        wanted = []
         if choice.include:
             same = item.kind == "type"
             operator, values = ("=", list(choice.include)) if same else ("ilike", _patterns(choice.include))
-            where.add(f"{item.column} {operator} any({where.argument(values)}::text[])")
+            wanted.append(f"{item.column} {operator} any({where.argument(values)}::text[])")
         if choice.exact:
-            where.add(f"{item.column} = any({where.argument(list(choice.exact))}::text[])")
+            wanted.append(f"{item.column} = any({where.argument(list(choice.exact))}::text[])")
+        where.add_any(wanted)
         if choice.exclude:
             excluded = where.argument(list(choice.exclude))
             where.add(f"coalesce({item.column} <> all({excluded}::text[]), true)")
 
 
 def _add_array(where: _Where, column: str, choice: Choice) -> None:
+    wanted = []
     if choice.include:
         patterns = where.argument(_patterns(choice.include))
-        where.add(f"exists (select from unnest({column}) as item where item ilike any({patterns}::text[]))")
+        wanted.append(
+            f"exists (select from unnest({column}) as item where item ilike any({patterns}::text[]))"
+        )
     if choice.exact:
-        where.add(f"{column} && {where.argument(list(choice.exact))}::text[]")
+        wanted.append(f"{column} && {where.argument(list(choice.exact))}::text[]")
+    where.add_any(wanted)
     if choice.exclude:
         where.add(f"not coalesce({column} && {where.argument(list(choice.exclude))}::text[], false)")
 
 
 def _add_clusters(where: _Where, collection: Collection, item: Filter, choice: Choice) -> None:
     """A value that is a UUID means the cluster of that UUID, any other one its alias."""
+    wanted = []
     for values, operator in ((choice.include, "ilike"), (choice.exact, "=")):
         if values:
             uuids, aliases = _split(values)
-            wanted = _patterns(aliases) if operator == "ilike" else aliases
-            where.add(
-                f"({collection.cluster} = any({where.argument(uuids)}::text[])"
-                f" or {item.column} {operator} any({where.argument(wanted)}::text[]))"
-            )
+            texts = _patterns(aliases) if operator == "ilike" else aliases
+            wanted += [
+                f"{collection.cluster} = any({where.argument(uuids)}::text[])",
+                f"{item.column} {operator} any({where.argument(texts)}::text[])",
+            ]
+    where.add_any(wanted)
     if choice.exclude:
         uuids, aliases = _split(choice.exclude)
         where.add(

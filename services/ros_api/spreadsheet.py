@@ -75,15 +75,16 @@ def _rows(item: Json) -> Iterator[list[str]]:
                 start,
                 cell(engine_name),
                 *_quantities(part(engine, "config")),
-                *_quantities(part(engine, "variation")),
+                *_quantities(part(engine, "variation"), unit="percent"),
             ]
 
 
-def _quantities(config: Json) -> list[str]:
+def _quantities(config: Json, *, unit: str = "") -> list[str]:
+    """Amounts and formats; ``unit`` is the format of an amount that is missing."""
     found = []
     for section, resource, _name in _QUANTITIES:
         quantity = part(part(config, section), resource)
-        found += [_number(quantity.get("amount")), cell(str(quantity.get("format", "")))]
+        found += [_number(quantity.get("amount")), cell(str(quantity.get("format", unit)))]
     return found
 
 

@@ -45,9 +45,10 @@ _ADD_WORKLOADS: Final = """
 insert into workloads
     (org_id, cluster_id, experiment_name, namespace, workload_type, workload_name, containers, metrics_upload_at)
 select
-    $1, $2, name, namespace, type::sorted_workloadtype, object, array(select json_array_elements_text(containers)), $3
-from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::json[])
-    with ordinality as added (name, namespace, type, object, containers, position)
+    $1, $2, name, namespace, type::sorted_workloadtype, object, array(select json_array_elements_text(containers)),
+    until
+from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::json[], $8::timestamptz[])
+    with ordinality as added (name, namespace, type, object, containers, until, position)
 order by position
 on conflict (org_id, cluster_id, experiment_name) do nothing
 """
@@ -69,10 +70,15 @@ with added as (
 )
 select workload_id, count(*) as rows from added group by workload_id
 """
+# A workload's containers and moment are those of its last interval, in whatever order the files come.
 _TOUCH_WORKLOADS: Final = """
-update workloads set containers = array(select json_array_elements_text(seen.containers)), metrics_upload_at = $1
-from unnest($2::bigint[], $3::json[]) as seen (id, containers)
-where workloads.id = seen.id and (metrics_upload_at is null or metrics_upload_at < $1)
+update workloads set containers = array(select json_array_elements_text(seen.containers)), metrics_upload_at = until
+from unnest($1::bigint[], $2::json[], $3::timestamptz[]) as seen (id, containers, until)
+where workloads.id = seen.id and (
+    metrics_upload_at is null or metrics_upload_at < until
+    or metrics_upload_at = until
+    and workloads.containers is distinct from array(select json_array_elements_text(seen.containers))
+)
 """
 _TOUCH_CLUSTER: Final = """
 update clusters set last_reported_at = $2 where id = $1 and (last_reported_at is null or last_reported_at < $2)
@@ -152,10 +158,10 @@ class RosStore:
             )
 
     async def _save(self, cluster: Cluster, results: Sequence[Result], reported_at: datetime) -> Stored:
-        experiments = {result.experiment.name: result.experiment for result in results}
-        names = sorted(experiments)
+        latest = {result.experiment.name: result for result in sorted(results, key=lambda result: result.end)}
+        names = sorted(latest)
         async with self._database.transaction() as connection:
-            await self._add_workloads(connection, cluster, [experiments[name] for name in names], reported_at)
+            await self._add_workloads(connection, cluster, [latest[name] for name in names])
             rows = await connection.fetch(_LOCK_WORKLOADS, cluster.org_id, cluster.id, names)
             ids = {row["experiment_name"]: row["id"] for row in rows}
             if len(ids) < len(names):
@@ -163,14 +169,12 @@ class RosStore:
             added = await connection.fetch(_ADD_METRICS, cluster.org_id, *_metric_columns(results, ids))
             new = {row["workload_id"]: row["rows"] for row in added}
             if new:
-                touched = sorted(
-                    (ids[name], _containers(experiments[name])) for name in names if ids[name] in new
-                )
+                touched = sorted((ids[name], latest[name]) for name in names if ids[name] in new)
                 await connection.execute(
                     _TOUCH_WORKLOADS,
-                    reported_at,
                     [item[0] for item in touched],
-                    [item[1] for item in touched],
+                    [_containers(item[1].experiment) for item in touched],
+                    [item[1].end for item in touched],
                 )
                 await connection.execute(_TOUCH_CLUSTER, cluster.id, reported_at)
         return Stored(ids, sum(new.values()))
@@ -179,21 +183,21 @@ class RosStore:
         self,
         connection: Connection,
         cluster: Cluster,
-        experiments: Sequence[Experiment],
-        reported_at: datetime,
+        latest: Sequence[Result],
     ) -> None:
+        experiments = [result.experiment for result in latest]
         workloads = [experiment.workload for experiment in experiments]
         try:
             await connection.execute(
                 _ADD_WORKLOADS,
                 cluster.org_id,
                 cluster.id,
-                reported_at,
                 [experiment.name for experiment in experiments],
                 [workload.namespace for workload in workloads],
                 [workload.kind if is_namespace(workload) else workload.object_type for workload in workloads],
                 [None if is_namespace(workload) else workload.object_name for workload in workloads],
                 [_containers(experiment) for experiment in experiments],
+                [result.end for result in latest],
             )
         except asyncpg.ForeignKeyViolationError as error:
             raise Retryable(_DELETED) from error

@@ -13,7 +13,8 @@ async def initialise(engines: EngineSettings, rows: Iterable[Service]) -> None:
     """Create what is missing; safe to repeat and to race."""
     services = list(rows)
     topics = {topic.name: topic for row in services for topic in row.topics}
-    await ensure_topics(engines, topics.values())
+    if topics:
+        await ensure_topics(engines, topics.values())
     buckets = {bucket for row in services for bucket in row.buckets}
     if buckets:
         store = await ObjectStore.open(S3Endpoint.of(engines))

@@ -51,15 +51,24 @@ async def test_a_row_is_written_as_upstream_writes_it(api: Api, tenant: Tenant):
     assert (header, end) == (HEADER, "")
     assert first == (
         f'{identifier},1b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c,"test, ""cluster""",main,project,app,deployment,'
-        "2023-06-03T00:45:00Z,7,1,cores,1073741824,bytes,1,cores,1073741824,bytes,"
+        "2023-06-03T00:45:00Z,7,1,,1073741824,bytes,1,,1073741824,bytes,"
         "2023-06-03 00:45:00 +0000 UTC,short_term,24,2023-06-02 00:45:00 +0000 UTC,cost,"
-        "0.064,cores,517986304,bytes,0.064,cores,517986304,bytes,"
+        "0.064,,517986304,bytes,0.064,,517986304,bytes,"
         "-93.5,percent,-51.757,percent,-93.5,percent,-51.757,percent"
     )
     assert second == first.replace(",cost,", ",performance,")
     assert answer.headers["Content-Type"].startswith("text/csv")
     today = f"{datetime.now(UTC):%Y%m%d}"
     assert answer.headers["Content-Disposition"] == f"attachment; filename=recommendations-{today}.csv"
+
+
+async def test_a_variation_that_is_missing_is_still_one_in_percent(api: Api, tenant: Tenant):
+    stored = recommendation(short_term={"recommendation_engines": {"cost": {}}})
+    await tenant.container(await tenant.workload(), stored=stored)
+    [row] = (await api.get(OPENSHIFT, tenant, "format=csv&cpu-unit=millicores&memory-unit=MiB")).table
+    for name in ("cpu_limit", "memory_limit", "cpu_request", "memory_request"):
+        assert (row[f"variation_{name}_amount"], row[f"variation_{name}_format"]) == ("", "percent")
+    assert (row["current_cpu_limit_format"], row["current_memory_limit_format"]) == ("m", "Mi")
 
 
 @pytest.mark.parametrize(
@@ -82,14 +91,16 @@ async def test_a_name_is_no_formula_and_a_negative_number_stays_one(api: Api, te
 
 
 @pytest.mark.parametrize("path", [OPENSHIFT, CONTAINER, ROS_RECOMMENDATIONS])
-@pytest.mark.parametrize("units", ["", "cpu-unit=millicores&memory-unit=MiB", "memory-unit=GiB"])
+@pytest.mark.parametrize(
+    "units", ["", "cpu-unit=millicores&memory-unit=MiB", "memory-unit=GiB&true-units=true"]
+)
 async def test_a_csv_has_what_the_json_list_has(api: Api, path: str, units: str):
     tenant = await varied(api)
     query = f"order_by=container&order_how=asc&{units}"
     # Eleven recommendations are more than one flush of four.
     as_csv = await api.get(path, tenant, f"format=csv&{query}")
     assert "Content-Length" not in as_csv.headers
-    items = (await api.get(path, tenant, f"limit=-1&true-units=true&{query}")).data
+    items = (await api.get(path, tenant, f"limit=-1&{query}")).data
     assert as_csv.table == [row for item in items for row in rows(item)]
     assert len(as_csv.table) == 11 * 5
 
@@ -165,9 +176,8 @@ async def test_what_is_missing_is_an_empty_cell(api: Api, tenant: Tenant):
     stored = {"recommendation_terms": {"short_term": {"recommendation_engines": {"cost": {}}}}}
     await tenant.container(await tenant.workload(), stored=stored)
     (row,) = (await api.get(OPENSHIFT, tenant, "format=csv")).table
-    assert {
-        row[name] for name in HEADER.split(",") if name.startswith(("current", "config", "variation"))
-    } == {""}
+    assert {row[name] for name in HEADER.split(",") if name.startswith(("current", "config"))} == {""}
+    assert {row[name] for name in HEADER.split(",") if name.startswith("variation")} == {"", "percent"}
     assert row["duration_in_hours"] == row["monitoring_end_time"] == ""
 
 

@@ -68,7 +68,10 @@ TEXT_FILTERS = [
     ("exclude[{}]=one&exclude[{}]=One-two", {"50%_o\\ff"}),
     ("{}=one&exclude[{}]=One-two", {"one"}),
     ("{}=one&filter[exact:{}]=one", {"one"}),
-    ("{}=two&filter[exact:{}]=one", set()),
+    ("{}=two&filter[exact:{}]=one", {"one", "One-two"}),
+    ("filter[{}]=TWO&filter[exact:{}]=one", {"one", "One-two"}),
+    ("{}=two&filter[{}]=50", {"One-two", "50%_o\\ff"}),
+    ("filter[{}]=one&filter[exact:{}]=one&exclude[{}]=One-two", {"one"}),
 ]
 
 
@@ -107,6 +110,8 @@ async def test_filters_of_text_find_what_they_say(
         (f"filter[exact:cluster]={UUID_B}", {"beta_2%"}),
         ("filter[exact:cluster]=Alpha-1", {"Alpha-1"}),
         ("filter[exact:cluster]=Alpha", set()),
+        ("filter[exact:cluster]=Alpha-1&filter[cluster]=beta", {"Alpha-1", "beta_2%"}),
+        (f"filter[exact:cluster]=none&cluster={UUID_B}", {"beta_2%"}),
         ("exclude[cluster]=Alpha-1", {"beta_2%"}),
         (f"exclude[cluster]={UUID_B}", {"Alpha-1"}),
         (f"exclude[cluster]={UUID_B}&exclude[cluster]=Alpha-1", set()),
@@ -126,6 +131,7 @@ async def test_filters_of_clusters_take_uuids_and_aliases(
         ("workload_type=statefulset", {"one"}),
         ("workload_type=statefulset&workload_type=deployment", {"one", "One-two", "50%_o\\ff"}),
         ("filter[exact:workload_type]=deployment", {"One-two", "50%_o\\ff"}),
+        ("filter[exact:workload_type]=deployment&workload_type=statefulset", {"one", "One-two", "50%_o\\ff"}),
         ("exclude[workload_type]=deployment", {"one"}),
         ("workload_type=daemonset", set()),
     ],

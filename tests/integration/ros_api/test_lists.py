@@ -21,6 +21,7 @@ from tests.integration.ros_api.harness import (
     UUID_A,
     Api,
     Tenant,
+    identity,
 )
 from tests.integration.ros_api.samples import BYTES, CURRENT_BYTES
 
@@ -169,9 +170,10 @@ async def test_a_recommendation_without_content_is_an_empty_object(api: Api, ten
 @pytest.mark.parametrize("path", [OPENSHIFT, CONTAINER, NAMESPACE])
 async def test_one_alone_has_its_plots_and_memory_in_mib(api: Api, tenant: Tenant, path: str):
     container, namespace = await tenant.app(), await tenant.namespace("project")
+    units = "memory-unit=MiB" if path == NAMESPACE else ""
     identifier = namespace if path == NAMESPACE else container
     for spelling in (identifier, identifier.upper(), identifier.replace("-", "")):
-        answer = await api.get(f"{path}/{spelling}", tenant, all_time=False)
+        answer = await api.get(f"{path}/{spelling}", tenant, units, all_time=False)
         assert answer.status == 200
         assert answer.json["id"] == identifier
     shown = answer.json["recommendations"]
@@ -185,9 +187,50 @@ async def test_one_alone_has_its_plots_and_memory_in_mib(api: Api, tenant: Tenan
     }
 
 
+async def test_a_namespace_alone_has_its_memory_in_bytes(api: Api, tenant: Tenant):
+    identifier = await tenant.namespace("project")
+    shown = (await api.get(f"{NAMESPACE}/{identifier}", tenant, all_time=False)).json["recommendations"]
+    assert shown["current"]["requests"]["memory"] == {"amount": CURRENT_BYTES, "format": "bytes"}
+    point = shown["recommendation_terms"]["short_term"]["plots"]["plots_data"]["2023-06-03T00:45:00Z"]
+    assert point["memoryUsage"]["format"] == "bytes"
+
+
+@pytest.mark.parametrize("path", [OPENSHIFT, NAMESPACE, ROS_WORKLOADS])
+@pytest.mark.parametrize(
+    ("microsecond", "shown"), [(0, "00Z"), (120_000, "00.12Z"), (123_000, "00.123Z"), (123_456, "00.123456Z")]
+)
+async def test_the_last_report_has_the_digits_of_its_second_and_no_more(
+    api: Api, tenant: Tenant, path: str, microsecond: int, shown: str
+):
+    await tenant.cluster("cluster", reported=MOMENT.replace(microsecond=microsecond))
+    await (tenant.namespace("project") if path == NAMESPACE else tenant.app())
+    assert (await api.get(path, tenant)).column("last_reported") == [f"2023-06-03T00:45:{shown}"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "message"),
+    [
+        ("GET", "/api/ros/v1/nowhere", 404, "Not Found"),
+        ("GET", "/status/", 404, "Not Found"),
+        ("GET", f"{OPENSHIFT}/", 404, "Not Found"),
+        ("POST", OPENSHIFT, 405, "Method Not Allowed"),
+    ],
+)
+async def test_what_no_route_takes_is_told_as_by_upstreams_router(
+    api: Api, method: str, path: str, status: int, message: str
+):
+    headers = {"X-Rh-Identity": identity("12345")}
+    async with api.session.request(method, f"{api.url}{path}", headers=headers) as response:
+        assert (response.status, await response.json()) == (status, {"message": message})
+
+
 @pytest.mark.parametrize(
     ("path", "status", "message"),
     [
+        (f"{OPENSHIFT}/container/", 400, "bad recommendation_id"),
+        (f"{OPENSHIFT}/namespace/", 400, "bad recommendation_id"),
+        (f"{NAMESPACE}/1b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c/", 400, "bad recommendation-id for project"),
+        (f"{CONTAINER}/1b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c/x", 400, "bad recommendation_id"),
         (f"{OPENSHIFT}/nonsense", 400, "bad recommendation_id"),
         (f"{CONTAINER}/1b77b73f", 400, "bad recommendation_id"),
         (f"{NAMESPACE}/nonsense", 400, "bad recommendation-id for project"),
@@ -201,7 +244,6 @@ async def test_one_alone_has_its_plots_and_memory_in_mib(api: Api, tenant: Tenan
             400,
             "invalid value for true-units",
         ),
-        ("/api/ros/v1/nowhere", 404, "404: Not Found"),
     ],
 )
 async def test_what_is_not_there_says_so(api: Api, tenant: Tenant, path: str, status: int, message: str):
@@ -253,7 +295,7 @@ async def test_a_bad_parameter_is_400_and_the_text_says_which(
         ),
         (OPENSHIFT, "exclude[workload_type]=x", "exclude[workload_type]: got 'x'", "daemonset"),
         (ROS_WORKLOADS, "workload_type=job", "workload_type: got 'job'", "namespace"),
-        (OPENSHIFT, "filter[project]=a", "filter[project]: no such filter", "filter[exact:project]"),
+        (OPENSHIFT, "filter[projects]=a", "filter[projects]: no such filter", "filter[exact:project]"),
         (NAMESPACE, "exclude[workload]=a", "exclude[workload]: no such filter", "exclude[project]"),
         (OPENSHIFT, f"order_by={'x' * 500}", "invalid order_by value: xxx", "..."),
     ],

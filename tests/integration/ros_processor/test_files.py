@@ -42,7 +42,7 @@ async def test_a_file_becomes_workloads_usage_experiments_and_requests(bench: Be
         "deployment",
         "app-0",
     )
-    assert (first["containers"], first["metrics_upload_at"]) == (["main", "side"], NOW)
+    assert (first["containers"], first["metrics_upload_at"]) == (["main", "side"], usage.end(3))
     stored = await bench.database.fetch(
         "select * from workload_metrics where workload_id = $1 and container_name = 'main' order by interval_end",
         first["id"],
