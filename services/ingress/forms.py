@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from aiohttp import ClientError, StreamReader, web
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from services.ingress.media_types import parse_media_type
+from services.ingress.parts import Malformed, Part, PartReader, QuotedPrintable
 
 FILE_FIELDS: Final = ("file", "upload")
 METADATA_FIELD: Final = "metadata"
-MAX_PART_HEADER_BYTES: Final = 8192
-MAX_PART_HEADERS: Final = 32
 # Twice this (``queue_key`` is in the message and its key) has to fit into a message of 1 MiB.
 MAX_METADATA_BYTES: Final = 256 << 10
 # Everything that is not the file part, together; upstream's bound on plain values.
@@ -125,60 +125,66 @@ class FormReader:
         self._form = Form()
         self._sink: Sink | None = None
         self._metadata: bytearray | None = None
-        self._metadata_is_file = False
+        # What the metadata came from: nothing yet, a value, a file. Of each the first counts, even an empty one.
+        self._metadata_rank = 0
+        self._encoded: QuotedPrintable | None = None
         self._other_bytes = 0
 
     async def read(self, content_type: str, body: Body) -> Form:
         """Read to the end; raises `BadForm` and whatever the body, the sink or ``open_sink`` raise."""
-        kind, options = parse_options_header(content_type)  # type: ignore[no-untyped-call]
-        boundary = options.get("boundary", "")
+        kind, parameters = parse_media_type(content_type) or ("", {})
+        boundary = parameters.get("boundary", "")
         if kind != "multipart/form-data" or not boundary:
             raise BadForm("the body is not multipart/form-data with a boundary")
+        reader = PartReader(boundary.encode(errors="surrogateescape"), self._max_parts)
         try:
-            parser = PushMultipartParser(
-                boundary.encode(errors="surrogateescape"),
-                max_header_size=MAX_PART_HEADER_BYTES,
-                max_header_count=MAX_PART_HEADERS,
-                max_segment_count=self._max_parts,
-            )
             while chunk := await body.read():
-                # The parser says nothing of what stands before, between and after the parts.
+                # The reader says nothing of what stands before, between and after the parts.
                 self._other_bytes += len(chunk)
-                for event in parser.parse(chunk):
+                for event in reader.feed(chunk):
                     await self._on_event(event)
                 if self._other_bytes > MAX_OTHER_BYTES:
                     raise BadForm(f"there are more than {MAX_OTHER_BYTES} bytes beside the file")
-            parser.close()  # type: ignore[no-untyped-call]
-        except MultipartError as error:
+            reader.close()
+        except Malformed as error:
             raise BadForm(str(error)) from None
         return self._form
 
-    async def _on_event(self, event: MultipartSegment | bytes | bytearray | None) -> None:
-        if isinstance(event, MultipartSegment):
+    async def _on_event(self, event: Part | bytes | None) -> None:
+        if isinstance(event, Part):
             await self._on_header(event)
-        elif event is None:
-            self._on_end()
-        elif self._sink is not None:
+            return
+        if self._sink is not None and event is not None:
             self._other_bytes -= len(event)
-            await self._sink.write(bytes(event))
+        if self._encoded is not None:
+            data = self._encoded.close() if event is None else self._encoded.feed(event)
+        else:
+            data = event or b""
+        if data:
+            await self._on_data(data)
+        if event is None:
+            self._on_end()
+
+    async def _on_data(self, data: bytes) -> None:
+        if self._sink is not None:
+            await self._sink.write(data)
         elif self._metadata is not None:
-            self._metadata += event
+            self._metadata += data
             if len(self._metadata) > MAX_METADATA_BYTES:
                 raise BadForm(f"the metadata is longer than {MAX_METADATA_BYTES} bytes")
 
-    async def _on_header(self, segment: MultipartSegment) -> None:
-        name = segment.name or ""
-        self._form.name(name)
-        if name in FILE_FIELDS and segment.filename:
-            self._sink = await self._open_sink(FilePart(name, segment.header("Content-Type") or ""))
-        elif (
-            name == METADATA_FIELD
-            and not self._metadata_is_file
-            and (segment.filename or self._form.metadata is None)
-        ):
-            self._metadata, self._metadata_is_file = bytearray(), bool(segment.filename)
+    async def _on_header(self, part: Part) -> None:
+        if not part.name:
+            return
+        self._form.name(part.name)
+        if part.name in FILE_FIELDS and part.filename:
+            self._sink = await self._open_sink(FilePart(part.name, part.content_type))
+        elif part.name == METADATA_FIELD and (rank := 2 if part.filename else 1) > self._metadata_rank:
+            self._metadata, self._metadata_rank = bytearray(), rank
+        self._encoded = QuotedPrintable() if part.is_quoted_printable else None
 
     def _on_end(self) -> None:
         if self._metadata is not None:
-            self._form.metadata = bytes(self._metadata) if self._metadata or self._metadata_is_file else None
-        self._sink, self._metadata = None, None
+            is_file = self._metadata_rank == 2
+            self._form.metadata = bytes(self._metadata) if self._metadata or is_file else None
+        self._sink, self._metadata, self._encoded = None, None, None

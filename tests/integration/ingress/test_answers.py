@@ -7,10 +7,12 @@ import pytest
 
 from tests.identities import odd
 from tests.integration.ingress.harness import (
+    BOUNDARY,
     CLUSTER_ID,
     FORM,
     ID_HEADER,
     IDENTITY,
+    OLS,
     OPERATOR,
     PREFIXES,
     UPLOAD,
@@ -312,6 +314,38 @@ async def test_a_file_over_its_services_limit_gets_413_with_that_limit(
             assert await ingress.left_nothing(request_id)
         else:
             assert (await ingress.announcement(request_id))["size"] == limit
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        form(part(b"abc")).replace(b"\r\n", b"\n"),
+        form(part(b"abc")).replace(BOUNDARY.encode() + b"\r\n", BOUNDARY.encode() + b" \r\n"),
+        form(part(b"abc").replace(b"filename=", b"filename*=utf-8''a%20").replace(b'"a.tgz"', b"b.tgz")),
+        form(part(b"abc").replace(b"a.tgz", b"caf\xe9.tgz")),
+        form(b"--" + BOUNDARY.encode() + b"\r\n\r\nforeign\r\n", part(b"abc")),
+        form(
+            part(b"=61bc").replace(
+                b"Content-Type", b"Content-Transfer-Encoding: quoted-printable\r\nContent-Type"
+            )
+        ),
+        form(part(b"abc").replace(b"Content-Type", b"X: " + b"y" * 20_480 + b"\r\nContent-Type")),
+        form(part(b"abc", content_type=f"{OLS} ")),
+    ],
+    ids=range(8),
+)
+async def test_an_odd_form_that_upstream_takes_is_stored_and_announced(ingress: Ingress, body: bytes):
+    headers = {"Content-Type": FORM, ID_HEADER: new_id()}
+    answer = await ingress.request("POST", UPLOAD, data=body, headers=headers)
+    assert (answer.status, answer.text[:13]) == (202, '{"request_id"')
+    announcement = await ingress.announcement(answer.request_id)
+    assert (announcement["content_type"], announcement["size"]) == (OLS, 3)
+
+
+async def test_no_exceptions_text_reaches_a_client(ingress: Ingress):
+    for broken in (b'filename="\xff', b"filename=\xff", b"filename*=\xff''a"):
+        answer = await ingress.post(part(b"abc").replace(b'filename="a.tgz"', broken))
+        assert (answer.status, answer.text) == (400, f"{NO_FILE}: the parts found are: none")
 
 
 async def test_a_chunked_upload_needs_no_length(ingress: Ingress):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from services.ingress import forms
 from services.ingress.forms import BadForm, Body, FilePart, Form, FormReader, TooSlow
+from services.ingress.parts import MAX_HEADER_BYTES
 from tests.calibration import Calibration
 from tests.integration.ingress.harness import BOUNDARY, FORM, form, part, value
 
@@ -139,12 +140,11 @@ async def test_a_body_without_its_boundary_is_refused(content_type: str):
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc'.encode(),
         f"--{BOUNDARY}\r\nno header\r\n\r\nabc\r\n--{BOUNDARY}--\r\n".encode(),
         f"--{BOUNDARY}\r\nContent-Disposition: form-data\r\n\r\nabc\r\n--{BOUNDARY}--\r\n".encode(),
-        f"--{BOUNDARY}\r\nX: {'y' * 65536}\r\n\r\nabc\r\n--{BOUNDARY}--\r\n".encode(),
-        f"--{BOUNDARY}\r\n{'X: y' * 20000}".encode(),
-        f"--{BOUNDARY}\r\n".encode() + b"X: y\r\n" * 40 + b"\r\nabc",
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="\xff"\r\n\r\n'.encode("latin-1") + form(),
+        f"--{BOUNDARY}\r\nX: {'y' * MAX_HEADER_BYTES}\r\n\r\nabc\r\n--{BOUNDARY}--\r\n".encode(),
+        f"--{BOUNDARY}\r\n{'X: y' * 100_000}".encode(),
+        f"--{BOUNDARY}\r\n".encode() + b"X: y\r\n" * 10_001 + b"\r\n" + form(),
     ],
-    ids=range(11),
+    ids=range(10),
 )
 @pytest.mark.row(8)
 async def test_a_broken_body_is_refused_or_holds_no_file(body: bytes):
@@ -165,7 +165,7 @@ async def test_the_error_text_does_not_grow_with_what_was_sent():
 @pytest.mark.parametrize("place", ["preamble", "value", "epilogue"])
 async def test_what_is_not_the_file_is_bounded_wherever_it_stands(place: str, monkeypatch):
     monkeypatch.setattr(forms, "MAX_OTHER_BYTES", 10_000)
-    filler = [b"x" * 1000] * 20
+    filler = [b"x" * 999 + b"\n"] * 20
     whole = form(part(b"a" * 50_000))
     pieces = {
         "preamble": [*filler, b"\r\n" + whole],
