@@ -86,7 +86,9 @@ class Api:
         listing = _checked(lambda: filters.listing(request.query, filters.STATUSES))
         org_id = self._organisation(request)
         count, rows = await self.store.statuses(listing, org_id)
-        return _envelope(started, count, [_filled(_plain(row, org_id)) for row in rows])
+        # Upstream's ids are texts here, and numbers everywhere else.
+        shown = [_filled(_plain(row, org_id)) | {"id": str(row["id"])} for row in rows]
+        return _envelope(started, count, shown)
 
     async def payload(self, request: web.Request) -> web.Response:
         """One payload's statuses and how long each took."""

@@ -56,6 +56,7 @@ STATUSES: Final = Shape(
         "status_msg": "t.status_msg",
     },
     id="t.id",
+    default_sort="date",
     folded=frozenset({"service", "source", "status"}),
 )
 # The statuses of one payload.

@@ -69,7 +69,7 @@ def to_row(message: PayloadStatus, reported_at: datetime, *, request_id_length: 
             f"VALIDATE_REQUEST_ID_LENGTH wants {request_id_length}"
         )
     try:
-        date = parse_date(message.date)
+        date = reported_at if message.date is None else parse_date(message.date)
     except ValueError as error:
         raise Poison(f"date: {error}") from None
     return StatusRow(
@@ -78,9 +78,9 @@ def to_row(message: PayloadStatus, reported_at: datetime, *, request_id_length: 
         org_id=_text("org_id", message.org_id),
         inventory_id=_text("inventory_id", message.inventory_id),
         system_id=_text("system_id", message.system_id),
-        service=_text("service", message.service, required=True).lower(),
+        service=_text("service", message.service).lower(),
         source=_text("source", message.source).lower(),
-        status=_text("status", message.status, required=True).lower(),
+        status=_text("status", message.status).lower(),
         # PostgreSQL's text cannot hold a NUL; in an exception's text it means nothing.
         status_msg=message.status_msg.replace("\0", ""),
         date=date,

@@ -33,7 +33,7 @@ def _texts(*names: str) -> dict[str, Json]:
 
 _PAYLOAD_FIELDS: Final = _texts("request_id", "account", "inventory_id", "system_id", "org_id")
 _STATUS: Final = _object(
-    ("service", "status", "date"),
+    ("date",),
     id=_ID,
     **_texts("service", "source", "status", "status_msg"),
     **_PAYLOAD_FIELDS,
@@ -54,7 +54,7 @@ def _page_of(item: Json) -> Json:
 _SCHEMAS: Final[Json] = {
     "Error": _object(("title", "message", "status"), title=_TEXT, message=_TEXT, status={"type": "integer"}),
     "Payloads": _page_of(_object(("id", *_PAYLOAD_FIELDS), id=_ID, **_PAYLOAD_FIELDS, created_at=_MOMENT)),
-    "Statuses": _page_of(_STATUS),
+    "Statuses": _page_of(_STATUS | {"properties": _STATUS["properties"] | {"id": _TEXT}}),
     "Payload": _object(
         ("data", "duration"),
         data={"type": "array", "items": _STATUS},

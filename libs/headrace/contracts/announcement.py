@@ -1,6 +1,6 @@
 """The announcement of an upload, as ingress publishes it."""
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+from pydantic import ConfigDict, Field, SerializeAsAny
 
 from headrace.contracts.identity import (
     Contradiction,
@@ -9,28 +9,28 @@ from headrace.contracts.identity import (
     check_same,
     decode_identity,
 )
-from headrace.contracts.message import Message
+from headrace.contracts.message import Element, Message, Part
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
 
-class UploadMetadata(BaseModel):
+class UploadMetadata(Part):
     """What the sender said about the host; empty fields are left out on the wire, these two never."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
-    ip_addresses: list[str] | None = None
+    ip_addresses: list[Element] | None = None
     account: str | None = None
     org_id: str | None = None
     insights_id: str | None = None
     machine_id: str | None = None
     subscription_manager_id: str | None = None
-    mac_addresses: list[str] | None = None
+    mac_addresses: list[Element] | None = None
     fqdn: str | None = None
     bios_uuid: str | None = None
     display_name: str | None = None
     ansible_host: str | None = None
-    custom_metadata: dict[str, str] | None = None
+    custom_metadata: dict[str, Element] | None = None
     reporter: str = ""
     stale_timestamp: str = ZERO_TIME
     queue_key: str | None = None

@@ -1,14 +1,14 @@
 """The message after an archive was copied into the cluster-id/date layout."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
-from headrace.contracts.message import Message
+from headrace.contracts.message import Message, Part
 
 
-class ArchiveMetadata(BaseModel):
+class ArchiveMetadata(Part):
     """Whose archive it is."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(extra="allow")
 
     cluster_id: str
     external_organization: str

@@ -14,7 +14,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError
+
+from headrace.contracts.message import Element, FoldedPart
 
 ASSOCIATE: Final = "Associate"
 # Of everything in the local shape that names no organisation, as the ROS document's identity has it. One for all
@@ -53,18 +55,10 @@ class Contradiction(IdentityError):
     """It says two things, so that two readers could find two senders in it."""
 
 
-class _Part(BaseModel):
-    """JSON keys match case-insensitively, unknown ones are ignored, null means absent."""
+class _Part(FoldedPart):
+    """Unknown keys are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fold_keys(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        names = {name.lower(): name for name in cls.model_fields}
-        return {names.get(key.lower(), key): item for key, item in value.items() if item is not None}
+    model_config = ConfigDict(extra="ignore", strict=True)
 
 
 class Internal(_Part):
@@ -101,7 +95,7 @@ class System(_Part):
 class Associate(_Part):
     """The ``associate`` part: an employee."""
 
-    Role: list[str] = []
+    Role: list[Element] = Field(default_factory=list)
     email: str = ""
     givenName: str = ""  # noqa: N815 -- the wire's name
     rhatUUID: str = ""  # noqa: N815 -- the wire's name

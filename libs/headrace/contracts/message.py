@@ -1,12 +1,43 @@
 """What every message on a topic has in common."""
 
 from datetime import UTC, datetime
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+# In a list or a map there is no absence: null is the empty text there.
+Element = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 
 
-class Message(BaseModel):
+class Part(BaseModel):
+    """A JSON object in which null is absence, as it is for Go's decoder, which most senders and readers have."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            return value
+        return {name: item for name, item in value.items() if item is not None}
+
+
+class FoldedPart(Part):
+    """One whose keys match case-insensitively too."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fold_keys(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        names = {name.lower(): name for name in cls.model_fields}
+        # A null under one spelling takes nothing away from what another one says.
+        return {names.get(str(name).lower(), name): item for name, item in value.items() if item is not None}
+
+
+class Message(Part):
     """A JSON object on a topic.
 
     Unknown fields are kept, so that a newer sender's additions survive a passage through an older service.

@@ -4,23 +4,16 @@ Their keys are matched case-insensitively, as upstream's readers do.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field
 
 from headrace.contracts.clusters import is_cluster_uuid
-from headrace.contracts.message import Message
+from headrace.contracts.message import Element, FoldedPart, Message
 
 # PostgreSQL has no text with it, and no name has it either.
 Text = Annotated[str, Field(min_length=1, max_length=1024, pattern="^[^\0]*$")]
 ExperimentType = Literal["container", "namespace"]
-
-
-def _fold_keys(model: type[BaseModel], value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    names = {name.lower(): name for name in model.model_fields}
-    return {names.get(str(key).lower(), key): item for key, item in value.items()}
 
 
 def _is_uuid(text: str) -> str:
@@ -29,20 +22,8 @@ def _is_uuid(text: str) -> str:
     return text
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fold(cls, value: Any) -> Any:
-        return _fold_keys(cls, value)
-
-
-class _FoldedMessage(Message):
-    @model_validator(mode="before")
-    @classmethod
-    def _fold(cls, value: Any) -> Any:
-        return _fold_keys(cls, value)
+class _Part(FoldedPart):
+    model_config = ConfigDict(extra="allow")
 
 
 class RosMetadata(_Part):
@@ -57,7 +38,7 @@ class RosMetadata(_Part):
     cluster_alias: Text
 
 
-class RosEvent(_FoldedMessage):
+class RosEvent(Message, FoldedPart):
     """Usage CSVs of one payload, ready to be read: topic ``hccm.ros.events``.
 
     ``object_keys[i]``, where present, is the key of ``files[i]`` in the ROS bucket.
@@ -67,8 +48,8 @@ class RosEvent(_FoldedMessage):
     # A header of up to 16 KiB.
     b64_identity: Annotated[str, Field(min_length=1)]
     metadata: RosMetadata
-    files: list[str]
-    object_keys: list[str] | None = None
+    files: list[Element]
+    object_keys: list[Element] | None = None
 
     @property
     def account(self) -> str:
@@ -98,7 +79,7 @@ class RecommendationMetadata(_Part):
     ExperimentType: ExperimentType
 
 
-class RecommendationRequest(_FoldedMessage):
+class RecommendationRequest(Message, FoldedPart):
     """Ask for recommendations: topic ``rosocp.kruize.recommendations``, keyed by the experiment's name."""
 
     Request_id: Text

@@ -1,13 +1,9 @@
 """What the Sources API tells of its resources: topic ``platform.sources.event-stream``, header ``event_type``."""
 
-from typing import Any
-
-from pydantic import model_validator
-
-from headrace.contracts.message import Message
+from headrace.contracts.message import FoldedPart, Message
 
 
-class SourcesEvent(Message):
+class SourcesEvent(Message, FoldedPart):
     """One resource as it is now (or last was); ids are integers. Fields of other kinds are kept as extra ones.
 
     Keys match case-insensitively: koku's own events write ``Id`` and ``Source_id``.
@@ -22,8 +18,3 @@ class SourcesEvent(Message):
     def org_id(self) -> str:
         """Whose resource it is."""
         return self.tenant
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fold(cls, value: Any) -> Any:
-        return {str(key).lower(): item for key, item in value.items()} if isinstance(value, dict) else value

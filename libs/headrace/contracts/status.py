@@ -13,15 +13,15 @@ TERMINAL: Final = frozenset({SUCCESS, ERROR})
 
 
 class PayloadStatus(Message):
-    """One step of one payload in one service; ``date`` is RFC 3339."""
+    """One step of one payload in one service; ``date`` is RFC 3339, the message's own time where it is absent."""
 
-    service: str
+    service: str = ""
     source: str | None = None
     account: str = ""
     org_id: str = ""
     request_id: str
     inventory_id: str | None = None
     system_id: str | None = None
-    status: str
+    status: str = ""
     status_msg: str = ""
-    date: str
+    date: str | None = None

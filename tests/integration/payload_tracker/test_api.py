@@ -1,4 +1,6 @@
 import itertools
+import re
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -125,6 +127,18 @@ async def test_the_listings_filter_and_count(store: TrackerStore, api: Client) -
     answer = await api.get("/statuses?service=INGRESS&date_lt=2026-11-21T21:28:24Z&sort_by=date&sort_dir=asc")
     assert answer.body["count"] == 2
     assert [item["request_id"] for item in answer.body["data"]] == ["r0", "r1"]
+
+
+async def test_all_statuses_are_newest_by_their_own_date_with_ids_that_are_texts(
+    store: TrackerStore, api: Client
+) -> None:
+    # What is reported later may have happened earlier.
+    late = replace(row("late", 1), created_at=row("x", 9).created_at)
+    await store.record([late, row("new", 3), row("old", 0)])
+    answer = await api.get("/statuses")
+    assert [item["request_id"] for item in answer.body["data"]] == ["new", "late", "old"]
+    assert all(re.fullmatch("[0-9]+", item["id"]) for item in answer.body["data"])
+    assert isinstance((await api.get("/payloads/new")).body["data"][0]["id"], int)
 
 
 async def test_an_upload_is_linked_to_for_the_role_only(api: Client) -> None:
