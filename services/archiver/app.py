@@ -39,7 +39,9 @@ async def start(context: Context) -> None:
         max_bytes=settings.max_fetch_bytes,
         fetch_seconds=settings.fetch_seconds,
     )
-    archiver = Archiver(table, fetcher, archive_targets, stores, await context.producer())
+    archiver = Archiver(
+        table, fetcher, archive_targets, stores, await context.producer(), lenient=context.lenient
+    )
     (announcements,) = context.row.consumes
     # The row names the default table's services; an operator's own table replaces it.
     await context.consume(replace(announcements, values=frozenset(archive_targets)), archiver.handle)

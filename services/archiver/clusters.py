@@ -1,6 +1,7 @@
 """Whose archive is it? The cluster id, from the message, the identity or the archive itself."""
 
 import re
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
@@ -21,6 +22,16 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOR
 _NOTHING: Final = frozenset({"none", "null", "nil", "undefined"})
 _MAX_ID_BYTES: Final = 1024
 _MAX_MANIFEST_BYTES: Final = 1 << 20
+_LOCAL_CLUSTERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "headrace:cluster-of-an-archive-that-names-none")
+
+
+class NoCluster(Rejected):
+    """The archive can be read, and nothing in it names a cluster."""
+
+
+def local_cluster_id(org_id: str) -> str:
+    """The cluster of archives that name none, in the local shape: one for each organisation."""
+    return str(uuid.uuid5(_LOCAL_CLUSTERS, org_id))
 
 
 def checked(cluster_id: str, source: str) -> str:
@@ -57,7 +68,7 @@ async def inside(chunks: AsyncIterator[bytes], service: str = "") -> str:
         raise Rejected(
             f"cluster id not found: {looked_for}, and the payload cannot be read: {error}"
         ) from error
-    raise Rejected(
+    raise NoCluster(
         f"cluster id not found: {looked_for}, and in the archive no config/id, no cluster_id in manifest.json "
         "and no <cluster id>/events.json"
     )

@@ -32,7 +32,10 @@ _MAX_TRIES: Final = 100
 
 @dataclass(frozen=True)
 class Archiver:
-    """Copies announced uploads into the layout and says so. ``stores`` are by endpoint, ``""`` our own."""
+    """Copies announced uploads into the layout and says so. ``stores`` are by endpoint, ``""`` our own.
+
+    ``lenient``: an archive that names no cluster is archived as one of its organisation's local cluster.
+    """
 
     table: ArchiveTable
     fetcher: Fetcher
@@ -40,6 +43,7 @@ class Archiver:
     stores: Mapping[str, ObjectStore]
     producer: Producer
     now: Callable[[], datetime] = utc_now
+    lenient: bool = False
 
     async def handle(self, message: Announcement, delivery: Delivery) -> str:
         """Archive one upload; returns where it is."""
@@ -100,8 +104,13 @@ class Archiver:
         known = clusters.announced(message, identity)
         if known is not None or not template.needs_cluster_id:
             return known or ""
-        async with self.fetcher.open(upload) as chunks:
-            return await clusters.inside(chunks, service)
+        try:
+            async with self.fetcher.open(upload) as chunks:
+                return await clusters.inside(chunks, service)
+        except clusters.NoCluster:
+            if not self.lenient:
+                raise
+            return clusters.local_cluster_id(identity.org_id)
 
     async def _take_key(self, draft: Claim, series: Series) -> Archive:
         """Put the claim on record under the first key of the series that is free."""

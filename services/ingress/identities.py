@@ -5,7 +5,7 @@ Source of the second way: RedHatInsights/uhc-auth-proxy, which the gateway asks.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,7 +73,6 @@ class Identities:
         return Sender(decode_identity(header, type_required=not self.lenient), header)
 
     def _by_token(self, headers: MultiMapping[str]) -> Identity:
-        cluster_id = cluster_of(headers.get("User-Agent", ""))
         try:
             scheme, credential = sent_authorization(headers)
         except BadAuthorization:
@@ -83,24 +82,40 @@ class Identities:
         row = self.tokens.get(hashlib.sha256(credential.encode()).hexdigest())
         if row is None and not self.default_org_id:
             raise Unauthenticated("Could not authenticate")
-        clusters = row.get("clusters") if row else None
-        if clusters is not None and owned_name(cluster_id) not in map(owned_name, clusters):
-            raise Unauthenticated("Could not authenticate: the credential is not this cluster's")
         owner = row or {"org_id": self.default_org_id, "account_number": self.default_org_id}
+        cluster_id = _allowed(cluster_of(headers.get("User-Agent", "")), owner.get("clusters"))
         org_id = owner.get("org_id", "")
         return Identity(
             account_number=owner.get("account_number", ""),
             org_id=org_id,
-            type="System",
+            # Who names no cluster is let in as an account is: what was sent tells whose it is.
+            type="System" if cluster_id else "User",
             internal=Internal(org_id=org_id),
-            system=System(cluster_id=cluster_id),
+            system=System(cluster_id=cluster_id) if cluster_id else None,
         )
 
 
+def _allowed(cluster_id: str, clusters: Sequence[str] | None) -> str:
+    """The cluster that a sender is, where its credential is of some clusters only; raises `Unauthenticated`."""
+    if clusters is None:
+        return cluster_id
+    if not cluster_id and len(clusters) == 1:
+        return clusters[0]
+    if owned_name(cluster_id) not in map(owned_name, clusters):
+        raise Unauthenticated("Could not authenticate: the credential is not this cluster's")
+    return cluster_id
+
+
 def cluster_of(user_agent: str) -> str:
-    """The cluster id in ``<operator>/<anything> cluster/<cluster id>``; raises `BadCredentials`."""
+    """The cluster id in ``<operator>/<anything> cluster/<cluster id>``; `BadCredentials` where it is none.
+
+    Of another program's User-Agent, and of one that says nothing of a cluster, it is empty: the credential names the
+    organisation, and the cluster is what the archive names.
+    """
     first, _, rest = user_agent.partition(" ")
     cluster_id = rest.removeprefix("cluster/")
-    if not first.startswith(OPERATORS) or cluster_id == rest or not _CLUSTER_ID.fullmatch(cluster_id):
+    if not first.startswith(OPERATORS) or cluster_id == rest:
+        return ""
+    if not _CLUSTER_ID.fullmatch(cluster_id):
         raise BadCredentials("Invalid user-agent")
     return cluster_id

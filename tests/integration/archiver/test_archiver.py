@@ -16,6 +16,7 @@ from headrace.objects.store import PART_BYTES, ObjectStore
 from headrace.objects.streaming import store_stream
 from headrace.runtime.errors import Rejected, Retryable
 from headrace.web.listener import Listener
+from services.archiver.clusters import local_cluster_id
 from services.archiver.handlers import Archiver
 from services.archiver.templates import KeyTemplate
 from tests.integration.archiver.conftest import CLUSTER, KEY, NOW, Bench
@@ -191,6 +192,19 @@ async def test_what_cannot_be_archived_is_rejected_with_its_reason_and_leaves_no
             await bench.handle(message)
     assert await bench.archived() == {}
     assert bench.producer.sent == []
+
+
+async def test_an_archive_that_names_no_cluster_is_kept_in_the_local_shape(bench: Bench) -> None:
+    message = await bench.upload("r1", tar_gz({"feedback/1.json": b"{}"}), **ANONYMOUS)
+    lenient = replace(bench.archiver, lenient=True)
+    await bench.handle(message, lenient)
+    (key,) = await bench.archived()
+    cluster_id = local_cluster_id("000001")
+    assert key.startswith(f"archives/compressed/{cluster_id[:2]}/{cluster_id}/")
+    assert bench.producer.sent[0].metadata.cluster_id == cluster_id != local_cluster_id("000002")
+    unreadable = await bench.upload("r2", b"no archive", **ANONYMOUS)
+    with pytest.raises(Rejected, match="cannot be read"):
+        await bench.handle(unreadable, lenient)
 
 
 async def test_an_upstream_announcement_is_read_by_its_url_with_our_own_keys(bench: Bench) -> None:

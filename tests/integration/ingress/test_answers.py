@@ -432,12 +432,10 @@ async def test_a_token_that_nobody_knows_is_refused_by_a_strict_ingress(ingress:
     headers = {"x-rh-identity": "", "Authorization": "Bearer abc", "User-Agent": agent}
     answer = await ingress.request("GET", PREFIXES[0], headers=headers)
     assert (answer.status, answer.text) == (401, "Unauthorized: Could not authenticate\n")
-    for name, text in (
-        ("Authorization", "Invalid authorization header"),
-        ("User-Agent", "Invalid user-agent"),
-    ):
-        answer = await ingress.request("GET", PREFIXES[0], headers=headers | {name: "x"})
-        assert (answer.status, answer.text) == (400, f"Bad Request: {text}\n")
+    answer = await ingress.request("GET", PREFIXES[0], headers=headers | {"User-Agent": "x"})
+    assert (answer.status, answer.text) == (401, "Unauthorized: Could not authenticate\n")
+    answer = await ingress.request("GET", PREFIXES[0], headers=headers | {"Authorization": "x"})
+    assert (answer.status, answer.text) == (400, "Bad Request: Invalid authorization header\n")
 
 
 async def test_expect_continue_as_curl_sends_it(ingress: Ingress):

@@ -93,25 +93,63 @@ def test_every_operators_user_agent_names_its_cluster(operator: str):
     assert cluster_of(f"{operator} cluster/{CLUSTER_ID}") == CLUSTER_ID
 
 
+OTHER_AGENTS = [
+    "",
+    "curl/8.0",
+    "Go-http-client/1.1",
+    "Go-http-client/2.0",
+    "python-requests/2.32.3",
+    "python-httpx/0.28.1",
+    "Python/3.12 aiohttp/3.12.0",
+    "cost-mgmt-operator",
+    "insights-operator/1",
+    "insights-operator/1 id/x",
+    f"other-operator/1 cluster/{CLUSTER_ID}",
+]
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "Basic"])
+@pytest.mark.parametrize("user_agent", OTHER_AGENTS)
+def test_a_sender_without_an_operators_user_agent_is_its_tokens_organisation(user_agent: str, scheme: str):
+    found = sender(authorization=f"{scheme} pull-secret", user_agent=user_agent)
+    identity = decode_identity(found.b64_identity)
+    assert identity == found.identity
+    assert (identity.org_id, identity.account_number, identity.type) == ("42", "4242", "User")
+    # The archive names the cluster; an identity with one would go before it.
+    assert identity.cluster_id == ""
+    local = sender(
+        authorization=f"{scheme} any", user_agent=user_agent, lenient=True, default_org_id="000001"
+    )
+    assert (local.identity.org_id, local.identity.cluster_id) == ("000001", "")
+    with pytest.raises(Unauthenticated, match="Could not authenticate"):
+        sender(authorization=f"{scheme} other", user_agent=user_agent)
+
+
+@pytest.mark.parametrize(("clusters", "named"), [(["one"], "one"), (["one", "two"], None), ([], None)])
+def test_a_token_of_clusters_from_a_sender_that_names_none_is_its_only_clusters(
+    clusters: list[str], named: str | None
+):
+    tokens = {digest: row | {"clusters": clusters} for digest, row in TOKENS.items()}
+    if named:
+        found = sender(tokens=tokens, authorization="Bearer pull-secret", user_agent="curl/8.0")
+        assert (found.identity.type, found.identity.cluster_id) == ("System", named)
+        return
+    with pytest.raises(Unauthenticated, match="not this cluster's"):
+        sender(tokens=tokens, authorization="Bearer pull-secret", user_agent="curl/8.0")
+
+
 @pytest.mark.parametrize(
     "user_agent",
     [
-        "",
-        "curl/8.0",
-        "insights-operator/1",
         "insights-operator/1 cluster/",
-        "insights-operator/1 id/x",
-        "insights-operator/1  cluster/x",
-        "other-operator/1 cluster/x",
-        " insights-operator/1 cluster/x",
         "insights-operator/1 cluster/x y",
         "insights-operator/1 cluster/\udcff",
         "insights-operator/1 cluster/" + "x" * 300,
     ],
 )
-def test_a_user_agent_that_names_no_cluster_is_refused(user_agent: str):
+def test_an_operators_user_agent_whose_cluster_is_none_is_refused(user_agent: str):
     with pytest.raises(BadCredentials, match="Invalid user-agent"):
-        cluster_of(user_agent)
+        sender(authorization="Bearer pull-secret", user_agent=user_agent)
 
 
 def test_without_auth_nobody_is_asked_and_the_header_goes_on_as_it_is():
