@@ -33,7 +33,7 @@ class Segment:
         self.requests = 0
         self._settings = settings
         self._retry = RetryPolicy(
-            attempts=settings.attempts,
+            attempts=max(1, settings.attempts),
             budget_seconds=settings.retry_budget_seconds,
             base_seconds=1.0,
             cap_seconds=15.0,
@@ -75,7 +75,7 @@ class Segment:
             except Retryable as error:
                 delay = self._retry.wait_seconds(error, attempt, time.monotonic() - started)
                 if delay is None:
-                    raise Retryable(f"{error} (attempt {attempt} of {self._settings.attempts})") from error
+                    raise Retryable(f"{error} (attempt {attempt} of {self._retry.attempts})") from error
                 if error.retry_after_seconds:
                     self._not_before = max(self._not_before, time.monotonic() + error.retry_after_seconds)
                 await asyncio.sleep(delay)

@@ -1,10 +1,26 @@
 """What an operator can set; upstream's names where upstream has them."""
 
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
 
 from headrace.runtime.settings import Settings, env
 
 HOST_NAMESPACE: Final = "toolchain-host-operator"
+_URL: Final = "^([a-zA-Z][a-zA-Z0-9+.-]*://)?[^/]+"
+
+
+def _with_scheme(url: str) -> str:
+    """As curl takes a URL without a scheme: HTTP."""
+    scheme, named, rest = url.partition("://")
+    if not named:
+        return f"http://{url}"
+    if scheme.lower() not in {"http", "https"}:
+        raise ValueError("expected an http or https URL")
+    return f"{scheme.lower()}://{rest}"
+
+
+Url = Annotated[str, AfterValidator(_with_scheme)]
 
 
 class MapSettings(Settings):
@@ -33,9 +49,7 @@ class MapSettings(Settings):
 class SplunkSettings(Settings):
     """Splunk: where it is, what is searched, how long is tried."""
 
-    url: str = env(
-        "SPLUNK_API_URL", "https://splunk-api.corp.redhat.com:8089", "Splunk's API", pattern="^https?://[^/]+"
-    )
+    url: Url = env("SPLUNK_API_URL", "https://splunk-api.corp.redhat.com:8089", "Splunk's API", pattern=_URL)
     app_name: str = env("SPLUNK_APP_NAME", "rh_rhtap", "app whose rights and lookups count", min_length=1)
     index: str = env("SPLUNK_INDEX", "federated:rh_rhtap_stage_audit", "index that is searched", min_length=1)
     earliest: str = env(
@@ -78,13 +92,12 @@ class SegmentSettings(Settings):
 
     uid_map_file: str = env("UID_MAP_FILE", "", "file with the map of user names to ids, a JSON object")
     ws_map_file: str = env("WS_MAP_FILE", "", "file with the map of namespaces to workspaces, a JSON object")
-    url: str = env(
-        "SEGMENT_BATCH_API",
-        "https://api.segment.io/v1/batch",
-        "Segment's batch call",
-        pattern="^https?://[^/]+",
+    url: Url = env(
+        "SEGMENT_BATCH_API", "https://api.segment.io/v1/batch", "Segment's batch call", pattern=_URL
     )
-    attempts: int = env("SEGMENT_RETRIES", 3, "how often a batch is sent before it is given up", ge=1)
+    attempts: int = env(
+        "SEGMENT_RETRIES", 3, "how often a batch is sent before it is given up; 0 is once, as 1", ge=0
+    )
     retry_budget_seconds: float = env(
         "SEGMENT_RETRY_BUDGET_SECONDS",
         120.0,

@@ -26,6 +26,7 @@ from services.segment_bridge.map_sources import read_maps
 from services.segment_bridge.maps import uid_map, workspace_map
 from services.segment_bridge.settings import MapSettings, SegmentSettings, SplunkSettings
 from services.segment_bridge.splunk import Outcome, Splunk, pieces
+from services.segment_bridge.texts import several
 from services.segment_bridge.transform import MALFORMED, PULL_REQUEST, Event, Transform
 from services.segment_bridge.upload import REFUSED, Uploaded, Uploader
 
@@ -186,11 +187,14 @@ async def _parsed(blocks: AsyncIterator[list[bytes]], graveyard: Graveyard) -> A
         for line in block:
             if not line or line.isspace():
                 continue
-            found = event_of(line)
-            if isinstance(found, str):
-                graveyard.bury(line, found, MALFORMED)
-            else:
-                events.append(found)
+            made = event_of(line)
+            # Most lines are an event; several objects on one are as many.
+            parts = several(line) if isinstance(made, str) else []
+            for part, found in [(part, event_of(part)) for part in parts] or [(line, made)]:
+                if isinstance(found, str):
+                    graveyard.bury(part, found, MALFORMED)
+                else:
+                    events.append(found)
         yield events
 
 

@@ -1,10 +1,12 @@
-"""Stdin and stdout of the stages, as bytes: lines in, lines out, in blocks."""
+"""Stdin and stdout of the stages, as bytes: JSON texts in, lines out, in blocks."""
 
 import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import BinaryIO, Final
+
+from services.segment_bridge.texts import Texts
 
 # Larger blocks are memory that the system is asked for anew each time.
 _READ_BYTES: Final = 1 << 16
@@ -42,22 +44,22 @@ def _read(stream: BinaryIO) -> bytes:
 
 
 def line_blocks(stream: BinaryIO) -> Iterator[list[bytes]]:
-    """Lists of lines."""
-    lines = Lines()
+    """Lists of JSON texts, most of them a line each."""
+    lines, texts = Lines(), Texts()
     while block := _read(stream):
-        if found := lines.add(block):
+        if found := texts.of(lines.add(block)):
             yield found
-    if found := lines.end():
+    if found := [*texts.of(lines.end()), *texts.end()]:
         yield found
 
 
 async def line_blocks_async(stream: BinaryIO) -> AsyncIterator[list[bytes]]:
     """The same beside other work."""
-    lines = Lines()
+    lines, texts = Lines(), Texts()
     while block := await asyncio.to_thread(_read, stream):
-        if found := lines.add(block):
+        if found := texts.of(lines.add(block)):
             yield found
-    if found := lines.end():
+    if found := [*texts.of(lines.end()), *texts.end()]:
         yield found
 
 

@@ -12,6 +12,7 @@ import orjson
 
 from services.segment_bridge.map_files import Id
 from services.segment_bridge.subjects import event_name
+from services.segment_bridge.texts import several
 
 # messageId (empty where there is none), what may be reported once only (a merge URL, else empty), the event's bytes.
 Event: TypeAlias = tuple[str, str, bytes]
@@ -58,13 +59,20 @@ class Transform:
         self._contexts: dict[str, orjson.Fragment] = {}
 
     def events(self, lines: Iterable[bytes]) -> list[Event]:
-        """The events of some lines, in order; blank lines are none."""
+        """The events of some lines, in order; blank lines are none, several objects on a line are as many."""
+        found = self._made(lines)
+        self.made += len(found)
+        return found
+
+    def _made(self, lines: Iterable[bytes]) -> list[Event]:
         found: list[Event] = []
         for line in lines:
             try:
                 row = orjson.loads(line)
             except orjson.JSONDecodeError as error:
-                if line.strip():
+                if parts := several(line):
+                    found += self._made(parts)
+                elif line.strip():
                     self._malformed(line, f"the line is no JSON: {_shown(error)}")
                 continue
             try:
@@ -81,7 +89,6 @@ class Transform:
                     found.append(made)
                 else:
                     self.dropped[str(made)] += 1
-        self.made += len(found)
         return found
 
     @property
@@ -119,11 +126,18 @@ class Transform:
         if owner is None:
             return NO_OWNER if namespace in self._workspaces else NO_WORKSPACE
         user = get("userId")
-        user_id = owner if user is None else self._ids.get(user) if type(user) is str else _not_text("userId")
+        # False is as good as nothing, for the event's name too: jq's `//`.
+        user_id = (
+            owner
+            if user is None or user is False
+            else self._ids.get(user)
+            if type(user) is str
+            else _not_text("userId")
+        )
         if user_id is None:
             return NO_USER
         event = get("event")
-        if event is None:
+        if event is None or event is False:
             event = _name(get("event_subject"), get("event_verb"))
         # What is no text is no JSON either, says orjson.
         properties = orjson.loads(get("properties"))

@@ -27,6 +27,19 @@ class Dropped(Exception):
     pass
 
 
+def rows_of(line: str) -> list[str]:
+    """Several JSON texts on a line are as many rows; a line of anything else is one."""
+    rows, rest = [], line.strip()
+    try:
+        while rest:
+            _, end = json.JSONDecoder().raw_decode(rest)
+            rows.append(rest[:end])
+            rest = rest[end:].strip()
+    except ValueError:
+        return [line]
+    return rows
+
+
 def plain(line: str, ids: dict[str, str], workspaces: dict[str, str]) -> dict[str, Any]:  # noqa: C901
     """The event; raises `Dropped` with "error" or the reason."""
     record = _parsed(line)
@@ -47,7 +60,7 @@ def plain(line: str, ids: dict[str, str], workspaces: dict[str, str]) -> dict[st
     workspace_id = ids.get(workspace)
     if workspace_id is None:
         raise Dropped("workspace without a user id")
-    user = workspace if result.get("userId") is None else result["userId"]
+    user = _or(result.get("userId"), workspace)
     if not isinstance(user, str):
         raise Dropped("error")
     if user not in ids:
@@ -71,8 +84,12 @@ def plain(line: str, ids: dict[str, str], workspaces: dict[str, str]) -> dict[st
     }
 
 
+def _or(value: Any, otherwise: Any) -> Any:
+    return otherwise if value is None or value is False else value
+
+
 def _event(result: dict[str, Any]) -> Any:
-    if result.get("event") is not None:
+    if _or(result.get("event"), None) is not None:
         return result["event"]
     subject, verb = result.get("event_subject"), result.get("event_verb")
     if not isinstance(subject, str) or not isinstance(verb, str):

@@ -54,6 +54,24 @@ def test_without_a_user_the_owner_of_the_workspace_is_it():
     assert transformed(row(userId=None))[0][0]["userId"] == "11"
 
 
+def test_false_is_as_good_as_nothing_for_the_user_and_the_event():
+    (event,), dropped, _ = transformed(row(userId=False, event=False))
+    assert (event["userId"], event["event"], dropped) == ("11", "Application created", {})
+
+
+def test_several_rows_on_a_line_are_as_many_events():
+    line = row(messageId="a") + b" " + row(messageId="b") + row(messageId="c")
+    events, dropped, letters = transformed(line, row(messageId="d"))
+    assert [event["messageId"] for event in events] == ["a", "b", "c", "d"]
+    assert (dropped, letters) == ({}, [])
+
+
+def test_a_line_of_rows_and_something_else_is_kept_whole():
+    line = row() + b" nonsense " + row()
+    _, dropped, letters = transformed(line)
+    assert (dropped, [kept for kept, _ in letters]) == ({MALFORMED: 1}, [line])
+
+
 def test_a_user_who_is_not_in_the_map_is_not_replaced_by_the_owner():
     assert transformed(row(userId="mallory")) == ([], {NO_USER: 1}, [])
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.segment_bridge.transform import MALFORMED, Transform
-from tests.unit.segment_bridge.plain_transform import Dropped, plain
+from tests.unit.segment_bridge.plain_transform import Dropped, plain, rows_of
 
 IDS = {"alice": "11", "bob": "0", "carol": "9007199254740993", "": "7"}
 WORKSPACES = {"alice-tenant": "alice", "bob-tenant": "bob", "lost-tenant": "nobody", "\u00e9-tenant": "carol"}
@@ -78,9 +78,9 @@ def test_the_fast_transformation_is_the_plain_one(given_lines: list[str]):
     found = work.events([line.encode() for line in given_lines])
 
     expected, dropped = [], []
-    for line in given_lines:
+    for row in (row for line in given_lines for row in rows_of(line)):
         try:
-            expected.append(plain(line, IDS, WORKSPACES))
+            expected.append(plain(row, IDS, WORKSPACES))
         except Dropped as reason:
             dropped.append(MALFORMED if str(reason) == "error" else str(reason))
     assert [json.dumps(orjson.loads(body)) for _, _, body in found] == [
