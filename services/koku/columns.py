@@ -1,5 +1,6 @@
 """Telling a ROS CSV by its header, where nobody says what a file is. No I/O."""
 
+import re
 from typing import Final
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -10,10 +11,19 @@ _OWN: Final = {
     "namespace": frozenset({"cpu_usage_namespace_avg", "memory_usage_namespace_avg"}),
 }
 HEADER_BYTES: Final = 1 << 16
+# No text has them. The header of a tar member has, and so have a zip and UTF-16.
+_BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
+
+
+def is_binary(chunk: bytes) -> bool:
+    """Whether it has bytes that no CSV has."""
+    return _BINARY.search(chunk) is not None
 
 
 def ros_kind(head: bytes) -> str | None:
     """``container`` or ``namespace`` by the first line of ``head``, None if it is no ROS CSV's."""
+    if is_binary(head[:HEADER_BYTES]):
+        return None
     line = head[:HEADER_BYTES].removeprefix(_BOM).split(b"\n", 1)[0]
     columns = {column.strip().strip('"') for column in line.decode(errors="replace").split(",")}
     return next((kind for kind, own in _OWN.items() if columns >= _BOTH | own), None)

@@ -6,6 +6,7 @@ Keys follow from the announcement alone, so that it can come again at any point:
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, TypeVar
 
 from headrace.archives.reader import Member, read_members
@@ -19,7 +20,7 @@ from headrace.objects.fetch import Fetcher, Location
 from headrace.runtime.errors import Permanent, Rejected, Retryable
 from services.koku import manifest as manifests
 from services.koku import metrics
-from services.koku.columns import HEADER_BYTES, ros_kind
+from services.koku.columns import HEADER_BYTES, is_binary, ros_kind
 from services.koku.manifest import Manifest
 from services.koku.payload import Payload, Report, Sender
 from services.koku.peeking import first_line, peeked
@@ -91,13 +92,29 @@ class Koku:
     async def _report(self, manifest: Manifest, sender: Sender, upload: Location) -> Report:
         cluster_id = manifest.cluster_id
         source = await self.sources.of_cluster(
-            cluster_id, sender.tenant, name=manifest.source_name or cluster_id
+            cluster_id,
+            sender.tenant,
+            name=manifest.source_name or cluster_id,
+            check=partial(self._check_whole, upload),
         )
         return Report(
             Payload(sender, cluster_id, source, sender.tag(upload), str(manifest.uuid), manifest.version),
             ros_files=manifest.ros_files,
             cost_files=manifest.cost_files,
         )
+
+    async def _check_whole(self, upload: Location) -> None:
+        """Read an upload to its end before anything is registered for it; raises `Rejected` for what is broken."""
+        async with self.fetcher.open(upload) as chunks:
+            head, whole = await peeked(chunks, lambda head: len(head) >= len(_GZIP))
+            if head.startswith(_GZIP):
+                async with aclosing(read_members(whole)) as members:
+                    async for _ in members:
+                        pass
+                return
+            async for chunk in whole:
+                if is_binary(chunk):
+                    raise Rejected("the upload begins as a CSV and goes on with bytes that are no text")
 
     async def _ship_csv(self, chunks: AsyncIterator[bytes], sender: Sender, upload: Location) -> str:
         """A CSV without a manifest."""
@@ -108,7 +125,9 @@ class Koku:
                 f"the upload is neither a gzip-compressed tar nor a ROS CSV: it begins with {head[:40]!r}"
             )
         cluster_id = sender.cluster_id(lenient=self.lenient)
-        source = await self.sources.of_cluster(cluster_id, sender.tenant, name=cluster_id)
+        source = await self.sources.of_cluster(
+            cluster_id, sender.tenant, name=cluster_id, check=partial(self._check_whole, upload)
+        )
         payload = Payload(sender, cluster_id, source, sender.tag(upload))
         name = f"ros-openshift-{kind}-{payload.tag}.0.csv"
         report = Report(payload, ros_files=[name], cost_files=[])
@@ -148,12 +167,13 @@ class Koku:
         if not self.silent:
             keys = report.ros_keys_in_order
             for start in range(0, len(keys), _FILES_A_MESSAGE):
-                await self._send(
-                    ROS_EVENTS, self._event(report.payload, keys[start : start + _FILES_A_MESSAGE])
-                )
+                end = start + _FILES_A_MESSAGE
+                event = self._event(report.payload, keys[start:end], more_follow=end < len(keys))
+                # One partition for a cluster: its events are worked on in their order.
+                await self._send(ROS_EVENTS, event, key=report.payload.cluster_id)
         return report.text(silent=self.silent, kept=bool(self.buckets.cost))
 
-    def _event(self, payload: Payload, keys: list[str]) -> RosEvent:
+    def _event(self, payload: Payload, keys: list[str], *, more_follow: bool) -> RosEvent:
         store, bucket = self.shipper.store, self.buckets.ros
         return RosEvent(
             request_id=payload.sender.request_id,
@@ -161,6 +181,7 @@ class Koku:
             metadata=payload.ros_metadata,
             files=[store.presign(bucket, key, expires_seconds=self.url_seconds) for key in keys],
             object_keys=keys,
+            more_follow=more_follow or None,
         )
 
     async def _validate(self, message: Announcement, validation: Literal["success", "failure"]) -> None:
@@ -168,9 +189,9 @@ class Koku:
             UPLOAD_VALIDATION, UploadValidation(request_id=message.request_id, validation=validation)
         )
 
-    async def _send(self, topic: Topic[M], message: M) -> None:
+    async def _send(self, topic: Topic[M], message: M, *, key: str | None = None) -> None:
         try:
-            await self.producer.send(topic, message)
+            await self.producer.send(topic, message, key=key)
         except Retryable:
             metrics.KAFKA_CONNECTION_ERRORS.inc()
             raise

@@ -8,7 +8,7 @@ not found is asked for again the next time.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakValueDictionary
@@ -28,6 +28,11 @@ _MAX_NAME_CHARACTERS: Final = 200
 
 _log = get_logger(__name__)
 V = TypeVar("V")
+Check = Callable[[], Awaitable[None]]
+
+
+async def _nothing() -> None:
+    """Nothing to check."""
 
 
 class NoSource(Rejected):
@@ -74,9 +79,12 @@ class Sources:
         self._sources: _Remembered[Source] = _Remembered(cache_seconds, clock)
         self._asking: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def of_cluster(self, cluster_id: str, tenant: Tenant, *, name: str = "") -> Source:
+    async def of_cluster(
+        self, cluster_id: str, tenant: Tenant, *, name: str = "", check: Check = _nothing
+    ) -> Source:
         """The cost-management source of an organisation's cluster; ``name`` is what a new one is called.
 
+        ``check`` is called before anything is registered; what it raises keeps it from being.
         Raises `NoSource` when there is none, `Retryable` when the Sources API is away.
         """
         place = (tenant.org_id, cluster_id)
@@ -84,11 +92,11 @@ class Sources:
         async with self._asking.setdefault(place, asyncio.Lock()):
             source = self._sources.get(place)
             if source is None:
-                source = await self._find(cluster_id, tenant, name)
+                source = await self._find(cluster_id, tenant, name, check)
                 self._sources.put(place, source)
         return source
 
-    async def _find(self, cluster_id: str, tenant: Tenant, name: str) -> Source:
+    async def _find(self, cluster_id: str, tenant: Tenant, name: str, check: Check) -> Source:
         source = await self._lookup(cluster_id, tenant)
         if source is None:
             if not self._register:
@@ -96,12 +104,13 @@ class Sources:
                     f"the cluster {cluster_id} is not known to the organisation {tenant.org_id}: the Sources API has "
                     "no OpenShift source with that source_ref"
                 )
+            await check()
             source = await self._create(cluster_id, tenant, name)
         if source.paused_at:
             raise NoSource(
                 f"the source {source.name!r} of the cluster {cluster_id} in the organisation {tenant.org_id} is paused"
             )
-        await self._check_application(source, cluster_id, tenant)
+        await self._check_application(source, cluster_id, tenant, check)
         return source
 
     async def _lookup(self, cluster_id: str, tenant: Tenant) -> Source | None:
@@ -139,7 +148,7 @@ class Sources:
         else:
             await self._call("DELETE", f"sources/{created.id}", tenant, accepted={204, 404})
 
-    async def _check_application(self, source: Source, cluster_id: str, tenant: Tenant) -> None:
+    async def _check_application(self, source: Source, cluster_id: str, tenant: Tenant, check: Check) -> None:
         """A source is cost management's by its application."""
         type_id = await self._type_id("application_types", COST_MANAGEMENT, tenant)
         fields = {"source_id": source.id, "application_type_id": type_id}
@@ -150,6 +159,7 @@ class Sources:
                 f"the source {source.name!r} of the cluster {cluster_id} in the organisation {tenant.org_id} has no "
                 "cost-management application"
             )
+        await check()
         answer = await self._call("POST", "applications", tenant, json=fields, accepted={201, 400})
         if answer.status == 400 and not await self._list("applications", fields, tenant):
             raise Permanent(

@@ -22,8 +22,8 @@ from headrace.runtime.errors import Rejected, Retryable
 from services.ros_processor import metrics
 from services.ros_processor.aggregation import Aggregate, CsvRejected, aggregate
 from services.ros_processor.client import Kruize
-from services.ros_processor.loading import Ask, Loader, Tally
-from services.ros_processor.store import Cluster, RosStore
+from services.ros_processor.loading import Loader, Tally
+from services.ros_processor.store import Ask, Cluster, RosStore
 
 # Organisation, source, cluster and alias stand in one index entry, which has 2700 bytes at most.
 _MAX_CLUSTER_BYTES: Final = 2000
@@ -88,7 +88,10 @@ class UsageFiles:
                 raise
             except Rejected as error:
                 outcome.rejected.append(f"{_name(url)}: {error}")
-        await self._ask_for_recommendations(message, outcome)
+        if message.more_follow and outcome.cluster:
+            await self.store.defer(outcome.cluster, list(outcome.asks.values()))
+        else:
+            await self._ask_for_recommendations(message, outcome)
         # Counted once, though an attempt that failed has seen them too.
         metrics.INVALID_DATAPOINTS.inc(outcome.tally.dropped.total())
         return outcome.conclude()
@@ -148,12 +151,21 @@ class UsageFiles:
         return [*by_key, lambda: self.fetcher.locate(url, request_id=message.request_id)]
 
     async def _ask_for_recommendations(self, message: RosEvent, outcome: Outcome) -> None:
+        """Ask for the workloads of this event and of those that said that it would follow, once for each."""
+        deferred = await self.store.deferred(message.metadata)
+        asks = deferred | {
+            name: ask
+            for name, ask in outcome.asks.items()
+            if name not in deferred or deferred[name].until < ask.until
+        }
         requests = [
             Outgoing.of(self.requests, _request(message, name, ask), key=name)
-            for name, ask in sorted(outcome.asks.items(), key=itemgetter(0))
+            for name, ask in sorted(asks.items(), key=itemgetter(0))
         ]
         if requests:
             await self.producer.send_all(requests, timeout_seconds=_SEND_SECONDS)
+        if deferred:
+            await self.store.forget_deferred([ask.workload_id for ask in deferred.values()])
 
 
 def _request(message: RosEvent, name: str, ask: Ask) -> RecommendationRequest:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from headrace.contracts.ros import ExperimentType, RosMetadata
+from headrace.contracts.ros import RosMetadata
 from services.ros_processor.aggregation import Workload
 from services.ros_processor.client import Key, Kruize, Sent
 from services.ros_processor.experiments import Experiment, Result
-from services.ros_processor.store import Cluster, RosStore
+from services.ros_processor.store import Ask, Cluster, RosStore
 
 # What is in hand at once: about 10 MB.
 _BATCH_INTERVALS: Final = 2000
@@ -57,15 +57,6 @@ class Tally:
         return f"{_count(self.refused.total(), 'interval')} refused: {', '.join(shown)}" + (
             f" and {more} more reasons" if more else ""
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A workload to ask recommendations for, and until when its usage goes."""
-
-    workload_id: int
-    kind: ExperimentType
-    until: datetime
 
 
 @dataclass(frozen=True)

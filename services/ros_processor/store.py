@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 
 from headrace.contracts.clusters import owned_name
-from headrace.contracts.ros import RosMetadata
+from headrace.contracts.ros import ExperimentType, RosMetadata
 from headrace.database.owners import foreign
 from headrace.database.partitions import Partitions
 from headrace.database.pool import Connection, Database
@@ -84,6 +84,22 @@ _TOUCH_CLUSTER: Final = """
 update clusters set last_reported_at = $2 where id = $1 and (last_reported_at is null or last_reported_at < $2)
 """
 
+_DEFER: Final = """
+insert into deferred_asks (workload_id, cluster_id, until)
+select workload_id, $1, until from unnest($2::bigint[], $3::timestamptz[]) as asked (workload_id, until)
+order by workload_id
+on conflict (workload_id) do update set until = greatest(deferred_asks.until, excluded.until)
+"""
+_DEFERRED: Final = """
+select w.experiment_name, d.workload_id, d.until,
+    case when w.workload_type = 'namespace' then 'namespace' else 'container' end as kind
+from rh_accounts a
+join clusters c on c.tenant_id = a.id
+join deferred_asks d on d.cluster_id = c.id
+join workloads w on w.id = d.workload_id
+where a.org_id = $1 and c.source_id = $2 and c.cluster_uuid = $3 and c.cluster_alias = $4
+"""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -91,6 +107,15 @@ class Cluster:
 
     id: int
     org_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A workload to ask recommendations for, and until when its usage goes."""
+
+    workload_id: int
+    kind: ExperimentType
+    until: datetime
 
 
 @dataclass(frozen=True)
@@ -201,6 +226,29 @@ class RosStore:
             )
         except asyncpg.ForeignKeyViolationError as error:
             raise Retryable(_DELETED) from error
+
+    async def defer(self, cluster: Cluster, asks: Sequence[Ask]) -> None:
+        """Keep what to ask for until the payload's last event has come."""
+        columns = [ask.workload_id for ask in asks], [ask.until for ask in asks]
+        with database_errors_counted():
+            try:
+                await self._database.execute(_DEFER, cluster.id, *columns)
+            except asyncpg.ForeignKeyViolationError as error:
+                raise Retryable(_DELETED) from error
+
+    async def deferred(self, metadata: RosMetadata) -> dict[str, Ask]:
+        """What is kept for a cluster, by experiment."""
+        key = (metadata.org_id, metadata.source_id, metadata.cluster_uuid, metadata.cluster_alias)
+        with database_errors_counted():
+            rows = await self._database.fetch(_DEFERRED, *key)
+        return {row["experiment_name"]: Ask(row["workload_id"], row["kind"], row["until"]) for row in rows}
+
+    async def forget_deferred(self, workload_ids: Sequence[int]) -> None:
+        """These were asked for."""
+        with database_errors_counted():
+            await self._database.execute(
+                "delete from deferred_asks where workload_id = any($1)", workload_ids
+            )
 
     async def make_partitions(self, moments: Sequence[datetime]) -> None:
         """Make what is missing of every partitioned table, for rows of these moments."""

@@ -41,7 +41,8 @@ class RosMetadata(_Part):
 class RosEvent(Message, FoldedPart):
     """Usage CSVs of one payload, ready to be read: topic ``hccm.ros.events``.
 
-    ``object_keys[i]``, where present, is the key of ``files[i]`` in the ROS bucket.
+    ``object_keys[i]``, where present, is the key of ``files[i]`` in the ROS bucket. ``more_follow``: the payload has
+    more files than an event may name, and further events of it come under the same key.
     """
 
     request_id: Text
@@ -50,6 +51,7 @@ class RosEvent(Message, FoldedPart):
     metadata: RosMetadata
     files: list[Element]
     object_keys: list[Element] | None = None
+    more_follow: bool | None = None
 
     @property
     def account(self) -> str:

@@ -54,6 +54,7 @@ class Told(Producer):
     def __init__(self, producer: Producer) -> None:
         self.__dict__.update(producer.__dict__)
         self.events: list[RosEvent] = []
+        self.keys: list[str | None] = []
         self.validations: list[UploadValidation] = []
         self.order: list[str] = []
         self.cut: tuple[str, str] | None = None
@@ -64,6 +65,8 @@ class Told(Producer):
         await super().send(topic, message, **options)
         self.order.append(topic.name)
         (self.events if isinstance(message, RosEvent) else self.validations).append(message)
+        if isinstance(message, RosEvent):
+            self.keys.append(options.get("key"))
         if self.cut == (topic.name, "after"):
             raise Retryable("cut off after")
 

@@ -217,6 +217,14 @@ async def test_a_silent_koku_stores_and_tells_nobody(bench: Bench) -> None:
     assert "DISABLE_ROS_MSG" in note
 
 
+async def test_nothing_is_registered_for_an_archive_that_breaks_off(bench: Bench) -> None:
+    whole = archive(bench, {"a.csv": ROS, "b.csv": bytes(range(256)) * 2000})
+    with pytest.raises(Rejected):
+        await bench.handle(await bench.upload(whole[:-200]), sources=bench.sources(register=True))
+    assert bench.verdicts == ["failure"]
+    assert (bench.peer.of(ORG), await bench.objects()) == ([], {})
+
+
 async def test_very_many_files_are_told_in_messages_that_fit(bench: Bench) -> None:
     bench.peer.add(bench.cluster, ORG)
     files = {f"{number:04}-{'n' * 200}.csv": b"%d" % number for number in range(260)}
@@ -224,6 +232,9 @@ async def test_very_many_files_are_told_in_messages_that_fit(bench: Bench) -> No
     assert [len(event.files) for event in bench.told.events] == [250, 10]
     told = [key.rpartition("/")[2] for event in bench.told.events for key in event.object_keys or ()]
     assert told == list(files)
+    # The receiver takes them as one: in their order, and asking for recommendations after the last.
+    assert [event.more_follow for event in bench.told.events] == [True, None]
+    assert bench.told.keys == [bench.cluster] * 2
 
 
 async def test_an_identity_that_did_not_come_is_made_from_the_organisation(bench: Bench) -> None:

@@ -1,4 +1,6 @@
 import gzip
+import io
+import tarfile
 from pathlib import Path
 from uuid import uuid4
 
@@ -73,6 +75,33 @@ async def test_nobodys_csv_is_the_organisations_one_local_clusters_in_the_local_
     (source,) = bench.peer.of(ORG)
     assert source["source_ref"] == source["name"] == local_cluster_id(ORG)
     assert len(await bench.objects()) == 2
+
+
+async def test_a_plain_tar_with_a_csv_in_it_is_refused_and_leaves_nothing(bench: Bench) -> None:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        # As the operator writes it: the columns that tell the kind are not the first.
+        text = b"report_period_start," + ROS
+        member = tarfile.TarInfo("ros.csv")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text))
+    with pytest.raises(Rejected, match="neither a gzip-compressed tar nor a ROS CSV"):
+        await bench.handle(
+            await bench.upload(made.getvalue()), lenient=True, sources=bench.sources(register=True)
+        )
+    assert bench.verdicts == ["failure"]
+    assert (bench.peer.of(ORG), await bench.objects(), bench.told.events) == ([], {}, [])
+
+
+async def test_nothing_is_registered_for_a_csv_that_goes_on_as_something_else(bench: Bench) -> None:
+    with pytest.raises(Rejected, match="bytes that are no text"):
+        await bench.handle(
+            await bench.upload(ROS + b"x" * 200_000 + b"\0"),
+            lenient=True,
+            sources=bench.sources(register=True),
+        )
+    assert bench.verdicts == ["failure"]
+    assert (bench.peer.of(ORG), await bench.objects()) == ([], {})
 
 
 @pytest.mark.row(13)

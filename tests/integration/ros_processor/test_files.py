@@ -310,6 +310,32 @@ async def test_one_request_a_workload_names_the_latest_interval_of_all_files(ben
     assert body["Metadata"]["Max_endtime_report"] == "2023-06-02T02:00:00Z"
 
 
+async def test_a_payload_in_several_events_asks_once_after_the_last_as_if_it_were_one(bench: Bench) -> None:
+    first = await bench.event(usage.written([usage.row(3), usage.row(1, workload="early")]), more_follow=True)
+    second = await bench.event(usage.written([usage.row(2), usage.row(9, workload="late")]))
+    for _ in range(2):
+        # The first one again, as after a crash: what is kept is kept once.
+        await bench.handle(first)
+    assert bench.producer.batches == []
+    await bench.handle(second)
+    (asked,) = bench.producer.batches
+    until = {
+        key.rpartition("|")[2]: body["Metadata"]["Max_endtime_report"] for key, body in bench.producer.last
+    }
+    assert len(asked) == 3
+    ends = {"web": 3, "early": 1, "late": 9}
+    assert until == {name: f"{usage.end(number):%Y-%m-%dT%H:%M:%SZ}" for name, number in ends.items()}
+    assert await bench.count("deferred_asks") == 0
+
+
+async def test_what_a_payload_deferred_is_asked_for_though_its_last_event_is_of_no_use(bench: Bench) -> None:
+    await bench.handle(await bench.event(usage.written([usage.row()]), more_follow=True))
+    with pytest.raises(Rejected):
+        await bench.handle(await bench.event(b"no csv"))
+    assert [body["Metadata"]["ExperimentType"] for _, body in bench.producer.last] == ["container"]
+    assert await bench.count("deferred_asks") == 0
+
+
 async def test_messages_of_the_same_workloads_at_once_do_not_block_each_other(bench: Bench) -> None:
     backwards = [
         usage.row(number, workload=f"app-{which}", container_name="main")

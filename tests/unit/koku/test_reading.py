@@ -1,4 +1,7 @@
+import tarfile
+import zipfile
 from collections.abc import AsyncIterator
+from io import BytesIO
 
 import pytest
 
@@ -30,6 +33,33 @@ def test_a_csv_is_known_by_its_header(
 )
 def test_whatever_else_is_no_ros_csv(head: bytes):
     assert ros_kind(head) is None
+
+
+def packed(kind: str) -> bytes:
+    """A ROS CSV in something that is no CSV, and is not compressed."""
+    text = ",".join(ROS_CONTAINER).encode() + b"\nrow\n"
+    made = BytesIO()
+    if kind == "tar":
+        with tarfile.open(fileobj=made, mode="w") as archive:
+            member = tarfile.TarInfo("a.csv")
+            member.size = len(text)
+            archive.addfile(member, BytesIO(text))
+    elif kind == "tar whose first name ends its line":
+        with tarfile.open(fileobj=made, mode="w") as archive:
+            archive.addfile(tarfile.TarInfo(f",{','.join(ROS_CONTAINER[:20])}\n"))
+    elif kind == "zip":
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr("a.csv", b"\n" + text)
+    else:
+        made.write(text.decode().encode(kind))
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    "kind", ["tar", "tar whose first name ends its line", "zip", "utf-16", "utf-16-le", "utf-32"]
+)
+def test_a_csv_packed_in_something_binary_is_no_csv(kind: str):
+    assert ros_kind(packed(kind)) is None
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])
