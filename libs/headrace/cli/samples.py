@@ -23,3 +23,7 @@ def write(kind: str, directory: Path, options: SampleOptions) -> None:
     output = Output()
     for path in KINDS[kind].generate(directory, options):
         output.line(f"{path}  {path.stat().st_size} bytes")
+        if not KINDS[kind].names_cluster:
+            output.line(
+                f"  of cluster {options.cluster()}: headrace send {path} --cluster {options.cluster()}"
+            )

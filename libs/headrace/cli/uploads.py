@@ -12,7 +12,7 @@ from typing import Final
 from headrace.archives import ArchiveRejected, read_members
 from headrace.contracts.identity import LOCAL_ORG_ID, Identity, Internal, System, encode_identity
 from headrace.runtime.errors import ConfigurationError
-from headrace.samples import KINDS
+from headrace.samples import KINDS, SampleOptions
 
 OCTETS: Final = "application/octet-stream"
 _OPERATORS: Final = {
@@ -21,6 +21,7 @@ _OPERATORS: Final = {
     "hccm": "cost-mgmt-operator/headrace",
     "assisted-installer": "assisted-installer-operator/headrace",
 }
+_NAMING_NO_CLUSTER: Final = frozenset(kind.service for kind in KINDS.values() if not kind.names_cluster)
 _CHUNK_BYTES: Final = 256 * 1024
 # An archive shows what it is in its first members.
 _MEMBERS_LOOKED_AT: Final = 50
@@ -74,9 +75,14 @@ def as_organisation(org_id: str, cluster_id: str | None = None) -> dict[str, str
 
 
 def sender(cluster_id: str | None, org_id: str | None, content_type: str, *, token: str) -> dict[str, str]:
-    """A cluster alone sends by token, everybody else by identity."""
+    """A cluster alone sends by token, everybody else by identity.
+
+    Where the archive names no cluster and nobody else does, it is that of the samples made without options.
+    """
     if cluster_id and not org_id:
         return as_cluster(cluster_id, content_type, token=token)
+    if not cluster_id and service_of(content_type) in _NAMING_NO_CLUSTER:
+        cluster_id = SampleOptions().cluster()
     return as_organisation(org_id or LOCAL_ORG_ID, cluster_id)
 
 

@@ -15,7 +15,8 @@ __all__ = ["DEFAULT_NOW", "KINDS", "SampleKind", "SampleOptions"]
 class SampleKind:
     """A kind of sample; ``generate`` writes it into a directory and returns what it wrote, uploads first.
 
-    ``file_names`` are those of the default options, the upload first; ``content_type`` is that of its part.
+    ``file_names`` are those of the default options, the upload first; ``content_type`` is that of its part. Of an
+    archive that does not name its cluster, the sender has to (``names_cluster``).
     """
 
     name: str
@@ -24,6 +25,7 @@ class SampleKind:
     service: str
     description: str
     generate: Callable[[Path, SampleOptions], list[Path]]
+    names_cluster: bool = True
 
 
 KINDS: Mapping[str, SampleKind] = {
@@ -36,6 +38,7 @@ KINDS: Mapping[str, SampleKind] = {
             service="ols",
             description="OpenShift Lightspeed: feedback and transcripts of a few conversations",
             generate=ols.generate,
+            names_cluster=False,
         ),
         SampleKind(
             name="insights",

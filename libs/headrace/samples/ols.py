@@ -16,7 +16,7 @@ _CONVERSATIONS_PER_DAY = 6
 
 
 def generate(directory: Path, options: SampleOptions) -> list[Path]:
-    """Write ``ols.tgz``. It names no cluster: that comes with the upload's User-Agent."""
+    """Write ``ols.tgz``. It names no cluster: its sender does."""
     return [write_archive_file(directory / FILE_NAME, _entries(options), options.now)]
 
 

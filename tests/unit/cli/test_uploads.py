@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from headrace.archives import Entry, write_archive
-from headrace.cli.uploads import content_type_of, sender, service_of
+from headrace.cli.samples import write
+from headrace.cli.uploads import content_type_of, file_chunks, sender, service_of
+from headrace.contracts.clusters import is_cluster_uuid
 from headrace.contracts.identity import decode_identity
 from headrace.runtime.errors import ConfigurationError
 from headrace.samples import KINDS, SampleOptions
+from services.archiver import clusters
 
 FOREIGN = b"".join(write_archive([Entry.of("readme", b"hello")], modified=datetime(2026, 1, 1, tzinfo=UTC)))
 
@@ -75,6 +78,31 @@ def test_cluster_alone_sends_by_token_as_its_operator():
     [(None, None, ("12345", "User", "")), (None, "7", ("7", "User", "")), ("c1", "7", ("7", "System", "c1"))],
 )
 def test_organisation_sends_with_an_identity(cluster, org, seen):
-    headers = sender(cluster, org, KINDS["ols"].content_type, token="secret")
+    headers = sender(cluster, org, KINDS["insights"].content_type, token="secret")
     identity = decode_identity(headers["x-rh-identity"])
     assert (identity.org_id, identity.type, identity.cluster_id) == seen
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_sample_that_is_sent_without_options_is_of_a_known_cluster(kind, tmp_path):
+    sample = KINDS[kind].generate(tmp_path, SampleOptions())[0]
+    headers = sender(None, None, await content_type_of(sample, None), token="secret")
+    identity = decode_identity(headers["x-rh-identity"])
+    if KINDS[kind].names_cluster:
+        assert identity.cluster_id == ""
+        found = await clusters.inside(file_chunks(sample), KINDS[kind].service)
+    else:
+        found = identity.cluster_id
+        with pytest.raises(clusters.NoCluster):
+            await clusters.inside(file_chunks(sample), KINDS[kind].service)
+    assert is_cluster_uuid(found)
+    # An installation is of a cluster of its own.
+    assert kind == "assisted" or found == SampleOptions().cluster()
+
+
+def test_a_sample_that_names_no_cluster_says_how_to_send_it(tmp_path, capsys):
+    options = SampleOptions(seed=7)
+    write("ols", tmp_path, options)
+    assert f"headrace send {tmp_path}/ols.tgz --cluster {options.cluster()}" in capsys.readouterr().out
+    write("insights", tmp_path, options)
+    assert "--cluster" not in capsys.readouterr().out
