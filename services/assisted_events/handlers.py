@@ -19,8 +19,8 @@ from services.assisted_events.settings import AssistedSettings
 
 _log = get_logger(__name__)
 
-# 4xx that say "later".
-_LATER: Final = frozenset({408, 429})
+# 4xx that say "later"; a secret that expired is put right for all clusters at once.
+_LATER: Final = frozenset({401, 403, 408, 429})
 # The endpoint is busy or away: no cluster is to blame.
 _BLAMELESS: Final = frozenset({429, 503})
 

@@ -27,8 +27,9 @@ FIELDS: Final = {"cluster": CLUSTER_FIELDS, "host": HOST_FIELDS, "infra_env": IN
 _REMOVED: Final = frozenset(
     {
         "additional_trust_bundle", "download_url", "fencing_credentials", "http_proxy", "https_proxy",
-        "ignition_endpoint", "installer_args", "kernel_arguments", "no_proxy", "proxy", "ssh_authorized_key",
-        "ssh_public_key", "static_network_config", "tang_servers",
+        "ignition_endpoint", "ignition_endpoint_http_headers", "installer_args", "kernel_arguments", "no_proxy",
+        "proxy", "ssh_authorized_key", "ssh_public_key", "static_network_config", "tang_connectivity",
+        "tang_servers",
     }
 )  # fmt: skip
 _REMOVED_ENDINGS: Final = ("_override", "_overrides")
@@ -56,12 +57,19 @@ def model_of(kind: str, row: Mapping[str, Any], json_columns: Collection[str] = 
 
 
 def _embedded(field: str, values: Mapping[str, Any]) -> Model:
-    prefix = f"{field}_"
-    return {
+    """The object that the columns of its prefix make, and those below it."""
+    prefix = EMBEDDED_FIELDS[field]
+    found = {
         name.removeprefix(prefix): value
         for name, value in values.items()
         if name.startswith(prefix) and value is not None
     }
+    for inner in EMBEDDED_FIELDS:
+        parent, _, name = inner.rpartition(".")
+        if parent == field and name not in found and (below := _embedded(inner, found)):
+            found = {key: value for key, value in found.items() if not key.startswith(EMBEDDED_FIELDS[inner])}
+            found[name] = below
+    return found
 
 
 def _plain(value: Any) -> Any:

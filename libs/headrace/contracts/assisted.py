@@ -39,21 +39,46 @@ CLUSTER_FIELDS: Final = (
     "monitored_operators", "progress", "install_started_at", "install_completed_at", "created_at", "updated_at",
     "user_name", "email_domain", "org_id", "pull_secret_set", "ssh_public_key", "http_proxy", "https_proxy",
     "no_proxy", "install_config_overrides", "ignition_endpoint", "disk_encryption", "tags", "image_info",
+    "additional_ntp_source", "ams_subscription_id", "api_vip", "api_vip_dns_name", "cluster_network_cidr",
+    "cluster_network_host_prefix", "connectivity_majority_groups", "controller_logs_collected_at",
+    "controller_logs_started_at", "deleted_at", "enabled_host_count", "host_networks", "hyperthreading",
+    "ignition_config_overrides", "imported", "ingress_vip", "ip_collisions", "last_installation_preparation",
+    "load_balancer", "logs_info", "machine_network_cidr", "operators", "org_soft_timeouts_enabled",
+    "primary_ip_stack", "ready_host_count", "schedulable_masters", "schedulable_masters_forced_true",
+    "service_network_cidr", "total_host_count", "user_managed_networking", "vip_dhcp_allocation",
 )  # fmt: skip
 HOST_FIELDS: Final = (
     "id", "kind", "href", "cluster_id", "infra_env_id", "status", "status_info", "role", "suggested_role",
     "bootstrap", "requested_hostname", "inventory", "validations_info", "progress", "progress_stages",
     "connectivity", "disks_info", "images_status", "domain_name_resolutions", "logs_info", "created_at",
     "updated_at", "user_name", "ignition_config_overrides", "installer_args", "fencing_credentials",
+    "api_vip_connectivity", "checked_in_at", "deleted_at", "discovery_agent_version", "disks_to_be_formatted",
+    "free_addresses", "ignition_endpoint_http_headers", "ignition_endpoint_token_set", "installation_disk_id",
+    "installation_disk_path", "installer_version", "logs_collected_at", "logs_started_at",
+    "machine_config_pool_name", "media_status", "node_labels", "ntp_sources", "registered_at",
+    "skip_formatting_disks", "stage_started_at", "stage_updated_at", "status_updated_at", "tang_connectivity",
+    "timestamp",
 )  # fmt: skip
 INFRA_ENV_FIELDS: Final = (
     "id", "kind", "href", "name", "cluster_id", "type", "cpu_architecture", "openshift_version", "download_url",
     "expires_at", "size_bytes", "proxy", "ssh_authorized_key", "static_network_config",
     "ignition_config_override", "kernel_arguments", "additional_trust_bundle", "pull_secret_set", "user_name",
-    "email_domain", "org_id",
+    "email_domain", "org_id", "additional_ntp_sources", "created_at", "generator_version",
+    "network_discovery_delay_seconds", "ntp_sources", "rendezvous_ip", "updated_at",
 )  # fmt: skip
-# Objects that upstream's tables keep as columns of their own, `progress_current_stage` for one.
-EMBEDDED_FIELDS: Final = ("progress", "platform", "disk_encryption", "image_info", "proxy")
+# Objects that upstream's tables keep as columns of their own, and what those begin with; one below another is its
+# field, `platform_external_platform_name` for one.
+EMBEDDED_FIELDS: Final = {
+    "progress": "progress_",
+    "platform": "platform_",
+    "platform.external": "external_",
+    "disk_encryption": "disk_encryption_",
+    "ignition_endpoint": "ignition_endpoint_",
+    "image_info": "image_",
+    "last_installation_preparation": "last_installation_preparation_",
+    "load_balancer": "load_balancer_",
+    "proxy": "proxy_",
+}
 
 VERSION_KEYS: Final = (
     "assisted-installer",

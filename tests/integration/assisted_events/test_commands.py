@@ -42,7 +42,7 @@ async def test_simulate_sent_preview_replay_opt_out_and_export(
     await run("opt-out", cluster_id, "--undo", *url)
     assert await run("send", cluster_id, *url) == [f"{cluster_id}  waiting"]
     await sender.in_state(cluster_id, "sent")
-    endpoint.answer = (401, b"")
+    endpoint.answer = (400, b"")
     (line,) = await run("simulate", *url)
     refused = line.split("  ")[0]
     await sender.in_state(refused, "given_up")
