@@ -91,10 +91,12 @@ class Api:
         app = web.Application(
             middlewares=[json_errors(error_body), problems], client_max_size=self.max_body_bytes
         )
-        app.router.add_get("/health", self._health)
-        for prefix in PREFIXES:
-            for method, path, handle in self._routes(prefix):
-                app.router.add_route(method, prefix + path, handle)
+        # A slash at a path's end says nothing.
+        for end in ("", "/"):
+            app.router.add_get("/health" + end, self._health)
+            for prefix in PREFIXES:
+                for method, path, handle in self._routes(prefix):
+                    app.router.add_route(method, prefix + path + end, handle)
         Internal(self.database, self.tenants, self.changes.passwords, self.gate).add_routes(app)
         return app
 
@@ -191,9 +193,11 @@ class Api:
 
         async def handle(request: web.Request) -> web.Response:
             caller = await self._writer(request)
-            row_id, body = row_id_of(request), parsed(kind, await request.read())
+            row_id, body = row_id_of(request), await request.read()
             async with self.changes.open(caller) as change:
-                row = await edit(change, row_id, body)
+                # What is not there cannot be changed, whatever the body says.
+                await change.find(resource, row_id)
+                row = await edit(change, row_id, parsed(kind, body))
             return json_response(resource.shown(row))
 
         return handle

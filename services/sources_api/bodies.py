@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from pydantic import (
 
 from headrace.runtime.untrusted import Unreadable, load_json
 from services.sources_api.errors import Invalid, Unfit
+from services.sources_api.models import moment_of
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -59,6 +61,10 @@ def _strings(value: Any) -> Iterator[str]:
             waiting += item
 
 
+def _moment(value: Any) -> Any:
+    return moment_of(value) if isinstance(value, str) else value
+
+
 # PostgreSQL's text has no NUL either.
 Text = Annotated[str, Field(max_length=MAX_TEXT, pattern="^[^\\x00]*$")]
 Name = Annotated[str, Field(max_length=MAX_NAME, pattern="^[^\\x00]*$")]
@@ -77,7 +83,7 @@ Id = Annotated[
 ]
 Extra = Annotated[dict[str, Any], AfterValidator(_clean_json)]
 Status = Literal["available", "in_progress", "partially_available", "unavailable"]
-Workflow = Literal["manual_configuration", "account_authorization"]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class _Body(BaseModel):
@@ -97,7 +103,8 @@ class _SourceBody(_Body):
     version: Text | None = None
     imported: Text | None = None
     source_ref: Name | None = None
-    app_creation_workflow: Workflow | Literal[""] | None = None
+    # One that nobody knows counts as none.
+    app_creation_workflow: Text | None = None
     availability_status: Status | Literal[""] | None = None
 
     @model_validator(mode="after")
@@ -127,6 +134,8 @@ class SourceEdit(_Body):
     imported: Text | None = None
     source_ref: Name | None = None
     availability_status: Status | None = None
+    last_checked_at: Moment | None = None
+    last_available_at: Moment | None = None
 
     @model_validator(mode="after")
     def _named(self) -> "SourceEdit":
@@ -156,6 +165,8 @@ class ApplicationEdit(_Body):
     extra: Extra | None = None
     availability_status: Status | None = None
     availability_status_error: Text | None = None
+    last_checked_at: Moment | None = None
+    last_available_at: Moment | None = None
 
 
 class EndpointEdit(_Body):
@@ -286,6 +297,8 @@ def parsed(kind: type[B], body: bytes) -> B:
         value = load_json(body, max_values=MAX_VALUES)
     except Unreadable as error:
         raise Invalid(f"the body is {error}") from None
+    if value is None or (isinstance(value, dict) and all(item in (None, []) for item in value.values())):
+        raise Invalid("empty body")
     try:
         return kind.model_validate(value)
     except ValidationError as error:

@@ -93,13 +93,19 @@ class _Bulk:
         column = resource.table.removesuffix("s")
         if not name:
             raise Unfit(f"no {resource.singular} present, need either {column}_name or {column}_id")
-        found = await self._change.connection.fetchval(
-            f"select id from {resource.table} where name = $1",  # noqa: S608 -- one of two
-            name,
-        )
+        found = await self._type_called(resource, name)
         if found is None:
             raise Unfit(f"{column}_name: there is no {name!r}")
-        return int(found)
+        return found
+
+    async def _type_called(self, resource: Resource, name: str) -> int | None:
+        """By its whole name, else the oldest one with that in its name: `cost-management`."""
+        found: int | None = await self._change.connection.fetchval(
+            f"select id from {resource.table}"  # noqa: S608 -- one of two
+            " where $1 <> '' and strpos(name, $1) > 0 order by name <> $1, id limit 1",
+            name,
+        )
+        return found
 
     async def _holder_id(self, body: BulkAuthentication) -> int:
         """By name among what was made here, else by id among what was there."""
@@ -120,10 +126,7 @@ class _Bulk:
 
     async def _is_called(self, holder: Resource, row: Record, name: str) -> bool:
         if holder is APPLICATIONS:
-            type_id = await self._change.connection.fetchval(
-                "select id from application_types where name = $1", name
-            )
-            return bool(row["application_type_id"] == type_id)
+            return bool(row["application_type_id"] == await self._type_called(APPLICATION_TYPES, name))
         label = row.get("name" if holder is SOURCES else "host") or ""
         return bool(name) and (label == name if holder is SOURCES else name.lower() in label.lower())
 

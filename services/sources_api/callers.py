@@ -27,7 +27,7 @@ _ACCESS: Final = "/api/rbac/v1/access/"
 _PERMISSION: Final = "sources:*:*"
 # Clusters register and remove themselves; the rest is for people and services.
 _CLUSTER_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE"})
-_CLUSTER_DELETES: Final = re.compile(r".*/sources/[0-9]+")
+_CLUSTER_DELETES: Final = re.compile(r".*/sources/[0-9]+/?")
 # Indexed, sent as header and key.
 _NAME: Final = re.compile(r"[!-~]{0,255}")
 

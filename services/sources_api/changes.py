@@ -50,7 +50,10 @@ _TAKEN: Final = {
     "endpoints_role": "the role already exists for the given source",
     "endpoints_default": "a default endpoint already exists for the provided source",
 }
-_OF_AVAILABILITY: Final = frozenset({"availability_status", "availability_status_error"})
+_OF_AVAILABILITY: Final = frozenset(
+    {"availability_status", "availability_status_error", "last_checked_at", "last_available_at"}
+)
+_WORKFLOWS: Final = ("manual_configuration", "account_authorization")
 _DEFAULT_PORT: Final = 443
 
 
@@ -76,7 +79,8 @@ class Change:
         if await store.one(self.connection, SOURCE_TYPES, None, values["source_type_id"]) is None:
             raise Unfit("source type id not found")
         values["uid"] = str(uuid4())
-        values["app_creation_workflow"] = body.app_creation_workflow or "manual_configuration"
+        if body.app_creation_workflow not in _WORKFLOWS:
+            values["app_creation_workflow"] = _WORKFLOWS[0]
         return await self._create(SOURCES, _with_status(_without_empty(values, "source_ref")))
 
     async def create_application(self, body: ApplicationCreate) -> Record:
@@ -94,7 +98,7 @@ class Change:
 
     async def create_endpoint(self, body: EndpointCreate) -> Record:
         """Add an endpoint to a source; the first is the default one."""
-        values = _without_empty(body.given(), "role")
+        values = {"role": "", "host": "", "path": ""} | body.given()
         if await store.one(self.connection, SOURCES, self.tenant.id, values["source_id"]) is None:
             raise Unfit("source id not found")
         others = await store.matching(
@@ -150,8 +154,6 @@ class Change:
         for name in ("scheme", "port", "availability_status"):
             if not values.get(name, True):
                 del values[name]
-        if values.get("role") == "":
-            values["role"] = None
         return await self._edit(ENDPOINTS, row_id, values)
 
     async def edit_authentication(self, row_id: int, body: AuthenticationEdit) -> Record:
@@ -184,12 +186,12 @@ class Change:
     async def _edit(self, resource: Resource, row_id: int, values: dict[str, Any]) -> Record:
         before = await self.find(resource, row_id)
         if before.get("paused_at") and values.keys() - _OF_AVAILABILITY:
-            allowed = " and ".join(sorted(_OF_AVAILABILITY))
+            allowed = ", ".join(sorted(_OF_AVAILABILITY & resource.fields.keys()))
             raise Unfit(f"the {resource.singular} is paused: only {allowed} can be changed")
         if status := values.get("availability_status"):
-            values["last_checked_at"] = utc_now()
+            checked_at = values.setdefault("last_checked_at", utc_now())
             if status == "available":
-                values["last_available_at"] = values["last_checked_at"]
+                values.setdefault("last_available_at", checked_at)
         row = await store.update(self.connection, resource, self.tenant.id, row_id, values)
         self.tell("update", resource, row)
         return row

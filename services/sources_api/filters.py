@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from services.sources_api.errors import Invalid
-from services.sources_api.models import Kind, Resource
+from services.sources_api.models import Kind, Resource, moment_of
 
 DEFAULT_LIMIT: Final = 100
 # A larger limit is answered as this one; the answer's meta says so.
@@ -179,10 +179,6 @@ def _integer(name: str, value: str, *, low: int, high: int = 2**63 - 1) -> int:
 
 def _moment(name: str, value: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(value.replace(" UTC", "Z"))
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Invalid(
-            f"{name[:64]}: got {value[:64]!r}, expected a time such as 2026-08-01T10:00:00Z"
-        ) from None
+        return moment_of(value)
+    except ValueError as error:
+        raise Invalid(f"{name[:64]}: {error}") from None

@@ -198,6 +198,15 @@ LISTED: Final = (*EDITABLE, SOURCE_TYPES, APPLICATION_TYPES)
 HOLDERS: Final = {item.event: item for item in EDITABLE}
 
 
+def moment_of(text: str) -> datetime:
+    """A time as clients write it, upstream's ``2026-08-01 10:00:00 UTC`` too; raises ``ValueError``."""
+    try:
+        moment = datetime.fromisoformat(text.replace(" UTC", "Z"))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"got {text[:64]!r}, expected a time such as 2026-08-01T10:00:00Z") from None
+
+
 def decoded(value: str | None) -> Any:
     """A jsonb column."""
     return None if value is None else orjson.loads(value)

@@ -19,7 +19,7 @@ def page_response(
         {
             "data": data,
             "meta": {"count": count, "limit": listing.limit, "offset": listing.offset},
-            "links": filters.links(request.path, request.query.items(), listing, count),
+            "links": filters.links(request.path.rstrip("/"), request.query.items(), listing, count),
         }
     )
 

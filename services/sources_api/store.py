@@ -108,11 +108,6 @@ async def delete(connection: Connection, resource: Resource, tenant_id: int, ids
     )
 
 
-def restrict_to(listing: Listing, tenant_id: int) -> None:
-    """One tenant's rows only."""
-    _narrow(listing, tenant_id)
-
-
 def restrict_by(listing: Listing, column: str, value: int) -> None:
     """Rows that refer to one row only."""
     listing.conditions.append(f"{column} = {listing.place(value)}")

@@ -19,7 +19,8 @@ class Part(BaseModel):
     def _without_nulls(cls, value: Any) -> Any:
         if value is None:
             return {}
-        if not isinstance(value, dict):
+        # Most have none: there is no copy to make.
+        if not isinstance(value, dict) or None not in value.values():
             return value
         return {name: item for name, item in value.items() if item is not None}
 

@@ -74,6 +74,20 @@ async def test_what_is_there_already_is_added_to(sources: Sources, org: str) -> 
     assert answer.json["authentications"][0]["resource_id"] == source["id"]
 
 
+async def test_types_are_found_by_a_part_of_their_name(sources: Sources, org: str) -> None:
+    body = {
+        "sources": [{"name": "cluster", "source_type_name": "shift"}],
+        "applications": [{"application_type_name": "cost-management", "source_name": "cluster"}],
+        "authentications": [{"resource_type": "application", "resource_name": "cost-management"}],
+    }
+    answer = await sources.post("bulk_create", org, body)
+    assert answer.status == 201, answer.text
+    (source,), (application,) = answer.json["sources"], answer.json["applications"]
+    assert source["source_type_id"] == await sources.type_id("openshift")
+    assert application["application_type_id"] == await sources.type_id(COST)
+    assert answer.json["authentications"][0]["resource_id"] == application["id"]
+
+
 def without_type() -> dict[str, Any]:
     body = whole()
     del body["sources"][0]["source_type_name"]

@@ -139,7 +139,7 @@ OTHERS = [
     ("endpoints?filter[port][gt]=6443", 0),
     ("endpoints?filter[default]=true", 1),
     ("endpoints?verify_ssl=true", 0),
-    ("endpoints?filter[role][nil]", 1),
+    ("endpoints?filter[role]=", 1),
     ("authentications?filter[resource_type]=Source", 0),
     ("source_types?filter[name]=openshift", 1),
     ("source_types?filter[vendor][starts_with_i]=red", 1),

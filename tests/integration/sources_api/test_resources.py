@@ -1,4 +1,6 @@
+import json
 import re
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,10 @@ async def test_koku_finds_the_source_of_a_cluster_and_reports_its_status(sources
     of_source = (await sources.get(f"sources/{source['id']}", org)).json
     assert of_source["availability_status"] == "unavailable"
     assert of_source["last_checked_at"] == changed.json["last_checked_at"]
+
+
+async def a_source(sources: Sources) -> dict[str, Any]:
+    return {"name": "cluster", "source_type_id": await sources.type_id("openshift")}
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -118,6 +124,69 @@ async def test_the_first_endpoint_is_the_default_one(sources: Sources, org: str)
     assert answer.detail == "bad request: Validation failed: the role already exists for the given source"
     changed = await sources.patch(f"endpoints/{second['id']}", org, {"host": "b.example.com"})
     assert (changed.json["host"], changed.json["port"]) == ("b.example.com", 6443)
+
+
+async def test_empty_parts_of_an_endpoint_stay(sources: Sources, org: str) -> None:
+    source = await sources.source(org)
+    empty = {"role": "", "host": "", "path": ""}
+    given = await sources.made("endpoints", org, source_id=source["id"], **empty)
+    absent = await sources.made("endpoints", org, source_id=source["id"])
+    filled = await sources.made(
+        "endpoints", org, source_id=source["id"], role="a", host="a.example.com", path="/"
+    )
+    emptied = (await sources.patch(f"endpoints/{filled['id']}", org, empty)).json
+    for endpoint in (given, absent, emptied):
+        assert endpoint | empty == endpoint
+
+
+async def test_a_change_of_nothing_is_refused(sources: Sources, org: str) -> None:
+    source = await sources.source(org)
+    for path, body in (
+        (f"sources/{source['id']}", {}),
+        (f"sources/{source['id']}", None),
+        (f"sources/{source['id']}", {"name": None}),
+    ):
+        answer = await sources.request("PATCH", path, org, raw=json.dumps(body).encode())
+        assert (answer.status, answer.detail) == (400, "bad request: empty body")
+    for nothing in ({}, {"sources": None}, {"sources": [], "applications": []}):
+        answer = await sources.post("bulk_create", org, nothing)
+        assert (answer.status, answer.detail) == (400, "bad request: empty body")
+
+
+async def test_a_slash_at_the_end_of_a_path_says_nothing(sources: Sources, org: str) -> None:
+    source = (await sources.post("sources/", org, await a_source(sources))).json
+    listed = await sources.get("sources/", org)
+    assert listed.ids == [source["id"]]
+    assert listed.json["links"] == (await sources.get("sources", org)).json["links"]
+    assert (await sources.get(f"sources/{source['id']}/", org)).json == source
+    assert (await sources.get("source_types/")).status == 200
+    assert (await sources.patch(f"sources/{source['id']}/", org, {"version": "2"})).status == 200
+    assert (await sources.delete(f"sources/{source['id']}/", org)).status == 204
+
+
+async def test_a_workflow_that_nobody_knows_counts_as_none(sources: Sources, org: str) -> None:
+    body = await a_source(sources) | {"app_creation_workflow": "by_hand"}
+    made = await sources.post("sources", org, body)
+    assert (made.status, made.json["app_creation_workflow"]) == (201, "manual_configuration")
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_when_a_source_was_seen_can_be_told(sources: Sources, org: str, paused: bool) -> None:
+    source = await sources.source(org)
+    if paused:
+        await sources.post(f"sources/{source['id']}/pause", org)
+    body = {
+        "availability_status": "available",
+        "last_checked_at": "2026-08-01T12:00:00+02:00",
+        "last_available_at": "2026-07-31 10:00:00 UTC",
+    }
+    changed = await sources.patch(f"sources/{source['id']}", org, body)
+    assert changed.status == 200, changed.text
+    assert changed.json["last_checked_at"] == "2026-08-01T10:00:00Z"
+    assert changed.json["last_available_at"] == "2026-07-31T10:00:00Z"
+    refused = await sources.patch(f"sources/{source['id']}", org, {"last_checked_at": "soon"})
+    assert refused.status == 400
+    assert "last_checked_at: got 'soon', expected a time such as" in refused.detail
 
 
 async def test_what_is_changed_is_changed_and_the_rest_stays(sources: Sources, org: str) -> None:
@@ -198,7 +267,6 @@ async def test_a_sources_parts_are_listed_below_it(sources: Sources, org: str) -
 
 
 BAD_BODIES = [
-    ("sources", {}, "name cannot be empty"),
     ("sources", {"name": "", "source_type_id": 1}, "name cannot be empty"),
     ("sources", {"name": "a"}, "source type id cannot be empty"),
     ("sources", {"name": "a", "source_type_id": 9999}, "source type id not found"),
@@ -213,7 +281,7 @@ BAD_BODIES = [
     ("applications", {"source_id": 1}, "missing required parameter application_type_id"),
     ("applications", {"source_id": 9999, "application_type_id": 1}, "source id not found"),
     ("applications", {"source_id": 1, "application_type_id": 1, "extra": {"a": ["\0"]}}, "extra: has a NUL"),
-    ("endpoints", {}, "the provided source ID is not valid"),
+    ("endpoints", {"port": 1}, "the provided source ID is not valid"),
     ("endpoints", {"source_id": 9999}, "source id not found"),
     ("endpoints", {"source_id": 1, "host": "no dots"}, "the provided host is invalid"),
     ("endpoints", {"source_id": 1, "port": 70000}, "port: Input should be less than or equal to 65535"),
@@ -241,6 +309,9 @@ async def test_bodies_that_cannot_be_used_are_refused_with_the_reason(sources: S
         (b"", "bad request: no body"),
         (b"{", "bad request: the body is not JSON"),
         (b"[]", "bad request: Validation failed"),
+        (b"{}", "bad request: empty body"),
+        (b"null", "bad request: empty body"),
+        (b'{"name": null}', "bad request: empty body"),
         (b'{"name": "\xff"}', "bad request: the body is not JSON"),
     ],
 )

@@ -270,7 +270,11 @@ def routes_of(everything: Everything) -> list[Route]:
         for route in context.listeners[0]._runner.app.router.routes():
             assert route.resource is not None
             path = re.sub(r"\{(\w+):[^}]*\}", r"{\1}", route.resource.canonical)
-            if route.method not in {"HEAD", "OPTIONS", "*"}:
+            # A route may be there twice, with a slash at its end and without.
+            known = any(
+                (one.service, one.method, f"{one.path}/") == (service, route.method, path) for one in found
+            )
+            if not known and route.method not in {"HEAD", "OPTIONS", "*"}:
                 found.append(
                     Route(service, route.method, path, described.get((route.method, plain(path)), {}))
                 )
