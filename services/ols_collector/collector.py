@@ -6,17 +6,22 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Final
 
 import aiohttp
 
 from services.ols_collector.client import IngressClient
 from services.ols_collector.credentials import Credentials
 from services.ols_collector.handlers import Collection, stopped_within
+from services.ols_collector.lock import DirectoryLock
 from services.ols_collector.plan import Plan
 from services.ols_collector.scrubbing import Scrubber, shown
 from services.ols_collector.status import Outcome, Status
 
 _log = logging.getLogger("ols_collector")
+
+# How soon a collector looks again whether another has left the directory to it.
+_LOCK_SECONDS: Final = 5.0
 
 
 class Collector:
@@ -28,6 +33,7 @@ class Collector:
         self._stop = asyncio.Event()
         self._ended = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
+        self._lock = DirectoryLock()
 
     async def run(self) -> None:
         """Cycle after cycle; returns after one where ``collection_interval`` is 0."""
@@ -43,6 +49,7 @@ class Collector:
         finally:
             # What it is doing it may finish: the loop does not wait.
             thread.shutdown(wait=False, cancel_futures=True)
+            self._lock.release()
             self._ended.set()
 
     async def stop(self, within_seconds: float) -> None:
@@ -66,9 +73,13 @@ class Collector:
         interval = self._plan.collection_interval
         while True:
             began = time.monotonic()
-            await self._cycle(collection)
+            has_run = await self._cycle(collection)
             if not interval:
                 return
+            if not has_run and await stopped_within(self._stop, min(interval, _LOCK_SECONDS)):
+                return
+            if not has_run:
+                continue
             left = began + interval - time.monotonic()
             if left < 0:
                 _log.warning("collection took longer than its interval of %g seconds", interval)
@@ -81,10 +92,14 @@ class Collector:
             _log.info("final collection before the end")
             await self._cycle(collection, last=True)
 
-    async def _cycle(self, collection: Collection, *, last: bool = False) -> None:
+    async def _cycle(self, collection: Collection, *, last: bool = False) -> bool:
+        """Whether the directory is this collector's; what is not there yet is looked for in the next cycle."""
         if not os.path.isdir(self._plan.data_storage):  # noqa: PTH112, ASYNC240 -- one look
-            self._wait_for_storage()
-            return
+            self._wait("does not exist yet")
+            return True
+        if not self._plan.dry_run and not self._lock.take(self._plan.data_storage):
+            self._wait("is another collector's")
+            return False
         self.status.waiting_for = ""
         try:
             outcome = await collection.cycle(last=last)
@@ -93,9 +108,10 @@ class Collector:
             outcome = Outcome(reason=f"{type(error).__name__}: {error.strerror}")
             _log.error("collection failed with error: %s", outcome.reason)
         self.status.ended(outcome)
+        return True
 
-    def _wait_for_storage(self) -> None:
-        text = f"data_storage '{shown(self._plan.data_storage)}' does not exist yet"
+    def _wait(self, why: str) -> None:
+        text = f"data_storage '{shown(self._plan.data_storage)}' {why}"
         if self.status.waiting_for != text:
             _log.info("%s, waiting for it", text)
         self.status.waiting_for = text

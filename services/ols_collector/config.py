@@ -15,6 +15,21 @@ from services.ols_collector.plan import CLUSTER_ID_PLACE, Plan
 from services.ols_collector.settings import OlsCollectorSettings
 
 SECTION: Final = "user_data_collector_config"
+# The file of the exporter, which stands by itself: its keys and ours, empty where nothing here needs to be said.
+EXPORTER: Final = {
+    "data_dir": "data_storage",
+    "service_id": "service_id",
+    "ingress_server_url": "ingress_url",
+    "ingress_server_auth_token": "auth_token",
+    "identity_id": "cluster_id",
+    "collection_interval": "collection_interval",
+    "cleanup_after_send": "cleanup_after_send",
+    "ingress_connection_timeout": "ingress_timeout",
+    "allowed_subdirs": "allowed_subdirs",
+    "log_level": "log_level",
+    "retry_interval": "",
+}
+_EXPORTERS_GENERATION: Final = 3
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 # The local shape's cluster; any will do, as long as it is a UUID.
 LOCAL_CLUSTER_ID: Final = "10ca1000-0000-4000-8000-000000000001"
@@ -64,7 +79,20 @@ def _document(path: Path) -> Mapping[str, Any]:
     return document
 
 
+def _exporters_keys(document: Mapping[str, Any], path: str) -> dict[str, Any]:
+    if unknown := sorted(str(key) for key in document if key not in EXPORTER):
+        raise ConfigurationError(
+            f"{path}: the unknown key{'s' if len(unknown) > 1 else ''} {', '.join(unknown)};"
+            f" expected {SECTION} or, of an exporter's file, some of {', '.join(EXPORTER)}"
+        )
+    given = {EXPORTER[key]: value for key, value in document.items() if EXPORTER[key] and value is not None}
+    keys = {name: _plain(name, value, path) for name, value in given.items()}
+    return {"generation": _EXPORTERS_GENERATION} | keys
+
+
 def _keys(document: Mapping[str, Any], path: str) -> dict[str, Any]:
+    if document and not document.keys() & {SECTION, "ols_config"}:
+        return _exporters_keys(document, path)
     section = document.get(SECTION) or {}
     if not isinstance(section, dict):
         raise ConfigurationError(f"{path}: {SECTION} is not a mapping")

@@ -15,7 +15,7 @@ from services.ols_collector.generations import CHUNK_LIMIT_BYTES, CONTROL_FILE
 from services.ols_collector.guard import Guard
 from services.ols_collector.packing import Archive
 from services.ols_collector.plan import Plan
-from services.ols_collector.scanning import Scan, Scanner, remove_idle_directories
+from services.ols_collector.scanning import Scan, Scanner, is_past, remove_idle_directories
 from services.ols_collector.scrubbing import shown
 from services.ols_collector.snapshot import Chunk, Snapshot, Stamp, chunks
 from services.ols_collector.status import Outcome
@@ -222,10 +222,9 @@ class Collection:
 
     def _tell_of_incomplete(self, scan: Scan, outcome: Outcome) -> None:
         outcome.incomplete = len(scan.incomplete)
-        old_since = time.time() - _OLD_SECONDS
         for name, stamp in scan.incomplete.items():
             path = shown(str(self._plan.root / name))
-            if stamp.mtime_ns / 1e9 > old_since:
+            if not is_past(stamp.mtime_ns / 1e9, _OLD_SECONDS):
                 _log.debug("'%s' is not complete, leaving it for the next collection", path)
             elif name not in self._reported:
                 _log.warning("'%s' is no JSON document although nobody writes to it, leaving it there", path)

@@ -52,7 +52,7 @@ async def collect(plan: Plan) -> int:
         return 0 if ending else 130
     if plan.collection_interval or ending:
         return 0
-    return 1 if collector.status.problem else 0
+    return 1 if collector.status.problem or collector.status.waiting_for else 0
 
 
 def configure_logs(level: str) -> None:

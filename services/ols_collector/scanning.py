@@ -135,17 +135,24 @@ def is_unchanged(path: str, stamp: Stamp) -> bool:
 
 def remove_idle_directories(root: Path, names: list[str], *, now: float | None = None) -> int:
     """Remove those that have been empty for a while; a parent that this empties is a later call's. The root stays."""
-    idle_since = (time.time() if now is None else now) - IDLE_DIRECTORY_SECONDS
     removed = 0
     # The deepest first.
     for name in sorted(names, key=lambda text: text.count("/"), reverse=True):
         path = root / name
         with suppress(OSError):
-            if path.lstat().st_mtime < idle_since:
+            if is_past(path.lstat().st_mtime, IDLE_DIRECTORY_SECONDS, now=now):
                 # Of a directory that a file was put into meanwhile the system refuses the removal.
                 path.rmdir()
                 removed += 1
     return removed
+
+
+def is_past(moment: float, seconds: float, *, now: float | None = None) -> bool:
+    """Whether nobody has written for so long.
+
+    A time so far in the future is none that a writer has just set: the clock was wrong, or somebody else's.
+    """
+    return abs((time.time() if now is None else now) - moment) > seconds
 
 
 def _is_directory(path: Path) -> bool:
@@ -182,7 +189,7 @@ def _parses(text: bytes) -> bool:
 
 
 def _looks_whole(descriptor: int, stamp: Stamp) -> bool:
-    if time.time() - stamp.mtime_ns / 1e9 < SETTLED_SECONDS:
+    if not is_past(stamp.mtime_ns / 1e9, SETTLED_SECONDS):
         return False
     first = os.pread(descriptor, 64, 0).lstrip(_WHITE_SPACE)[:1]
     last = os.pread(descriptor, 64, stamp.size_bytes - 64).rstrip(_WHITE_SPACE)[-1:]

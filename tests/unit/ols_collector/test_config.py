@@ -231,3 +231,36 @@ def test_what_is_disabled_by_default_is_so_for_the_collector_and_a_key_says_othe
     assert planned(section()).disabled_kinds == ()
     with pytest.raises(ConfigurationError, match="disabled_kinds: got feedbak, expected some of feedback"):
         planned(section(disabled_kinds="[feedbak]"))
+
+
+EXPORTERS_DOCUMENT = """\
+data_dir: "/app-root/data"
+service_id: "lightspeed-operator"
+ingress_server_url: "https://ingress.example.com/api/ingress/v1/upload"
+ingress_server_auth_token: "token"
+identity_id: "me"
+collection_interval: 60
+cleanup_after_send: false
+ingress_connection_timeout: 7
+retry_interval: 300
+allowed_subdirs: [feedback, transcripts]
+"""
+
+
+def test_the_exporters_file_is_taken_as_it_is(planned):
+    plan = planned(EXPORTERS_DOCUMENT)
+    assert (plan.data_storage, plan.generation, plan.service_id) == (
+        "/app-root/data",
+        3,
+        "lightspeed-operator",
+    )
+    assert plan.ingress_url == "https://ingress.example.com/api/ingress/v1/upload"
+    assert (plan.auth_token, plan.cluster_id, plan.collection_interval) == ("token", "me", 60)
+    assert (plan.keep, plan.ingress_timeout, plan.allowed_subdirs) == (True, 7, ("feedback", "transcripts"))
+
+
+def test_other_files_are_refused_by_their_keys(planned):
+    with pytest.raises(
+        ConfigurationError, match=r"unknown keys data_dirs, rich_logs; expected user_data_collector_config"
+    ):
+        planned("data_dirs: /d\nrich_logs: true\nservice_id: x\n")

@@ -112,6 +112,15 @@ def test_a_large_file_is_judged_by_its_ends_and_its_age(tmp_path, text, age_seco
     assert found(tmp_path) == (["feedback/large.json"] if whole else [])
 
 
+def test_a_time_in_the_future_holds_nothing_for_ever(tmp_path):
+    write(tmp_path, "feedback/large.json", "[%s]" % ("1" * PARSED_BYTES), age_seconds=-86400)
+    assert found(tmp_path) == ["feedback/large.json"]
+    (tmp_path / "empty").mkdir()
+    tomorrow = time.time() + 86400
+    os.utime(tmp_path / "empty", (tomorrow, tomorrow))
+    assert remove_idle_directories(tmp_path, ["empty"]) == 1
+
+
 def test_directories_are_removed_only_after_they_were_empty_for_a_while(tmp_path):
     write(tmp_path, "a/kept.json")
     for name in ("a/idle", "a/fresh", "b/idle"):

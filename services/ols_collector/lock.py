@@ -1,0 +1,44 @@
+"""One collector a directory: two would send everything twice, and delete what the other is about to send."""
+
+import fcntl
+import os
+from contextlib import suppress
+
+
+class DirectoryLock:
+    """Held by the system for whoever has the directory open, so that it ends with the process. No file is made."""
+
+    def __init__(self) -> None:
+        self._descriptor: int | None = None
+
+    def take(self, path: str) -> bool:
+        """Whether the directory is ours now, or has no locks; False: another collector has it."""
+        if self._descriptor is not None:
+            if _is_same(self._descriptor, path):
+                return True
+            # It was removed and made anew.
+            self.release()
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        except OSError:
+            # A file system without locks: whoever mounts it has to see to it.
+            os.close(descriptor)
+            return True
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Let the next one work."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _is_same(descriptor: int, path: str) -> bool:
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))  # noqa: PTH116 -- the two side by side
+    return False
