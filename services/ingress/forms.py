@@ -61,6 +61,7 @@ class Form:
     """What a whole body held. ``metadata`` is None when not sent; an empty file part counts as sent."""
 
     metadata: bytes | None = None
+    metadata_is_file: bool = False
     names: list[str] = field(default_factory=list)
 
     def name(self, part: str) -> None:
@@ -185,6 +186,7 @@ class FormReader:
 
     def _on_end(self) -> None:
         if self._metadata is not None:
-            is_file = self._metadata_rank == 2
-            self._form.metadata = bytes(self._metadata) if self._metadata or is_file else None
+            self._form.metadata_is_file = self._metadata_rank == 2
+            is_sent = self._metadata or self._form.metadata_is_file
+            self._form.metadata = bytes(self._metadata) if is_sent else None
         self._sink, self._metadata, self._encoded = None, None, None

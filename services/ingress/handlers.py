@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import web
@@ -142,8 +143,9 @@ class Uploads:
         )
         if session.pending is None:
             raise session.refusal or BadForm(f"the parts found are: {', '.join(form.names) or 'none'}")
-        if form.metadata is None and (query := request.query.get("metadata")):
-            form.metadata = query.encode()
+        query = request.query.get("metadata")
+        if query is not None and not form.metadata_is_file:
+            form.metadata = query.encode() or None
         return form, session.pending
 
     async def _open(self, session: _Session, part: FilePart, expected_bytes: int) -> PendingUpload | None:
@@ -279,16 +281,20 @@ async def _abort(session: _Session) -> None:
 
 async def _is_test(request: web.Request) -> bool:
     """Whether a sender only tries the connection (upstream's three ways to say so)."""
-    if request.query.get("test") == "test":
-        return True
     kind = request.headers.get("Content-Type", "")
-    if kind != "application/json" and not kind.startswith("application/x-www-form-urlencoded"):
-        return False
+    is_form = kind.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
+    body = await _beginning(request) if is_form or kind == "application/json" else b""
+    sent = parse_qsl(body.decode(errors="replace"), keep_blank_values=True) if is_form else []
+    # Of several the first counts, the body's before the query's.
+    if next((value for name, value in [*sent, *request.query.items()] if name == "test"), "") == "test":
+        return True
+    return kind == "application/json" and _TEST_BODY.search(body) is not None
+
+
+async def _beginning(request: web.Request) -> bytes:
     body = Body(request.content, base_seconds=10, window_seconds=10, largest=_MAX_TEST_BYTES)
     text = b""
     with suppress(TooSlow, Disconnected):
         while len(text) <= _MAX_TEST_BYTES and (chunk := await body.read()):
             text += chunk
-    if kind == "application/json":
-        return _TEST_BODY.search(text) is not None
-    return b"test=test" in text.split(b"&")
+    return text

@@ -30,6 +30,17 @@ def has_left(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
 
 
+@web.middleware
+async def _undo_chunks_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a body in a further transfer encoding: taken as it is, it would not be what was sent."""
+    encoding = request.headers.get("Transfer-Encoding", "chunked")
+    if encoding.strip().lower() == "chunked":
+        return await handler(request)
+    response = web.Response(status=501, text="Unsupported transfer encoding")
+    response.force_close()
+    return response
+
+
 class _InFlight:
     """Counts requests, so that a stop can wait for them while their bodies still come in."""
 
@@ -99,7 +110,7 @@ class Listener:
         that sees to its own.
         """
         in_flight, watch = _InFlight(), Watch(bodies, answers)
-        app.middlewares[:0] = [in_flight.count, watch.follow]
+        app.middlewares[:0] = [in_flight.count, watch.follow, _undo_chunks_only]
         runner = web.AppRunner(
             app,
             access_log=None,

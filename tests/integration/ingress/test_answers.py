@@ -18,6 +18,7 @@ from tests.integration.ingress.harness import (
     UPLOAD,
     Ingress,
     b64_identity,
+    chunk,
     form,
     new_id,
     part,
@@ -158,6 +159,14 @@ async def test_a_bad_identity_is_refused_with_upstreams_text(
         ("", "application/x-www-form-urlencoded", b"test=test", 200),
         ("", "application/x-www-form-urlencoded", b"a=b&test=test", 200),
         ("", "application/x-www-form-urlencoded", b"test=no", 400),
+        ("", "application/x-www-form-urlencoded", b"t%65st=%74es%74", 200),
+        ("", "application/x-www-form-urlencoded; charset=utf-8", b"a&test=test", 200),
+        ("", "Application/X-WWW-Form-URLEncoded", b"test=test", 200),
+        ("", "application/x-www-form-urlencodedx", b"test=test", 400),
+        ("?test=test", "application/x-www-form-urlencoded", b"test=no", 400),
+        ("?test=no", "application/x-www-form-urlencoded", b"test=test", 200),
+        ("?%74est=te%73t", "", b"", 200),
+        ("?test=no&test=test", "", b"", 400),
         ("?test=test", FORM, form(part(b"abc")), 200),
         ("?a=b&test=test", "", b"", 200),
         ("?test=no", "", b"", 400),
@@ -451,6 +460,33 @@ async def _eventually_announced(ingress: Ingress, request_id: str) -> Any:
     from tests.waiting import eventually
 
     return await eventually(lambda: ingress.announced(request_id))
+
+
+@pytest.mark.parametrize("encoding", ["gzip, chunked", "identity, chunked", "gzip,Chunked"])
+async def test_a_body_in_a_further_transfer_encoding_is_refused_as_go_does(ingress: Ingress, encoding: str):
+    request_id = new_id()
+    body = chunk(form(part(b"abc"))) + chunk(b"")
+    answer = await ingress.raw(request_head(request_id, f"Transfer-Encoding: {encoding}"), body)
+    assert (answer.status, answer.text) == (501, "Unsupported transfer encoding")
+    assert answer.headers["Connection"] == "close"
+    assert await ingress.left_nothing(request_id)
+
+
+@pytest.mark.parametrize(
+    ("parts", "query", "fqdn"),
+    [
+        ([value("metadata", '{"fqdn": "part"}')], "?metadata=%7B%22fqdn%22%3A%22query%22%7D", "query"),
+        ([value("metadata", '{"fqdn": "part"}')], "?metadata=", None),
+        ([part(b'{"fqdn": "file"}', name="metadata")], "?metadata=%7B%22fqdn%22%3A%22query%22%7D", "file"),
+        ([], "?metadata=%7B%22fqdn%22%3A%22query%22%7D", "query"),
+    ],
+)
+async def test_metadata_is_a_files_then_the_querys_then_a_parts(
+    ingress: Ingress, parts: list[bytes], query: str, fqdn: str | None
+):
+    answer = await ingress.post(*parts, part(b"abc"), path=UPLOAD + query)
+    announcement = await ingress.announcement(answer.request_id)
+    assert announcement["metadata"].get("fqdn") == fqdn
 
 
 async def test_content_encoding_is_not_undone(ingress: Ingress):

@@ -10,6 +10,12 @@ from headrace.contracts.announcement import UploadMetadata
 from services.ingress.metadata import parse_metadata
 
 NONE = UploadMetadata()
+NO_TIMES = [
+    b'""', b'"soon"', b"7", b"true", b"{}", b'"2026-01-01"', b'"2026-01-01T00:00:00"', b'"2026-02-30T00:00:00Z"',
+    b'"2026-01-01 00:00:00Z"', b'"2026-01-01T24:00:00Z"', b'"2026-01-01T00:00:60Z"', b'"2026-01-01T00:00:00z"',
+    b'"2026-01-01T00:00:00,5Z"', b'"2026-01-01T00:00:00.Z"', b'"2026-01-01T00:00:00+0100"',
+    b'"2026-01-01T00:00:00+24:00"', b'"2026-01-01T0:00:00Z"', b'" 2026-01-01T00:00:00Z"',
+]  # fmt: skip
 
 
 def parsed(value: Any) -> dict[str, Any]:
@@ -50,11 +56,28 @@ def test_unknown_keys_nulls_and_empty_texts_are_dropped_and_case_does_not_count(
 
 
 @pytest.mark.parametrize(
+    "stale",
+    ["2001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "0000-02-29T23:59:59.123456789+23:59", None],
+)
+def test_a_stale_timestamp_that_is_a_time_or_null_drops_nothing(stale: str | None):
+    assert parsed({"fqdn": "h1", "stale_timestamp": stale})["fqdn"] == "h1"
+
+
+def test_metadata_null_is_metadata_without_a_field():
+    assert parsed(None).keys() == {"reporter", "stale_timestamp"}
+    assert parsed(None)["reporter"] == "ingress"
+    sent = {"ip_addresses": [None, "10.0.0.1"], "custom_metadata": {"a": None}, "mac_addresses": None}
+    found = parsed(sent)
+    assert (found["ip_addresses"], found["custom_metadata"]) == (["", "10.0.0.1"], {"a": ""})
+
+
+@pytest.mark.parametrize(
     "text",
     [
-        None, b"", b"{", b"[]", b"null", b"7", b'"x"', b"\xff", b'{"account": 7}', b'{"ip_addresses": "x"}',
+        None, b"", b"{", b"[]", b"7", b'"x"', b"\xff", b'{"account": 7}', b'{"ip_addresses": "x"}',
         b'{"ip_addresses": [1]}', b'{"custom_metadata": {"a": 1}}', b'{"fqdn": {"a": 1}}', b'{"fqdn": "\\ud800"}',
-        b'{"fqdn": "h1", "account": true}', b"[" * 5000,
+        b'{"fqdn": "h1", "account": true}', b"[" * 5000, b'{"fqdn": "h1", "reporter": 7}',
+        *(b'{"fqdn": "h1", "stale_timestamp": %s}' % stale for stale in NO_TIMES),
     ],
 )  # fmt: skip
 def test_any_mistake_drops_the_metadata_whole(text: bytes | None):
