@@ -26,8 +26,8 @@ from services.kruize.answers import (
     success,
 )
 from services.kruize.cache import ExperimentCache
-from services.kruize.experiments import created, only_one
-from services.kruize.listing import Listing, Wanted
+from services.kruize.experiments import EVERYTHING, created, only_one, wanted
+from services.kruize.listing import Listing, Question
 from services.kruize.openapi import document
 from services.kruize.profiles import Profiles
 from services.kruize.recommending import Recommending
@@ -119,9 +119,10 @@ class Api:
         return success(f"Experiment deleted successfully.{_VIEW}")
 
     async def list_experiments(self, request: web.Request) -> web.StreamResponse:
-        """One experiment or all, with results and recommendations where they are asked for."""
-        wanted = Wanted.of({name: parameter(request, name) or "" for name in request.query})
-        return await _array(request, self.listing.experiments(wanted))
+        """One experiment, those of a cluster and object that a body names, or all."""
+        chosen = wanted(await read_json(request)) if request.body_exists else EVERYTHING
+        question = Question.of({name: parameter(request, name) or "" for name in request.query}, chosen)
+        return await _array(request, self.listing.experiments(question))
 
     async def update_results(self, request: web.Request) -> web.Response:
         """Up to a hundred records."""
@@ -131,10 +132,9 @@ class Api:
     async def update_recommendations(self, request: web.Request) -> web.Response:
         """Compute as of a time."""
         name, end = parameter(request, "experiment_name"), parameter(request, "interval_end_time")
-        if not name:
-            raise Refused("experiment_name is mandatory")
-        if not end:
-            raise Refused("interval_end_time is mandatory")
+        if not name or not end:
+            given = {"experiment_name": name, "interval_end_time": end}
+            raise Refused(", ".join(f"{key} is mandatory" for key, value in given.items() if not value))
         document = await self.recommending.at(name, moment_parameter(end))
         return _document(document)
 

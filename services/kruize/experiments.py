@@ -4,13 +4,15 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
-from headrace.contracts.kruize import MEASUREMENT_MINUTES
+from headrace.contracts.kruize import MEASUREMENT_MINUTES, timestamp
 from headrace.contracts.ros import ExperimentType
 from services.kruize.answers import JSON_ERROR, Refused
+from services.kruize.tuning import check_settings
 
 REGISTERED: Final = "Registered successfully with Kruize! View registered experiments at /listExperiments"
 SEVERAL_OBJECTS: Final = "Bulk Kubernetes objects are currently unsupported!"
@@ -38,6 +40,7 @@ _OBJECT_TYPES: Final = frozenset(
         "job",
     }
 )
+_MANDATORY_SETTINGS: Final = ("trial_settings", "recommendation_settings")
 _MODES: Final = frozenset({"monitor", "experiment", "auto", "recreate"})
 _TARGETS: Final = frozenset({"remote", "local"})
 _DURATION: Final = re.compile(r"\s*([0-9]{1,6})\s*([a-z]*)\s*")
@@ -85,10 +88,43 @@ class Definition:
 
 @dataclass(frozen=True)
 class Experiment(Definition):
-    """An experiment on record. ``numbers``: that of each container, by name."""
+    """An experiment on record. ``numbers``: that of each container, by name; ``updated_at`` moves with its results."""
 
     id: int = 0
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
     numbers: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which experiments are meant, None is any. ``containers``: image by name, all of which must be there."""
+
+    cluster_name: str | None = None
+    object_type: str | None = None
+    object_name: str | None = None
+    namespace: str | None = None
+    containers: Mapping[str, str | None] = field(default_factory=dict)
+
+
+EVERYTHING: Final = Wanted()
+
+
+def wanted(body: Any) -> Wanted:
+    """What a body of ``GET /listExperiments`` asks for; raises `Refused`."""
+    if not isinstance(body, dict):
+        raise Refused(JSON_ERROR)
+    sent = _object(body["kubernetes_objects"]) if body.get("kubernetes_objects") else {}
+    whole = sent.get("namespaces")
+    return Wanted(
+        cluster_name=_text(body, "cluster_name"),
+        object_type=_text(sent, "type"),
+        object_name=_text(sent, "name"),
+        namespace=_text(whole if isinstance(whole, dict) else sent, "namespace"),
+        containers={
+            _name(item, "container_name"): _text(item, "container_image_name") for item in _containers(sent)
+        },
+    )
 
 
 def created(body: Any) -> Definition:
@@ -99,11 +135,12 @@ def created(body: Any) -> Definition:
     kubernetes_object = {} if "kubernetes_objects" in missing else _object(sent["kubernetes_objects"])
     if kubernetes_object:
         _check_kind(kind, kubernetes_object)
-    if not missing and sent.get("recommendation_settings") is None:
-        missing = ["recommendation_settings"]
+    if not missing:
+        missing = [name for name in _MANDATORY_SETTINGS if sent.get(name) is None]
     if missing:
         raise Refused(f"Mandatory parameters missing [{', '.join(missing)}] ")
     _check_mode(sent)
+    check_settings(sent["recommendation_settings"])
     settings = {name: sent.get(name) for name in ("trial_settings", "recommendation_settings", "slo")}
     measurement_seconds(settings["trial_settings"])
     profile = _text(sent, "performance_profile")
@@ -139,9 +176,7 @@ def measurement_seconds(trial_settings: Any) -> int:
     """``{"measurement_duration": "15min"}`` in seconds, also the default; raises `Refused`."""
     if trial_settings is None:
         return MEASUREMENT_MINUTES * 60
-    text = trial_settings.get("measurement_duration") if isinstance(trial_settings, dict) else ""
-    if text is None:
-        return MEASUREMENT_MINUTES * 60
+    text = trial_settings.get("measurement_duration", "15") if isinstance(trial_settings, dict) else ""
     found = _DURATION.fullmatch(str(text).lower())
     if not found or found[2] not in _SECONDS or not int(found[1]):
         raise Refused(f"measurement_duration: got {str(text)[:40]!r}, expected minutes such as 15min")
@@ -168,6 +203,8 @@ def shown(
         "trial_settings": settings.get("trial_settings")
         or {"measurement_duration": f"{MEASUREMENT_MINUTES}min"},
         "recommendation_settings": settings.get("recommendation_settings"),
+        "creation_date": _date(experiment.created_at),
+        "update_date": _date(experiment.updated_at),
         "experiment_usecase_type": {
             "remote_monitoring": remote and monitoring,
             "local_monitoring": not remote and monitoring,
@@ -199,6 +236,10 @@ def _shown_object(experiment: Experiment, extra: Mapping[str, Mapping[str, Any]]
             for name, image in experiment.containers.items()
         },
     }
+
+
+def _date(moment: datetime | None) -> str | None:
+    return None if moment is None else timestamp(moment)
 
 
 def check_name(what: str, text: str) -> str:
@@ -265,16 +306,14 @@ def _check_mode(sent: Mapping[str, Any]) -> None:
 
 
 def _workload(kubernetes_object: Mapping[str, Any]) -> dict[str, Any]:
-    missing = [name for name in ("name", "namespace") if _is_blank(kubernetes_object.get(name))]
+    missing = [name for name in ("name", "namespace", "containers") if _is_blank(kubernetes_object.get(name))]
     if missing:
         raise Refused(f"Mandatory parameters missing [{', '.join(missing)}] ")
     containers: dict[str, str | None] = {}
-    sent = kubernetes_object.get("containers") or []
-    if not isinstance(sent, list) or not all(isinstance(item, dict) for item in sent):
-        raise Refused(JSON_ERROR)
-    for item in sent:
-        if _is_blank(item.get("container_name")):
-            raise Refused("container_name cannot be null or blank")
+    for item in _containers(kubernetes_object):
+        for key in ("container_image_name", "container_name"):
+            if _is_blank(item.get(key)):
+                raise Refused(f"{key} cannot be null or blank")
         containers.setdefault(_name(item, "container_name"), _text(item, "container_image_name"))
     return {
         "object_type": _text(kubernetes_object, "type"),
@@ -282,6 +321,13 @@ def _workload(kubernetes_object: Mapping[str, Any]) -> dict[str, Any]:
         "namespace": _text(kubernetes_object, "namespace"),
         "containers": containers,
     }
+
+
+def _containers(kubernetes_object: Mapping[str, Any]) -> list[dict[str, Any]]:
+    sent = kubernetes_object.get("containers") or []
+    if not isinstance(sent, list) or not all(isinstance(item, dict) for item in sent):
+        raise Refused(JSON_ERROR)
+    return sent
 
 
 def _namespace(kubernetes_object: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import orjson
 from headrace.contracts.kruize import VALUES, timestamp
 from services.kruize import packing
 from services.kruize.answers import Refused, moment_parameter
-from services.kruize.experiments import Experiment
+from services.kruize.experiments import EVERYTHING, Experiment, Wanted
 from services.kruize.experiments import shown as shown_experiment
 from services.kruize.recommending import by_container, merged
 from services.kruize.recommending import shown as shown_recommendations
@@ -28,16 +28,17 @@ _LAST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What ``/listExperiments`` is asked for; ``name`` None: every experiment."""
+class Question:
+    """What ``/listExperiments`` is asked for; ``name`` None: every experiment that is ``wanted``."""
 
     name: str | None
     results: bool
     recommendations: bool
     latest: bool
+    wanted: Wanted = EVERYTHING
 
     @classmethod
-    def of(cls, parameters: Mapping[str, str]) -> "Wanted":
+    def of(cls, parameters: Mapping[str, str], wanted: Wanted = EVERYTHING) -> "Question":
         """Read the query; raises `Refused`."""
         unknown = sorted(set(parameters) - set(_FLAGS) - {"experiment_name"})
         if unknown:
@@ -50,6 +51,7 @@ class Wanted:
             results=flags["results"] == "true",
             recommendations=flags["recommendations"] == "true",
             latest=flags["latest"] == "true",
+            wanted=wanted,
         )
 
 
@@ -60,11 +62,11 @@ class Listing:
         self._experiments = experiments
         self._results = results
 
-    async def experiments(self, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+    async def experiments(self, question: Question) -> AsyncGenerator[bytes, None]:
         """Items of ``/listExperiments``; raises `Refused` for an unknown name."""
-        async for page in self._pages(wanted.name):
+        async for page in self._pages(question.name, question.wanted):
             for experiment in page:
-                yield await self._experiment(experiment, wanted)
+                yield await self._experiment(experiment, question)
 
     async def recommendations(
         self, name: str | None, end_text: str | None, *, latest: bool
@@ -82,15 +84,19 @@ class Listing:
         if end is not None and not any_found:
             raise Refused(f'Recommendation for timestamp - " {end_text} " does not exist')
 
-    async def _pages(self, name: str | None) -> AsyncGenerator[list[Experiment], None]:
+    async def _pages(
+        self, name: str | None, wanted: Wanted = EVERYTHING
+    ) -> AsyncGenerator[list[Experiment], None]:
         if name is not None:
             found = await self._experiments.by_name([name])
-            if not found:
+            if found and wanted != EVERYTHING:
+                found = await self._experiments.page(found[0].id - 1, 1, wanted)
+            if not found or found[0].experiment_name != name:
                 raise Refused(f'Given experiment name - " {name} " is not valid')
             yield found
             return
         after_id = 0
-        while page := await self._experiments.page(after_id, _PAGE):
+        while page := await self._experiments.page(after_id, _PAGE, wanted):
             yield page
             after_id = page[-1].id
 
@@ -115,14 +121,14 @@ class Listing:
             return shown_recommendations(experiment, {})
         return await asyncio.to_thread(merged, documents)
 
-    async def _experiment(self, experiment: Experiment, wanted: Wanted) -> bytes:
+    async def _experiment(self, experiment: Experiment, question: Question) -> bytes:
         extra: dict[str, dict[str, Any]] = {}
-        if wanted.results:
-            chunks = await self._results.measurements(experiment.id, _FIRST, _LAST, latest=wanted.latest)
+        if question.results:
+            chunks = await self._results.measurements(experiment.id, _FIRST, _LAST, latest=question.latest)
             for name, results in (await asyncio.to_thread(_results, experiment, chunks)).items():
                 extra.setdefault(name, {})["results"] = results
-        if wanted.recommendations:
-            document = await self._document(experiment, latest=wanted.latest)
+        if question.recommendations:
+            document = await self._document(experiment, latest=question.latest)
             for name, found in by_container(document).items():
                 extra.setdefault(name, {})["recommendations"] = found
         return orjson.dumps(shown_experiment(experiment, extra))

@@ -13,6 +13,16 @@ from services.kruize.store import ProfileStore
 MISSING: Final = "Not Found: performance_profile does not exist: "
 _VIEW: Final = " View Performance Profiles at /listPerformanceProfiles"
 _MAX_VERSION: Final = 1e9
+# What must be there, in the order in which it is looked for, and how errors name it.
+_MANDATORY: Final = {"name": "name", "profile_version": "profile_version", "slo": "sloInfo"}
+_MANDATORY_IN_SLO: Final = {
+    "direction": "direction",
+    "objective_function": "objectiveFunction",
+    "function_variables": "functionVariables",
+}
+_MANDATORY_IN_VARIABLE: Final = {"name": "name", "datasource": "datasource", "value_type": "valueType"}
+_MANDATORY_IN_FUNCTION: Final = {"function": "function", "query": "query"}
+_MANDATORY_IN_OBJECTIVE: Final = {"function_type": "function_type"}
 
 
 class Profiles:
@@ -29,9 +39,14 @@ class Profiles:
         """Keep a new one."""
         name, version = _checked(body)
         if not await self._store.create(name, version, body):
-            raise Refused(
-                f"Validation failed: Performance Profile already exists: {name}", HTTPStatus.CONFLICT
-            )
+            existing = await self._store.find(name)
+            if existing is not None and float(existing["profile_version"]) != version:
+                raise _failed(
+                    f"Performance profile '{name}' already exists with a different version. Use the"
+                    " /updatePerformanceProfile API to modify the existing profile.",
+                    HTTPStatus.CONFLICT,
+                )
+            raise _failed(f"Performance Profile already exists: {name}", HTTPStatus.CONFLICT)
         return f"Performance Profile : {name} created successfully.{_VIEW}"
 
     async def update(self, body: Any) -> str:
@@ -39,13 +54,13 @@ class Profiles:
         name, version = _checked(body)
         existing = await self._store.find(name)
         if existing is None:
-            raise Refused(
+            raise _failed(
                 f"Performance Profile '{name}' not found. Use POST to create a new profile.",
                 HTTPStatus.NOT_FOUND,
             )
         was = float(existing["profile_version"])
         if version == was or not await self._update(body, existing, name, version, was):
-            raise Refused(
+            raise _failed(
                 f"Performance profile '{name}' already updated with the version {version:.1f}",
                 HTTPStatus.CONFLICT,
             )
@@ -55,12 +70,12 @@ class Profiles:
         self, body: dict[str, Any], existing: dict[str, Any], name: str, version: float, was: float
     ) -> bool:
         if body["slo"] == existing["slo"]:
-            raise Refused(
+            raise _failed(
                 f"Performance profile '{name}' already updated with the provided SLO data",
                 HTTPStatus.CONFLICT,
             )
         if not _measured(existing) <= _measured(body):
-            raise Refused("Updated profile must be a superset of existing data", HTTPStatus.CONFLICT)
+            raise _failed("Updated profile must be a superset of existing data", HTTPStatus.CONFLICT)
         return await self._store.update(name, version, body, was=was)
 
     async def delete(self, name: str | None) -> str:
@@ -79,62 +94,56 @@ class Profiles:
             )
         if not deleted:
             raise Refused(f"{MISSING}{name}")
-        return f"Performance profile: {name} deleted successfully.{_VIEW}"
+        return f"Performance profile {name} deleted successfully.{_VIEW}"
 
 
 def _checked(body: Any) -> tuple[str, float]:
     if not isinstance(body, dict):
         raise Refused(JSON_ERROR)
     name, version, slo = body.get("name"), body.get("profile_version"), body.get("slo")
-    missing = [key for key in ("name", "profile_version", "slo") if body.get(key) in (None, "")]
-    if not missing and isinstance(slo, dict):
-        missing = _missing_in_slo(slo)
-    if missing:
-        raise Refused(f"Validation failed: Missing mandatory parameters: [{', '.join(missing)}] ")
+    _check_mandatory(body, _MANDATORY)
+    if isinstance(slo, dict):
+        _check_slo(slo)
     if not isinstance(name, str) or not isinstance(slo, dict):
         raise Refused(JSON_ERROR)
     if isinstance(version, bool) or not isinstance(version, int | float) or not 0 <= version < _MAX_VERSION:
-        raise Refused("Validation failed: profile_version: expected a number such as 1.0")
+        raise _failed("profile_version: expected a number such as 1.0")
     return check_name("name", name), float(version)
 
 
-def _missing_in_slo(slo: Mapping[str, Any]) -> list[str]:
-    missing = [
-        key
-        for key in ("direction", "objective_function", "function_variables")
-        if slo.get(key) in (None, "", [])
-    ]
-    if missing:
-        return missing
+def _check_slo(slo: Mapping[str, Any]) -> None:
+    _check_mandatory(slo, _MANDATORY_IN_SLO)
     objective, variables = slo["objective_function"], slo["function_variables"]
     if not isinstance(objective, dict) or not isinstance(variables, list):
         raise Refused(JSON_ERROR)
-    if not objective.get("function_type"):
-        return ["function_type"]
+    if not all(isinstance(variable, dict) for variable in variables):
+        raise Refused(JSON_ERROR)
     for variable in variables:
-        if missing := _missing_in_variable(variable):
-            return missing
-    return []
+        _check_mandatory(variable, _MANDATORY_IN_VARIABLE)
+        if not isinstance(variable["name"], str):
+            raise Refused(JSON_ERROR)
+    for variable in variables:
+        functions = _functions(variable.get("aggregation_functions"))
+        if not variable.get("query") and not functions:
+            raise _missing("query", "aggregation_functions")
+        for function in functions:
+            _check_mandatory(function, _MANDATORY_IN_FUNCTION)
+    _check_mandatory(objective, _MANDATORY_IN_OBJECTIVE)
 
 
-def _missing_in_variable(variable: Any) -> list[str]:
-    if not isinstance(variable, dict):
-        raise Refused(JSON_ERROR)
-    missing = [key for key in ("name", "datasource", "value_type") if not variable.get(key)]
-    if missing:
-        return missing
-    if not isinstance(variable["name"], str):
-        raise Refused(JSON_ERROR)
-    functions = variable.get("aggregation_functions")
-    if not variable.get("query") and not functions:
-        raise Refused(
-            "Validation failed: One of query or aggregation_functions is mandatory. Both cannot be null!"
-        )
-    for function in _functions(functions):
-        missing = [key for key in ("function", "query") if not function.get(key)]
-        if missing:
-            return missing
-    return []
+def _check_mandatory(sent: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    """The first that is missing is named."""
+    for key, name in names.items():
+        if sent.get(key) in (None, "", []):
+            raise _missing(name)
+
+
+def _missing(*names: str) -> Refused:
+    return _failed(f"Missing mandatory parameters: [{', '.join(names)}]")
+
+
+def _failed(text: str, status: int = HTTPStatus.BAD_REQUEST) -> Refused:
+    return Refused(f"Validation failed: {text}", status)
 
 
 def _functions(sent: Any) -> list[dict[str, Any]]:
@@ -159,7 +168,8 @@ def _shown(profile: dict[str, Any]) -> dict[str, Any]:
         )
         for variable in profile["slo"]["function_variables"]
     ]
-    return profile | {"slo": profile["slo"] | {"function_variables": variables}}
+    slo = {"sloClass" if name == "slo_class" else name: value for name, value in profile["slo"].items()}
+    return profile | {"slo": slo | {"function_variables": variables}}
 
 
 def _measured(profile: Mapping[str, Any]) -> set[str]:

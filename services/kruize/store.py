@@ -11,7 +11,7 @@ import orjson
 
 from headrace.database.partitions import Partitions
 from headrace.database.pool import Database, Record
-from services.kruize.experiments import Definition, Experiment
+from services.kruize.experiments import EVERYTHING, Definition, Experiment, Wanted
 
 # Of one experiment at once: 15 days of one a minute.
 _MAX_INTERVALS: Final = 21_600
@@ -27,7 +27,18 @@ left join lateral (
 _BY_NAME: Final = (
     _EXPERIMENT.format(tables="kruize_experiments e") + "where e.experiment_name = any($1::text[])"
 )
-_PAGE: Final = _EXPERIMENT.format(tables="kruize_experiments e") + "where e.id > $1 order by e.id limit $2"
+_WANTED: Final = """where e.id > $1
+and ($3::text is null or e.cluster_name = $3) and ($4::text is null or e.object_type = $4)
+and ($5::text is null or e.object_name = $5) and ($6::text is null or e.namespace = $6)
+and not exists (
+    select from unnest($7::text[], $8::text[]) as wanted (name, image) where not exists (
+        select from kruize_containers k
+        where k.experiment = e.id and k.name = wanted.name and (wanted.image is null or k.image = wanted.image)
+    )
+)
+order by e.id limit $2
+"""
+_PAGE: Final = _EXPERIMENT.format(tables="kruize_experiments e") + _WANTED
 
 _TAKEN: Final = """
 select exists (select from kruize_experiments where experiment_name = $1) as taken,
@@ -59,6 +70,7 @@ select e.id, c.name, c.image from kruize_experiments e, unnest($2::text[], $3::t
 where e.id = $1 order by c.name
 on conflict (experiment, name) do nothing
 """
+# Whoever holds an experiment's row is storing results of it too, so that its moment need not be waited for.
 _ADD_RESULTS: Final = """
 with alive as materialized (select id from kruize_experiments where id = any($5::integer[])),
 stored as (
@@ -69,6 +81,11 @@ stored as (
     order by r.experiment, r.interval_end_time, r.interval_start_time
     on conflict do nothing
     returning experiment, interval_end_time, interval_start_time
+), touched as (
+    update kruize_experiments set updated_at = now() where id in (
+        select e.id from kruize_experiments e where e.id in (select experiment from stored)
+        for no key update skip locked
+    )
 )
 select experiment, interval_end_time, interval_start_time from stored
 union all select id, null, null from alive
@@ -175,9 +192,20 @@ class ExperimentStore:
         """Those there are."""
         return [_experiment(row) for row in await self._database.fetch(_BY_NAME, names)]
 
-    async def page(self, after_id: int, size: int) -> list[Experiment]:
+    async def page(self, after_id: int, size: int, wanted: Wanted = EVERYTHING) -> list[Experiment]:
         """The next ones in the order of their numbers."""
-        return [_experiment(row) for row in await self._database.fetch(_PAGE, after_id, size)]
+        rows = await self._database.fetch(
+            _PAGE,
+            after_id,
+            size,
+            wanted.cluster_name,
+            wanted.object_type,
+            wanted.object_name,
+            wanted.namespace,
+            list(wanted.containers),
+            list(wanted.containers.values()),
+        )
+        return [_experiment(row) for row in rows]
 
     async def add_containers(self, experiment: int, images: Mapping[str, str | None]) -> None:
         """Number containers that were seen first in results; nothing happens when the experiment is gone."""
@@ -316,5 +344,7 @@ def _experiment(row: Record) -> Experiment:
         settings=orjson.loads(row["settings"]),
         containers=dict(zip(names, images, strict=True)),
         id=row["id"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
         numbers=dict(zip(names, numbers, strict=True)),
     )

@@ -140,12 +140,16 @@ def _containers(
     kubernetes_object: Mapping[str, Any], experiment: Experiment, times: tuple[int, int], max_containers: int
 ) -> tuple[Measured, ...]:
     sent = kubernetes_object.get("containers")
+    if not sent and kubernetes_object.get("namespaces") is not None:
+        _check_object(kubernetes_object, experiment)
     if not sent or not isinstance(sent, list):
         raise BadRecord(
             f"Metric data is not present for container : null for experiment: {experiment.experiment_name}. "
         )
     if len(sent) > max_containers:
         raise BadRecord(f"containers: got {len(sent)}, at most {max_containers} are taken")
+    if silent := [item["container_name"] for item in sent if _is_silent(item)]:
+        raise BadRecord(", ".join(_no_metrics(f"container : {name}", experiment) for name in silent))
     found: dict[str, Measured] = {}
     for item in sent:
         name = item.get("container_name") if isinstance(item, dict) else None
@@ -173,16 +177,28 @@ def _namespace(
             f" {experiment.experiment_name}."
         )
     name = sent.get("namespace")
+    packed = _measurements(sent.get("metrics"), experiment, f"namespace : {_java(name)}", times)
     if name != experiment.namespace:
         raise BadRecord(_mismatch("Namespaces", "Namespace", experiment.namespace, name, experiment))
-    packed = _measurements(sent.get("metrics"), experiment, f"namespace : {name}", times)
     return Measured(str(experiment.namespace), None, packed)
+
+
+def _is_silent(item: Any) -> bool:
+    """Whether it is a container with a name and no metrics."""
+    if not isinstance(item, dict) or item.get("metrics"):
+        return False
+    name = item.get("container_name")
+    return isinstance(name, str) and bool(name.strip()) and len(name.encode()) <= MAX_NAME_BYTES
+
+
+def _no_metrics(of: str, experiment: Experiment) -> str:
+    return f"Metric data is not present for {of} for experiment: {experiment.experiment_name}. "
 
 
 def _measurements(metrics: Any, experiment: Experiment, of: str, times: tuple[int, int]) -> bytes:
     where = f" for {of} for experiment: {experiment.experiment_name}."
     if not metrics or not isinstance(metrics, list):
-        raise BadRecord(f"Metric data is not present{where} ")
+        raise BadRecord(_no_metrics(of, experiment))
     if len(metrics) > _MAX_METRICS:
         raise BadRecord(f"metrics: got {len(metrics)}, at most {_MAX_METRICS} are taken{where}")
     kind = experiment.experiment_type
@@ -268,6 +284,11 @@ def _check_object(kubernetes_object: Mapping[str, Any], experiment: Experiment) 
 
 def _mismatch(plural: str, singular: str, wanted: Any, got: Any, experiment: Experiment) -> str:
     return (
-        f"Kubernetes Object {plural} MisMatched. Expected {singular}: {wanted}, Found: {str(got)[:300]}"
+        f"Kubernetes Object {plural} MisMatched. Expected {singular}: {wanted}, Found: {_java(got)}"
         f" in Results for experiment: {experiment.experiment_name}"
     )
+
+
+def _java(value: Any) -> str:
+    """As Java writes it into a text, cut."""
+    return "null" if value is None else str(value)[:300]

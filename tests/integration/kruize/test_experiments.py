@@ -1,7 +1,9 @@
 import asyncio
 import hashlib
+from datetime import datetime
 from typing import Any
 
+from headrace.contracts.kruize import parse_timestamp
 from tests.integration.kruize.harness import (
     Kruize,
     experiment,
@@ -57,6 +59,53 @@ REFUSED: dict[str, tuple[list[dict[str, Any]], str]] = {
     ),
     "bad object type": ([experiment("a", **objects(type="xyz"))], "Invalid deployment type: xyz"),
     "no object type": ([experiment("a", **objects(type=None))], "Invalid deployment type: None"),
+    "no trial settings": (
+        [experiment("a", trial_settings=None)],
+        "Mandatory parameters missing [trial_settings] ",
+    ),
+    "no containers": (
+        [experiment("a", **objects(containers=None))],
+        "Mandatory parameters missing [containers] ",
+    ),
+    "empty containers": (
+        [experiment("a", **objects(containers=[]))],
+        "Mandatory parameters missing [containers] ",
+    ),
+    "container without image": (
+        [experiment("a", **objects(containers=[{"container_name": "x"}]))],
+        "container_image_name cannot be null or blank",
+    ),
+    "container with blank image": (
+        [experiment("a", **objects(containers=[{"container_name": "x", "container_image_name": " "}]))],
+        "container_image_name cannot be null or blank",
+    ),
+    "null duration": (
+        [experiment("a", trial_settings={"measurement_duration": None})],
+        "measurement_duration: got 'None', expected minutes such as 15min",
+    ),
+    **{
+        f"threshold {text!r}": (
+            [experiment("a", recommendation_settings={"threshold": text})],
+            f"threshold: got {str(text)!r}, expected a number such as 0.1",
+        )
+        for text in ("", "xyz", None, True, "nan", {})
+    },
+    "unknown term": (
+        [experiment("a", recommendation_settings={"term_settings": {"terms": ["short", "daily"]}})],
+        "Term name is not supported. Use short, medium or long term.",
+    ),
+    "blank term": (
+        [experiment("a", recommendation_settings={"term_settings": {"terms": [" "]}})],
+        "Empty term or model value.",
+    ),
+    "unknown model": (
+        [experiment("a", recommendation_settings={"model_settings": {"models": ["turbo"]}})],
+        "Model name is not supported. Use cost or performance.",
+    ),
+    "null model": (
+        [experiment("a", recommendation_settings={"model_settings": {"models": [None]}})],
+        "Empty term or model value.",
+    ),
     "no object name": ([experiment("a", **objects(name=None))], "Mandatory parameters missing [name] "),
     "two objects": (
         [experiment("a", kubernetes_objects=objects()["kubernetes_objects"] * 2)],
@@ -132,6 +181,7 @@ async def test_a_listed_experiment_has_what_it_was_created_with(kruize: Kruize) 
     await kruize.create(experiment(name, "web", "side|car"))
     (item,) = (await kruize.get("/listExperiments", experiment_name=name)).json
     assert len(item.pop("experiment_id")) == len(hashlib.sha256().hexdigest())
+    assert item.pop("creation_date") == item.pop("update_date")
     assert item == {
         "version": "1.0",
         "experiment_name": name,
@@ -165,6 +215,78 @@ async def test_a_listed_experiment_has_what_it_was_created_with(kruize: Kruize) 
             }
         ],
     }
+
+
+async def test_the_date_of_the_last_update_moves_with_results(kruize: Kruize) -> None:
+    names = [new_name(), new_name()]
+    await kruize.create(*map(experiment, names))
+
+    async def dates(name: str) -> tuple[datetime, datetime]:
+        (item,) = (await kruize.get("/listExperiments", experiment_name=name)).json
+        return parse_timestamp(item["creation_date"]), parse_timestamp(item["update_date"])
+
+    made, untouched = await dates(names[0]), await dates(names[1])
+    assert made[0] == made[1]
+    await kruize.store([record(names[0], 0)])
+    first = await dates(names[0])
+    assert first[0] == made[0] < first[1]
+    await kruize.post("/updateResults", [record(names[0], 0)])
+    assert await dates(names[0]) == first
+    await kruize.store([record(names[0], 1)])
+    assert (await dates(names[0]))[1] > first[1]
+    assert await dates(names[1]) == untouched
+
+
+async def test_calls_that_overlap_do_not_wait_for_one_anothers_date(kruize: Kruize) -> None:
+    names = [new_name() for _ in range(6)]
+    await kruize.create(*map(experiment, names))
+    answers = await asyncio.gather(
+        *(
+            kruize.post("/updateResults", [record(name, number) for name in order])
+            for number, order in enumerate([names, names[::-1]] * 6)
+        )
+    )
+    assert {answer.status for answer in answers} == {201}
+
+
+async def test_a_body_says_whose_experiments_are_listed(kruize: Kruize) -> None:
+    mine, other, namespace = new_name(), new_name(), new_name()
+    await kruize.create(
+        experiment(mine, "web", "side", cluster_name="a"),
+        experiment(other, "web", cluster_name="b"),
+        namespace_experiment(namespace, cluster_name="a"),
+    )
+
+    def sought(cluster: str, *containers: dict[str, str], **changed: str) -> dict[str, Any]:
+        sent = {"type": "deployment", "name": "front", "namespace": "shop"} | changed
+        return {"cluster_name": cluster, "kubernetes_objects": [sent | {"containers": list(containers)}]}
+
+    web = {"container_name": "web", "container_image_name": "quay.io/web"}
+    side = {"container_name": "side"}
+    cases: list[tuple[dict[str, Any], set[str]]] = [
+        ({"cluster_name": "a"}, {mine, namespace}),
+        ({"cluster_name": "c"}, set()),
+        (sought("a", web), {mine}),
+        (sought("b", web), {other}),
+        (sought("a", web, side), {mine}),
+        (sought("b", web, side), set()),
+        (sought("a", web | {"container_image_name": "else"}), set()),
+        (sought("a", name="back"), set()),
+        (
+            {"cluster_name": None, "kubernetes_objects": [{"namespaces": {"namespace": "shop"}}]},
+            {mine, other, namespace},
+        ),
+    ]
+    for body, expected in cases:
+        items = (await kruize.call("GET", "/listExperiments", body, rm="true")).json
+        assert {item["experiment_name"] for item in items} == expected, body
+    answer = await kruize.call("GET", "/listExperiments", {"cluster_name": "b"}, experiment_name=mine)
+    assert answer.said == (400, f'Given experiment name - " {mine} " is not valid')
+    (item,) = (await kruize.call("GET", "/listExperiments", {"cluster_name": "a"}, experiment_name=mine)).json
+    assert item["experiment_name"] == mine
+    for body in (b"[", b"[]", b"7"):
+        answer = await kruize.call("GET", "/listExperiments", body)
+        assert answer.said == (400, "Failed to parse the JSON. Please check the input payload ")
 
 
 async def test_a_namespace_experiment_is_listed_with_its_namespace(kruize: Kruize) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 from tests.integration.kruize.harness import Kruize, profile
 
 NAME = "resource-optimization-openshift"
+EXISTS = f"Validation failed: Performance profile '{NAME}' already exists"
 VIEW = "View Performance Profiles at /listPerformanceProfiles"
 
 
@@ -28,11 +29,28 @@ async def test_a_listed_profile_has_its_functions_by_name(kruize: Kruize) -> Non
     await kruize.post("/createPerformanceProfile", profile())
     (shown,) = (await kruize.get("/listPerformanceProfiles")).json
     expected = profile()
+    expected["slo"]["sloClass"] = expected["slo"].pop("slo_class")
     for variable in expected["slo"]["function_variables"]:
         variable["aggregation_functions"] = {
             item["function"]: item for item in variable["aggregation_functions"]
         }
     assert shown == expected
+
+
+NAMES = {
+    "slo": "sloInfo",
+    "objective_function": "objectiveFunction",
+    "function_variables": "functionVariables",
+    "value_type": "valueType",
+}
+
+
+async def test_a_profile_of_another_version_is_to_be_updated(kruize: Kruize) -> None:
+    await kruize.post("/createPerformanceProfile", profile(1.0))
+    assert (await kruize.post("/createPerformanceProfile", profile(2.0))).said == (
+        409,
+        f"{EXISTS} with a different version. Use the /updatePerformanceProfile API to modify the existing profile.",
+    )
 
 
 async def test_an_incomplete_profile_is_refused(kruize: Kruize) -> None:
@@ -54,14 +72,16 @@ async def test_an_incomplete_profile_is_refused(kruize: Kruize) -> None:
     for method, path in (("POST", "/createPerformanceProfile"), ("PUT", "/updatePerformanceProfile")):
         for case in cases:
             answer = await kruize.call(method, path, without(*case))
-            assert answer.said == (
-                400,
-                f"Validation failed: Missing mandatory parameters: [{case[-1]}] ",
-            )
+            name = NAMES.get(case[-1], case[-1])
+            assert answer.said == (400, f"Validation failed: Missing mandatory parameters: [{name}]")
         answer = await kruize.call(method, path, without(*variable, "aggregation_functions"))
-        assert answer.said[1].endswith(
-            "One of query or aggregation_functions is mandatory. Both cannot be null!"
+        assert answer.said == (
+            400,
+            "Validation failed: Missing mandatory parameters: [query, aggregation_functions]",
         )
+        several = profile() | {"name": "", "slo": None}
+        answer = await kruize.call(method, path, several)
+        assert answer.said == (400, "Validation failed: Missing mandatory parameters: [name]")
         for body in (b"", b"[]", b"7", b'{"name":'):
             said = (await kruize.call(method, path, body)).said
             assert said == (400, "Failed to parse the JSON. Please check the input payload ")
@@ -75,18 +95,21 @@ async def test_an_update_needs_a_new_version_with_more_in_it(kruize: Kruize) -> 
     removed = old["slo"]["function_variables"].pop()
     assert await put(old) == (
         404,
-        f"Performance Profile '{NAME}' not found. Use POST to create a new profile.",
+        f"Validation failed: Performance Profile '{NAME}' not found. Use POST to create a new profile.",
     )
     await kruize.post("/createPerformanceProfile", old)
-    assert await put(old) == (409, f"Performance profile '{NAME}' already updated with the version 1.0")
+    assert await put(old) == (
+        409,
+        f"Validation failed: Performance profile '{NAME}' already updated with the version 1.0",
+    )
     same = deepcopy(old) | {"profile_version": 2.0}
     assert await put(same) == (
         409,
-        f"Performance profile '{NAME}' already updated with the provided SLO data",
+        f"Validation failed: Performance profile '{NAME}' already updated with the provided SLO data",
     )
     fewer = profile(2.0)
     fewer["slo"]["function_variables"] = [removed]
-    assert await put(fewer) == (409, "Updated profile must be a superset of existing data")
+    assert await put(fewer) == (409, "Validation failed: Updated profile must be a superset of existing data")
     assert await put(profile(2.0)) == (
         200,
         f"Performance Profile '{NAME}' updated successfully to version 2.0. {VIEW}",
@@ -106,6 +129,6 @@ async def test_a_profile_that_nobody_uses_can_be_deleted(kruize: Kruize) -> None
         (400, "Performance profile name is required."),
         (400, "Performance profile name is required."),
         (400, "Not Found: performance_profile does not exist: mine"),
-        (200, f"Performance profile: {NAME} deleted successfully. {VIEW}"),
+        (200, f"Performance profile {NAME} deleted successfully. {VIEW}"),
         (400, f"Not Found: performance_profile does not exist: {NAME}"),
     ]

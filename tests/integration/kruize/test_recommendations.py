@@ -109,7 +109,7 @@ async def test_what_is_asked_wrongly_is_refused(kruize: Kruize) -> None:
     end = end_of(0)
     bad = 'Given timestamp - " {} " is not a valid timestamp format'
     cases: list[tuple[dict[str, str], str]] = [
-        ({}, "experiment_name is mandatory"),
+        ({}, "experiment_name is mandatory, interval_end_time is mandatory"),
         ({"experiment_name": "", "interval_end_time": end}, "experiment_name is mandatory"),
         ({"experiment_name": name}, "interval_end_time is mandatory"),
         ({"experiment_name": name, "interval_end_time": "today"}, bad.format("today")),

@@ -1,7 +1,7 @@
 import asyncio
 from typing import Any
 
-from headrace.contracts.kruize import CONTAINER_METRICS
+from headrace.contracts.kruize import CONTAINER_METRICS, NAMESPACE_METRICS
 from tests.integration.kruize.harness import (
     Kruize,
     end_of,
@@ -98,6 +98,28 @@ def bad_records(name: str) -> dict[str, tuple[dict[str, Any], str]]:
         ),
         "no metrics": (with_metrics(name, None), f"Metric data is not present{of} "),
         "empty metrics": (with_metrics(name, []), f"Metric data is not present{of} "),
+        "several without metrics": (
+            with_object(
+                name,
+                containers=[
+                    {"container_name": "one"},
+                    {"container_name": "web", "metrics": measured(CONTAINER_METRICS)},
+                    {"container_name": "two", "metrics": None},
+                ],
+            ),
+            ", ".join(
+                f"Metric data is not present for container : {each} for experiment: {name}. "
+                for each in ("one", "two")
+            ),
+        ),
+        "a namespace's results": (
+            namespace_record(name),
+            " ".join(
+                f"Kubernetes Object {kind}s MisMatched. Expected {kind}: {wanted}, Found: null in Results for"
+                f" experiment: {name}"
+                for kind, wanted in (("Type", "deployment"), ("Name", "front"), ("Namespace", "shop"))
+            ),
+        ),
         "blank container": (
             with_object(name, containers=[{"container_name": " "}]),
             "container_name cannot be null or blank",
@@ -192,6 +214,15 @@ async def test_the_namespace_has_texts_of_its_own(kruize: Kruize) -> None:
         ),
         (
             record(name, kubernetes_objects=[{"namespaces": {"namespace": "bar"}}]),
+            f"Metric data is not present for namespace : bar for experiment: {name}. ",
+        ),
+        (
+            record(
+                name,
+                kubernetes_objects=[
+                    {"namespaces": {"namespace": "bar", "metrics": measured(NAMESPACE_METRICS)}}
+                ],
+            ),
             "Kubernetes Object Namespaces MisMatched. Expected Namespace: shop, Found: bar in Results for experiment: "
             + name,
         ),

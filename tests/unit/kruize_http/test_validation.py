@@ -1,7 +1,7 @@
 import math
 import struct
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from headrace.contracts.kruize import CONTAINER_METRICS, VALUES
 from services.kruize import packing
 from services.kruize.answers import Refused, parse_moment
 from services.kruize.experiments import Experiment, created, measurement_seconds
-from services.kruize.listing import Wanted
+from services.kruize.listing import Question
 from services.kruize.series import METRICS, UNITS
 from services.kruize.validation import BadRecord, checked
 from tests.integration.kruize.harness import experiment, measured, record
@@ -153,7 +153,8 @@ def test_a_duration_that_is_none_is_refused(sent: Any) -> None:
     [("0.1", 0.1), ("10", 10.0), (5, 5.0), (None, 0.1), ("-1", 0.1), ("0", 0.1), ("much", 0.1), ("NaN", 0.1)],
 )
 def test_a_threshold_that_is_none_is_the_default(sent: Any, percent: float) -> None:
-    assert on_record(recommendation_settings={"threshold": sent}).threshold_percent == percent
+    stored = replace(on_record(), settings={"recommendation_settings": {"threshold": sent}})
+    assert stored.threshold_percent == percent
 
 
 def test_a_timestamp_has_one_form() -> None:
@@ -198,6 +199,6 @@ def test_a_run_of_chunks_is_taken_apart_by_container() -> None:
 
 
 def test_the_list_is_asked_for_with_flags() -> None:
-    assert Wanted.of({}) == Wanted(name=None, results=False, recommendations=False, latest=True)
-    asked = Wanted.of({"experiment_name": "e", "results": "true", "latest": "false", "rm": "true"})
-    assert asked == Wanted(name="e", results=True, recommendations=False, latest=False)
+    assert Question.of({}) == Question(name=None, results=False, recommendations=False, latest=True)
+    asked = Question.of({"experiment_name": "e", "results": "true", "latest": "false", "rm": "true"})
+    assert asked == Question(name="e", results=True, recommendations=False, latest=False)
