@@ -21,7 +21,7 @@ from services.ols.authentication import Authentication
 from services.ols.bodies import B, FeedbackRequest, LLMRequest, parsed
 from services.ols.errors import Problem, error_body, problem, problems
 from services.ols.handlers import Question, Questions, answered
-from services.ols.openapi import document
+from services.ols.openapi import document, page
 from services.ols.store import UserData, reason_of
 from services.ols.streaming import stream
 
@@ -53,6 +53,8 @@ class Api:
             ("GET", "/liveness"): self.liveness,
             ("GET", "/metrics"): self.scrape,
             ("GET", "/openapi.json"): self.openapi,
+            ("GET", "/docs"): self.docs,
+            ("GET", "/v1/mcp/client-auth-headers"): self.client_auth_headers,
             ("POST", "/authorized"): self.authorized,
             ("POST", "/v1/query"): self.query,
             ("POST", "/v1/streaming_query"): self.streaming_query,
@@ -84,6 +86,15 @@ class Api:
     async def openapi(self, _request: web.Request) -> web.Response:
         """What is served here."""
         return json_response(document())
+
+    async def docs(self, _request: web.Request) -> web.Response:
+        """The same for people, without a script."""
+        return web.Response(text=page(), content_type="text/html")
+
+    async def client_auth_headers(self, request: web.Request) -> web.Response:
+        """Which MCP servers want headers of the caller: none, for there are none."""
+        await self.authentication.caller(request)
+        return json_response({"servers": []})
 
     async def authorized(self, request: web.Request) -> web.Response:
         """Who asks, if it may."""

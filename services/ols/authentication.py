@@ -15,7 +15,7 @@ from services.ols.errors import Problem
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 NOBODY: Final = "00000000-0000-0000-0000-000000000000"
-_NOBODYS_NAME: Final = "lightspeed-user"
+_NOBODYS_NAME: Final = "OLS"
 
 
 @dataclass(frozen=True)

@@ -57,10 +57,10 @@ class LLMRequest(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.model and not self.provider:
-            raise ValueError("LLM provider must be specified when the model is specified!")
+            raise ValueError("LLM provider must be specified when the model is specified.")
         if self.provider and not self.model:
-            raise ValueError("LLM model must be specified when the provider is specified!")
-        if self.media_type not in {TEXT, JSON, None}:
+            raise ValueError("LLM model must be specified when the provider is specified.")
+        if self.media_type not in {TEXT, JSON}:
             raise ValueError(f"Invalid media type: '{self.media_type}', must be {TEXT} or {JSON}")
         return self
 

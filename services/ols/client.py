@@ -1,6 +1,7 @@
 """Chat completions of any OpenAI-compatible endpoint."""
 
 import io
+import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import aiohttp
 import orjson
 
 from headrace.runtime.errors import Retryable
-from headrace.runtime.logging import get_logger, redact
+from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy, retrying
 from services.ols.configuration import Model, Provider
 from services.ols.llm import LlmRefused, LlmUnavailable, PromptTooLong, Usage
@@ -20,7 +21,7 @@ _log = get_logger(__name__)
 
 _CONNECT_SECONDS: Final = 5.0
 _LATER: Final = frozenset({408, 425, 429})
-_SHOWN_CHARACTERS: Final = 300
+_CODE: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _MAX_ANSWER_BYTES: Final = 4 << 20
 _MAX_ERROR_BYTES: Final = 64 << 10
 _TOO_LONG: Final = ("context_length_exceeded", "maximum context length")
@@ -117,10 +118,9 @@ class OpenAi:
         raise self._failure(response.status, text)
 
     def _failure(self, status: int, text: str) -> Exception:
-        # Some repeat the key that they do not like.
-        shown = redact(text.replace(self._key, "***") if self._key else text)[:_SHOWN_CHARACTERS]
-        _log.warning("llm_refuses", status=status)
-        cause = f"the LLM answers {status}: {shown}".rstrip(": ")
+        """What its answer means. Its own words may repeat a key or a question: nobody is shown them."""
+        _log.warning("llm_refuses", status=status, code=_code(text))
+        cause = f"the LLM answers {status}"
         if status in _LATER or status >= 500:
             return LlmUnavailable(cause)
         if any(words in text for words in _TOO_LONG):
@@ -165,6 +165,15 @@ class OpenAi:
             raise LlmRefused("the LLM streams what is too long for an event") from error
         if not finished:
             raise LlmUnavailable("the LLM broke off its answer")
+
+
+def _code(text: str) -> str:
+    """The one word by which an OpenAI names an error, ``""`` without one."""
+    try:
+        found = orjson.loads(text)["error"]["code"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return ""
+    return found if isinstance(found, str) and _CODE.fullmatch(found) else ""
 
 
 def _unavailable(error: BaseException) -> Retryable:

@@ -99,14 +99,19 @@ class Questions:
 
     def _chosen(self, sent: LLMRequest) -> tuple[str, Model]:
         configuration = self._configuration
-        provider = sent.provider or configuration.default_provider
-        model = sent.model or configuration.default_model
+        # An empty name is one, of nobody's.
+        provider = configuration.default_provider if sent.provider is None else sent.provider
+        model = configuration.default_model if sent.model is None else sent.model
         known = configuration.providers.get(provider)
         if known is None:
-            raise _unsupported(f"Unsupported LLM provider {provider}")
+            valid = list(configuration.providers)
+            raise _unsupported(f"Provider '{provider}' is not a valid provider. Valid providers are: {valid}")
         found = next((item for item in known.models if item.name == model), None)
         if found is None:
-            raise _unsupported(f"Model {model} is not among those of provider {provider}")
+            raise _unsupported(
+                f"Model '{model}' is not a valid model for provider '{provider}'."
+                f" Valid models are: {[item.name for item in known.models]}"
+            )
         if (provider, model) not in self._llms:
             raise _unsupported(f"LLM providers of type {known.type} are not spoken here")
         return provider, found

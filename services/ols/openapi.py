@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -69,6 +70,7 @@ def _schemas() -> Json:
         "FeedbackResponse": _object(response=_TEXT),
         "StatusResponse": _object(functionality=_TEXT, status=_object(enabled=_FLAG)),
         "AuthorizationResponse": _object(user_id=_TEXT, username=_TEXT, skip_user_id_check=_FLAG),
+        "ClientAuthHeadersResponse": _object(servers=_list({"type": "object"})),
         "ReadinessResponse": _object(ready=_FLAG, reason=_TEXT),
         "LivenessResponse": _object(alive=_FLAG),
     }
@@ -138,6 +140,11 @@ _OPERATIONS: Final = (
         "post", "/authorized", "authorized", "Who the caller is",
         _content(_ref("AuthorizationResponse")), ("401", "403", "503"), asks=True,
     ),
+    _Operation(
+        "get", "/v1/mcp/client-auth-headers", "clientAuthHeaders", "MCP servers that want headers of the caller",
+        _content(_ref("ClientAuthHeadersResponse")), ("401", "403", "503"), asks=True,
+    ),
+    _Operation("get", "/docs", "docs", "This document for people", _content(_TEXT, "text/html")),
     _Operation("get", "/readiness", "readiness", "Ready?", _content(_ref("ReadinessResponse")), ("503",)),
     _Operation("get", "/liveness", "liveness", "Alive?", _content(_ref("LivenessResponse"))),
     _Operation("get", "/metrics", "metrics", "Prometheus' text", _content(_TEXT, "text/plain")),
@@ -158,3 +165,16 @@ def document() -> Json:
         },
         "security": [{"bearer": []}, {}],
     }
+
+
+@cache
+def page() -> str:
+    """The document's operations as a page."""
+    rows = "".join(
+        f"<tr><td>{row.method.upper()}</td><td><code>{escape(row.path)}</code></td><td>{escape(row.summary)}</td></tr>"
+        for row in _OPERATIONS
+    )
+    return (
+        '<!DOCTYPE html><html lang="en"><head><title>ols</title></head><body><h1>OpenShift LightSpeed</h1>'
+        f'<table>{rows}</table><p><a href="/openapi.json">openapi.json</a></p></body></html>'
+    )

@@ -80,7 +80,7 @@ async def test_without_a_table_nobody_may(root: Path):
 async def test_a_file_may_switch_it_off(root: Path, config: str):
     async with open_ols(root, config=config, lenient=False) as ols:
         assert (await ols.call("POST", "/authorized")).json == {
-            "user_id": NOBODY, "username": "lightspeed-user", "skip_user_id_check": True,
+            "user_id": NOBODY, "username": "OLS", "skip_user_id_check": True,
         }  # fmt: skip
         assert (await ols.call("POST", "/authorized?user_id=me")).json["user_id"] == "me"
 

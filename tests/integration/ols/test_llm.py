@@ -91,11 +91,11 @@ async def test_one_that_stays_away_is_503_with_its_cause(asking: Ols, llm: Llm):
     llm.script = [answers(503, "overloaded")] * 6
     answer = await asking.ask("How?")
     assert answer.status == 503
-    assert answer.detail == {"response": NO_ANSWER, "cause": "the LLM answers 503: overloaded"}
+    assert answer.detail == {"response": NO_ANSWER, "cause": "the LLM answers 503"}
     assert answer.headers["Retry-After"] == "5"
     assert len(llm.bodies) == 3
     streamed = await asking.ask("How?", path="/v1/streaming_query")
-    assert (streamed.status, streamed.text) == (200, f"{NO_ANSWER}: the LLM answers 503: overloaded")
+    assert (streamed.status, streamed.text) == (200, f"{NO_ANSWER}: the LLM answers 503")
     assert asking.files("transcripts") == []
 
 
@@ -140,7 +140,7 @@ async def test_what_breaks_off_is_said_and_not_kept(asking: Ols, llm: Llm):
         (200, "<html>", "the LLM answers what is no chat completion"),
         (200, '{"choices": []}', "the LLM answers without a text"),
         (200, '{"choices": [{"message": {"content": null}}]}', "the LLM answers without a text"),
-        (401, f"Incorrect API key provided: {KEY}", "the LLM answers 401: Incorrect API key provided: ***"),
+        (401, f"Incorrect API key provided: {KEY}", "the LLM answers 401"),
         (302, "", "the LLM answers 302"),
         (200, json.dumps(completion("x" * (5 << 20))), "the LLM answers more than 4194304 bytes"),
     ],

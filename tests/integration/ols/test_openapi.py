@@ -29,7 +29,7 @@ async def test_every_answer_is_in_the_document(ols: Ols):
     )
     assert {operation["operationId"] for operation in checked} == {
         "query", "streamingQuery", "feedback", "feedbackStatus", "authorized", "readiness", "liveness", "metrics",
-        "openapi",
+        "openapi", "docs", "clientAuthHeaders",
     }  # fmt: skip
 
 

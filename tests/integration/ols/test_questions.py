@@ -165,8 +165,15 @@ ols_config:
             {"attachments": [LOG | {"content_type": "image/png"}]},
             "Attachment with improper content type image/png detected",
         ),
-        ({"provider": "nobody", "model": "m"}, "Unsupported LLM provider nobody"),
-        ({"provider": "headrace", "model": "m"}, "Model m is not among those of provider headrace"),
+        (
+            {"provider": "nobody", "model": "m"},
+            "Provider 'nobody' is not a valid provider. Valid providers are: ['headrace']",
+        ),
+        ({"provider": ""}, "Provider '' is not a valid provider. Valid providers are: ['headrace']"),
+        (
+            {"provider": "headrace", "model": "m"},
+            "Model 'm' is not a valid model for provider 'headrace'. Valid models are: ['built-in-responder']",
+        ),
     ],
 )
 async def test_what_cannot_be_asked_is_told(ols: Ols, body, cause):
@@ -181,8 +188,10 @@ async def test_what_cannot_be_asked_is_told(ols: Ols, body, cause):
 
 async def test_questions_that_do_not_hold_together_are_refused(ols: Ols):
     for body, text in (
-        ({"provider": "p"}, "LLM model must be specified when the provider is specified!"),
-        ({"model": "m"}, "LLM provider must be specified when the model is specified!"),
+        ({"provider": "p"}, "LLM model must be specified when the provider is specified."),
+        ({"model": "m"}, "LLM provider must be specified when the model is specified."),
+        ({"provider": "", "model": "m"}, "LLM provider must be specified when the model is specified."),
+        ({"media_type": None}, "Invalid media type: 'None', must be text/plain or application/json"),
         (
             {"media_type": "text/html"},
             "Invalid media type: 'text/html', must be text/plain or application/json",
@@ -284,3 +293,11 @@ async def test_probes_and_metrics(ols: Ols):
     assert (await ols.get("/v1/nowhere")).json == {"detail": "Not Found"}
     wrong = await ols.get("/v1/query")
     assert (wrong.status, wrong.json) == (405, {"detail": "Method Not Allowed"})
+
+
+async def test_what_there_is_not_is_told_as_upstream_tells_it(ols: Ols):
+    async with ols.session.get(f"{ols.url}/v1/mcp/client-auth-headers") as answer:
+        assert (answer.status, await answer.json()) == (200, {"servers": []})
+    async with ols.session.get(f"{ols.url}/docs") as answer:
+        assert (answer.status, answer.content_type) == (200, "text/html")
+        assert "/v1/streaming_query" in await answer.text()

@@ -28,6 +28,8 @@ OPEN: Final = {
     r"[^{]*/(version|info|health|readiness|liveness)/?|/status": "probes",
     r"[^{]*/metrics/?": "counts, of no organisation",
     r"/v1/feedback/status": "whether the installation keeps feedback",
+    r"/docs": "the document for people, the same for everybody",
+    r"/v1/mcp/client-auth-headers": "an empty list, the same for everybody",
     r"/api/sources/v[0-9.]+/(source|application)_types(/\{id\})?": "the catalogue, the same for everybody",
     r"/|(/app/payload-tracker)?/api/v1/?": "an answer to a load balancer",
 }
