@@ -141,7 +141,7 @@ async def test_statuses_say_received_then_success(ingress: Ingress):
         ([part(b'{"fqdn": "file"}', name="metadata")], "", "file"),
         ([value("metadata", '{"fqdn": "value"}'), part(b'{"fqdn": "file"}', name="metadata")], "", "file"),
         ([], "?metadata=%7B%22fqdn%22:%20%22query%22%7D", "query"),
-        ([value("metadata", '{"fqdn": "value"}')], "?metadata=%7B%22fqdn%22:%20%22query%22%7D", "value"),
+        ([value("metadata", '{"fqdn": "value"}')], "?metadata=%7B%22fqdn%22:%20%22query%22%7D", "query"),
         ([value("metadata", '{"fqdn": 7}')], "", None),
         ([value("metadata", "nonsense")], "", None),
     ],
