@@ -53,7 +53,6 @@ UNDESCRIBED: Final = {
     },
     "assisted_events": {r"/health|.*/openapi\.json": "a probe and the document"},
 }
-# Between two answers to the same question.
 # What takes the data to where it is read.
 CONSUMING: Final = {"koku", "ros_processor", "ros_poller"}
 # Routes that show an organisation nothing that only it knows, and why.
@@ -72,6 +71,7 @@ SHOWING_NOTHING: Final = {
 # They ask by their body.
 READING_POSTS: Final = r"/api/v1/.*/(reports|list|recommendations|workloads|disabled_for_clusters)"
 NOBODY: Final = "nobody"
+# What differs between two answers to the same question.
 VOLATILE: Final = re.compile(
     r'\?X-Amz-[^"]*|"(generated_at|response_generated_at|response_timestamp)": *"[^"]*"|"(elapsed|duration)":[^,}]*'
 )
