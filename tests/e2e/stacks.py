@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ SEED_URLS = {
 }
 # Where the registry has another name for it.
 ROWS = {"tracker": "payload_tracker", "sources": "sources_api", "aggregator": "results_aggregator"}
+# Where each service says how it is.
+HEALTH_PATHS = {
+    name: BY_NAME[row].health_path for name in SEED_URLS if (row := ROWS.get(name, name)) in BY_NAME
+}
 # What compose and the manifests call the engines.
 ENGINES = {"kafka": "kafka", "s3": "s3", "postgres": "db-ros"}
 LOG_LINES = "30"
@@ -70,11 +75,7 @@ def compose_urls() -> dict[str, str]:
 
 
 def local_log(part: str) -> list[str]:
-    """An engine's file; services write to the output of `headrace up`, which only its reader has."""
-    if part in ENGINES:
-        logs = Path(os.environ.get("HEADRACE_DIRECTORY", ".headrace")) / "logs"
-        return ["tail", "-n", LOG_LINES, str(logs / f"{part}.log")]
-    return ["echo", f"the log of {part} is in what `headrace up` prints"]
+    return [sys.executable, "-m", "services", "logs", "--tail", LOG_LINES, part]
 
 
 def compose_log(part: str) -> list[str]:

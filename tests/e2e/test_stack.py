@@ -117,7 +117,10 @@ def test_dataflow_script_ends_at_its_first_failure(stack):
     assert done.returncode == 1
     failure, *log = done.stdout.splitlines()
     assert re.fullmatch(r"FAIL ingress is healthy \d+\.\d{3} s: answered 404: .*", failure), done.stdout
-    assert log == ["last lines of ingress:", "the log of ingress is in what `headrace up` prints"]
+    assert log[0] == "last lines of ingress:"
+    lines = [json.loads(line) for line in log[1:]]
+    assert lines
+    assert all("ingress" in (line.get("service") or line["module"]) for line in lines), log
 
 
 async def test_urls_reach_every_part(stack):
@@ -387,6 +390,22 @@ def test_interrupt_while_starting_leaves_nothing(tmp_path):
     )
     assert "\nready after " not in stack.said()
     assert [child for child in children if child.is_running()] == []
+
+
+def test_a_stack_in_the_background_is_ready_when_up_returns_and_gone_when_down_does(tmp_path):
+    directory = {"HEADRACE_DIRECTORY": str(tmp_path / "stack")}
+    # As `podman-compose up -d`, `logs` and `down` say it.
+    up = headrace("up", "-d", "--port-base", EnginePorts.random().kafka, **directory)
+    try:
+        assert up.returncode == 0, up.stderr
+        assert "ingress" in headrace("status", **directory).stdout
+        said = headrace("logs", "rosocp-processor", **directory)
+        assert "service_started" in said.stdout, said.stderr
+    finally:
+        down = headrace("down", **directory)
+    assert (down.returncode, down.stderr) == (0, "")
+    assert headrace("status", **directory).returncode == 1
+    assert headrace("down", **directory).stdout.startswith("no stack runs on ")
 
 
 def test_nothing_running_is_not_well(tmp_path):

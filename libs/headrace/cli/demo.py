@@ -21,7 +21,7 @@ from headrace.cli.lifetime import until_signal
 from headrace.cli.output import Output
 from headrace.cli.recommendations import COLUMNS as ADVICE_COLUMNS
 from headrace.cli.recommendations import RosApi, table_rows
-from headrace.cli.stack import LocalOptions, started_stack
+from headrace.cli.stack import LocalOptions, kept_log, started_stack
 from headrace.cli.uploads import OCTETS, Upload, as_cluster, as_organisation, file_chunks
 from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.contracts.status import TERMINAL
@@ -30,7 +30,7 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.runtime.errors import HeadraceError, Permanent
 from headrace.runtime.logging import configure
-from headrace.runtime.settings import EngineSettings, load
+from headrace.runtime.settings import EngineSettings, ProcessSettings, load
 from headrace.samples import KINDS, SampleOptions
 from headrace.service.row import Service
 from headrace.web.peer import Peer
@@ -181,7 +181,12 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
 async def demo(services: Sequence[Service], options: LocalOptions, *, once: bool) -> None:
     """Start, send, show; then stay until a signal, or with ``once`` end."""
     # The tables are what is to be seen here; the services' own lines are for `up`.
-    configure("WARNING", "text" if sys.stdout.isatty() else "json")
+    configure(
+        "WARNING",
+        "text" if sys.stdout.isatty() else "json",
+        kept=kept_log(options.directory),
+        kept_level=load(ProcessSettings).log_level,
+    )
     output = Output()
 
     async def work(shape: LocalShape, stop: asyncio.Event) -> None:

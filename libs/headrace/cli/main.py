@@ -79,13 +79,30 @@ def _main() -> None:
 
 @app.command()
 def up(
-    ctx: typer.Context, directory: Directory = DIRECTORY, port_base: PortBase = None, s3: S3 = None
+    ctx: typer.Context,
+    directory: Directory = DIRECTORY,
+    port_base: PortBase = None,
+    s3: S3 = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when all is ready; `down` ends it.")
+    ] = False,
 ) -> None:
     """Run the backing servers and every service here, until Ctrl-C."""
-    from headrace.cli import lifetime, stack
+    from headrace.cli import background, lifetime, stack
 
+    if detach:
+        background.up(directory)
+        return
     options = stack.LocalOptions(directory, port_base, s3.value if s3 else None)
     lifetime.run(stack.up(ctx.obj, options))
+
+
+@app.command()
+def down(directory: Directory = DIRECTORY) -> None:
+    """Stop the running local stack; what it stored stays."""
+    from headrace.cli import background
+
+    background.down(directory)
 
 
 @app.command("demo")
@@ -156,6 +173,23 @@ def status(directory: Directory = DIRECTORY, as_json: AsJson = False) -> None:
     from headrace.cli import lifetime, run_file
 
     lifetime.run(run_file.show_status(directory, as_json=as_json))
+
+
+@app.command()
+def logs(
+    ctx: typer.Context,
+    parts: Annotated[
+        list[str] | None,
+        typer.Argument(help="Services and engines, by a container's name too; else all.", metavar="[NAME]…"),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    tail: Annotated[int | None, typer.Option(help="The last lines only.", min=0, metavar="LINES")] = None,
+    directory: Directory = DIRECTORY,
+) -> None:
+    """Show what the parts of the local stack have logged."""
+    from headrace.cli import logs as said
+
+    said.show(ctx.obj, directory, parts or (), follow=follow, tail=tail)
 
 
 @app.command()

@@ -6,17 +6,19 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from headrace.cli.lifetime import until_signal
+from headrace.cli.logs import LOGS, SERVICES
 from headrace.cli.output import Output
 from headrace.cli.run_file import part_rows
 from headrace.local.directory import read_run
 from headrace.local.install import S3Server
 from headrace.local.shape import LocalShape, local_shape
-from headrace.runtime.logging import configure
+from headrace.runtime.logging import KeptLog, configure
 from headrace.runtime.settings import ProcessSettings, is_set, load
 from headrace.service.row import Service
 
@@ -59,6 +61,11 @@ def show_urls(output: Output, directory: Path) -> None:
     output.line()
 
 
+def kept_log(directory: Path) -> KeptLog:
+    """Where `headrace logs` finds what the services say, whoever watches the terminal."""
+    return KeptLog(directory.absolute() / LOGS / SERVICES)
+
+
 async def up(services: Sequence[Service], options: LocalOptions) -> None:
     """Run the local stack until a signal."""
     settings = load(ProcessSettings)
@@ -66,14 +73,16 @@ async def up(services: Sequence[Service], options: LocalOptions) -> None:
     # With nobody there to read it, stdout is the log's alone.
     output = Output(sys.stdout if on_terminal else sys.stderr)
     style = "text" if on_terminal and not is_set("HEADRACE_LOG_FORMAT") else settings.log_format
-    configure("WARNING" if on_terminal else settings.log_level, style)
+    kept = kept_log(options.directory)
+    log = partial(configure, style=style, kept=kept, kept_level=settings.log_level)
+    log("WARNING" if on_terminal else settings.log_level)
     if on_terminal:
         # The spinner and the table come first: no logger may keep the level of now.
         structlog.configure(cache_logger_on_first_use=False)
 
     async def work(shape: LocalShape, stop: asyncio.Event) -> None:
         if on_terminal:
-            configure(settings.log_level, style)
+            log(settings.log_level)
         await shape.host.run(stop)
 
     await until_signal(started_stack(services, options, output), work)

@@ -96,15 +96,28 @@ if [ "$command" = curl ]; then set -- --connect-to minio:9000:{s3} "$@"; fi
 exec "$command" "$@"
 """
 
-_PODMAN_COMPOSE: Final = """\
+_COMPOSE: Final = """\
 #!/bin/sh
-# Not podman-compose: `ps` shows the local stack's parts.
-if [ "${{1-}}" != ps ]; then
-  echo "podman-compose: this stand-in of the local stack knows only: podman-compose ps" >&2
-  exit 125
-fi
+# Not {name}: its words for the local stack.
 export HEADRACE_DIRECTORY={directory}
-exec {headrace} status
+word=${{1-}}
+[ $# = 0 ] || shift
+case $word in
+  up) exec {headrace} up "$@" ;;
+  ps) exec {headrace} status ;;
+  logs) exec {headrace} logs "$@" ;;
+  down) exec {headrace} down ;;
+esac
+echo "{name}: this stand-in of the local stack knows only: {name} up [-d], ps, logs [NAME…], down" >&2
+exit 125
+"""
+# By both names the documents start what they need.
+_COMPOSERS: Final = ("podman-compose", "docker-compose")
+
+_UUIDGEN: Final = """\
+#!/bin/sh
+# A random UUID, where util-linux' own program is not installed.
+exec cat /proc/sys/kernel/random/uuid
 """
 
 _SEGMENT: Final = """\
@@ -154,7 +167,10 @@ def _write_all(directory: Path, kafka: tuple[Path, Path] | None, *, postgres_url
     address = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
     _write(tools / "mc", _MC.format(**ours))
     _write(printed / "podman", _PODMAN.format(tools=shlex.quote(str(tools)), s3=address))
-    _write(printed / "podman-compose", _PODMAN_COMPOSE.format(**ours))
+    for name in _COMPOSERS:
+        _write(printed / name, _COMPOSE.format(name=name, **ours))
+    if shutil.which("uuidgen") is None:
+        _write(printed / "uuidgen", _UUIDGEN)
     for script, words in _SEGMENT_SCRIPTS.items():
         _write(printed / script, _segment(directory, script, words))
     return tools

@@ -8,8 +8,10 @@ import io
 import logging
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import IO, Final, cast
 
@@ -84,8 +86,61 @@ class _Lossy(io.StringIO):
             metrics.LOG_LINES_LOST.inc()
 
 
-def configure(level: str = "INFO", style: str = "json") -> None:
-    """Send everything to stdout in one style; ``style`` is ``json`` or ``text``."""
+class KeptLog(io.StringIO):
+    """A file of lines that begins anew where it would grow beyond the limit; its former content is beside it, `.1`."""
+
+    def __init__(self, path: Path, limit_bytes: int = 16 * 1024 * 1024) -> None:
+        super().__init__()
+        self.path = path
+        self._limit_bytes = limit_bytes
+        self._file: IO[bytes] | None = None
+        self._writing = threading.Lock()
+
+    def write(self, text: str) -> int:
+        """Also opens it: who never writes leaves no file."""
+        with self._writing:
+            self._opened().write(text.encode(errors="replace"))
+        return len(text)
+
+    def close(self) -> None:
+        """Also its file; nothing is held back in memory."""
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is not None and self._file.tell() > self._limit_bytes:
+            self._file.close()
+            self._file = None
+            self.path.replace(self.path.with_suffix(f"{self.path.suffix}.1"))
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab", buffering=0)
+        return self._file
+
+
+class _Keeping:
+    """A step that writes each line to the kept log, as JSON, and lets pass what stdout is to show."""
+
+    def __init__(self, log: KeptLog, shown: int) -> None:
+        self._log = _Lossy(log)
+        self._shown = shown
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        self._log.write(_json(logger, method, event) + "\n")
+        if _number(event["level"]) < self._shown:
+            raise structlog.DropEvent
+        return event
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+
+
+def configure(
+    level: str = "INFO", style: str = "json", *, kept: KeptLog | None = None, kept_level: str = "INFO"
+) -> None:
+    """Send everything to stdout in one style, ``json`` or ``text``; as JSON also to the log that is kept."""
     stdout = _Lossy(sys.stdout)
     steps: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -99,27 +154,44 @@ def configure(level: str = "INFO", style: str = "json") -> None:
         if style == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), timestamp_key="@timestamp")
     )
-    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    shown = number = _number(level)
+    keeping: list[structlog.typing.Processor] = []
+    if kept is not None:
+        number = min(shown, _number(kept_level))
+        keeping = [_Keeping(kept, shown)]
     # Our own lines go straight out: by way of the standard library's logging they cost three times as much.
     structlog.configure(
-        processors=[*steps, renderer],
+        processors=[*steps, *keeping, renderer],
         logger_factory=structlog.WriteLoggerFactory(stdout),
         wrapper_class=structlog.make_filtering_bound_logger(number),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stdout)
+    root = logging.getLogger()
+    root.handlers[:] = [_handler(stdout, shown, steps, renderer)]
+    if kept is not None:
+        root.handlers.append(_handler(_Lossy(kept), number, steps, _json))
+    root.setLevel(number)
+    # Their every reconnect is an error line; ours say what it means for the flow.
+    for noisy in ("aiokafka", "botocore", "aiobotocore"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+
+def _handler(
+    stream: IO[str],
+    level: int,
+    steps: list[structlog.typing.Processor],
+    renderer: structlog.typing.Processor,
+) -> logging.Handler:
+    """For lines of libraries, which use the standard library's logging."""
+    handler = logging.StreamHandler(stream)
+    handler.setLevel(level)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*steps, structlog.stdlib.add_logger_name],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(number)
-    # Their every reconnect is an error line; ours say what it means for the flow.
-    for noisy in ("aiokafka", "botocore", "aiobotocore"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    return handler
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

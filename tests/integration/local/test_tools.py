@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from headrace.local import tools
 from headrace.local.shape import local_shape
 from headrace.local.supervisor import EngineStatus
 from headrace.local.tools import write_tools
@@ -181,7 +183,10 @@ async def test_lines_as_printed_run_with_the_stand_in_for_podman(shell, database
     assert said.startswith("HTTP/1.1 ")
     assert "knows only: podman exec" in await shell.type("podman run image", code=125)
     assert "expected: podman exec" in await shell.type("podman exec kafka_1", code=125)
-    assert "knows only: podman-compose ps" in await shell.type("podman-compose up -d", code=125)
+    assert "knows only: podman-compose up [-d], ps, logs" in await shell.type("podman-compose pull", code=125)
+    # On PATH the stand-in comes first, else util-linux' own.
+    name = await shell.type("FILE_UUID=$(uuidgen | tr '[:upper:]' '[:lower:]'); echo $FILE_UUID")
+    assert uuid.UUID(name.strip()).version == 4
 
 
 async def test_the_local_shape_writes_what_its_engines_allow_for(engines, tmp_path, monkeypatch):
@@ -205,4 +210,27 @@ async def test_the_local_shape_writes_what_its_engines_allow_for(engines, tmp_pa
         assert "there is no bucket elsewhere" in await shell.type("mc ls myminio/elsewhere/", code=1)
         said = await shell.type("podman-compose ps")
         assert said.splitlines()[1].split() == ["kafka", "given"]
+        # As the document starts everything, where the stack runs already.
+        assert f"runs already, as process {os.getpid()}" in await shell.type("podman-compose up -d")
     assert {path.name for path in tools.iterdir()} == {"as-printed", "mc", "psql"}
+
+
+@pytest.mark.parametrize("composer", ["podman-compose", "docker-compose"])
+async def test_the_composer_says_its_words_to_the_local_stack(composer, tmp_path, monkeypatch):
+    headrace = tmp_path / "a headrace"
+    headrace.write_text('#!/bin/sh\necho "$HEADRACE_DIRECTORY: $*"\n', encoding="utf-8")
+    headrace.chmod(0o700)
+    monkeypatch.setattr(tools, "_headrace", lambda: str(headrace))
+    written = tools._write_all(
+        tmp_path, None, postgres_url="postgresql://postgres@127.0.0.1:1/x", s3="http://127.0.0.1:1"
+    )
+    shell = Shell(f"{written}/as-printed", {}, {})
+    for typed, said in {
+        "up -d": "up -d",
+        "ps": "status",
+        "logs rosocp-processor": "logs rosocp-processor",
+        "logs --tail=20 kafka": "logs --tail=20 kafka",
+        "down -v": "down",
+    }.items():
+        assert await shell.type(f"{composer} {typed}") == f"{tmp_path}: {said}\n"
+    assert f"knows only: {composer} up" in await shell.type(f"{composer} -f other.yaml up -d", code=125)
