@@ -17,6 +17,7 @@ RELEASE ?=
 ADVISORIES ?=
 T ?=
 STACK ?=
+WAIT ?=
 ROWS ?=
 RESUME ?=
 BASE ?=
@@ -83,8 +84,8 @@ format: install ## put the code in order
 	@$(BIN)/ruff format .
 
 .PHONY: dataflow
-dataflow: install ## check a running stack, one line a step (STACK=local, compose, kubernetes or urls)
-	@$(if $(filter compose,$(STACK)),PATH=$(CURDIR)/$(BIN):$$PATH deploy/podman/run )$(BIN)/python tests/e2e/dataflow.py $(if $(STACK),--stack $(STACK))
+dataflow: install ## check a running stack, one line a step (STACK=local, compose, kubernetes or urls; WAIT=seconds)
+	@$(if $(filter compose,$(STACK)),PATH=$(CURDIR)/$(BIN):$$PATH deploy/podman/run )$(BIN)/python tests/e2e/dataflow.py $(if $(STACK),--stack $(STACK)) $(if $(WAIT),--wait $(WAIT))
 
 .PHONY: passwords
 passwords: install ## give PostgreSQL's roles in containers a random password each, in .env

@@ -1,7 +1,7 @@
 """The dataflow test of the ROS document, against any running stack: one line a step, non-zero at the first failure,
 with the last lines of the log that the step concerns.
 
-    python tests/e2e/dataflow.py [--stack local|compose|kubernetes|urls]
+    python tests/e2e/dataflow.py [--stack local|compose|kubernetes|urls] [--wait SECONDS]
                                  [--ingress URL] [--tracker URL] [--archiver URL] [--kruize URL] [--ros-api URL]
                                  [--sources URL] [--aggregator URL]
                                  [--s3 URL] [--kafka HOST:PORT] [--postgres URL]
@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import ResolveResult
-from stacks import SEED_URLS, STACKS, Stack, last_lines
+from stacks import HEALTH_PATHS, ROWS, SEED_URLS, STACKS, Stack, last_lines
 from steps import ros, rules, upload
 from steps.flow import Flow
 
@@ -54,7 +54,34 @@ class Resolver(aiohttp.ThreadedResolver):
         return await super().resolve(host, port, family)
 
 
-async def run(stack: Stack, urls: dict[str, str]) -> int:
+async def unhealthy(urls: dict[str, str], seconds: float) -> str:
+    """The first service that does not answer well within the time; empty when all do."""
+    deadline = time.monotonic() + seconds
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=STEP_SECONDS)) as http:
+        for name, path in HEALTH_PATHS.items():
+            while not await is_healthy(http, urls[name] + path):
+                if time.monotonic() > deadline:
+                    return name
+                await asyncio.sleep(0.5)
+    return ""
+
+
+async def is_healthy(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(url) as answer:
+            return answer.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+async def run(stack: Stack, urls: dict[str, str], wait_seconds: float) -> int:
+    if wait_seconds and (name := await unhealthy(urls, wait_seconds)):
+        print(f"FAIL {name} is not healthy after {wait_seconds:.0f} s", flush=True)
+        print(
+            f"last lines of {name}:\n{await asyncio.to_thread(last_lines, stack, ROWS.get(name, name))}",
+            flush=True,
+        )
+        return 1
     # A seed of its own: the request id is always the same, the bytes are new each time.
     options = SampleOptions(seed=time.time_ns())
     async with AsyncExitStack() as closing:
@@ -104,8 +131,15 @@ def main() -> int:
         default = os.environ.get(f"HEADRACE_{name.upper()}") or defaults[name]
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, default=default, help=f"default: {default.rpartition('@')[2]}")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="let services take so long to answer at first",
+    )
     given = vars(parser.parse_args())
-    return asyncio.run(run(stack, {name: given[name].rstrip("/") for name in SEED_URLS}))
+    return asyncio.run(run(stack, {name: given[name].rstrip("/") for name in SEED_URLS}, given["wait"]))
 
 
 if __name__ == "__main__":

@@ -37,9 +37,14 @@ def pattern(line, **values):
     return re.compile(TIME + ".*".join(re.escape(part.format(**values)) for part in line.split("*")))
 
 
-async def command(tmp_path, *arguments, **environment):
+# What the document types, and its twin.
+PRINTED = (str(ROOT / "ols" / "user_data_collection" / "data_collector.py"),)
+TWIN = ("-m", "services", "collector", "run")
+
+
+async def command(tmp_path, *arguments, program=TWIN, **environment):
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services", "collector", "run", *arguments,
+        sys.executable, *program, *arguments,
         cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if not name.startswith("OLS")} | environment,
         stdout=asyncio.subprocess.PIPE,
@@ -59,7 +64,7 @@ async def test_the_document_s_configuration_prints_the_document_s_lines(tmp_path
     (tmp_path / "olsconfig.yaml").write_text(DOCUMENT.replace(" token\n", f" {OFFLINE_TOKEN}\n"))
     async with open_peer(root) as peer:
         process = await command(
-            tmp_path, "--config", "olsconfig.yaml",
+            tmp_path, program=PRINTED,
             INGRESS_URL=f"{peer.url}/upload", OLS_COLLECTOR_SSO_URL=f"{peer.url}/sso", PYTHONUNBUFFERED="1",
         )  # fmt: skip
         await eventually(lambda: not names(root), within_seconds=90)
