@@ -14,14 +14,15 @@ from services.__main__ import command
 from services.registry import SERVICES
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "seeds" / "README.md"]
 # Written by a command; its words are not ours to check here.
 PROSE = [path for path in DOCUMENTS if path.name != "benchmarks.md"]
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-TREE = re.compile(r"(?:libs|services|tests|docs|\.ci)/[\w./-]+")
+# Not a URL's path.
+TREE = re.compile(r"(?<!\w/)(?:libs|services|tests|docs|\.ci)/[\w./-]+")
 # Read by the command line, the installer and the fault points, not by a settings class; of HEADRACE_POSTGRES_<SERVICE>
 # the beginning.
 OTHER_VARIABLES = {
@@ -35,7 +36,7 @@ OTHER_VARIABLES = {
 NOT_IN_THE_TREE = re.compile(r"services/last_seen/.*|services/<name>/.*")
 
 
-@pytest.fixture(params=PROSE, ids=lambda path: path.name)
+@pytest.fixture(params=PROSE, ids=lambda path: str(path.relative_to(ROOT)))
 def document(request):
     return request.param
 
