@@ -47,7 +47,9 @@ async def names(items):
 async def test_an_object_is_read(simulator, cluster):
     simulator.clusters["host"].put(NAMESPACES, namespace(1))
     assert (await cluster.get(f"{NAMESPACES}/ns-0001"))["metadata"]["labels"]["number"] == "1"
-    with pytest.raises(NotFound, match=r'cluster host answers 404 to /api/v1/namespaces/x: "x" not found'):
+    with pytest.raises(
+        NotFound, match=r'cluster host answers 404 to /api/v1/namespaces/x: namespaces "x" not found'
+    ):
         await cluster.get(f"{NAMESPACES}/x")
 
 

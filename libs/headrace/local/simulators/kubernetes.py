@@ -1,37 +1,45 @@
-"""A simulator of Kubernetes API servers, read-only: objects and lists, label selectors, pages, bearer tokens.
+"""A simulator of Kubernetes API servers, read-only: discovery, objects and lists, selectors, pages, bearer tokens.
 
 One listener serves several clusters, each below a path of its own, as a kubeconfig may say.
 """
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import yaml
 from aiohttp import web
 
+from headrace.local.simulators import kubernetes_api as api
+from headrace.local.simulators.selectors import Selector, labels
 from headrace.local.simulators.simulator import Simulator
 from headrace.web.errors import json_response
 
-NAMESPACES: Final = "/api/v1/namespaces"
-USER_SIGNUPS: Final = (
-    "/apis/toolchain.dev.openshift.com/v1alpha1/namespaces/toolchain-host-operator/usersignups"
-)
-# The collections a server has even when they are empty.
-_KINDS: Final = {NAMESPACES: "NamespaceList", USER_SIGNUPS: "UserSignupList"}
+NAMESPACES: Final = api.NAMESPACE.collection
+USER_SIGNUPS: Final = api.USER_SIGNUP.collection
 
-Object = Mapping[str, Any]
+Object = api.Object
+
+
+_HEALTH: Final = frozenset({"/livez", "/readyz", "/healthz"})
+# As kubectl shows them.
+_REASONS: Final = {400: "BadRequest", 401: "Unauthorized", 404: "NotFound", 410: "Expired"}
 
 
 class SimulatedCluster:
     """The objects of one cluster, by the path of their collection and their name."""
 
     def __init__(self) -> None:
-        self.collections: dict[str, dict[str, Object]] = {path: {} for path in _KINDS}
+        self.collections: dict[str, dict[str, Object]] = {
+            resource.collection: {} for resource in api.RESOURCES
+        }
+        self.since = datetime.now(UTC)
 
     def put(self, collection: str, *objects: Object) -> None:
         """Add or replace, e.g. in ``/api/v1/namespaces``."""
@@ -43,6 +51,17 @@ class SimulatedCluster:
         """What the segment bridge reads."""
         self.put(USER_SIGNUPS, *user_signups)
         self.put(NAMESPACES, *namespaces)
+
+    def objects(self, path: str) -> list[Object] | None:
+        """Those of a collection; of a kind we know there is one in every namespace, and one of all."""
+        if path in self.collections:
+            return list(self.collections[path].values())
+        resource = api.resource_of(path)
+        if resource is None:
+            return None
+        kinds = [name for name in self.collections if api.resource_of(name) is resource]
+        wanted = kinds if path == resource.everywhere else ()
+        return [item for name in wanted for item in self.collections[name].values()]
 
 
 class KubernetesSimulator(Simulator):
@@ -63,7 +82,7 @@ class KubernetesSimulator(Simulator):
     def application(self) -> web.Application:
         """Every path of every cluster."""
         app = web.Application()
-        app.router.add_get("/{context:(?!apis?/)[^/]+}{path:/.+}", self._answer)
+        app.router.add_get("/{context:(?!(?:apis?|openapi)/)[^/]+}{path:/.+}", self._answer)
         # What a pod asks: no path before the API's, the first cluster.
         app.router.add_get("/{path:.+}", self._answer)
         return app
@@ -94,15 +113,30 @@ class KubernetesSimulator(Simulator):
         path = f"/{request.match_info['path'].lstrip('/')}"
         if cluster is None:
             return _status(404, "the server could not find the requested resource")
-        if path in cluster.collections:
-            return self._page(path, cluster.collections[path], request.query)
-        collection, _, name = path.rpartition("/")
-        found = cluster.collections.get(collection, {}).get(name)
-        return json_response(found) if found else _status(404, f'"{name}" not found')
+        return self._at(cluster, path, request)
 
-    def _page(self, path: str, objects: Mapping[str, Object], query: Mapping[str, str]) -> web.Response:
+    def _at(self, cluster: SimulatedCluster, path: str, request: web.Request) -> web.Response:
+        if (found := api.about(path)) is not None:
+            return json_response(found)
+        if path in _HEALTH:
+            return web.Response(text="ok")
+        objects = cluster.objects(path)
+        if objects is None:
+            return _one(cluster, path, request)
+        if request.query.get("watch") in {"true", "1"}:
+            # Nothing ever changes.
+            return web.Response(content_type="application/json")
+        return self._page(path, objects, cluster, request)
+
+    def _page(
+        self, path: str, objects: Sequence[Object], cluster: SimulatedCluster, request: web.Request
+    ) -> web.Response:
+        query = request.query
         try:
-            wanted = _Selector(query.get("labelSelector", ""))
+            wanted, fields = (
+                Selector(query.get("labelSelector", "")),
+                Selector(query.get("fieldSelector", "")),
+            )
             limit = int(query.get("limit") or 0)
             start, fresh = _decoded(query["continue"]) if query.get("continue") else (0, True)
         except ValueError as error:
@@ -117,40 +151,42 @@ class KubernetesSimulator(Simulator):
         self.expire_after_pages = max(0, self.expire_after_pages - 1)
         found = (
             (place, item)
-            for place, item in enumerate(islice(objects.values(), start, None), start)
-            if wanted.matches(item)
+            for place, item in enumerate(islice(objects, start, None), start)
+            if wanted.matches(labels(item)) and fields.matches(partial(api.at, item))
         )
         page = list(islice(found, limit)) if limit else list(found)
         more = next(found, None)
         metadata = {"resourceVersion": "1"}
         if more is not None:
             metadata["continue"] = _token(more[0], fresh=False)
-        kind = _KINDS.get(path, "List")
-        return json_response({"kind": kind, "metadata": metadata, "items": [item for _, item in page]})
+        return _listed(api.resource_of(path), [item for _, item in page], metadata, cluster, request)
 
 
-class _Selector:
-    """``k=v``, ``k==v``, ``k!=v``, ``k``, ``!k``, joined by commas."""
+def _one(cluster: SimulatedCluster, path: str, request: web.Request) -> web.Response:
+    collection, _, name = path.rpartition("/")
+    resource = api.resource_of(collection)
+    found = cluster.collections.get(collection, {}).get(name)
+    if found is None:
+        kind = ".".join(filter(None, (resource.plural, resource.group))) if resource else ""
+        reason = f'{kind} "{name}" not found' if kind else "the server could not find the requested resource"
+        return _status(404, reason)
+    if api.wants_table(request.headers.get("Accept", "")):
+        return json_response(api.table(resource, [found], {"resourceVersion": "1"}, cluster.since))
+    head = {"kind": resource.kind, "apiVersion": resource.api} if resource else {}
+    return json_response({**head, **found})
 
-    def __init__(self, text: str) -> None:
-        self._terms = [_term(part) for part in text.split(",") if part]
 
-    def matches(self, item: Object) -> bool:
-        labels = item["metadata"].get("labels") or {}
-        return all(
-            ((name in labels) if value is None else labels.get(name) == value) is wanted
-            for name, value, wanted in self._terms
-        )
-
-
-def _term(text: str) -> tuple[str, str | None, bool]:
-    if "(" in text or " " in text:
-        raise ValueError(f"unable to parse requirement: this simulator knows no {text!r}")
-    for operator, wanted in (("!=", False), ("==", True), ("=", True)):
-        if operator in text:
-            name, _, value = text.partition(operator)
-            return name, value, wanted
-    return text.lstrip("!"), None, not text.startswith("!")
+def _listed(
+    resource: api.Resource | None,
+    items: Sequence[Object],
+    metadata: Object,
+    cluster: SimulatedCluster,
+    request: web.Request,
+) -> web.Response:
+    if api.wants_table(request.headers.get("Accept", "")):
+        return json_response(api.table(resource, items, metadata, cluster.since))
+    kind, version = (resource.kind, resource.api) if resource else ("", "v1")
+    return json_response({"kind": f"{kind}List", "apiVersion": version, "metadata": metadata, "items": items})
 
 
 def _token(start: int, *, fresh: bool) -> str:
@@ -172,6 +208,7 @@ def _status(code: int, message: str, metadata: Mapping[str, str] | None = None) 
             "apiVersion": "v1",
             "metadata": dict(metadata or {}),
             "status": "Failure",
+            "reason": _REASONS.get(code, ""),
             "message": message,
             "code": code,
         },
