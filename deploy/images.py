@@ -1,4 +1,4 @@
-"""The container images: the application, and a stand-in for every engine.
+"""The container images: the application, the segment bridge's of its document, and a stand-in for every engine.
 
     python deploy/images.py app [--base IMAGE]   the application, on a public Python image
     python deploy/images.py all                  everything on a Debian made here, where no image can be pulled
@@ -26,6 +26,8 @@ from headrace.runtime.errors import HeadraceError
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE = os.environ.get("CONTAINER_ENGINE", "podman")
 APPLICATION = os.environ.get("HEADRACE_IMAGE", "localhost/headrace:latest")
+# As its document names it.
+SEGMENT_BRIDGE = "localhost/segment-bridge:latest"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 SUITE = "bookworm"
@@ -74,7 +76,8 @@ def application(base: str) -> None:
         pip(*download, context / "wheels", "--require-hashes", "-r", runtime)
         pip(*download, context, "--require-hashes", "-r", ROOT / "locks" / "pip.txt")
         pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", context, ROOT)
-        build(APPLICATION, context, ROOT / "deploy" / "Containerfile", base=base)
+        for image, target in ((APPLICATION, "application"), (SEGMENT_BRIDGE, "segment-bridge")):
+            build(image, context, ROOT / "deploy" / "Containerfile", base=base, target=target)
 
 
 def stand_ins(base: str) -> None:

@@ -52,10 +52,18 @@ def upload_events(
     ledger: Ledger = None,
     dry_run: DryRun = False,  # noqa: FBT002
 ) -> None:
-    """Events on stdin to Segment, in batches (segment-mass-uploader.sh)."""
+    """Events on stdin to Segment, in batches (segment-mass-uploader.sh, segment-uploader.sh)."""
     from services.segment_bridge import stages
 
     _end(_run(stages.upload(stages.UploadOptions(dead_letters, ledger, dry_run))))
+
+
+@segment.command("payload")
+def wrap_events() -> None:
+    """Events on stdin as the body of one batch call on stdout (mk-segment-batch-payload.sh)."""
+    from services.segment_bridge import stages
+
+    _end(stages.payload())
 
 
 @segment.command("run")

@@ -26,7 +26,7 @@ from services.segment_bridge.map_sources import read_maps
 from services.segment_bridge.maps import uid_map, workspace_map
 from services.segment_bridge.settings import MapSettings, SegmentSettings, SplunkSettings
 from services.segment_bridge.splunk import Outcome, Splunk, pieces
-from services.segment_bridge.texts import several
+from services.segment_bridge.texts import is_json, several
 from services.segment_bridge.transform import MALFORMED, PULL_REQUEST, Event, Transform
 from services.segment_bridge.upload import REFUSED, Uploaded, Uploader
 
@@ -90,6 +90,21 @@ async def upload(options: UploadOptions) -> int:
                 raise
     _tell(uploaded, graveyard)
     return 1 if uploaded.unsent or graveyard.counts[REFUSED] else _fate(graveyard)
+
+
+def payload() -> int:
+    """Events on stdin to one batch on stdout, whatever its size; nothing of it where one is no JSON."""
+    events: list[bytes] = []
+    for block in streams.line_blocks(sys.stdin.buffer):
+        for line in block:
+            parts = [line] if is_json(line) else several(line)
+            if not parts and line.strip():
+                say(f"after {len(events)} events comes a line that is no JSON")
+                return 1
+            events += parts
+    streams.write_lines([orjson.dumps({"batch": [orjson.loads(event) for event in events]})])
+    streams.flush()
+    return 0
 
 
 async def run(options: UploadOptions) -> int:

@@ -78,7 +78,7 @@ def several(line: bytes) -> list[bytes]:
     """The texts of a line that is no JSON itself but nothing else than JSON texts; else none."""
     texts = Texts()
     parts = [*texts._add(line), *texts.end()]  # noqa: SLF001 -- its own
-    return parts if len(parts) > 1 and all(map(_is_json, parts)) else []
+    return parts if len(parts) > 1 and all(map(is_json, parts)) else []
 
 
 def _looks_whole(line: bytes) -> bool:
@@ -87,10 +87,11 @@ def _looks_whole(line: bytes) -> bool:
 
 
 def _is_row(line: bytes) -> bool:
-    return line.strip() != b"{}" and _is_json(line)
+    return line.strip() != b"{}" and is_json(line)
 
 
-def _is_json(text: bytes) -> bool:
+def is_json(text: bytes) -> bool:
+    """Whether it is one text, whole."""
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError:

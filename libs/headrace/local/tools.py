@@ -11,12 +11,14 @@ from urllib.parse import unquote, urlsplit
 from headrace.local import install, postgres
 from headrace.local.install import Progress
 from headrace.local.ports import HOST
+from headrace.local.segment_scripts import write_scripts
 from headrace.local.simulators import chain
 from headrace.local.supervisor import EngineStatus
 from headrace.runtime.errors import ConfigurationError
 
 ONE_LINE: Final = Path(__file__).with_name("one_line.py")
 
+_OURS_ALONE: Final = 0o700
 _KAFKA_TOOLS: Final = {
     "kafka-topics": "org.apache.kafka.tools.TopicCommand",
     "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
@@ -120,20 +122,8 @@ _UUIDGEN: Final = """\
 exec cat /proc/sys/kernel/random/uuid
 """
 
-_SEGMENT: Final = """\
-#!/bin/sh
-# The document's {script}: headrace segment {words}. With no far ends of one's own named, on the local stack's
-# simulators.
-if [ -z "{unset}" ] && [ -f {environment} ]; then . {environment}; fi
-exec {headrace} segment {words} "$@"
-"""
-_SEGMENT_SCRIPTS: Final = {
-    "get-uid-map.sh": "maps uid",
-    "get-workspace-map.sh": "maps workspace",
-    "fetch-uj-records.sh": "fetch",
-    "splunk-to-segment.sh": "transform",
-    "segment-mass-uploader.sh": "upload",
-}
+# With no far ends of one's own named, on the local stack's simulators.
+_SIMULATORS: Final = 'if [ -z "{unset}" ] && [ -f {environment} ]; then . {environment}; fi\n'
 
 
 async def write_tools(directory: Path, engines: Sequence[EngineStatus], progress: Progress) -> Path:
@@ -171,15 +161,14 @@ def _write_all(directory: Path, kafka: tuple[Path, Path] | None, *, postgres_url
         _write(printed / name, _COMPOSE.format(name=name, **ours))
     if shutil.which("uuidgen") is None:
         _write(printed / "uuidgen", _UUIDGEN)
-    for script, words in _SEGMENT_SCRIPTS.items():
-        _write(printed / script, _segment(directory, script, words))
+    write_scripts(printed, ours["headrace"], before=_simulators(directory), mode=_OURS_ALONE)
     return tools
 
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
     # A given server's password may stand in it.
-    path.chmod(0o700)
+    path.chmod(_OURS_ALONE)
 
 
 def _kafka(java: Path, jars: Path, logging: Path) -> Iterator[tuple[str, str]]:
@@ -213,13 +202,10 @@ def _psql(url: str) -> str | None:
     return _PSQL.format(variables=words, program=shlex.quote(program))
 
 
-def _segment(directory: Path, script: str, words: str) -> str:
-    return _SEGMENT.format(
-        script=script,
-        words=words,
+def _simulators(directory: Path) -> str:
+    return _SIMULATORS.format(
         unset="".join(f"${{{name}-}}" for name in chain.VARIABLES),
         environment=shlex.quote(str(directory / chain.DIRECTORY / chain.ENVIRONMENT_FILE)),
-        headrace=shlex.quote(_headrace()),
     )
 
 

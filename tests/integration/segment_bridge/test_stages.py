@@ -33,6 +33,27 @@ async def test_the_documents_chain_works_as_printed(chain, shell, tmp_path):
     assert orjson.loads((tmp_path / DIRECTORY / "uid-map.json").read_bytes()) == uid_map
     assert workspace_map["user1-tenant"] == "user1"
 
+    # Pieces of the chain, as segment-mass-uploader.sh has them: events anyhow on lines, one batch.
+    events = b'\xef\xbb\xbf{"messageId": "\xc3\xa9", "n": 1.50}{"messageId":"2"}\n\n{\n "messageId": "3"}\n'
+    code, output, errors = await shell("mk-segment-batch-payload.sh", events, PATH=path)
+    assert (code, output.decode(), errors) == (
+        0, '{"batch":[{"messageId":"é","n":1.5},{"messageId":"2"},{"messageId":"3"}]}\n', "",
+    )  # fmt: skip
+    sent = len(chain.segment.ids)
+    event = b'{"messageId":"by-itself","type":"track","userId":"1","event":"x","properties":{}}\n'
+    code, _, errors = await shell("segment-uploader.sh", event, PATH=path)
+    assert (code, len(chain.segment.ids)) == (0, sent + 1), errors
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "output"),
+    [(b"", 0, b'{"batch":[]}\n'), (b"\n\n", 0, b'{"batch":[]}\n'), (b'{"a":1}\n{"b":\n', 1, b"")],
+)
+async def test_a_payload_holds_what_there_is_or_nothing(shell, given, code, output):
+    found, written, errors = await shell(f"{HEADRACE} segment payload", given)
+    assert (found, written) == (code, output), errors
+    assert ("after 1 events" in errors) is (code == 1)
+
 
 async def test_audit_logs_take_splunks_place(chain, shell, tmp_path):
     code, _, errors = await shell(

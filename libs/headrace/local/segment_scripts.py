@@ -1,0 +1,41 @@
+"""The scripts of the segment bridge's document, by their names: each is a command of ours.
+
+``python -m headrace.local.segment_scripts DIRECTORY`` writes them, as into an image.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+# The words after `headrace segment`.
+SCRIPTS: Final[Mapping[str, str]] = {
+    "get-uid-map.sh": "maps uid",
+    "get-workspace-map.sh": "maps workspace",
+    "fetch-uj-records.sh": "fetch",
+    "splunk-to-segment.sh": "transform",
+    "segment-mass-uploader.sh": "upload",
+    "segment-uploader.sh": "upload",
+    "mk-segment-batch-payload.sh": "payload",
+}
+_SCRIPT: Final = """\
+#!/bin/sh
+# The document's {name}: headrace segment {words}.
+{before}exec {headrace} segment {words} "$@"
+"""
+
+
+def write_scripts(
+    directory: Path, headrace: str = "headrace", *, before: str = "", mode: int = 0o755
+) -> None:
+    """A file a script; ``headrace`` and ``before``, lines that come first, are text of the shell."""
+    for name, words in SCRIPTS.items():
+        path = directory / name
+        path.write_text(
+            _SCRIPT.format(name=name, words=words, headrace=headrace, before=before), encoding="utf-8"
+        )
+        path.chmod(mode)
+
+
+if __name__ == "__main__":
+    write_scripts(Path(sys.argv[1]))
