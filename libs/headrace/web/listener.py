@@ -1,6 +1,7 @@
 """Listening: one place for the limits every HTTP service of ours has."""
 
 import asyncio
+import ssl
 from contextlib import suppress
 from typing import Final, Self
 
@@ -103,11 +104,12 @@ class Listener:
         stop_seconds: float = 20.0,
         bodies: Pace | None = BODIES,
         answers: Pace = ANSWERS,
+        tls: ssl.SSLContext | None = None,
     ) -> Self:
         """Bind and serve; port 0 takes a free one. A taken port is a `ConfigurationError`.
 
         ``bodies`` and ``answers`` are the least pace of who sends and who reads; ``bodies`` is None for a service
-        that sees to its own.
+        that sees to its own. ``tls``: to speak HTTPS.
         """
         in_flight, watch = _InFlight(), Watch(bodies, answers)
         app.middlewares[:0] = [in_flight.count, watch.follow, _undo_chunks_only]
@@ -125,7 +127,7 @@ class Listener:
             shutdown_timeout=_CANCEL_SECONDS,
         )
         await runner.setup()
-        site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+        site = web.TCPSite(runner, host, port, backlog=BACKLOG, ssl_context=tls)
         try:
             await site.start()
         except OSError as error:

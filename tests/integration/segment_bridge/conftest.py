@@ -84,7 +84,12 @@ def bridge(chain: Chain, opened: Database, monkeypatch):
             **{"url": known["SEGMENT_BATCH_API"], "netrc": netrc} | (segment or {})
         )
         map_settings = MapSettings(**{"kubeconfig": known["KUBECONFIG_SRC"]} | (maps or {}))
-        splunk = SplunkSettings(url=known["SPLUNK_API_URL"], index=known["SPLUNK_INDEX"], netrc=netrc)
+        splunk = SplunkSettings(
+            url=known["SPLUNK_API_URL"],
+            index=known["SPLUNK_INDEX"],
+            netrc=netrc,
+            ca_file=known["SPLUNK_CA_FILE"],
+        )
         return Bridge(
             settings=BridgeSettings(**bridge or {}),
             segment=segment_settings,

@@ -2,6 +2,7 @@ import asyncio
 import base64
 import json
 from contextlib import aclosing
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -13,10 +14,12 @@ from services.segment_bridge.queries import QUERIES
 from services.segment_bridge.splunk import Outcome, Splunk, records
 from tests.proxy import TcpProxy
 from tests.unit.segment_bridge.audit_records import CASES, everything, told, write
+from tests.unit.segment_bridge.original.queries import ORIGINALS
 from tests.waiting import eventually
 
 EXPECTED = {audit_id: result for case in CASES for audit_id, result in case.expected.items()}
 FIRST = QUERIES[:1]
+ORIGINAL = Path(__file__).parents[2] / "unit/segment_bridge/original"
 
 
 @pytest.fixture(autouse=True)
@@ -244,7 +247,7 @@ async def test_a_login_that_is_missing_or_wrong_is_told_without_it(settings_of, 
 
 
 async def test_the_documents_search_runs_as_a_job_and_files_are_indexed(simulator, tmp_path):
-    """As the document's curl does, and as its test fills the container."""
+    """As the document's test fills the container."""
     auth = {"Authorization": aiohttp.encode_basic_auth("admin", simulator.password)}
     path = write(tmp_path / "more.jsonl", everything()[:4])
     async with aiohttp.ClientSession(simulator.url, headers=auth) as session:
@@ -252,11 +255,91 @@ async def test_the_documents_search_runs_as_a_job_and_files_are_indexed(simulato
         assert created.status == 201
         form = {"name": str(path), "index": "more"}
         assert (await session.post("/services/data/inputs/oneshot", data=form)).status == 201
+        answer = await session.get("/services/data/inputs/oneshot", params={"output_mode": "json"})
+        assert (await answer.json())["paging"]["total"] == 0
         search = {"search": "search index=more verb=create | fields auditID, verb | fields - _*"}
         answer = await session.post("/services/search/jobs", data=search)
         sid = (await answer.text()).partition("<sid>")[2].partition("</sid>")[0]
         answer = await session.get(f"/services/search/jobs/{sid}/results", params={"output_mode": "json"})
         assert {row["auditID"] for row in (await answer.json())["results"]} >= {"app-1", "app-2"}
-        bad = await session.post("/services/search/jobs", data={"search": "search index=more | sendemail"})
-        assert bad.status == 400
-        assert "Unknown search command" in await bad.text()
+
+
+async def test_original_queries_are_answered_byte_for_byte(simulator):
+    simulator.index("original", ORIGINAL / "records.jsonl")
+    auth = {"Authorization": aiohttp.encode_basic_auth("admin", simulator.password)}
+    answers = b""
+    async with aiohttp.ClientSession(simulator.url, headers=auth) as session:
+        for query in ORIGINALS:
+            form = {
+                "output_mode": "json", "earliest_time": "2023-01-01T10:46:34.955712833Z",
+                "latest_time": "-0hours", "search": query.spl("original"),
+            }  # fmt: skip
+            answer = await session.post("/servicesNS/nobody/-/search/v2/jobs/export", data=form)
+            answers += await answer.read()
+        count = {"search": "search index=original | stats count", "output_mode": "csv"}
+        answer = await session.post("/servicesNS/nobody/-/search/v2/jobs/export", data=count)
+        assert await answer.text() == "count\n10\n"
+    assert answers == (ORIGINAL / "required.ndjson").read_bytes()
+
+
+@pytest.mark.parametrize("path", ["/services/search/jobs", "/services/search/v2/jobs/export"])
+async def test_a_search_that_splunk_would_refuse_is_refused_in_its_form(simulator, path):
+    auth = aiohttp.encode_basic_auth("admin", simulator.password)
+    async with aiohttp.ClientSession(simulator.url) as session:
+        form = {"search": "search index=test_index | sendemail"}
+        answer = await session.post(path, data=form | {"output_mode": "json"})
+        refusal = {"type": "WARN", "text": "call not properly authenticated"}
+        assert (answer.status, await answer.json()) == (401, {"messages": [refusal]})
+        session.headers["Authorization"] = auth
+        answer = await session.post(path, data=form | {"output_mode": "json"})
+        refusal = {"type": "FATAL", "text": "Unknown search command 'sendemail'."}
+        assert (answer.status, await answer.json()) == (400, {"messages": [refusal]})
+        answer = await session.post(path, data=form)
+        assert answer.content_type == "text/xml"
+        assert '<msg type="FATAL">Unknown search command' in await answer.text()
+
+
+async def test_curl_runs_the_documents_search_over_https(chain):
+    """`curl -u admin:… -k https://localhost:8089/services/search/jobs -d search="search *"`."""
+
+    async def curl(*words):
+        login = f"admin:{chain.splunk.password}"
+        process = await asyncio.create_subprocess_exec(
+            "curl", "-sS", "-u", login, "-k", *words, stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), 60)
+        return output.decode()
+
+    jobs = f"https://localhost:{chain.splunk.port}/services/search/jobs"
+    answer = await curl(jobs, "-d", "search=search *", "-w", "%{http_code}")
+    assert answer.endswith("201")
+    sid = answer.partition("<sid>")[2].partition("</sid>")[0]
+    job = json.loads(await curl(f"{jobs}/{sid}?output_mode=json"))["entry"][0]["content"]
+    assert (job["isDone"], job["dispatchState"], job["resultCount"]) == (True, "DONE", 1000)
+    page = json.loads(await curl(f"{jobs}/{sid}/results?output_mode=json&count=5&offset=995"))
+    times = [row["_time"] for row in page["results"]]
+    # All data, the newest first.
+    assert (page["init_offset"], len(times), times) == (995, 5, sorted(times, reverse=True))
+    assert "<field k=" in await curl(f"{jobs}/{sid}/results?count=1")
+    assert "cancelled" in await curl("-X", "DELETE", f"{jobs}/{sid}")
+    assert "Unknown sid." in await curl(f"{jobs}/{sid}/results")
+
+
+async def test_a_map_in_the_kv_store_is_looked_up_in_a_search(simulator):
+    simulator.kv.collections["people"] = {"1": {"_key": "1", "username": "alice", "uid": "42"}}
+    simulator.kv.lookups["people"] = {"collection": "people", "external_type": "kvstore"}
+    lookup = "lookup people username AS user.username OUTPUT uid"
+    search = (
+        f"search index=test_index auditID IN (app-1, app-3) | {lookup} | table auditID uid | sort auditID"
+    )
+    auth = {"Authorization": aiohttp.encode_basic_auth("admin", simulator.password)}
+    async with aiohttp.ClientSession(simulator.url, headers=auth) as session:
+        form = {"search": search, "output_mode": "json", "exec_mode": "oneshot"}
+        answer = await session.post("/services/search/jobs", data=form)
+        assert (await answer.json())["results"] == [{"auditID": "app-1", "uid": "42"}, {"auditID": "app-3"}]
+        form["search"] = "| inputlookup people"
+        answer = await session.post("/services/search/jobs", data=form)
+        assert (await answer.json())["results"] == [{"username": "alice", "uid": "42"}]
+        form["search"] = "| inputlookup nobody"
+        answer = await session.post("/services/search/jobs", data=form)
+        assert answer.status == 400

@@ -6,8 +6,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.local.simulators.spl import parse, result
-from headrace.local.simulators.spl_functions import Event
+from headrace.local.simulators.spl import Event, parse
 from headrace.samples.audit import AuditOptions, audit_records
 from services.segment_bridge.audit import AuditOutcome, Evaluator
 from services.segment_bridge.queries import QUERIES
@@ -30,7 +29,7 @@ def by_text(records):
     found = []
     for search in SEARCHES:
         events = search.run(Event(json.dumps(record).encode()) for record in records)
-        found += [result(event, kept_fields=True) for event in events]
+        found += [event.shown(shaped=True) for event in events]
     return sorted(json.dumps(row) for row in found)
 
 

@@ -4,6 +4,7 @@ Either all of them or none: what a person's own Splunk says never meets simulate
 reach a person's own Segment.
 """
 
+import asyncio
 import os
 import shlex
 from collections.abc import AsyncIterator, Mapping
@@ -15,6 +16,7 @@ from typing import Final
 
 import orjson
 
+from headrace.local.certificate import self_signed
 from headrace.local.ports import check_free
 from headrace.local.simulators.kubernetes import KubernetesSimulator
 from headrace.local.simulators.segment import SegmentSimulator
@@ -85,8 +87,9 @@ async def simulated_chain(
     for what, port in vars(ports).items():
         if port:
             check_free(port, f"the simulator of {what.capitalize()}")
+    certificate = await asyncio.to_thread(self_signed, directory / "splunk.pem")
     async with AsyncExitStack() as stack:
-        splunk = await stack.enter_async_context(SplunkSimulator(ports.splunk))
+        splunk = await stack.enter_async_context(_splunk(ports.splunk, certificate))
         kubernetes = await stack.enter_async_context(KubernetesSimulator(port=ports.kubernetes))
         segment = await stack.enter_async_context(SegmentSimulator(ports.segment))
         splunk.index(INDEX, records)
@@ -100,6 +103,7 @@ async def simulated_chain(
             "SEGMENT_BATCH_API": segment.batch_url,
             "CURL_NETRC": str(netrc),
             "KUBECONFIG_SRC": str(kubernetes.write_kubeconfig(kubeconfig)),
+            **({"SPLUNK_CA_FILE": str(certificate)} if certificate else {}),
         }
         shown = directory / ENVIRONMENT_FILE
         _write_environment(shown, environment | _write_maps(directory, users=users, seed=seed))
@@ -107,6 +111,11 @@ async def simulated_chain(
             yield Chain(splunk, kubernetes, segment, environment)
         finally:
             shown.unlink(missing_ok=True)
+
+
+def _splunk(port: int, certificate: Path | None) -> SplunkSimulator:
+    """Its password is the one that the document's container takes from its environment, if any."""
+    return SplunkSimulator(port, password=os.environ.get("SPLUNK_PASSWORD", ""), certificate=certificate)
 
 
 def _write_maps(directory: Path, *, users: int, seed: int) -> dict[str, str]:

@@ -1,9 +1,12 @@
 """What every simulator is: an application on a loopback port until it is closed."""
 
+import ssl
+from pathlib import Path
 from typing import Final, Self
 
 from aiohttp import web
 
+from headrace.local.certificate import key_of
 from headrace.web.listener import Listener
 
 HOST: Final = "127.0.0.1"
@@ -11,10 +14,14 @@ _STOP_SECONDS: Final = 1.0
 
 
 class Simulator:
-    """A subclass gives the application; ``port`` 0 takes a free one."""
+    """A subclass gives the application; ``port`` 0 takes a free one.
 
-    def __init__(self, port: int = 0) -> None:
+    ``certificate``: of `headrace.local.certificate`; HTTPS is spoken by it.
+    """
+
+    def __init__(self, port: int = 0, *, certificate: Path | None = None) -> None:
         self.port = port
+        self._certificate = certificate
         self._listener: Listener | None = None
 
     def application(self) -> web.Application:
@@ -24,11 +31,17 @@ class Simulator:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{HOST}:{self.port}"
+        return f"{'https' if self._certificate else 'http'}://{HOST}:{self.port}"
 
     async def open(self) -> Self:
         """Bind and answer."""
-        self._listener = await Listener.open(self.application(), HOST, self.port, stop_seconds=_STOP_SECONDS)
+        tls = None
+        if self._certificate is not None:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(self._certificate, key_of(self._certificate))
+        self._listener = await Listener.open(
+            self.application(), HOST, self.port, stop_seconds=_STOP_SECONDS, tls=tls
+        )
         self.port = self._listener.port
         return self
 

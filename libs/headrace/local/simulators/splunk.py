@@ -1,12 +1,12 @@
-"""A simulator of Splunk's REST API: searches over audit logs in files, a KV store, Basic authentication.
+"""A simulator of Splunk's REST API: searches over audit logs in files, jobs, a KV store, Basic authentication.
 
-It finds what a search of `headrace.local.simulators.spl` finds, in the files' order rather than the newest first.
+It finds what a search of `headrace.local.simulators.spl` finds, the newest first.
 """
 
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,17 +18,21 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from headrace.archives.files import open_inflated
+from headrace.local.simulators import splunk_output as output
 from headrace.local.simulators.simulator import Simulator
-from headrace.local.simulators.spl import Search, parse, result
-from headrace.local.simulators.spl_functions import Event
-from headrace.local.simulators.spl_tokens import SplError
+from headrace.local.simulators.spl import Event, Search, SplError, parse
 from headrace.local.simulators.splunk_kv import KvStore
 from headrace.local.simulators.splunk_time import parse_time
-from headrace.web.errors import json_response
 
 USER: Final = "admin"
 _RECEIVED: Final = re.compile(rb'"requestReceivedTimestamp"\s*:\s*"([^"]+)"')
 _PIECE_BYTES: Final = 1 << 16
+_KEPT_JOBS: Final = 50
+# Splunk's page of results, unless a caller says otherwise.
+_PAGE: Final = 100
+
+Window = tuple[float | None, float | None]
+Form = Mapping[str, str]
 
 
 @dataclass
@@ -45,19 +49,34 @@ class ExportFault:
     end_after_rows: int | None = None
 
 
+@dataclass(frozen=True)
+class _Job:
+    search: str
+    rows: Sequence[output.Row]
+
+    def content(self, sid: str) -> dict[str, Any]:
+        """As Splunk tells of a job that is done."""
+        count = len(self.rows)
+        return {
+            "sid": sid, "search": self.search, "dispatchState": "DONE", "isDone": True, "isFailed": False,
+            "doneProgress": 1, "eventCount": count, "resultCount": count, "scanCount": count,
+        }  # fmt: skip
+
+
 class SplunkSimulator(Simulator):
     """Indexes by name; a search of one that is not there finds nothing."""
 
-    def __init__(self, port: int = 0) -> None:
-        super().__init__(port)
-        self.password = secrets.token_urlsafe(12)
+    def __init__(self, port: int = 0, *, password: str = "", certificate: Path | None = None) -> None:
+        """With a ``certificate`` it speaks HTTPS, as Splunk does; a password is made up where none is given."""
+        super().__init__(port, certificate=certificate)
+        self.password = password or secrets.token_urlsafe(12)
         self.indexes: dict[str, list[Path]] = {}
-        self.searches: list[Mapping[str, str]] = []
+        self.searches: list[Form] = []
         self.faults: list[ExportFault] = []
         # Answers known beforehand, by the search's text: the chunks of an export, or None to search.
         self.canned: Callable[[str], Iterable[bytes] | None] = lambda _search: None
         self.kv = KvStore()
-        self._jobs: dict[str, list[dict[str, Any]]] = {}
+        self._jobs: dict[str, _Job] = {}
 
     def index(self, name: str, *files: Path) -> None:
         """Add files of JSON lines, plain or gzip; they are read with each search."""
@@ -73,36 +92,52 @@ class SplunkSimulator(Simulator):
     def application(self) -> web.Application:
         """The endpoints the bridge and its document use."""
         app = web.Application(middlewares=[self._checked], client_max_size=64 << 20)
-        post = app.router.add_post
+        add = app.router.add_route
         for base in ("/services", "/servicesNS/{owner}/{app}"):
             for version in ("", "/v2"):
-                post(f"{base}/search{version}/jobs/export", self._export)
-                post(f"{base}/search{version}/jobs", self._create_job)
-                app.router.add_get(f"{base}/search{version}/jobs/{{sid}}/results", self._results)
-            post(f"{base}/data/indexes", self._create_index)
-            post(f"{base}/data/inputs/oneshot", self._oneshot)
+                jobs = f"{base}/search{version}/jobs"
+                for method in ("GET", "POST"):
+                    add(method, f"{jobs}/export", self._export)
+                    for what in ("results", "results_preview", "events"):
+                        add(method, f"{jobs}/{{sid}}/{what}", self._results)
+                add("POST", jobs, self._create_job)
+                add("GET", jobs, self._list_jobs)
+                add("GET", f"{jobs}/{{sid}}", self._show_job)
+                add("DELETE", f"{jobs}/{{sid}}", self._delete_job)
+            add("POST", f"{base}/data/indexes", self._create_index)
+            add("GET", f"{base}/data/indexes", self._list_indexes)
+            add("POST", f"{base}/data/inputs/oneshot", self._oneshot)
+            # Nothing is ever still being read.
+            add("GET", f"{base}/data/inputs/oneshot", _nothing)
+            add("GET", f"{base}/server/{{what:info|status}}", _server)
         self.kv.add_routes(app)
         return app
 
     @web.middleware
     async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        form = await _form(request)
         if request.headers.get("Authorization") != aiohttp.encode_basic_auth(USER, self.password):
-            return _messages(401, "WARN", "call not properly authenticated")
+            return output.messages(form, 401, "WARN", "call not properly authenticated")
         try:
             return await handler(request)
         except SplError as error:
-            return _messages(400, "FATAL", str(error))
+            return output.messages(form, 400, "FATAL", str(error))
+        except web.HTTPNotFound:
+            return output.messages(form, 404, "ERROR", "Not Found")
 
     async def _export(self, request: web.Request) -> web.StreamResponse:
         form = await _form(request)
         self.searches.append(form)
         fault = self.faults.pop(0) if self.faults else ExportFault()
         if fault.status != 200:
-            answer = _messages(fault.status, "FATAL", "told so")
+            answer = output.messages({"output_mode": "json"}, fault.status, "FATAL", "told so")
             answer.headers.update(fault.headers)
             return answer
-        search = parse(form.get("search", ""))
-        window = _window(form)
+        found = self._found(form)
+        mode = form.get("output_mode", "xml")
+        if mode != "json":
+            body, kind = output.written(mode, await asyncio.to_thread(list, found))
+            return web.Response(body=body, content_type=kind, charset="utf-8")
         response = web.StreamResponse(headers={"Content-Type": "application/json; charset=UTF-8"})
         await response.prepare(request)
         canned = self.canned(form["search"])
@@ -110,7 +145,7 @@ class SplunkSimulator(Simulator):
             for chunk in canned:
                 await response.write(chunk)
             return response
-        lines = _export_lines(self._found(search, window), fault)
+        lines = _export_lines(found, fault)
         # A search takes its time, and services may share this event loop.
         while piece := await asyncio.to_thread(_piece, lines):
             await response.write(piece)
@@ -121,48 +156,88 @@ class SplunkSimulator(Simulator):
     async def _create_job(self, request: web.Request) -> web.Response:
         form = await _form(request)
         self.searches.append(form)
-        sid = f"{datetime.now(UTC).timestamp():.3f}_{len(self._jobs)}"
-        found = self._found(parse(form.get("search", "")), _window(form))
-        self._jobs[sid] = await asyncio.to_thread(list, found)
-        if form.get("output_mode") == "json":
-            return json_response({"sid": sid}, 201)
-        text = f'<?xml version="1.0" encoding="UTF-8"?>\n<response>\n  <sid>{sid}</sid>\n</response>\n'
-        return web.Response(text=text, status=201, content_type="text/xml")
+        rows = await asyncio.to_thread(list, self._found(form))
+        if form.get("exec_mode") == "oneshot":
+            return _page(form, rows)
+        sid = f"{datetime.now(UTC).timestamp():.3f}_{secrets.token_hex(2)}"
+        self._jobs[sid] = _Job(form["search"], rows)
+        if len(self._jobs) > _KEPT_JOBS:
+            del self._jobs[next(iter(self._jobs))]
+        return output.created_job(form, sid)
+
+    async def _list_jobs(self, request: web.Request) -> web.Response:
+        shown = [(job.search, job.content(sid)) for sid, job in self._jobs.items()]
+        return output.entries(await _form(request), shown)
+
+    async def _show_job(self, request: web.Request) -> web.Response:
+        sid, form = request.match_info["sid"], await _form(request)
+        if (job := self._jobs.get(sid)) is None:
+            return _unknown_job(form)
+        return output.entries(form, [(job.search, job.content(sid))])
+
+    async def _delete_job(self, request: web.Request) -> web.Response:
+        form = await _form(request)
+        if self._jobs.pop(request.match_info["sid"], None) is None:
+            return _unknown_job(form)
+        return output.messages(form, 200, "INFO", "Search job cancelled.")
 
     async def _results(self, request: web.Request) -> web.Response:
-        rows = self._jobs.get(request.match_info["sid"])
-        if rows is None:
-            return _messages(404, "FATAL", "Unknown sid.")
-        return json_response({"preview": False, "init_offset": 0, "messages": [], "results": rows})
+        form = await _form(request)
+        job = self._jobs.get(request.match_info["sid"])
+        return _page(form, job.rows) if job else _unknown_job(form)
 
     async def _create_index(self, request: web.Request) -> web.Response:
-        name = (await _form(request)).get("name", "")
+        form = await _form(request)
+        name = form.get("name", "")
         if not name or name in self.indexes:
-            return _messages(409 if name else 400, "ERROR", f"Index name={name} already exists.")
+            status, reason = (409, f"Index name={name} already exists.") if name else (400, "name is missing")
+            return output.messages(form, status, "ERROR", reason)
         self.index(name)
-        return json_response({"entry": [{"name": name}]}, 201)
+        return output.entries(form, [(name, {})], 201)
+
+    async def _list_indexes(self, request: web.Request) -> web.Response:
+        return output.entries(await _form(request), [(name, {}) for name in self.indexes])
 
     async def _oneshot(self, request: web.Request) -> web.Response:
         form = await _form(request)
         path = Path(form.get("name", ""))
         if not await asyncio.to_thread(path.is_file):
-            return _messages(400, "ERROR", "The file to be indexed is not there.")
+            return output.messages(form, 400, "ERROR", "The file to be indexed is not there.")
         self.index(form.get("index", "main"), path)
-        return json_response({"messages": []}, 201)
+        return output.entries(form, [(str(path), {})], 201)
 
-    def _found(self, search: Search, window: tuple[float | None, float | None]) -> Iterator[dict[str, Any]]:
+    def _found(self, form: Form) -> Iterator[output.Row]:
+        """The rows of a search; raises `SplError` at once for one that cannot be run."""
+        if not form.get("search", "").strip():
+            raise SplError("Empty search.")
+        search = parse(form["search"], self.kv.commands())
+        window = _window(dict(form) | {f"{name}_time": text for name, text in search.times.items()})
+        return self._rows(search, window)
+
+    def _rows(self, search: Search, window: Window) -> Iterator[output.Row]:
+        for event in search.through(self._events(search, window)):
+            yield event.shown(shaped=search.shaped)
+
+    def _events(self, search: Search, window: Window) -> Iterator[Event]:
+        """Those that match, the newest first."""
         needles = [needle.encode() for needle in search.needles]
         events = (
             event
-            for path in self.indexes.get(search.index or "main", ())
-            for event in _events(path, needles, window)
+            for name, files in self.indexes.items()
+            if search.reads(name)
+            for path in files
+            for event in _read(path, name, needles, window)
+            if search.matches(event)
         )
-        for event in search.run(events):
-            yield result(event, kept_fields=search.kept_fields)
+        return iter(sorted(events, key=lambda event: -event.time))
 
 
-def _events(path: Path, needles: list[bytes], window: tuple[float | None, float | None]) -> Iterator[Event]:
+def _read(path: Path, index: str, needles: list[bytes], window: Window) -> Iterator[Event]:
     earliest, latest = window
+    origin = {
+        "host": "localhost", "index": index, "linecount": "1", "source": str(path), "sourcetype": "_json",
+        "splunk_server": "simulator",
+    }  # fmt: skip
     with open_inflated(path) as opened:
         for line in opened:
             raw = line.strip()
@@ -171,7 +246,7 @@ def _events(path: Path, needles: list[bytes], window: tuple[float | None, float 
                 continue
             time = _time(raw)
             if (earliest is None or time >= earliest) and (latest is None or time < latest):
-                yield Event(raw, time)
+                yield Event(raw, time, origin)
 
 
 def _time(raw: bytes) -> float:
@@ -182,18 +257,28 @@ def _time(raw: bytes) -> float:
         return 0.0
 
 
-def _window(form: Mapping[str, str]) -> tuple[float | None, float | None]:
+def _window(form: Form) -> Window:
     now = datetime.now(UTC)
-    try:
-        return parse_time(form.get("earliest_time", ""), now), parse_time(form.get("latest_time", ""), now)
-    except ValueError as error:
-        raise SplError(f"Invalid time: {error}") from None
+    bounds = []
+    for name in ("earliest_time", "latest_time"):
+        try:
+            bounds.append(parse_time(form.get(name, ""), now))
+        except ValueError:
+            raise SplError(f"Invalid {name}.") from None
+    return bounds[0], bounds[1]
 
 
-def _export_lines(rows: Iterator[dict[str, Any]], fault: ExportFault) -> Iterator[bytes]:
+def _export_lines(rows: Iterator[output.Row], fault: ExportFault) -> Iterator[bytes]:
     """The lines of an export: diagnostics, rows of previews, rows, the last of them marked."""
     for message in fault.messages:
         yield orjson.dumps({"messages": [message]})
+    try:
+        yield from _row_lines(rows, fault)
+    except SplError as error:
+        yield orjson.dumps({"messages": [{"type": "FATAL", "text": str(error)}]})
+
+
+def _row_lines(rows: Iterator[output.Row], fault: ExportFault) -> Iterator[bytes]:
     limit = fault.end_after_rows if fault.end_after_rows is not None else fault.cut_after_rows
     offset, current = 0, next(rows, None)
     if current is None:
@@ -221,9 +306,31 @@ def _piece(lines: Iterator[bytes]) -> bytes:
     return b"".join(gathered)
 
 
+def _page(form: Form, rows: Sequence[output.Row]) -> web.Response:
+    """What ``offset`` and ``count`` ask for; a count of 0 is everything."""
+    try:
+        start, count = int(form.get("offset") or 0), int(form.get("count") or _PAGE)
+    except ValueError:
+        raise SplError("Invalid value for argument 'count' or 'offset'.") from None
+    return output.rows(form, rows[start : start + count] if count else rows[start:], start=start)
+
+
+def _unknown_job(form: Form) -> web.Response:
+    return output.messages(form, 404, "FATAL", "Unknown sid.")
+
+
+async def _nothing(request: web.Request) -> web.Response:
+    return output.entries(await _form(request), [])
+
+
+async def _server(request: web.Request) -> web.Response:
+    about = {"serverName": "simulator", "version": "0", "product_type": "simulator"}
+    return output.entries(await _form(request), [(f"server-{request.match_info['what']}", about)])
+
+
 async def _form(request: web.Request) -> dict[str, str]:
-    return {name: str(value) for name, value in (await request.post()).items()}
-
-
-def _messages(status: int, kind: str, text: str) -> web.Response:
-    return json_response({"messages": [{"type": kind, "text": text}]}, status)
+    """The arguments, in the query or as a form."""
+    found = dict(request.query)
+    if request.content_type == "application/x-www-form-urlencoded":
+        found |= {name: str(value) for name, value in (await request.post()).items()}
+    return found
