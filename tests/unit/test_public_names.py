@@ -1,0 +1,110 @@
+"""The names that authors import: a change of one is a decision, told in CHANGELOG.md, and not an accident."""
+
+import ast
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# A module in the text of a page, not only in an example.
+NAMED = re.compile(r"`((?:headrace|services)(?:\.[a-z_]+)+)(?:\.[A-Za-z]\w*)?`")
+PAGES = [ROOT / "docs" / "adding-a-service.md", ROOT / "docs" / "rules.md"]
+# What the pages name as a whole: it is given to the engine by name, and nothing is imported from it.
+PACKAGES = {"services.rules_engine.pack"}
+# The folder that the page makes.
+EXAMPLE = "services.last_seen"
+
+PACK = "services.rules_engine.pack"
+PUBLIC = {
+    # For authors of services.
+    "headrace.bus.consumption": {"Consumption", "Membership"},
+    "headrace.bus.delivery": {
+        "Delivery", "Ending", "Handler", "KeyFunction", "Later", "M", "Payload", "Spent", "Work", "plain", "written_at",
+    },
+    "headrace.contracts.archive_synced": {"ArchiveMetadata", "ArchiveSynced"},
+    "headrace.contracts.topics": {
+        "ARCHIVE_SYNCED", "DEAD_LETTER_SUFFIX", "DVO_RESULTS", "M", "OCP_RESULTS", "PAYLOAD_STATUS",
+        "RECOMMENDATION_REQUESTS", "ROS_EVENTS", "SOURCES_EVENTS", "SOURCES_RESOURCES", "Topic", "UPLOAD_ANNOUNCE",
+        "UPLOAD_VALIDATION",
+    },
+    "headrace.database.owners": {"ForeignCluster", "Owned", "foreign", "move_cluster", "owned_clusters"},
+    "headrace.database.pool": {"Connection", "Database", "Record"},
+    "headrace.runtime.errors": {
+        "ConfigurationError", "Fatal", "HeadraceError", "Permanent", "Poison", "Rejected", "Retryable",
+    },
+    "headrace.runtime.settings": {
+        "EngineSettings", "ProcessSettings", "S", "Settings", "env", "environment_name", "is_set", "load",
+    },
+    "headrace.service.context": {"Context", "M", "S"},
+    "headrace.service.row": {"Service"},
+    "headrace.web.errors": {"excerpt", "json_errors", "json_response"},
+    # For authors of rules.
+    f"{PACK}.contexts": {"CLUSTER_ID", "CLUSTER_VERSIONS", "GATHERING_REPORTS", "InsightsOperatorContext"},
+    f"{PACK}.details": {"MAX_OFFENDERS", "offenders", "pass_of_conditions"},
+    f"{PACK}.parsers.access": {
+        "ApiRequestCounts", "ApiUse", "Certificate", "CertificateSigningRequest", "IngressCertificates", "ListFile",
+        "Webhook", "WebhookConfiguration",
+    },
+    f"{PACK}.parsers.cluster": {"ClusterOperator", "ClusterVersion", "ImageRegistry"},
+    f"{PACK}.parsers.documents": {
+        "ConditionedObject", "JsonFile", "KubernetesObject", "Metadata", "ObjectFile", "ObjectHead", "Status",
+    },
+    f"{PACK}.parsers.gathered": {"GatheredAt"},
+    f"{PACK}.parsers.monitoring": {"ActiveAlerts", "Alert", "Alerts", "MAX_ALERTS", "Metrics", "Sample"},
+    f"{PACK}.parsers.nodes": {"MachineConfigPool", "Node"},
+    f"{PACK}.parsers.pods": {
+        "ContainerStatus", "Event", "Events", "MAX_IMAGE_CHARACTERS", "Pod", "RunningContainers",
+    },
+    f"{PACK}.reading": {
+        "Condition", "MAX_NAME_CHARACTERS", "MAX_TEXT_CHARACTERS", "at", "condition", "integer", "mapping", "moment",
+        "moment_of_milliseconds", "name_at", "newest", "objects", "shown", "text",
+    },
+    f"{PACK}.specs": {"InsightsOperatorSpecs", "MAX_FILES", "Specs"},
+    f"{PACK}.testing": {"MODIFIED", "archive"},
+}  # fmt: skip
+
+
+def defined(module):
+    """What a module offers: its ``__all__``, or else the names without an underscore that it defines itself."""
+    spec = find_spec(module)
+    assert spec is not None, f"there is no module {module}"
+    names = set()
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="__all__")], value=value):
+                return set(ast.literal_eval(value))
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Assign(targets=targets):
+                names |= {target.id for target in targets if isinstance(target, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+    return {name for name in names if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_a_module_offers_its_public_names_and_no_others(module):
+    assert defined(module) == PUBLIC[module]
+
+
+def imports(page):
+    """``(module, name)`` of everything of ours that the examples of a page import."""
+    for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
+        if language == "python":
+            for node in ast.walk(ast.parse(block)):
+                if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in {"headrace", "services"}:
+                    yield from ((node.module, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_a_page_tells_authors_to_import_is_public(page):
+    told = [(module, name) for module, name in imports(page) if not module.startswith(EXAMPLE)]
+    assert told
+    assert [(module, name) for module, name in told if name not in PUBLIC.get(module, ())] == []
+    named = set(NAMED.findall(page.read_text(encoding="utf-8"))) - PACKAGES
+    assert {
+        module for module in named if module not in PUBLIC and module.rpartition(".")[0] not in PUBLIC
+    } == set()
