@@ -78,6 +78,22 @@ lint: install ## check style, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# Beside what the local shape builds (`headrace.local.install.cache_directory`), for all checkouts.
+CACHE := $(or $(HEADRACE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/headrace)
+ACTIONLINT_VERSION := v1.7.12
+ACTIONLINT := $(CACHE)/actionlint-$(ACTIONLINT_VERSION)
+
+$(ACTIONLINT):
+	@command -v go >/dev/null || { echo "lint-workflows needs Go, to build actionlint $(ACTIONLINT_VERSION) once" >&2; exit 1; }
+	@echo "Building actionlint $(ACTIONLINT_VERSION) with Go (once) …"
+	@mkdir -p $(CACHE); work=$$(mktemp -d $@.XXXXXX); trap 'rm -rf '$$work EXIT; \
+	GOBIN=$$work go install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION); \
+	mv $$work/actionlint $@
+
+.PHONY: lint-workflows
+lint-workflows: $(ACTIONLINT) ## check .github/workflows with actionlint (needs Go, once)
+	@$(ACTIONLINT)
+
 .PHONY: format
 format: install ## put the code in order
 	@$(BIN)/ruff check --fix --quiet . || true

@@ -14,7 +14,12 @@ from services.__main__ import command
 from services.registry import SERVICES
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "seeds" / "README.md"]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "adr").glob("*.md")),
+    ROOT / "docs" / "seeds" / "README.md",
+]
 # Written by a command; its words are not ours to check here.
 PROSE = [path for path in DOCUMENTS if path.name != "benchmarks.md"]
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
