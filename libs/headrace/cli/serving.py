@@ -10,15 +10,12 @@ from typing import Final
 
 from headrace.cli.lifetime import until_signal
 from headrace.cli.output import Output
-from headrace.database.roles import ensure_roles
 from headrace.runtime import faultpoints
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.logging import configure
 from headrace.runtime.retries import RetryPolicy, retrying
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
-from headrace.service.databases import opened_database, roles_of
 from headrace.service.host import Host
-from headrace.service.initialise import initialise
 from headrace.service.process import running
 from headrace.service.row import Service
 
@@ -69,6 +66,9 @@ async def initialise_services(rows: Sequence[Service], *, wait_seconds: float = 
 
     Engines that are away are asked again for ``wait_seconds``. Only here the user of HEADRACE_POSTGRES administers.
     """
+    from headrace.database.roles import ensure_roles
+    from headrace.service.databases import roles_of
+
     output = Output()
     engines, roles = load(EngineSettings), roles_of(rows)
     await retrying(_patience(wait_seconds), lambda: ensure_roles(engines.postgres, roles))
@@ -84,6 +84,9 @@ async def initialise_services(rows: Sequence[Service], *, wait_seconds: float = 
 
 
 async def _make(engines: EngineSettings, rows: Sequence[Service], wait_seconds: float) -> None:
+    from headrace.service.databases import opened_database
+    from headrace.service.initialise import initialise
+
     patience = _patience(wait_seconds)
     await retrying(patience, lambda: initialise(engines, rows))
     # Of those that share a database its owner, where it is among them.

@@ -1,34 +1,38 @@
-"""What a service is given to start: its row, its settings, the engines, and places to hang its work."""
+"""What a service is given to start: its row, its settings, the engines, and places to hang its work.
+
+An engine's client is imported where a service first asks for it, so that a process holds those it uses.
+"""
 
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
-from headrace.bus.consumer import Consumer
 from headrace.bus.consumption import Consumption
-from headrace.bus.delivery import Handler, KeyFunction
-from headrace.bus.producer import Producer
-from headrace.bus.statuses import StatusReporter
 from headrace.contracts.message import Message
-from headrace.database.pool import Database
-from headrace.objects.endpoint import S3Endpoint
-from headrace.objects.store import ObjectStore
 from headrace.runtime import tracing
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.health import Health
 from headrace.runtime.logging import get_logger
 from headrace.runtime.settings import EngineSettings, Settings, is_set, load
-from headrace.service.databases import awaited_database, url_of
 from headrace.service.row import Service
 from headrace.service.shared import STOP_SHARE, Shared
 from headrace.web.listener import Listener
 from headrace.web.pace import Pace
 from headrace.web.traces import traced
+
+if TYPE_CHECKING:
+    from headrace.bus.consumer import Consumer
+    from headrace.bus.delivery import Handler, KeyFunction
+    from headrace.bus.producer import Producer
+    from headrace.bus.statuses import StatusReporter
+    from headrace.database.pool import Database
+    from headrace.objects.endpoint import S3Endpoint
+    from headrace.objects.store import ObjectStore
 
 _log = get_logger(__name__)
 
@@ -44,7 +48,7 @@ class Context:
     shared: Shared
     health: Health = field(default_factory=Health)
     listeners: list[Listener] = field(default_factory=list)
-    consumers: list[Consumer[Any]] = field(default_factory=list)
+    consumers: "list[Consumer[Any]]" = field(default_factory=list)
     stoppers: list[Callable[[float], Awaitable[None]]] = field(default_factory=list)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -74,25 +78,33 @@ class Context:
                 _log.warning("setting_without_effect", service=self.row.name, name=name, reason=reason)
         return load(kind)
 
-    async def producer(self, engines: EngineSettings | None = None) -> Producer:
+    async def producer(self, engines: EngineSettings | None = None) -> "Producer":
         """The process' producer, counting for this service; the platform's own Kafka unless told otherwise."""
         return (await self.shared.producer(engines or self.engines)).for_service(self.row.name)
 
-    async def statuses(self) -> StatusReporter:
+    async def statuses(self) -> "StatusReporter":
         """Reports payload status under this service's name."""
+        from headrace.bus.statuses import StatusReporter
+
         return StatusReporter(await self.producer(), self.row.name.replace("_", "-"))
 
-    async def objects(self, endpoint: S3Endpoint | None = None) -> ObjectStore:
+    async def objects(self, endpoint: "S3Endpoint | None" = None) -> "ObjectStore":
         """An object store, shared by all services of the process; the platform's own unless told otherwise."""
+        from headrace.objects.endpoint import S3Endpoint
+
         return await self.shared.objects(endpoint or S3Endpoint.of(self.engines))
 
     @property
     def postgres(self) -> str:
         """URL of the server of its database, with the role that it works with."""
+        from headrace.service.databases import url_of
+
         return url_of(self.row, self.engines)
 
-    async def database(self) -> Database:
+    async def database(self) -> "Database":
         """The service's database, there and migrated."""
+        from headrace.service.databases import awaited_database
+
         database = await awaited_database(self.row, self.engines)
         self.stack.push_async_callback(database.close)
         self.watch("postgres", database.ping)
@@ -101,12 +113,14 @@ class Context:
     async def consume(
         self,
         consumption: Consumption,
-        handler: Handler[M],
+        handler: "Handler[M]",
         *,
         report_status: bool = True,
-        key: KeyFunction[M] | None = None,
+        key: "KeyFunction[M] | None" = None,
     ) -> None:
         """Start handling a topic; ends with the process."""
+        from headrace.bus.consumer import Consumer
+
         consumer = Consumer(
             consumption,
             handler,

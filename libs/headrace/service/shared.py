@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from headrace.bus.producer import Producer
-from headrace.objects.endpoint import S3Endpoint
-from headrace.objects.store import ObjectStore
 from headrace.runtime.errors import Retryable
 from headrace.runtime.health import Health
 from headrace.runtime.settings import EngineSettings, ProcessSettings
+
+if TYPE_CHECKING:
+    from headrace.bus.producer import Producer
+    from headrace.objects.endpoint import S3Endpoint
+    from headrace.objects.store import ObjectStore
 
 # Of the time to stop, for requests and messages in flight; what is left over closes the engines' clients.
 STOP_SHARE: Final = 0.8
@@ -34,8 +36,10 @@ class Shared:
         """Run until the process stops; a failure stops the process."""
         self.tasks[asyncio.create_task(work(), name=name)] = name
 
-    async def producer(self, engines: EngineSettings) -> Producer:
+    async def producer(self, engines: EngineSettings) -> "Producer":
         """The one producer of the process for a Kafka."""
+        from headrace.bus.producer import Producer
+
         async with self._lock:
             if engines not in self._producers:
                 producer = await Producer.open(engines, service="host")
@@ -43,8 +47,10 @@ class Shared:
                 self._producers[engines] = producer
         return self._producers[engines]
 
-    async def objects(self, endpoint: S3Endpoint) -> ObjectStore:
+    async def objects(self, endpoint: "S3Endpoint") -> "ObjectStore":
         """The one object store of the process for an endpoint."""
+        from headrace.objects.store import ObjectStore
+
         async with self._lock:
             if endpoint not in self._stores:
                 store = await ObjectStore.open(endpoint)
