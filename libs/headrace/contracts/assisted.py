@@ -42,7 +42,8 @@ CLUSTER_FIELDS: Final = (
     "additional_ntp_source", "ams_subscription_id", "api_vip", "api_vip_dns_name", "cluster_network_cidr",
     "cluster_network_host_prefix", "connectivity_majority_groups", "controller_logs_collected_at",
     "controller_logs_started_at", "deleted_at", "enabled_host_count", "host_networks", "hyperthreading",
-    "ignition_config_overrides", "imported", "ingress_vip", "ip_collisions", "last_installation_preparation",
+    "ignition_config_overrides", "ignored_cluster_validations", "ignored_host_validations",
+    "imported", "ingress_vip", "ip_collisions", "last-installation-preparation",
     "load_balancer", "logs_info", "machine_network_cidr", "operators", "org_soft_timeouts_enabled",
     "primary_ip_stack", "ready_host_count", "schedulable_masters", "schedulable_masters_forced_true",
     "service_network_cidr", "total_host_count", "user_managed_networking", "vip_dhcp_allocation",
@@ -75,7 +76,7 @@ EMBEDDED_FIELDS: Final = {
     "disk_encryption": "disk_encryption_",
     "ignition_endpoint": "ignition_endpoint_",
     "image_info": "image_",
-    "last_installation_preparation": "last_installation_preparation_",
+    "last-installation-preparation": "last_installation_preparation_",
     "load_balancer": "load_balancer_",
     "proxy": "proxy_",
 }

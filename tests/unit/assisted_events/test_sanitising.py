@@ -105,7 +105,8 @@ def test_image_info_is_read_of_a_real_databases_columns_and_external_platforms_a
             "type": "external",
             "external": {"platform_name": "oci", "cloud_controller_manager": "External"},
         },
-        "last_installation_preparation": {"status": "success"},
+        # The one name of upstream's that has hyphens.
+        "last-installation-preparation": {"status": "success"},
         "load_balancer": {"type": "user-managed"},
         "ignition_endpoint": {"url": "http://PLANTED"},
     }
