@@ -81,6 +81,8 @@ class Collector:
             if not has_run:
                 continue
             left = began + interval - time.monotonic()
+            if self._plan.retry_interval and self.status.problem:
+                left = self._plan.retry_interval
             if left < 0:
                 _log.warning("collection took longer than its interval of %g seconds", interval)
             if await stopped_within(self._stop, max(0.0, left)):

@@ -15,7 +15,7 @@ from services.ols_collector.plan import CLUSTER_ID_PLACE, Plan
 from services.ols_collector.settings import OlsCollectorSettings
 
 SECTION: Final = "user_data_collector_config"
-# The file of the exporter, which stands by itself: its keys and ours, empty where nothing here needs to be said.
+# The file of the exporter, which stands by itself: its keys and ours.
 EXPORTER: Final = {
     "data_dir": "data_storage",
     "service_id": "service_id",
@@ -27,7 +27,7 @@ EXPORTER: Final = {
     "ingress_connection_timeout": "ingress_timeout",
     "allowed_subdirs": "allowed_subdirs",
     "log_level": "log_level",
-    "retry_interval": "",
+    "retry_interval": "retry_interval",
 }
 _EXPORTERS_GENERATION: Final = 3
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
@@ -85,7 +85,7 @@ def _exporters_keys(document: Mapping[str, Any], path: str) -> dict[str, Any]:
             f"{path}: the unknown key{'s' if len(unknown) > 1 else ''} {', '.join(unknown)};"
             f" expected {SECTION} or, of an exporter's file, some of {', '.join(EXPORTER)}"
         )
-    given = {EXPORTER[key]: value for key, value in document.items() if EXPORTER[key] and value is not None}
+    given = {EXPORTER[key]: value for key, value in document.items() if value is not None}
     keys = {name: _plain(name, value, path) for name, value in given.items()}
     return {"generation": _EXPORTERS_GENERATION} | keys
 
@@ -183,6 +183,7 @@ def plan_of(
         service_id=settings.service_id,
         log_level=settings.log_level.upper(),
         collection_interval=0.0 if once or dry_run else settings.collection_interval,
+        retry_interval=settings.retry_interval,
         initial_wait=0.0 if settings.run_without_initial_wait or once or dry_run else settings.initial_wait,
         ingress_timeout=settings.ingress_timeout,
         ingress_base_delay=settings.ingress_base_delay,

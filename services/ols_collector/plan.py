@@ -11,7 +11,11 @@ CLUSTER_ID_PLACE: Final = "{cluster_id}"
 
 @dataclass(frozen=True)
 class Plan:
-    """Times are in seconds, sizes in bytes. ``initial_wait`` 0: none. ``collection_interval`` 0: one cycle."""
+    """Times are in seconds, sizes in bytes.
+
+    ``initial_wait`` 0: none. ``collection_interval`` 0: one cycle. ``retry_interval`` is what a cycle that failed is
+    followed by, 0: the interval as ever.
+    """
 
     data_storage: str
     ingress_url: str
@@ -22,6 +26,7 @@ class Plan:
     service_id: str = "ols"
     log_level: str = "INFO"
     collection_interval: float = 7200.0
+    retry_interval: float = 0.0
     initial_wait: float = 300.0
     ingress_timeout: float = 30.0
     ingress_base_delay: float = 60.0

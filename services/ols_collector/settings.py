@@ -27,6 +27,12 @@ class OlsCollectorSettings(Settings):
         "seconds from the start of one cycle to the start of the next; 0: one cycle (local shape: 5)",
         ge=0,
     )
+    retry_interval: float = env(
+        "OLS_COLLECTOR_RETRY_INTERVAL",
+        0.0,
+        "seconds from the end of a cycle that failed to the next; 0: `collection_interval` as ever",
+        ge=0,
+    )
     run_without_initial_wait: bool = env(
         "RUN_WITHOUT_INITIAL_WAIT", False, "begin at once (the local shape does)"
     )

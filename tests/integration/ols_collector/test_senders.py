@@ -216,6 +216,17 @@ async def test_a_dry_run_sends_and_deletes_nothing(data, caplog):
     assert "dry run: 2 files" in caplog.text
 
 
+async def test_a_cycle_that_failed_is_followed_by_another_after_the_retry_interval(data):
+    async with open_peer(data, 503) as peer:
+        terms = {"collection_interval": 3600.0, "retry_interval": 0.05, "ingress_max_retries": 1}
+        collector = Collector(plan(data, peer.url, **terms))
+        task = asyncio.create_task(collector.run())
+        await eventually(lambda: not names(data), within_seconds=60)
+        await collector.stop(20)
+        await task
+    assert [upload.status for upload in peer.uploads] == [503, 202]
+
+
 async def test_what_is_kept_is_not_sent_twice_by_one_process(data):
     async with open_peer(data) as peer:
         collector = Collector(plan(data, peer.url, keep=True, collection_interval=0.05))

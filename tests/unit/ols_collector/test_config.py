@@ -257,6 +257,7 @@ def test_the_exporters_file_is_taken_as_it_is(planned):
     assert plan.ingress_url == "https://ingress.example.com/api/ingress/v1/upload"
     assert (plan.auth_token, plan.cluster_id, plan.collection_interval) == ("token", "me", 60)
     assert (plan.keep, plan.ingress_timeout, plan.allowed_subdirs) == (True, 7, ("feedback", "transcripts"))
+    assert plan.retry_interval == 300
 
 
 def test_other_files_are_refused_by_their_keys(planned):
