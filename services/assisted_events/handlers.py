@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
+from headrace.contracts.message import utc_now
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy
@@ -19,18 +21,24 @@ from services.assisted_events.settings import AssistedSettings
 
 _log = get_logger(__name__)
 
-# 4xx that say "later"; a secret that expired is put right for all clusters at once.
-_LATER: Final = frozenset({401, 403, 408, 429})
+# The secret has expired: it is put right for all clusters at once.
+_SECRET: Final = frozenset({401, 403})
+# 4xx that say "later".
+_LATER: Final = _SECRET | {408, 429}
 # The endpoint is busy or away: no cluster is to blame.
 _BLAMELESS: Final = frozenset({429, 503})
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an answer means: ``state`` it ends in, or None to try again."""
+    """What an answer means: ``state`` it ends in, or None to try again.
+
+    ``blameless`` where it says nothing of the cluster, ``secret`` where it may be the secret's fault.
+    """
 
     state: str | None
     blameless: bool = False
+    secret: bool = False
 
 
 def verdict(answer: Answer) -> Verdict:
@@ -40,7 +48,7 @@ def verdict(answer: Answer) -> Verdict:
         return Verdict("sent")
     if status is not None and 300 <= status < 500 and status not in _LATER:
         return Verdict("given_up")
-    return Verdict(None, blameless=status in _BLAMELESS)
+    return Verdict(None, blameless=status in _BLAMELESS, secret=status in _SECRET)
 
 
 @dataclass
@@ -80,7 +88,7 @@ class Sender:
             await self._end(sending, "skipped", f"opted out of telemetry: {error}")
         except BadCredentials as error:
             # A secret may be put right.
-            await self._again(sending, str(error), wait)
+            await self._again(sending, str(error), wait, blameless=self._awaits_secret(sending))
         except Permanent as error:
             await self._give_up(sending, str(error))
         except (Retryable, OSError) as error:
@@ -132,8 +140,13 @@ class Sender:
             return False
         self.paused_until = max(self.paused_until, self.clock() + answer.retry_after_seconds)
         wait = max(wait, answer.retry_after_seconds)
-        await self._again(sending, answer.reason, wait, blameless=found.blameless)
+        blameless = found.blameless or (found.secret and self._awaits_secret(sending))
+        await self._again(sending, answer.reason, wait, blameless=blameless)
         return False
+
+    def _awaits_secret(self, sending: Sending) -> bool:
+        """Whether a secret that lets nobody in may still be renewed for this cluster."""
+        return utc_now() - sending.first_seen_at < timedelta(days=self.settings.secret_days)
 
     async def _again(self, sending: Sending, reason: str, wait: float, *, blameless: bool = False) -> None:
         if not blameless and sending.failures + 1 >= self.settings.max_attempts:

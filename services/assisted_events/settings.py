@@ -97,6 +97,12 @@ class AssistedSettings(Settings):
         "send the infra-envs of the other hosts too, in events/infraenvs.json",
     )
     max_attempts: int = env("ASSISTED_MAX_ATTEMPTS", 10, "uploads of a cluster before it is given up", ge=1)
+    secret_days: float = env(
+        "ASSISTED_SECRET_DAYS",
+        7.0,
+        "days in which a secret that is refused (401, 403) or cannot be read costs a cluster none of these",
+        ge=0,
+    )
     retry_seconds: float = env(
         "ASSISTED_RETRY_SECONDS", 30.0, "wait after the first failed upload, doubled by each", gt=0
     )

@@ -109,6 +109,33 @@ async def test_an_endpoint_that_is_busy_costs_no_cluster_its_attempts(
     assert sending["failures"] == 0
 
 
+@pytest.mark.parametrize("status", [401, 403])
+async def test_an_expired_secret_costs_no_cluster_of_that_hour(
+    sender: Sender, endpoint: Endpoint, status: int
+) -> None:
+    # More than each may fail: three times.
+    endpoint.script = [(status, b"expired")] * 12
+    made = await sender.simulate(clusters=2, events=1)
+    for cluster_id in made:
+        sending = await sender.in_state(cluster_id, "sent")
+        assert sending["failures"] == 0
+    assert len(endpoint.received) == 14
+
+
+async def test_a_secret_that_nobody_renews_does_not_keep_a_cluster_for_ever(
+    postgres_url: str, database_name: str, endpoint: Endpoint
+) -> None:
+    endpoint.script = [(403, b"reason")] * 3
+    async with open_sender(
+        postgres_url, database_name, DATA_UPLOAD_ENDPOINT=endpoint.url, ASSISTED_MAX_ATTEMPTS="3",
+        ASSISTED_SECRET_DAYS="0",
+    ) as sender:  # fmt: skip
+        (cluster_id,) = await sender.simulate(events=1)
+        sending = await sender.in_state(cluster_id, "given_up")
+        assert sending["reason"] == TOLD.format(url=endpoint.url, status=403)
+        assert sending["attempts"] == 3
+
+
 async def test_retry_after_is_honoured_for_every_cluster(sender: Sender, endpoint: Endpoint) -> None:
     times: list[float] = []
     endpoint.on_upload = lambda _: times.append(asyncio.get_running_loop().time())

@@ -84,9 +84,6 @@ def test_weak_point_what_cannot_succeed_is_given_up_at_once(status: int) -> None
     ("status", "blameless"),
     [
         (None, False),
-        # An expired secret is put right for all clusters at once.
-        (401, False),
-        (403, False),
         (408, False),
         (429, True),
         (500, False),
@@ -100,6 +97,11 @@ def test_weak_point_anything_else_is_no_success_and_is_tried_again(
     status: int | None, blameless: bool
 ) -> None:
     assert verdict(Answer(status, "reason")) == Verdict(None, blameless=blameless)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_secret_that_is_refused_may_be_renewed(status: int) -> None:
+    assert verdict(Answer(status, "reason")) == Verdict(None, secret=True)
 
 
 def test_the_pull_secret_file_is_read_each_time(tmp_path) -> None:
