@@ -22,7 +22,7 @@ BUILT_IN_MODEL: Final = "built-in-responder"
 OPENAI_URL: Final = "https://api.openai.com/v1"
 # Their APIs are others than OpenAI's.
 UNSPOKEN: Final = frozenset(
-    {"azure_openai", "watsonx", "bam", "google_vertex", "google_vertex_anthropic", "bedrock"}
+    {"anthropic", "azure_openai", "watsonx", "bam", "google_vertex", "google_vertex_anthropic", "bedrock"}
 )
 _WITHOUT_URL: Final = UNSPOKEN | {BUILT_IN, "openai"}
 # What a directory given as credentials_path holds.

@@ -211,6 +211,11 @@ PROVIDER = "llm_providers: [{name: a, url: 'http://x', models: [{name: m}]}]\n"
             "is of type watsonx, which is not spoken here; expected openai",
         ),
         (
+            "llm_providers: [{name: anthropic, models: [{name: m}]}]\n"
+            + ols("default_provider: anthropic, default_model: m"),
+            "is of type anthropic, which is not spoken here; expected openai",
+        ),
+        (
             PROVIDER.replace("url", "credentials_path: /none, url"),
             "credentials_path: got '/none', expected a readable",
         ),
