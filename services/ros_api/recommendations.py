@@ -6,17 +6,9 @@ Source: RedHatInsights/ros-ocp-backend, internal/api; its rules, applied to what
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from headrace.ros.amounts import Number, cpu_percent, memory_percent, plain, tenths
 from services.ros_api.listings import ENGINES, TERMS, Resource, percentage_column
-from services.ros_api.units import (
-    HOUR_PLACES,
-    Number,
-    Units,
-    cpu_percent,
-    is_number,
-    memory_percent,
-    plain,
-    truncated,
-)
+from services.ros_api.units import Units, is_number
 
 Json = dict[str, Any]
 Percentages = Mapping[str, Any]
@@ -27,7 +19,7 @@ RESOURCES: Final[tuple[Resource, ...]] = ("cpu", "memory")
 _SHOWN_NOTIFICATIONS: Final = frozenset({"323004", "323005", "324003", "324004"})
 _NO_TIME: Final = "0001-01-01T00:00:00Z"
 _PLOTTED: Final = ("min", "q1", "median", "q3", "max")
-_PERCENT: Final[Mapping[Resource, Callable[[Number, Number], Number]]] = {
+_PERCENT: Final[Mapping[Resource, Callable[[Number, Number], float]]] = {
     "cpu": cpu_percent,
     "memory": memory_percent,
 }
@@ -94,7 +86,7 @@ def _show_variation(variation: Json, current: Json, percentages: Percentages, te
         stored = percentages.get(percentage_column(resource, term, engine)) if section == "requests" else None
         if stored is None:
             whole = _amount(part(part(current, section), resource))
-            quantity["amount"] = _PERCENT[resource](_amount(quantity), whole)
+            quantity["amount"] = plain(_PERCENT[resource](_amount(quantity), whole))
         else:
             quantity["amount"] = plain(stored)
         quantity["format"] = "percent"
@@ -111,7 +103,7 @@ def _clean(term: Json) -> None:
         del term["monitoring_start_time"]
     hours = term.get("duration_in_hours")
     if is_number(hours):
-        term["duration_in_hours"] = truncated(hours, HOUR_PLACES)
+        term["duration_in_hours"] = plain(tenths(hours))
 
 
 def _show_plots(term: Json, units: Units, *, wanted: bool) -> None:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from headrace.contracts.message import rfc3339
+from headrace.ros.amounts import bytes_column, cores_column, cpu_percent, memory_percent
 from services.ros_poller.answer import Recommendation
-from services.ros_poller.percentages import bytes_column, cores_column, cpu_percent, memory_percent
 
 # Stands for "not known" where a time may not be null.
 NO_TIME: Final = datetime(1, 1, 1, tzinfo=UTC)

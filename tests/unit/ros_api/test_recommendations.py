@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.ros.amounts import memory_percent
 from services.ros_api.recommendations import shown
 from services.ros_api.units import Units
 from tests.integration.ros_api.samples import PERCENTAGES, notification, recommendation
@@ -105,6 +106,18 @@ def test_without_stored_percentages_they_are_computed_and_come_out_the_same():
     computed = shown(recommendation(), Units(), {}, plots=False)
     stored = shown(recommendation(), Units(), PERCENTAGES, plots=False)
     assert computed == stored
+
+
+def test_a_percentage_has_one_last_digit_wherever_it_comes_from():
+    stored = recommendation()
+    stored["current"] = {name: {"memory": {"amount": 128 << 20}} for name in ("requests", "limits")}
+    # 0.29 MiB, of which upstream's arithmetic leaves 0.28.
+    few = {name: {"memory": {"amount": 304087.04}} for name in ("requests", "limits")}
+    stored["recommendation_terms"]["short_term"]["recommendation_engines"]["cost"]["variation"] = few
+    column = {"memory_variation_short_cost_pct": memory_percent(304087.04, 128 << 20)}
+    found = shown(stored, Units(), column, plots=False)
+    variation = found["recommendation_terms"]["short_term"]["recommendation_engines"]["cost"]["variation"]
+    assert [section["memory"]["amount"] for section in variation.values()] == [0.218, 0.218]
 
 
 def test_no_current_amount_makes_a_variation_of_nothing():
