@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from headrace.contracts.message import rfc3339, utc_now
+from headrace.contracts.message import rfc3339_nano, utc_now
 from headrace.database.pool import Record
 from headrace.web.errors import json_errors, json_response
 from services.ros_api import spreadsheet
@@ -220,12 +220,6 @@ def _recommendation(row: Record, units: Units, *, plots: bool) -> dict[str, Any]
     return item
 
 
-def _moment(value: datetime) -> str:
-    """As Go writes it: with as many digits of a second as there are."""
-    text = rfc3339(value)
-    return f"{text.removesuffix('Z').rstrip('0')}Z" if "." in text else text
-
-
 def _workload(row: Record, _units: Units) -> dict[str, Any]:
     return _plain(row.items())
 
@@ -236,5 +230,5 @@ def _plain(columns: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 def _written(value: Any) -> Any:
     if isinstance(value, datetime):
-        return _moment(value)
+        return rfc3339_nano(value)
     return str(value) if isinstance(value, UUID) else value

@@ -60,13 +60,16 @@ def engines(term: Json) -> Iterator[tuple[str, Json]]:
     yield from ((name, found[name]) for name in ENGINES if isinstance(found.get(name), dict))
 
 
-def _amounts(config: Json) -> Iterator[tuple[str, Resource, Json]]:
-    """Every amount of requests and limits. One that is 0 was stored as its format alone."""
+def _quantities(config: Json) -> Iterator[tuple[str, Resource, Json]]:
+    """The objects of requests and limits, be they empty."""
     for section in SECTIONS:
-        for resource in RESOURCES:
-            found = part(part(config, section), resource)
-            if is_number(found.get("amount")) or found.get("format"):
-                yield section, resource, found
+        found = part(config, section)
+        yield from ((section, name, found[name]) for name in RESOURCES if isinstance(found.get(name), dict))
+
+
+def _is_given(quantity: Json) -> bool:
+    """An amount of 0 was stored as its format alone."""
+    return is_number(quantity.get("amount")) or bool(quantity.get("format"))
 
 
 def _amount(quantity: Json) -> Number:
@@ -75,20 +78,23 @@ def _amount(quantity: Json) -> Number:
 
 
 def _show_amounts(config: Json, units: Units) -> None:
-    for _section, resource, quantity in _amounts(config):
-        convert = units.cpu_amount if resource == "cpu" else units.memory_amount
-        quantity["amount"] = convert(_amount(quantity))
-        quantity["format"] = units.cpu_format if resource == "cpu" else units.memory_format
+    for _section, resource, quantity in _quantities(config):
+        if _is_given(quantity):
+            convert = units.cpu_amount if resource == "cpu" else units.memory_amount
+            quantity["amount"] = convert(_amount(quantity))
+            quantity["format"] = units.cpu_format if resource == "cpu" else units.memory_format
 
 
 def _show_variation(variation: Json, current: Json, percentages: Percentages, term: str, engine: str) -> None:
-    for section, resource, quantity in _amounts(variation):
+    for section, resource, quantity in _quantities(variation):
         stored = percentages.get(percentage_column(resource, term, engine)) if section == "requests" else None
-        if stored is None:
+        if stored is not None:
+            quantity["amount"] = plain(stored)
+        elif _is_given(quantity):
             whole = _amount(part(part(current, section), resource))
             quantity["amount"] = plain(_PERCENT[resource](_amount(quantity), whole))
         else:
-            quantity["amount"] = plain(stored)
+            continue
         quantity["format"] = "percent"
 
 

@@ -64,3 +64,9 @@ def utc_now() -> datetime:
 def rfc3339(moment: datetime) -> str:
     """RFC 3339 in UTC with a ``Z``, microseconds kept."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def rfc3339_nano(moment: datetime) -> str:
+    """The same as Go writes it: with as many digits of a second as there are."""
+    text = rfc3339(moment)
+    return f"{text.removesuffix('Z').rstrip('0')}Z" if "." in text else text

@@ -22,7 +22,6 @@ def engine(cpu: float = 0.064131, memory: float = BYTES, **more: Any) -> dict[st
     return {
         "config": config(cpu, memory),
         "variation": config(cpu - 1, memory - CURRENT_BYTES),
-        "notifications": {},
     } | more
 
 

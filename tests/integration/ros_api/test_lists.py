@@ -23,7 +23,7 @@ from tests.integration.ros_api.harness import (
     Tenant,
     identity,
 )
-from tests.integration.ros_api.samples import BYTES, CURRENT_BYTES
+from tests.integration.ros_api.samples import BYTES, CURRENT_BYTES, recommendation
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -66,7 +66,6 @@ async def test_a_container_is_shown_as_upstream_shows_it(api: Api, tenant: Tenan
     assert short["recommendation_engines"]["cost"] == {
         "config": both(cpu(0.064, ""), memory(BYTES, "bytes")),
         "variation": both(cpu(-93.5, "percent"), memory(-51.757, "percent")),
-        "notifications": {},
     }
     assert recommendations["recommendation_terms"]["medium_term"] == {"duration_in_hours": 24.7}
     body = answer.json
@@ -137,6 +136,19 @@ async def test_the_stored_percentages_of_requests_are_shown_where_they_are(api: 
         for section in ("requests", "limits")
     ]
     assert shown == [12.3456, -93.5, -93.5, -93.5]
+
+
+async def test_a_resource_without_advice_varies_by_its_stored_percentage(api: Api, tenant: Tenant):
+    stored = recommendation()
+    cost = stored["recommendation_terms"]["short_term"]["recommendation_engines"]["cost"]
+    for name in ("config", "variation"):
+        cost[name]["requests"]["cpu"] = cost[name]["limits"]["cpu"] = {}
+    await tenant.container(await tenant.workload(), stored=stored, cpu_variation_short_cost_pct=0)
+    (item,) = (await api.get(OPENSHIFT, tenant)).data
+    shown = item["recommendations"]["recommendation_terms"]["short_term"]["recommendation_engines"]["cost"]
+    assert shown["variation"]["requests"] == cpu(0, "percent") | memory(-51.757, "percent")
+    assert shown["variation"]["limits"] == {"cpu": {}} | memory(-51.757, "percent")
+    assert shown["config"]["requests"] == {"cpu": {}} | memory(BYTES, "bytes")
 
 
 async def test_what_was_stored_without_its_zero_is_shown_with_it(api: Api, tenant: Tenant):

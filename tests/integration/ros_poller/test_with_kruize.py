@@ -129,4 +129,7 @@ async def test_what_kruize_recommends_is_stored(flow: Flow, fresh: Callable[[str
     config = stored["recommendation_terms"]["short_term"]["recommendation_engines"]["cost"]["config"]
     assert config["requests"]["cpu"]["amount"] == 0.064131
     assert config["requests"]["memory"]["amount"] == 517986304
+    # Nothing is limited, and two terms have too little usage: what Go's structs always write is there.
+    assert stored["current"]["limits"] == {"cpu": {}, "memory": {}}
+    assert stored["recommendation_terms"]["long_term"]["monitoring_start_time"] == "0001-01-01T00:00:00Z"
     assert len(tables["historical_recommendation_sets"]) == 1

@@ -1,5 +1,7 @@
 import copy
-from typing import Any
+import json
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from headrace.ros.amounts import memory_percent
 from services.ros_api.recommendations import shown
 from services.ros_api.units import Units
+from services.ros_poller.stored import StoredRecommendation
 from tests.integration.ros_api.samples import PERCENTAGES, notification, recommendation
 
 KEYS = (
@@ -118,6 +121,44 @@ def test_a_percentage_has_one_last_digit_wherever_it_comes_from():
     found = shown(stored, Units(), column, plots=False)
     variation = found["recommendation_terms"]["short_term"]["recommendation_engines"]["cost"]["variation"]
     assert [section["memory"]["amount"] for section in variation.values()] == [0.218, 0.218]
+
+
+# The row that the poller writes of a workload, by the table of its documents.
+DOCUMENTS: Final = Path(__file__).parents[1] / "ros_poller" / "go_documents.json"
+
+
+@pytest.mark.parametrize(
+    ("workload", "cpu", "memory"),
+    [
+        ("no cpu used", 0, 0),
+        ("without requests", 0, 0),
+        ("no memory used", -50, 0),
+        ("nothing used, nothing set", 0, 0),
+        ("namespace, nothing used", 0, 0),
+    ],
+)
+def test_a_resource_without_advice_varies_by_zero_percent(workload: str, cpu: float, memory: float):
+    row = StoredRecommendation.of("c", json.loads(DOCUMENTS.read_bytes())[workload]["kruize"])
+    found = shown(row.recommendations, Units(), row.columns, plots=False)
+    for engine in found["recommendation_terms"]["short_term"]["recommendation_engines"].values():
+        assert engine["variation"]["requests"] == {
+            "cpu": {"amount": cpu, "format": "percent"},
+            "memory": {"amount": memory, "format": "percent"},
+        }
+
+
+def test_what_is_not_set_and_not_recommended_is_an_empty_object():
+    row = StoredRecommendation.of(
+        "c", json.loads(DOCUMENTS.read_bytes())["nothing used, nothing set"]["kruize"]
+    )
+    found = shown(row.recommendations, Units("millicores", "MiB"), row.columns, plots=False)
+    nothing = {"cpu": {}, "memory": {}}
+    assert found["current"] == {"requests": nothing, "limits": nothing}
+    terms = found["recommendation_terms"]
+    engine = terms["short_term"]["recommendation_engines"]["performance"]
+    assert engine["config"] == {"requests": nothing, "limits": nothing}
+    assert engine["variation"]["limits"] == nothing
+    assert terms["medium_term"] == {"duration_in_hours": 0.5}
 
 
 def test_no_current_amount_makes_a_variation_of_nothing():

@@ -1,10 +1,25 @@
+import json
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from pydantic import ValidationError
 
-from services.ros_poller.stored import NO_TIME, VARIATION_COLUMNS, StoredRecommendation
+from services.ros_poller.recommendation import NO_TIME
+from services.ros_poller.stored import VARIATION_COLUMNS, StoredRecommendation
 from tests.unit.ros_poller import answers
+
+# By the workload: what Kruize answers for one moment, and what `encoding/json` writes of it with upstream's structs.
+RECORDED: Final[dict[str, dict[str, Any]]] = json.loads(
+    Path(__file__).with_name("go_documents.json").read_bytes()
+)
+
+
+@pytest.mark.parametrize("workload", RECORDED)
+def test_the_stored_document_is_what_gos_structs_write(workload: str) -> None:
+    recorded = RECORDED[workload]
+    assert StoredRecommendation.of("c", recorded["kruize"]).recommendations == recorded["stored"]
 
 
 def test_the_stored_form_has_no_zeros_and_short_times() -> None:
@@ -12,7 +27,7 @@ def test_the_stored_form_has_no_zeros_and_short_times() -> None:
     assert stored.recommendations["monitoring_end_time"] == "2023-06-03T00:45:00Z"
     short = stored.recommendations["recommendation_terms"]["short_term"]
     assert short["monitoring_start_time"] == "2023-06-02T00:45:00Z"
-    assert set(short["recommendation_engines"]["cost"]) == {"config", "variation", "notifications"}
+    assert set(short["recommendation_engines"]["cost"]) == {"config", "variation"}
     assert short["duration_in_hours"] == 24
     assert short["plots"] == {
         "datapoints": 4,
@@ -77,7 +92,17 @@ def test_a_term_without_its_start_and_no_current_requests() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"monitoring_end_time": "yesterday"}, {"current": []}, {"recommendation_terms": 1}]
+    "change",
+    [
+        {"monitoring_end_time": "yesterday"},
+        {"monitoring_end_time": 1685753100},
+        {"monitoring_end_time": "2023-06-03T00:45:00"},
+        {"current": []},
+        {"current": {"requests": {"cpu": {"amount": "1.5"}}}},
+        {"current": {"limits": {"memory": {"amount": 1e400}}}},
+        {"recommendation_terms": 1},
+        {"recommendation_terms": {"long_term": {"plots": []}}},
+    ],
 )
 def test_what_cannot_be_read_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
