@@ -152,7 +152,7 @@ def test_a_fallback_among_fields_has_the_contracts_form():
 
 @pytest.mark.parametrize("index", ['a"b', "a\\b", "a | delete"])
 def test_an_index_cannot_become_a_command(index):
-    assert parse(QUERIES[0].spl(index)).index == index
+    assert parse(QUERIES[0].spl(index)).indexes == (index,)
 
 
 @pytest.mark.parametrize(("number", "query", "row"), NUMBERED)

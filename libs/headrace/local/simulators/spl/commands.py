@@ -105,15 +105,49 @@ def _rename(reader: Reader) -> Command:
             if "*" not in old:
                 names[old] = new
                 continue
-            pattern = re.compile("(.*)".join(map(re.escape, old.split("*"))))
-            for name in event.names():
-                if match := pattern.fullmatch(name):
-                    names[name] = new
-                    for part in match.groups():
-                        names[name] = names[name].replace("*", part, 1)
+            pattern = _groups(old)
+            names |= {
+                name: _filled(new, match) for name in event.names() if (match := pattern.fullmatch(name))
+            }
         event.rename(names)
 
     return each(change)
+
+
+def _replace(reader: Reader) -> Command:
+    pairs: list[tuple[re.Pattern[str], str]] = []
+    names: list[str] = []
+    while reader.peek() is not None:
+        if reader.accept("IN", "in"):
+            names = _some(reader, "replace")
+        elif not reader.accept(","):
+            sought = unquoted(reader.take())
+            if not reader.accept("WITH", "with"):
+                raise SplError(
+                    "Error in 'replace' command: Usage: replace [orig_str WITH new_str]+ [IN field1, field2, ...]."
+                )
+            pairs.append((_groups(sought), unquoted(reader.take())))
+
+    def change(event: Event) -> None:
+        for name in names or [name for name in event.names() if not name.startswith("_")]:
+            for pattern, put in pairs:
+                value = event.get(name)
+                if value is not None and (match := pattern.fullmatch(text(value))):
+                    event.set(name, _filled(put, match))
+
+    return each(change)
+
+
+def _groups(pattern: str) -> re.Pattern[str]:
+    """What each ``*`` stands for is a group."""
+    return re.compile("(.*)".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+
+
+def _filled(pattern: str, match: re.Match[str]) -> str:
+    """The same texts in place of another's ``*``."""
+    for part in match.groups():
+        pattern = pattern.replace("*", part, 1)
+    return pattern
 
 
 def _sort(reader: Reader) -> Command:
@@ -263,6 +297,7 @@ COMMANDS: Final[Mapping[str, Kind]] = {
     "fields": Kind(_fields, shapes=True),
     "table": Kind(_table, shapes=True),
     "rename": Kind(_rename),
+    "replace": Kind(_replace),
     "sort": Kind(_sort),
     "dedup": Kind(_dedup),
     "head": Kind(_head),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
@@ -86,17 +87,17 @@ def spath(reader: Reader) -> Command:
         raise SplError("Error in 'spath' command: You have specified an output but no path.")
 
     def change(event: Event) -> None:
-        given = event.get(source)
+        given = several(event.get(source))
         if path:
-            event.set(options.get("output", path), at_path(text(given), path))
-        elif given is not None:
-            found: dict[str, Any] = {}
-            try:
-                flatten("", orjson.loads(text(given)), found)
-            except ValueError:
-                return
-            for name, value in found.items():
-                event.set(name, value)
+            values = [value for item in given for value in several(at_path(text(item), path))]
+            event.set(options.get("output", path), values[0] if len(values) == 1 else values)
+            return
+        found: dict[str, Any] = {}
+        for item in given:
+            with suppress(ValueError):
+                flatten("", orjson.loads(text(item)), found)
+        for name, value in found.items():
+            event.set(name, value)
 
     return each(change)
 
