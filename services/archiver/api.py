@@ -5,6 +5,7 @@ An organisation sees its own archives only; an associate sees all, and with the 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import Any, Final
 
 from aiohttp import web
@@ -14,12 +15,40 @@ from headrace.contracts.message import rfc3339
 from headrace.objects.store import ObjectStore
 from headrace.web.caller import sent_identity
 from headrace.web.errors import json_errors, json_response
-from services.archiver.openapi import PATH, document
+from headrace.web.operations import Answer, Dialect, Operation, Operations
+from headrace.web.parameters import BadParameter, Parameter, Text
+from headrace.web.schemas import COUNT, MOMENT, TEXT, array, nullable, record, reference
 from services.archiver.settings import ArchiverSettings
 from services.archiver.store import Archive, ArchiveTable
 
 _ROLE: Final = "platform-archive-download"
-_MAX_REQUEST_ID_BYTES: Final = 1024
+
+_REQUEST_ID: Final = Parameter("request_id", Text(min_characters=1, max_bytes=1024), "", is_required=True)
+_DIALECT: Final = Dialect(
+    title="Archiver",
+    version=version("headrace"),
+    description="Where the archive of an upload is",
+    refusals={
+        400: "no such archive, or no request id",
+        401: "no identity, or one that cannot be read",
+        503: "PostgreSQL is away; Retry-After says when to ask again",
+    },
+    error=record(message=TEXT),
+    document_path="/api/archives/v1/openapi.json",
+    schemas={
+        "Archive": record(
+            ("request_id", "bucket", "key", "service", "org_id", "copied_at"),
+            request_id=TEXT,
+            service=TEXT,
+            org_id=TEXT,
+            endpoint=TEXT | {"description": "name in ARCHIVER_ENDPOINTS; empty: the platform's own S3"},
+            bucket=TEXT,
+            key=TEXT,
+            copied_at=nullable(MOMENT),
+        )
+    },
+    security={"identity": {"type": "apiKey", "in": "header", "name": "x-rh-identity"}},
+)
 
 
 @dataclass(frozen=True)
@@ -33,20 +62,46 @@ class Api:
     def application(self) -> web.Application:
         """Every route."""
         app = web.Application(middlewares=[json_errors(lambda _status, message: {"message": message})])
-        app.router.add_get("/", self.alive)
-        app.router.add_get(PATH, self.openapi)
-        app.router.add_get("/api/archives/v1/archives", self.archives)
-        app.router.add_get("/archive/url", self.url)
-        app.router.add_get("/archive/url/", self.url)
+        self.operations().add_to(app)
         return app
+
+    def operations(self) -> Operations:
+        """Everything that can be asked."""
+        url = Answer(record(request_id=TEXT, url=TEXT, timeout=COUNT | {"minimum": 1}))
+        return Operations(
+            _DIALECT,
+            [
+                Operation(
+                    "GET", "/", self.alive, "The process answers", Answer(record(status=TEXT)), is_public=True
+                ),
+                Operation(
+                    "GET",
+                    "/api/archives/v1/archives",
+                    self.archives,
+                    "A request's archives, also those not copied yet",
+                    Answer(record(count=COUNT, data=array(reference("Archive")))),
+                    (400, 401),
+                    (_REQUEST_ID,),
+                ),
+                *(
+                    Operation(
+                        "GET",
+                        path,
+                        self.url,
+                        "A short-lived URL of a request's newest archive",
+                        url,
+                        (400, 401),
+                        (_REQUEST_ID,),
+                        name=name,
+                    )
+                    for name, path in (("url", "/archive/url"), ("urlWithSlash", "/archive/url/"))
+                ),
+            ],
+        )
 
     async def alive(self, _request: web.Request) -> web.Response:
         """The process answers."""
         return json_response({"status": "ok"})
-
-    async def openapi(self, _request: web.Request) -> web.Response:
-        """What there is to ask."""
-        return json_response(document())
 
     async def archives(self, request: web.Request) -> web.Response:
         """A request's archives, also those not copied yet."""
@@ -94,10 +149,10 @@ def _may_read(identity: Identity | None, archive: Archive) -> bool:
 
 
 def _request_id(request: web.Request) -> str:
-    request_id = request.query.get("request_id", "")
-    if not request_id or len(request_id.encode()) > _MAX_REQUEST_ID_BYTES or "\0" in request_id:
-        raise web.HTTPBadRequest(text="request_id: expected the id of a request, in the query")
-    return request_id
+    try:
+        return _REQUEST_ID.read(request.query)
+    except BadParameter as error:
+        raise web.HTTPBadRequest(text=str(error)) from None
 
 
 def _shown(archive: Archive) -> dict[str, Any]:

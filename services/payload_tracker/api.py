@@ -1,13 +1,13 @@
 """The tracker's REST, as clients of upstream's know it; an organisation is shown its own payloads only."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headrace.contracts.identity import Identity, IdentityError, decode_identity
 from headrace.contracts.message import rfc3339
@@ -15,13 +15,13 @@ from headrace.database.pool import Record
 from headrace.objects.store import ObjectStore
 from headrace.web.caller import IDENTITY_HEADER, sent_identity
 from headrace.web.errors import json_errors, json_response
-from services.payload_tracker import filters
+from headrace.web.operations import Answer, Dialect, Operation, Operations
+from headrace.web.parameters import BadParameter, Parameter, Text
+from headrace.web.schemas import BOOLEAN, MOMENT, NUMBER, TEXT, Json, array, mapping, record, reference
+from services.payload_tracker.filters import PAYLOAD_SORTING, PAYLOADS, STATUSES, VERBOSITY
 from services.payload_tracker.models import Step, durations
-from services.payload_tracker.openapi import document
 from services.payload_tracker.settings import TrackerSettings
 from services.payload_tracker.store import TrackerStore
-
-T = TypeVar("T")
 
 PREFIXES: Final = ("/api/v1", "/app/payload-tracker/api/v1")
 
@@ -30,6 +30,60 @@ _FIELDS: Final = {
     1: ("service", "status", "inventory_id", "date", "status_msg"),
     2: ("service", "status", "date"),
 }
+
+
+_REQUEST_ID: Final = Parameter(
+    "request_id",
+    Text(min_characters=1),
+    "",
+    "percent-encode it; any form",
+    where="path",
+    # It may hold slashes, as it is or percent-encoded.
+    is_rest=True,
+)
+_SERVICE: Final = Parameter("service", Text(), "")
+
+_NUMBER: Final[Json] = {"type": "integer", "format": "int64"}
+_PAYLOAD: Final = dict.fromkeys(("request_id", "account", "inventory_id", "system_id", "org_id"), TEXT)
+_STATUS: Final = _PAYLOAD | dict.fromkeys(("service", "source", "status", "status_msg"), TEXT)
+_TIMES: Final = {"created_at": MOMENT, "date": MOMENT}
+
+
+def _page_of(item: Json) -> Json:
+    return record(
+        count={"type": "integer", "description": "how many match, on all pages"},
+        elapsed=NUMBER | {"description": "seconds"},
+        data=array(item),
+    )
+
+
+_DIALECT: Final = Dialect(
+    title="Payload tracker",
+    version="1",
+    description="Where is my payload?",
+    prefixes=PREFIXES,
+    refusals={
+        400: "a parameter cannot be used; the message names it",
+        401: "no identity, or a bad one",
+        403: "an identity without the role, or of nobody",
+        404: "no such payload",
+        501: "not configured",
+        503: "an engine is away; Retry-After says when to ask again",
+    },
+    common_refusals=(401, 403, 503),
+    error=record(title=TEXT, message=TEXT, status={"type": "integer"}),
+    schemas={
+        "Payloads": _page_of(record(("id", *_PAYLOAD), id=_NUMBER, **_PAYLOAD, created_at=MOMENT)),
+        "Statuses": _page_of(record(("date",), id=TEXT, **_STATUS, **_TIMES)),
+        "Payload": record(
+            data=array(record(("date",), id=_NUMBER, **_STATUS, **_TIMES)),
+            duration=mapping(
+                TEXT, description="HH:MM:SS.ffffff within each `service:source`, their sum and the whole"
+            ),
+        ),
+    },
+    security={"identity": {"type": "apiKey", "in": "header", "name": IDENTITY_HEADER}},
+)
 
 
 @dataclass(frozen=True)
@@ -43,22 +97,61 @@ class Api:
 
     def application(self) -> web.Application:
         """Every route, below each prefix."""
-        app = web.Application(middlewares=[json_errors(error_body)])
-        app.router.add_get("/", self.alive)
-        app.router.add_get("/health", self.health)
-        for prefix in PREFIXES:
-            for path in ("", "/"):
-                app.router.add_get(prefix + path, self.alive)
+        app = web.Application(middlewares=[json_errors(error_body), _bad_parameters])
+        for path in ("/", *(prefix + end for prefix in PREFIXES for end in ("", "/"))):
+            app.router.add_get(path, self.alive)
+        for prefix in ("", *PREFIXES):
             app.router.add_get(f"{prefix}/health", self.health)
-            app.router.add_get(f"{prefix}/openapi.json", self.openapi)
-            app.router.add_get(f"{prefix}/payloads", self.payloads)
-            # A request id may hold slashes, as it is or percent-encoded.
-            app.router.add_get(f"{prefix}/payloads/{{request_id:.+}}/archiveLink", self.archive_link)
-            app.router.add_get(f"{prefix}/payloads/{{request_id:.+}}/kibanaLink", self.kibana_link)
-            app.router.add_get(f"{prefix}/payloads/{{request_id:.+}}", self.payload)
-            app.router.add_get(f"{prefix}/statuses", self.statuses)
-            app.router.add_get(f"{prefix}/roles/archiveLink", self.archive_link_role)
+        self.operations().add_to(app)
         return app
+
+    def operations(self) -> Operations:
+        """Everything that can be asked."""
+
+        def get(path: str, handler: Handler, summary: str, schema: Json, *rest: Any) -> Operation:
+            return Operation("GET", path, handler, summary, Answer(schema), *rest)
+
+        one = "/payloads/{request_id}"
+        of_payload = (_REQUEST_ID, *PAYLOAD_SORTING.parameters, VERBOSITY)
+        return Operations(
+            _DIALECT,
+            [
+                get(
+                    "/payloads", self.payloads, "Payloads", reference("Payloads"), (400,), PAYLOADS.parameters
+                ),
+                get(
+                    f"{one}/archiveLink",
+                    self.archive_link,
+                    "A short-lived link to the upload",
+                    record(url=TEXT),
+                    (404,),
+                    (_REQUEST_ID,),
+                ),
+                get(
+                    f"{one}/kibanaLink",
+                    self.kibana_link,
+                    "A link to the payload's log lines",
+                    record(url=TEXT),
+                    (400, 404, 501),
+                    (_REQUEST_ID, _SERVICE),
+                ),
+                get(one, self.payload, "A payload's statuses", reference("Payload"), (400, 404), of_payload),
+                get(
+                    "/roles/archiveLink",
+                    self.archive_link_role,
+                    "Whether archive links are yours to have",
+                    record(allowed=BOOLEAN),
+                ),
+                get(
+                    "/statuses",
+                    self.statuses,
+                    "Statuses of all payloads",
+                    reference("Statuses"),
+                    (400,),
+                    STATUSES.parameters,
+                ),
+            ],
+        )
 
     async def alive(self, _request: web.Request) -> web.Response:
         """The process answers."""
@@ -69,21 +162,17 @@ class Api:
         await self.store.ping()
         return web.Response(text="OK")
 
-    async def openapi(self, _request: web.Request) -> web.Response:
-        """This API's description."""
-        return json_response(document(PREFIXES[0]))
-
     async def payloads(self, request: web.Request) -> web.Response:
         """The payloads that match."""
         started = time.perf_counter()
-        listing = _checked(lambda: filters.listing(request.query, filters.PAYLOADS))
+        listing = PAYLOADS.read(request.query)
         count, rows = await self.store.payloads(listing, self._organisation(request))
         return _envelope(started, count, [_plain(row) for row in rows])
 
     async def statuses(self, request: web.Request) -> web.Response:
         """The statuses that match, of all payloads that the caller may see."""
         started = time.perf_counter()
-        listing = _checked(lambda: filters.listing(request.query, filters.STATUSES))
+        listing = STATUSES.read(request.query)
         org_id = self._organisation(request)
         count, rows = await self.store.statuses(listing, org_id)
         # Upstream's ids are texts here, and numbers everywhere else.
@@ -92,13 +181,7 @@ class Api:
 
     async def payload(self, request: web.Request) -> web.Response:
         """One payload's statuses and how long each took."""
-        query = request.query
-        order = _checked(
-            lambda: filters.order(query, filters.PAYLOAD_SORTS, default="date", id_column=filters.STATUSES.id)
-        )
-        verbosity = _checked(
-            lambda: filters.integer(query, "verbosity", default=0, low=0, high=filters.MAX_VERBOSITY)
-        )
+        order, verbosity = PAYLOAD_SORTING.read(request.query), VERBOSITY.read(request.query)
         org_id = self._organisation(request)
         rows = await self._found(request, order, org_id)
         data = [_filled(_plain(row, org_id), _FIELDS.get(verbosity)) for row in rows]
@@ -124,14 +207,10 @@ class Api:
         """Where a payload's log lines are."""
         if not self.settings.kibana_url:
             raise web.HTTPNotImplemented(text="no Kibana is configured (KIBANA_URL)")
-        await self._found(request, filters.STATUSES.id, self._organisation(request))
-        return json_response(
-            {
-                "url": kibana_url(
-                    self.settings, request.match_info["request_id"], request.query.get("service", "")
-                )
-            }
-        )
+        service = _SERVICE.read(request.query)
+        await self._found(request, PAYLOAD_SORTING.id, self._organisation(request))
+        url = kibana_url(self.settings, request.match_info["request_id"], service)
+        return json_response({"url": url})
 
     async def _found(self, request: web.Request, order: str, org_id: str | None) -> list[Record]:
         request_id = request.match_info["request_id"]
@@ -190,10 +269,11 @@ def _kuery(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _checked(read: Callable[[], T]) -> T:
+@web.middleware
+async def _bad_parameters(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        return read()
-    except filters.BadParameter as error:
+        return await handler(request)
+    except BadParameter as error:
         raise web.HTTPBadRequest(text=str(error)) from None
 
 

@@ -40,18 +40,15 @@ class StatusRow:
 def parse_date(text: str) -> datetime:
     """RFC 3339, in UTC; a blank for the ``T`` and a missing zone (UTC then) are tolerated.
 
-    Digits beyond the microsecond are cut. Raises ``ValueError`` naming what was got.
+    Digits beyond the microsecond are cut. Raises ``ValueError`` naming what was expected.
     """
     match = _RFC3339.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"got {text[:64]!r}, expected RFC 3339 such as 2026-11-21T21:28:22Z")
+        raise ValueError("expected RFC 3339 such as 2026-11-21T21:28:22Z")
     day, time, fraction, zone = match.groups()
     if zone is None or zone in "Zz":
         zone = "+00:00"
-    try:
-        moment = datetime.fromisoformat(f"{day}T{time}.{(fraction or '')[:6]:0<6}{zone}")
-    except ValueError as error:
-        raise ValueError(f"got {text[:64]!r}: {error}") from None
+    moment = datetime.fromisoformat(f"{day}T{time}.{(fraction or '')[:6]:0<6}{zone}")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -71,7 +68,7 @@ def to_row(message: PayloadStatus, reported_at: datetime, *, request_id_length: 
     try:
         date = reported_at if message.date is None else parse_date(message.date)
     except ValueError as error:
-        raise Poison(f"date: {error}") from None
+        raise Poison(f"date: got {(message.date or '')[:64]!r}, {error}") from None
     return StatusRow(
         request_id=_text("request_id", message.request_id, MAX_REQUEST_ID_BYTES, required=True),
         account=_text("account", message.account),

@@ -72,23 +72,27 @@ class TrackerStore:
     async def payloads(self, listing: Listing, org_id: str | None = None) -> tuple[int, list[Record]]:
         """How many payloads match, and the page asked for; with ``org_id`` that organisation's only."""
         if org_id is not None:
-            listing.add("org_id", "=", org_id)
+            listing.where.compare("org_id", "=", org_id)
         return await self._page("payloads", _PAYLOADS, listing)
 
     async def statuses(self, listing: Listing, org_id: str | None = None) -> tuple[int, list[Record]]:
         """How many statuses match, and the page asked for; with ``org_id`` that organisation's only."""
         if org_id is not None:
-            listing.restrict(_OWN_LISTED, org_id)
+            listing.where.add(_OWN_LISTED.format(listing.where.place(org_id)))
         return await self._page(_STATUSES.partition("from")[2], _STATUSES, listing)
 
     async def _page(self, tables: str, select: str, listing: Listing) -> tuple[int, list[Record]]:
-        # Both come from the whitelist of column names in filters.py; every value is an argument.
-        where = f" where {' and '.join(listing.conditions)}" if listing.conditions else ""
+        # All of it comes from the whitelist of column names in filters.py; every value is an argument.
+        where = listing.where
         async with self._database.transaction() as connection:
-            count = await connection.fetchval(f"select count(*) from {tables}{where}", *listing.arguments)  # noqa: S608
+            count = await connection.fetchval(
+                f"select count(*) from {tables} where {where.text}",  # noqa: S608
+                *where.arguments,
+            )
             rows = await connection.fetch(
-                f"{select}{where} order by {listing.order} limit {listing.limit} offset {listing.offset}",
-                *listing.arguments,
+                f"{select} where {where.text} order by {listing.order}"
+                f" limit {listing.limit} offset {listing.offset}",
+                *where.arguments,
             )
         return count, rows
 

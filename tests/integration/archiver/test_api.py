@@ -9,7 +9,6 @@ from schemathesis.specs.openapi.checks import ignored_auth, negative_data_reject
 from headrace.contracts.identity import Associate, Identity, encode_identity
 from headrace.web.listener import Listener
 from services.archiver.api import Api
-from services.archiver.openapi import document
 from services.archiver.settings import ArchiverSettings
 from tests.integration.archiver.conftest import KEY, Bench
 from tests.openapi import check_all
@@ -83,14 +82,14 @@ async def test_without_authentication_anyone_is_answered_as_storage_broker_answe
 async def test_the_document_describes_every_route_and_holds(bench: Bench) -> None:
     api = Api(bench.table, {"": bench.store}, ArchiverSettings())
     await bench.handle(await bench.upload("r1", b"payload"))
-    app = api.application()
+    app, document = api.application(), api.operations().document
     routes = {route.resource.canonical for route in app.router.routes() if route.resource}
-    assert set(document()["paths"]) == routes
+    assert set(document["paths"]) == routes
     listener = await Listener.open(app, "127.0.0.1", 0)
     try:
         operations = await asyncio.to_thread(
             check_all,
-            document(),
+            document,
             f"http://127.0.0.1:{listener.port}",
             {"x-rh-identity": OWNER},
             # A wrong identity is refused, another organisation's is not; an archive may be unknown.

@@ -7,7 +7,7 @@ import pytest
 
 from headrace.database.pool import Database
 from headrace.runtime.errors import Retryable
-from services.payload_tracker.filters import PAYLOADS, STATUSES, listing
+from services.payload_tracker.filters import PAYLOADS, STATUSES
 from services.payload_tracker.models import StatusRow
 from services.payload_tracker.store import BatchWriter, TrackerStore
 from tests.waiting import eventually
@@ -97,7 +97,7 @@ async def test_the_newest_non_empty_value_stands(tracker_database: Database, sto
 async def seen(store: TrackerStore, org_id: str | None, request_id: str = "r1") -> list[str]:
     """Texts of the statuses that an organisation sees of an id; both ways to ask agree."""
     rows = await store.payload(request_id, "t.date, t.id", org_id)
-    _, listed = await store.statuses(listing({"sort_by": "date", "sort_dir": "asc"}, STATUSES), org_id)
+    _, listed = await store.statuses(STATUSES.read({"sort_by": "date", "sort_dir": "asc"}), org_id)
     assert [item["id"] for item in rows] == [
         item["id"] for item in listed if item["request_id"] == request_id
     ]
@@ -123,7 +123,7 @@ async def test_a_request_id_that_another_organisation_uses_too_stays_its_owners(
     assert await seen(store, "3003") == []
     assert await seen(store, None) == ["mine", "mine too", "theirs", "nobody's"]
     for org_id in ("1001", "2002"):
-        count, rows = await store.payloads(listing({}, PAYLOADS), org_id)
+        count, rows = await store.payloads(PAYLOADS.read({}), org_id)
         assert (count, [item["org_id"] for item in rows]) == (1, [org_id])
 
 
@@ -202,7 +202,7 @@ async def test_a_page_has_its_share_and_the_count_has_all(store: TrackerStore) -
     seen = []
     for page in range(4):
         count, rows = await store.payloads(
-            listing({"page": str(page), "page_size": "5", "org_id": "1"}, PAYLOADS)
+            PAYLOADS.read({"page": str(page), "page_size": "5", "org_id": "1"})
         )
         assert count == 12
         seen += [item["request_id"] for item in rows]
@@ -213,17 +213,17 @@ async def test_pages_of_equal_sort_values_neither_overlap_nor_miss(store: Tracke
     await store.record([row(f"r{number}", created_at=NOW) for number in range(30)])
     seen = []
     for page in range(3):
-        _, rows = await store.payloads(listing({"page": str(page)}, PAYLOADS))
+        _, rows = await store.payloads(PAYLOADS.read({"page": str(page)}))
         seen += [item["request_id"] for item in rows]
     assert sorted(seen) == sorted(f"r{number}" for number in range(30))
 
 
 async def test_statuses_without_a_source_are_listed(store: TrackerStore) -> None:
     await store.record([row(), row(seconds=1, source="web")])
-    count, rows = await store.statuses(listing({}, STATUSES))
+    count, rows = await store.statuses(STATUSES.read({}))
     assert count == 2
     assert [item["source"] for item in rows] == ["web", ""]
-    count, _ = await store.statuses(listing({"source": "WEB"}, STATUSES))
+    count, _ = await store.statuses(STATUSES.read({"source": "WEB"}))
     assert count == 1
 
 
@@ -231,7 +231,7 @@ async def test_statuses_without_a_source_are_listed(store: TrackerStore) -> None
 async def test_every_sort_of_the_statuses_is_one_postgresql_knows(store: TrackerStore, sort_by: str) -> None:
     await store.record(HISTORY)
     query = {"sort_by": sort_by, "sort_dir": "asc", "date_gte": "2026-11-21T21:28:23Z", "page_size": "100"}
-    count, rows = await store.statuses(listing(query, STATUSES))
+    count, rows = await store.statuses(STATUSES.read(query))
     assert count == len(rows) == 6
     values = [item[sort_by] for item in rows]
     assert values == sorted(values)

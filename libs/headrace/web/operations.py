@@ -1,0 +1,205 @@
+"""HTTP operations declared once: their routes and their OpenAPI 3.1 document come from the same rows.
+
+A service lists its `Operation`s, each with its handler; `Dialect` is what its API has in common: prefixes, the form of
+refusals, who may ask. Statuses, texts and bodies stay each API's own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from headrace.web.errors import json_response
+from headrace.web.parameters import Parameter
+from headrace.web.schemas import OBJECT, Json, reference
+
+JSON: Final = "application/json"
+_ERROR: Final = "Error"
+_LICENSE: Final = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+# Every operation that is not public needs an engine to answer.
+_UNAVAILABLE: Final = 503
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an operation answers when all is well; without a ``schema`` there is no body."""
+
+    schema: Json | None = None
+    status: int = 200
+    media_type: str = JSON
+    # The same in other media types.
+    also: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Body:
+    """What an operation is sent: a schema, or a pydantic model that reads it."""
+
+    schema: Json | type[BaseModel]
+    media_type: str = JSON
+    is_required: bool = True
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path, relative to the API's prefixes; ``{name}`` in it is a parameter."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    answer: Answer
+    refusals: tuple[int, ...] = ()
+    parameters: tuple[Parameter[Any], ...] = ()
+    body: Body | None = None
+    # The handler's name where it is not given.
+    name: str = ""
+    # Answered whoever asks.
+    is_public: bool = False
+    # Whether HEAD is answered where GET is.
+    answers_head: bool = True
+
+    @property
+    def operation_id(self) -> str:
+        """Unique in its document."""
+        return self.name or getattr(self.handler, "__name__", "")
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """As the router takes them."""
+        return ("GET", "HEAD") if self.method == "GET" and self.answers_head else (self.method,)
+
+    @property
+    def route(self) -> str:
+        """The path as the router takes it."""
+        path = self.path
+        for parameter in self.parameters:
+            if parameter.is_rest:
+                path = path.replace(f"{{{parameter.name}}}", f"{{{parameter.name}:.+}}")
+        return path
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What the operations of one API have in common."""
+
+    title: str
+    version: str
+    # Why each status is answered, in words.
+    refusals: Mapping[int, str]
+    # The form of a refusal's body.
+    error: Json
+    description: str = ""
+    prefixes: tuple[str, ...] = ("",)
+    # Where the document is, below each prefix.
+    document_path: str = "/openapi.json"
+    schemas: Mapping[str, Json] = field(default_factory=dict)
+    security: Mapping[str, Json] = field(default_factory=dict)
+    # How an operation that is not public may refuse, whatever it is.
+    common_refusals: tuple[int, ...] = (_UNAVAILABLE,)
+    # Whether a slash at a path's end says nothing.
+    takes_slash: bool = False
+
+
+class Operations:
+    """An API: its dialect and its operations."""
+
+    def __init__(self, dialect: Dialect, operations: Sequence[Operation]) -> None:
+        self._dialect = dialect
+        self._operations = (
+            *operations,
+            Operation(
+                "GET",
+                dialect.document_path,
+                self._openapi,
+                "This document",
+                Answer(OBJECT),
+                name="openapi",
+                is_public=True,
+            ),
+        )
+
+    def add_to(self, app: web.Application) -> None:
+        """Route every operation, below every prefix."""
+        for prefix in self._dialect.prefixes:
+            for operation in self._operations:
+                path = prefix + operation.route
+                for spelling in (path, f"{path}/") if self._dialect.takes_slash else (path,):
+                    for method in operation.methods:
+                        app.router.add_route(method, spelling, operation.handler)
+
+    @cached_property
+    def document(self) -> Json:
+        """The OpenAPI document; its paths are below each of its servers."""
+        dialect = self._dialect
+        paths: Json = {}
+        for operation in self._operations:
+            paths.setdefault(operation.path, {})[operation.method.lower()] = self._described(operation)
+        schemas = {**dialect.schemas, **_models(self._operations), _ERROR: dialect.error}
+        about = {"title": dialect.title, "version": dialect.version, "description": dialect.description}
+        return {
+            "openapi": "3.1.0",
+            "info": {name: text for name, text in about.items() if text} | {"license": _LICENSE},
+            "servers": [{"url": prefix or "/"} for prefix in dialect.prefixes],
+            "paths": paths,
+            "components": {"schemas": schemas, "securitySchemes": dict(dialect.security)},
+        }
+
+    async def _openapi(self, _request: web.Request) -> web.Response:
+        return json_response(self.document)
+
+    def _described(self, operation: Operation) -> Json:
+        dialect, answer = self._dialect, operation.answer
+        common = () if operation.is_public else dialect.common_refusals
+        described: Json = {
+            "operationId": operation.operation_id,
+            "summary": operation.summary,
+            "security": [] if operation.is_public else [{name: []} for name in dialect.security],
+            "parameters": [parameter.document for parameter in operation.parameters],
+            "responses": {str(answer.status): {"description": operation.summary, **_content(answer)}}
+            | {
+                str(status): {
+                    "description": dialect.refusals[status],
+                    "content": {JSON: {"schema": reference(_ERROR)}},
+                }
+                for status in sorted({*operation.refusals, *common})
+            },
+        }
+        if operation.body is not None:
+            described["requestBody"] = {
+                "required": operation.body.is_required,
+                "content": {operation.body.media_type: {"schema": _schema(operation.body.schema)}},
+            }
+        return described
+
+
+def _content(answer: Answer) -> Json:
+    if answer.schema is None:
+        return {}
+    forms = {answer.media_type: answer.schema, **answer.also}
+    return {"content": {media_type: {"schema": schema} for media_type, schema in forms.items()}}
+
+
+def _schema(schema: Json | type[BaseModel]) -> Json:
+    return schema if isinstance(schema, dict) else reference(schema.__name__)
+
+
+def _models(operations: Sequence[Operation]) -> Json:
+    """The schemas of every model that reads a body, with what those are made of."""
+    models = [
+        operation.body.schema
+        for operation in operations
+        if operation.body is not None and not isinstance(operation.body.schema, dict)
+    ]
+    if not models:
+        return {}
+    unique = list(dict.fromkeys(models))
+    _, made = models_json_schema(
+        [(model, "validation") for model in unique], ref_template="#/components/schemas/{model}"
+    )
+    return dict(made["$defs"])

@@ -1,0 +1,48 @@
+"""The JSON Schemas that HTTP descriptions are made of, in the dialect of OpenAPI 3.1."""
+
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+TEXT: Final[Json] = {"type": "string"}
+# PostgreSQL's text has no NUL.
+STORED_TEXT: Final[Json] = {"type": "string", "pattern": "^[^\\u0000]*$"}
+BOOLEAN: Final[Json] = {"type": "boolean"}
+COUNT: Final[Json] = {"type": "integer", "minimum": 0}
+NUMBER: Final[Json] = {"type": "number"}
+MOMENT: Final[Json] = {"type": "string", "format": "date-time"}
+UUID: Final[Json] = {"type": "string", "format": "uuid"}
+OBJECT: Final[Json] = {"type": "object"}
+BINARY: Final[Json] = {"type": "string", "format": "binary"}
+
+
+def array(items: Json, **bounds: Any) -> Json:
+    """A list of ``items``; ``bounds`` are keywords such as ``minItems``."""
+    return {"type": "array", "items": items, **bounds}
+
+
+def record(required: tuple[str, ...] | None = None, /, **properties: Json) -> Json:
+    """An object: all its properties are required unless ``required`` names those that are."""
+    names = tuple(properties) if required is None else required
+    schema: Json = {"type": "object", "properties": properties}
+    return schema | ({"required": list(names)} if names else {})
+
+
+def closed(schema: Json) -> Json:
+    """An object that has no other properties."""
+    return schema | {"additionalProperties": False}
+
+
+def mapping(values: Json, **more: Any) -> Json:
+    """An object whose properties, whatever their names, all have one schema."""
+    return {"type": "object", "additionalProperties": values, **more}
+
+
+def nullable(schema: Json) -> Json:
+    """The same, or null."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def reference(name: str) -> Json:
+    """A schema of the document's components."""
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,138 @@
+"""One declaration of an operation makes its route, the reading of its parameters, and its description."""
+
+import re
+from typing import Any
+
+import pytest
+from aiohttp import web
+from pydantic import BaseModel
+
+from headrace.web.operations import Answer, Body, Dialect, Operation, Operations
+from headrace.web.parameters import BadParameter, Choice, Integer, Parameter, Text
+from headrace.web.schemas import TEXT, closed, nullable, record
+
+PAGE = Parameter("page", Integer(0, 9), 0)
+WORD = Parameter("word", Choice(("a", "b")), "a", "one of two")
+NAME = Parameter("name", Text(min_characters=1, max_bytes=4), "", is_required=True)
+REST = Parameter("rest", Text(), "", where="path", is_rest=True)
+
+
+class Sent(BaseModel):
+    """A body."""
+
+    text: str
+
+
+async def answer(_request: web.Request) -> web.Response:
+    return web.Response()
+
+
+def operations(**changes: Any) -> Operations:
+    dialect = Dialect(
+        title="Things",
+        version="1",
+        refusals={400: "bad", 404: "none", 503: "away"},
+        error=record(message=TEXT),
+        security={"identity": {"type": "apiKey", "in": "header", "name": "x-rh-identity"}},
+        **changes,
+    )
+    return Operations(
+        dialect,
+        [
+            Operation("GET", "/things/{rest}", answer, "Things", Answer(TEXT), (404, 400), (REST, PAGE)),
+            Operation("POST", "/things", answer, "New", Answer(status=204), body=Body(Sent), name="create"),
+        ],
+    )
+
+
+def routes(made: Operations) -> set[tuple[str, str]]:
+    app = web.Application()
+    made.add_to(app)
+    return {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
+
+
+def test_every_prefix_has_every_route_and_the_document():
+    assert routes(operations(prefixes=("/v1", "/v2"))) == {
+        (method, f"{prefix}{path}")
+        for prefix in ("/v1", "/v2")
+        for method, path in (
+            ("GET", "/things/{rest}"),
+            ("HEAD", "/things/{rest}"),
+            ("POST", "/things"),
+            ("GET", "/openapi.json"),
+            ("HEAD", "/openapi.json"),
+        )
+    }
+
+
+def test_a_slash_at_the_end_says_nothing_where_the_dialect_has_it_so():
+    assert ("POST", "/things/") in routes(operations(takes_slash=True))
+    assert ("POST", "/things/") not in routes(operations())
+
+
+def test_the_rest_of_a_path_may_hold_slashes():
+    app = web.Application()
+    operations().add_to(app)
+    patterns = [route.resource.get_info().get("pattern") for route in app.router.routes() if route.resource]
+    assert any(pattern is not None and pattern.fullmatch("/things/a/b") for pattern in patterns)
+
+
+def test_a_document_says_what_is_asked_answered_and_refused():
+    document = operations().document
+    get = document["paths"]["/things/{rest}"]["get"]
+    assert [(item["name"], item["in"], item["required"]) for item in get["parameters"]] == [
+        ("rest", "path", True),
+        ("page", "query", False),
+    ]
+    assert list(get["responses"]) == ["200", "400", "404", "503"]
+    assert get["security"] == [{"identity": []}]
+    post = document["paths"]["/things"]["post"]
+    assert post["operationId"] == "create"
+    assert post["responses"]["204"] == {"description": "New"}
+    assert post["requestBody"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/Sent"
+    }
+    assert document["components"]["schemas"].keys() == {"Sent", "Error"}
+    assert document["paths"]["/openapi.json"]["get"]["security"] == []
+
+
+def test_parameters_are_read_as_they_are_described():
+    assert PAGE.read({}) == PAGE.read({"page": ""}) == 0
+    assert PAGE.read({"page": "9"}) == 9
+    assert WORD.read({"word": "b"}) == "b"
+    assert NAME.read({"name": "abcd"}) == "abcd"
+    assert PAGE.document["schema"] == {
+        "anyOf": [
+            {"type": "integer", "minimum": 0, "maximum": 9, "default": 0},
+            {"type": "string", "maxLength": 0},
+        ]
+    }
+    assert NAME.document["required"] is True
+
+
+@pytest.mark.parametrize(
+    ("parameter", "text", "reason"),
+    [
+        (PAGE, "10", "page: got '10', must be a whole number from 0 to 9"),
+        (PAGE, "٣", "page: got '٣', must be"),
+        (PAGE, "1e1", "page: got"),
+        (WORD, "c", "word: got 'c', must be one of a, b"),
+        (NAME, "", "name: got '', must not be empty"),
+        (NAME, "äöü", "name: got 'äöü', must have at most 4 bytes"),
+        (NAME, "a\0", "name: got .*, must not contain NUL"),
+        (NAME, "\ud800" * 5, "name: got .*, must have at most 4 bytes"),
+        (WORD, "x" * 1000, f"word: got '{'x' * 64}', must"),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_is_named(parameter: Parameter[Any], text: str, reason: str):
+    with pytest.raises(BadParameter, match=reason if ".*" in reason else re.escape(reason)):
+        parameter.read({parameter.name: text})
+
+
+def test_schemas_say_what_they_are_made_of():
+    assert nullable(TEXT) == {"type": ["string", "null"]}
+    assert closed(record((), a=TEXT)) == {
+        "type": "object",
+        "properties": {"a": TEXT},
+        "additionalProperties": False,
+    }
