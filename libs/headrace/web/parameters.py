@@ -28,7 +28,7 @@ class Kind(Protocol[T_co]):
         """Their JSON Schema."""
 
     def read(self, text: str) -> T_co:
-        """The value that a text stands for; raises ``ValueError`` with what was expected."""
+        """The value that a text stands for; raises ``ValueError`` with what was got and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Integer:
     def read(self, text: str) -> int:
         """In ASCII digits."""
         if not re.fullmatch(r"-?[0-9]{1,19}", text) or not self.low <= int(text) <= self.high:
-            raise ValueError(f"must be a whole number from {self.low} to {self.high}")
+            raise _unexpected(text, f"must be a whole number from {self.low} to {self.high}")
         return int(text)
 
 
@@ -64,7 +64,7 @@ class Choice:
     def read(self, text: str) -> str:
         """The word."""
         if text not in self.words:
-            raise ValueError(f"must be one of {', '.join(self.words)}")
+            raise _unexpected(text, f"must be one of {', '.join(self.words)}")
         return text
 
 
@@ -85,11 +85,11 @@ class Text:
     def read(self, text: str) -> str:
         """The text as it is."""
         if "\0" in text:
-            raise ValueError("must not contain NUL")
+            raise ValueError("has a NUL character")
         if len(text) < self.min_characters:
             raise ValueError("must not be empty")
         if self.max_bytes is not None and len(text.encode(errors="replace")) > self.max_bytes:
-            raise ValueError(f"must have at most {self.max_bytes} bytes")
+            raise _unexpected(text, f"must have at most {self.max_bytes} bytes")
         return text
 
 
@@ -106,7 +106,10 @@ class Moment:
 
     def read(self, text: str) -> datetime:
         """As the reader has it."""
-        return self.reader(text)
+        try:
+            return self.reader(text)
+        except ValueError as error:
+            raise _unexpected(text, str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ class Parameter(Generic[T]):
         try:
             return self.kind.read(text)
         except ValueError as error:
-            raise BadParameter(f"{self.name}: got {text[:_SHOWN_CHARACTERS]!r}, {error}") from None
+            raise BadParameter(f"{self.name}: {error}") from None
 
     @property
     def document(self) -> Json:
@@ -148,6 +151,10 @@ class Parameter(Generic[T]):
             "schema": schema if is_required else _or_empty(schema),
         }
         return item | ({"description": self.description} if self.description else {})
+
+
+def _unexpected(text: str, expected: str) -> ValueError:
+    return ValueError(f"got {text[:_SHOWN_CHARACTERS]!r}, {expected}")
 
 
 def _or_empty(schema: Json) -> Json:

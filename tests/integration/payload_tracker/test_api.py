@@ -254,6 +254,7 @@ async def test_the_openapi_document_describes_every_route(api: Client) -> None:
     document: Any = (await api.get("/openapi.json")).body
     assert document["openapi"].startswith("3.")
     assert set(document["paths"]) == {
+        "/openapi.json",
         "/payloads",
         "/payloads/{request_id}",
         "/payloads/{request_id}/archiveLink",

@@ -227,7 +227,7 @@ async def test_statuses_without_a_source_are_listed(store: TrackerStore) -> None
     assert count == 1
 
 
-@pytest.mark.parametrize("sort_by", list(STATUSES.sorts))
+@pytest.mark.parametrize("sort_by", list(STATUSES.sorting.columns))
 async def test_every_sort_of_the_statuses_is_one_postgresql_knows(store: TrackerStore, sort_by: str) -> None:
     await store.record(HISTORY)
     query = {"sort_by": sort_by, "sort_dir": "asc", "date_gte": "2026-11-21T21:28:23Z", "page_size": "100"}
