@@ -69,11 +69,31 @@ async def asking(
             await writer.wait_closed()
 
 
-async def trickle(writer: asyncio.StreamWriter, piece: bytes) -> None:
-    while True:
-        writer.write(piece)
-        await writer.drain()
-        await asyncio.sleep(0.05)
+class Trickling(asyncio.Protocol):
+    """Sends a piece again and again, and keeps what it is answered, also where a reset follows on it."""
+
+    def __init__(self, head: bytes, piece: bytes) -> None:
+        self.answer = b""
+        self.ended = asyncio.Event()
+        self._head = head
+        self._piece = piece
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(self._head)
+        self._trickle()
+
+    def _trickle(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(self._piece)
+            asyncio.get_running_loop().call_later(0.05, self._trickle)
+
+    def data_received(self, data: bytes) -> None:
+        self.answer += data
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.ended.set()
 
 
 @pytest.mark.parametrize("path", ["/whole", "/pieces"])
@@ -86,14 +106,14 @@ async def test_a_trickled_body_is_408_and_its_connection_closed(
     serve: Serve, path: str, header: str, piece: bytes, caplog: pytest.LogCaptureFixture
 ):
     port = await serve(reading())
-    async with asking(port, f"POST {path}", header) as (reader, writer):
-        sending = asyncio.create_task(trickle(writer, piece))
-        with structlog.testing.capture_logs() as lines:
-            async with asyncio.timeout(90):
-                answer = await reader.readuntil(b"\r\n\r\n")
-                # What is sent to a closed connection resets it, and a reset takes the answer's rest along.
-                sending.cancel()
-                answer += await reader.read()
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n".encode()
+    with structlog.testing.capture_logs() as lines:
+        async with asyncio.timeout(90):
+            _, sender = await asyncio.get_running_loop().create_connection(
+                lambda: Trickling(head, piece), "127.0.0.1", port
+            )
+            await sender.ended.wait()
+    answer = sender.answer
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert answer.endswith(b'{"status":408,"text":"%s"}' % TOO_SLOW.encode())
     assert (lines, [record for record in caplog.records if record.levelno > logging.INFO]) == ([], [])
