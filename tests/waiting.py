@@ -4,11 +4,27 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
+async def eventually(
+    condition: Callable[[], Awaitable[T | None]],
+    *,
+    within_seconds: float = ...,
+    describe: str = ...,
+    every_seconds: float = ...,
+) -> T: ...
+@overload
+async def eventually(
+    condition: Callable[[], T | None],
+    *,
+    within_seconds: float = ...,
+    describe: str = ...,
+    every_seconds: float = ...,
+) -> T: ...
 async def eventually(
     condition: Callable[[], T | Awaitable[T]],
     *,
