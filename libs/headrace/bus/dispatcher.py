@@ -87,7 +87,6 @@ class Dispatcher(Generic[M]):
         self._note = note
         self._alone: Work[M] | None = None
         self._suspected = False
-        self._service = service
         self._concurrency = concurrency
         self._dead_letters_in_a_row = dead_letters_in_a_row
         self._reserve = concurrency // _RESERVE_SHARE
@@ -96,6 +95,7 @@ class Dispatcher(Generic[M]):
         self._turn: deque[Partition] = deque()
         # A task begins with this, not with what the task that made room for it had bound to its logs.
         self._context = copy_context()
+        self._context.run(structlog.contextvars.bind_contextvars, service=service, topic=topic)
         self._held_metric = metrics.HELD_PARTITIONS.labels(service, topic)
         self.partitions: dict[TopicPartition, Partition] = {}
         self.halted: str | None = None
@@ -109,6 +109,8 @@ class Dispatcher(Generic[M]):
         for topic_partition in topic_partitions:
             partition = Partition(topic_partition)
             partition.unopened = True
+            partition.context = self._context.copy()
+            partition.context.run(structlog.contextvars.bind_contextvars, partition=topic_partition.partition)
             self.partitions[topic_partition] = partition
             self._turn.append(partition)
         self.room.set()
@@ -153,7 +155,7 @@ class Dispatcher(Generic[M]):
         self._running += 1
         self._running_of[work.organisation] = self._running_of.get(work.organisation, 0) + 1
         partition.running[work] = asyncio.get_running_loop().create_task(
-            self._run(partition, work), context=self._context.copy()
+            self._run(partition, work), context=partition.context.copy()
         )
 
     def _suspects_first(self) -> bool:
@@ -182,12 +184,7 @@ class Dispatcher(Generic[M]):
 
     async def _run(self, partition: Partition, work: Work[M]) -> None:
         delivery = work.delivery
-        structlog.contextvars.bind_contextvars(
-            service=self._service,
-            topic=delivery.topic,
-            partition=delivery.partition,
-            offset=delivery.offset,
-        )
+        structlog.contextvars.bind_contextvars(offset=delivery.offset)
         try:
             ledger = partition.ledger
             if ledger is not None and work.ending is None and ledger.watches(delivery.offset):

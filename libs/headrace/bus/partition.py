@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextvars import copy_context
 from datetime import datetime
 from typing import Any, Final
 
@@ -61,6 +62,8 @@ class Partition:
 
     def __init__(self, topic_partition: TopicPartition) -> None:
         self.topic_partition = topic_partition
+        # What its messages' tasks begin with: the names that their logs carry are bound once.
+        self.context = copy_context()
         self.tracker = OffsetTracker()
         self.running: dict[Work[Any], asyncio.Task[None]] = {}
         self.parked: dict[Work[Any], asyncio.TimerHandle] = {}

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
+from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
 import orjson
@@ -197,8 +198,9 @@ class Processor(Generic[M]):
         delivery = work.delivery
         delivery.attempt += 1
         deadline = asyncio.timeout(self._consumption.deadline_seconds)
+        started = monotonic()
         try:
-            with self._span(work), self._seconds.time():
+            with self._span(work):
                 async with deadline:
                     note = await self._handler(message, delivery)
                     if faultpoints.armed is not None:
@@ -211,12 +213,17 @@ class Processor(Generic[M]):
             failure: Exception = error
             if isinstance(error, TimeoutError) and deadline.expired():
                 failure = TimeoutError(f"no end within {self._consumption.deadline_seconds:g} s")
+        finally:
+            self._seconds.observe(monotonic() - started)
         metrics.ATTEMPT_FAILURES.labels(
             self._service, self._consumption.topic.name, type(failure).__name__
         ).inc()
         return self._judge(failure, work)
 
     def _span(self, work: Work[M]) -> AbstractContextManager[None]:
+        if not tracing.is_on():
+            # The attributes would be put together for every message.
+            return tracing.OFF
         delivery = work.delivery
         return tracing.span(
             f"{self._service} process",

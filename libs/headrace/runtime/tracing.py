@@ -17,6 +17,9 @@ Kind = Literal["internal", "server", "client", "consumer"]
 
 _SHOWN_CHARACTERS: Final = 300
 
+# What stands for a span where none is made.
+OFF: Final = nullcontext()
+
 _tracer: "Tracer | None" = None
 
 
@@ -55,7 +58,7 @@ def inject(headers: dict[str, str]) -> dict[str, str]:
 
 def continued(headers: Mapping[str, str]) -> AbstractContextManager[None]:
     """Within it, spans and outgoing headers belong to the trace that ``headers`` name, if they do."""
-    return nullcontext() if _tracer is None else _attached(headers)
+    return OFF if _tracer is None else _attached(headers)
 
 
 def span(
@@ -66,7 +69,7 @@ def span(
     **attributes: str | int,
 ) -> AbstractContextManager[None]:
     """A span of our own work, a child of the one that ``headers`` name, else of the current one."""
-    return nullcontext() if _tracer is None else _span(_tracer, name, headers or {}, kind, attributes)
+    return OFF if _tracer is None else _span(_tracer, name, headers or {}, kind, attributes)
 
 
 def annotate(**attributes: str | int) -> None:
