@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import signal
@@ -30,6 +31,7 @@ from tests.e2e.command import (
     starting,
 )
 from tests.otlp import collecting, request_ids, services_of
+from tests.printed import DOCUMENT, Shell
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("e2e")
@@ -330,6 +332,29 @@ def test_ros_documents_upload_curl_works_each_time(stack, samples):
         }
 
 
+async def test_every_command_of_the_ros_document_runs_as_printed_on_the_local_stack(stack, samples, tmp_path):
+    """With the stand-ins for Podman on PATH; in the document's order, for what is sent is looked for later."""
+    (tmp_path / "samples").symlink_to(samples)
+    (tmp_path / "cost-mgmt.tar.gz").symlink_to(samples / "cost-mgmt.tar.gz")
+    services, engines = stack.urls()["services"], stack.urls()["engines"]
+    ports = {3000: services["ingress"], 8080: services["kruize"], 8001: services["ros_api"]}
+    names = {f"http://localhost:{port}": row["url"] for port, row in ports.items()}
+    names |= {
+        "http://localhost:9000": engines["s3"]["address"],
+        "localhost:29092": engines["kafka"]["address"],
+    }
+    path = f"{stack.directory}/bin/as-printed:{os.environ['PATH']}"
+    shell = Shell(tmp_path, environment(PATH=path), names=names)
+    for item in DOCUMENT:
+        here = item | item.get("local", {})
+        await eventually(
+            partial(asyncio.to_thread, shell.shows, here),
+            within_seconds=1.0 if "POST" in item["run"] else 60.0,
+            every_seconds=1.0,
+            describe=item["run"],
+        )
+
+
 def test_ols_documents_upload_is_answered_202_with_a_request_id(stack, samples):
     url = f"{stack.urls()['services']['ingress']['url']}/api/ingress/v1/upload"
     cluster = str(uuid.uuid4())
@@ -395,8 +420,8 @@ def test_interrupt_while_starting_leaves_nothing(tmp_path):
 def test_a_stack_in_the_background_is_ready_when_up_returns_and_gone_when_down_does(tmp_path):
     directory = {"HEADRACE_DIRECTORY": str(tmp_path / "stack")}
     # As `podman-compose up -d`, `logs` and `down` say it.
-    up = headrace("up", "-d", "--port-base", EnginePorts.random().kafka, **directory)
     try:
+        up = headrace("up", "-d", "--port-base", EnginePorts.random().kafka, **directory)
         assert up.returncode == 0, up.stderr
         assert "ingress" in headrace("status", **directory).stdout
         said = headrace("logs", "rosocp-processor", **directory)
