@@ -176,6 +176,10 @@ def test_commands(commands, expected):
         ("top limit=1 verb", [{"verb": "update", "count": "2", "percent": "66.666667"}]),
         ("rare limit=1 showperc=f verb", [{"verb": "Create", "count": "1"}]),
         ("table n flag | head 1", [{"n": "1"}]),
+        # What begins with an underscore has to be named so.
+        ("search n=2 | fields n user* | table *", [{"n": "2", "user.name": "jane"}]),
+        ("search n=2 | fields n flag | fields - * | fields - _time | eval r=len(_raw)>0 | table r _*",
+         [{"r": "True", "_raw": json.dumps(EVENTS[1])}]),
         ("sort -n | fields n, user.* | fields - _* | head 1", [{"n": "3", "user.name": "jane"}]),
         ("bin n span=2 | stats count by n", [{"n": "0", "count": "1"}, {"n": "2", "count": "2"}]),
     ],

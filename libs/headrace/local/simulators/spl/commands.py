@@ -61,11 +61,11 @@ def _fields(reader: Reader) -> Command:
     remove = reader.accept("-")
     reader.accept("+")
     names = _some(reader, "fields")
-    pattern = wildcard(*names, flags=0)
 
     def change(event: Event) -> None:
         if remove:
-            event.keep([name for name in event.names() if not pattern.fullmatch(name)])
+            removed = set(_ordered(event, names))
+            event.keep([name for name in event.names() if name not in removed])
         else:
             # Fields that begin with an underscore stay until they are asked to go.
             event.keep([*_ordered(event, names), *(name for name in event.names() if name.startswith("_"))])
@@ -74,12 +74,13 @@ def _fields(reader: Reader) -> Command:
 
 
 def _ordered(event: Event, names: list[str]) -> list[str]:
-    """The event's fields that the names mean, in their order."""
+    """The event's fields that the names mean, in their order; ``*`` means none that begins with an underscore."""
     found: dict[str, None] = {}
     for name in names:
         if "*" in name:
-            pattern = wildcard(name, flags=0)
-            found |= {one: None for one in sorted(event.names()) if pattern.fullmatch(one)}
+            pattern, own = wildcard(name, flags=0), name.startswith("_")
+            fits = (one for one in sorted(event.names()) if one.startswith("_") is own)
+            found |= {one: None for one in fits if pattern.fullmatch(one)}
         else:
             found[name] = None
     return list(found)
