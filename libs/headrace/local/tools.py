@@ -78,17 +78,38 @@ if [ -t 0 ]; then exec {java} "$@"; fi
 
 _PODMAN: Final = """\
 #!/bin/sh
-# Not Podman: `podman exec [OPTION…] CONTAINER COMMAND…` runs COMMAND here, where the local stack has no containers.
-if [ "${{1-}}" != exec ]; then
-  echo "podman: this stand-in of the local stack knows only: podman exec CONTAINER COMMAND" >&2
+# Not Podman: `podman exec [OPTION…] CONTAINER COMMAND…` runs COMMAND here, where the local stack has no containers, and
+# `podman run [OPTION…] segment-bridge [COMMAND…]` a shell, or COMMAND, that knows the segment bridge's scripts.
+refuse() {{
+  echo "podman: $1" >&2
   exit 125
-fi
+}}
+unknown="this stand-in of the local stack knows only: podman exec CONTAINER COMMAND, podman run segment-bridge"
+# A mounted file that is there is the one to read.
+run() {{
+  while [ $# -gt 0 ]; do
+    word=${{1#--volume=}}
+    shift
+    case $word in
+      -e) export "$1"; shift ;;
+      *:/usr/local/etc/netrc*) [ ! -r "${{word%%:*}}" ] || export CURL_NETRC="${{word%%:*}}" ;;
+      *:/usr/local/etc/kube_config*) [ ! -r "${{word%%:*}}" ] || export KUBECONFIG="${{word%%:*}}" ;;
+      segment-bridge | localhost/segment-bridge | localhost/segment-bridge:latest)
+        [ $# -gt 0 ] || set -- "${{SHELL:-sh}}"
+        export PATH={tools}/as-printed:{tools}:"$PATH"
+        exec "$@" ;;
+    esac
+  done
+  refuse "$unknown"
+}}
+case ${{1-}} in
+  run) shift; run "$@" ;;
+  exec) ;;
+  *) refuse "$unknown" ;;
+esac
 shift
 while case ${{1-}} in -*) true ;; *) false ;; esac; do shift; done
-if [ $# -lt 2 ]; then
-  echo "podman: expected: podman exec CONTAINER COMMAND" >&2
-  exit 125
-fi
+[ $# -ge 2 ] || refuse "expected: podman exec CONTAINER COMMAND"
 command=${{2##*/}}
 shift 2
 PATH={tools}:$PATH

@@ -33,6 +33,10 @@ async def test_the_documents_chain_works_as_printed(chain, shell, tmp_path):
     assert orjson.loads((tmp_path / DIRECTORY / "uid-map.json").read_bytes()) == uid_map
     assert workspace_map["user1-tenant"] == "user1"
 
+    line = "podman run -it --rm -v ~/.netrc:/usr/local/etc/netrc:z -v ~/.kube/config:/usr/local/etc/kube_config:z"
+    code, output, errors = await shell(f"{line} segment-bridge get-uid-map.sh", PATH=path)
+    assert (code, orjson.loads(output)) == (0, uid_map), errors
+
     # Pieces of the chain, as segment-mass-uploader.sh has them: events anyhow on lines, one batch.
     events = b'\xef\xbb\xbf{"messageId": "\xc3\xa9", "n": 1.50}{"messageId":"2"}\n\n{\n "messageId": "3"}\n'
     code, output, errors = await shell("mk-segment-batch-payload.sh", events, PATH=path)
