@@ -1,7 +1,5 @@
-"""Our collector, and clients that name no operator, meet our own ingress in every way to be let in."""
+"""Our collector meets our own ingress in every way to be let in."""
 
-import asyncio
-import base64
 import hashlib
 import json
 
@@ -10,14 +8,9 @@ import pytest_asyncio
 
 from headrace.contracts.identity import LOCAL_ORG_ID, decode_identity
 from tests.integration.ingress.harness import (
-    ID_HEADER,
-    OLS,
     UPLOAD,
     Ingress,
-    form,
-    new_id,
     open_ingress,
-    part,
 )
 from tests.integration.ols_collector.harness import (
     ACCESS_TOKEN,
@@ -32,10 +25,9 @@ from tests.unit.ols_collector.data import CLUSTER_ID, names, plan, write
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-BASIC = base64.b64encode(b"user:password").decode()
 ORGANISATIONS = {
     hashlib.sha256(token.encode()).hexdigest(): {"org_id": "42"}
-    for token in ("direct", ACCESS_TOKEN, PULL_SECRET_AUTH, BASIC)
+    for token in ("direct", ACCESS_TOKEN, PULL_SECRET_AUTH)
 }
 
 
@@ -98,31 +90,3 @@ def kubeconfig(url: str) -> str:
             "users": [{"name": "me", "user": {"token": "planted-api-token"}}],
         }
     )
-
-
-@pytest.mark.parametrize("how", [["-H", "Authorization: Bearer direct"], ["-u", "user:password"]])
-@pytest.mark.parametrize("agent", [[], ["-A", "Go-http-client/1.1"], ["-A", ""]])
-async def test_curl_is_let_in_by_token_and_by_password(ingress, tmp_path, how: list[str], agent: list[str]):
-    opened, org_id = ingress
-    (tmp_path / "a.tgz").write_bytes(b"abc")
-    process = await asyncio.create_subprocess_exec(
-        "curl", "-sS", *how, *agent, "-F", f"file=@{tmp_path}/a.tgz;type={OLS}", opened.url + UPLOAD,
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    async with asyncio.timeout(60):
-        out, _ = await process.communicate()
-    assert json.loads(out)["upload"]["org_id"] == org_id
-    assert (await sent_by(opened)).org_id == org_id
-
-
-async def test_a_token_that_nobody_knows_is_nobodys_whatever_program_sends_it(ingress):
-    opened, org_id = ingress
-    headers = {"x-rh-identity": "", "Authorization": "Bearer other", ID_HEADER: new_id()}
-    answer = await opened.request(
-        "POST",
-        UPLOAD,
-        data=form(part(b"abc")),
-        headers=headers
-        | {"User-Agent": "curl/8.0", "Content-Type": "multipart/form-data; boundary=bOuNdArY"},
-    )
-    assert answer.status == (202 if org_id == LOCAL_ORG_ID else 401)

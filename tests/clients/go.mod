@@ -1,0 +1,3 @@
+module headrace/tests/clients
+
+go 1.21
