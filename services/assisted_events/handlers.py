@@ -88,7 +88,7 @@ class Sender:
             await self._end(sending, "skipped", f"opted out of telemetry: {error}")
         except BadCredentials as error:
             # A secret may be put right.
-            await self._again(sending, str(error), wait, blameless=self._awaits_secret(sending))
+            await self._again(sending, str(error), wait)
         except Permanent as error:
             await self._give_up(sending, str(error))
         except (Retryable, OSError) as error:
@@ -145,7 +145,7 @@ class Sender:
         return False
 
     def _awaits_secret(self, sending: Sending) -> bool:
-        """Whether a secret that lets nobody in may still be renewed for this cluster."""
+        """Whether a secret that is refused may still be renewed for this cluster."""
         return utc_now() - sending.first_seen_at < timedelta(days=self.settings.secret_days)
 
     async def _again(self, sending: Sending, reason: str, wait: float, *, blameless: bool = False) -> None:

@@ -100,7 +100,7 @@ class AssistedSettings(Settings):
     secret_days: float = env(
         "ASSISTED_SECRET_DAYS",
         7.0,
-        "days in which a secret that is refused (401, 403) or cannot be read costs a cluster none of these",
+        "days in which a secret that is refused (401, 403) costs a cluster none of these",
         ge=0,
     )
     retry_seconds: float = env(
