@@ -1,6 +1,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from headrace.contracts.kruize import CONTAINER_METRICS, NAMESPACE_METRICS
 from tests.integration.kruize.harness import (
     Kruize,
@@ -325,6 +327,17 @@ async def test_a_container_first_seen_in_results_is_added(kruize: Kruize) -> Non
         "web",
         "new",
     }
+
+
+@pytest.mark.parametrize("image", [None, "", " "])
+async def test_results_need_no_image_and_leave_the_experiments_own(kruize: Kruize, image: str | None) -> None:
+    """Upstream's check of results looks at a container's name only."""
+    await kruize.create(experiment(name := new_name()))
+    (sent,) = (records := [record(name)])
+    sent["kubernetes_objects"][0]["containers"][0]["container_image_name"] = image
+    assert (await kruize.post("/updateResults", records)).said == ADDED
+    (item,) = (await kruize.get("/listExperiments", experiment_name=name)).json
+    assert item["kubernetes_objects"][0]["containers"]["web"]["container_image_name"] == "quay.io/web"
 
 
 async def test_results_of_long_ago_are_kept(kruize: Kruize) -> None:
