@@ -1,6 +1,6 @@
 """Performance profiles: which metrics there are. Their queries are kept, not evaluated."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from services.kruize.store import ProfileStore
 MISSING: Final = "Not Found: performance_profile does not exist: "
 _VIEW: Final = " View Performance Profiles at /listPerformanceProfiles"
 _MAX_VERSION: Final = 1e9
+_SHOWN_CHARACTERS: Final = 100
 # What must be there, in the order in which it is looked for, and how errors name it.
 _MANDATORY: Final = {"name": "name", "profile_version": "profile_version", "slo": "sloInfo"}
 _MANDATORY_IN_SLO: Final = {
@@ -23,6 +24,16 @@ _MANDATORY_IN_SLO: Final = {
 _MANDATORY_IN_VARIABLE: Final = {"name": "name", "datasource": "datasource", "value_type": "valueType"}
 _MANDATORY_IN_FUNCTION: Final = {"function": "function", "query": "query"}
 _MANDATORY_IN_OBJECTIVE: Final = {"function_type": "function_type"}
+
+
+_K8S_TYPES: Final = frozenset({"minikube", "openshift", "icp"})
+_DIRECTIONS: Final = frozenset({"minimize", "maximize"})
+# A class of objectives and the one direction that makes sense for it, where there is but one.
+_CLASSES: Final = {"throughput": "maximize", "response_time": "minimize", "resource_usage": None}
+_KINDS: Final = frozenset({"deployment", "pod", "container", "namespace"})
+_DATASOURCES: Final = frozenset({"prometheus"})
+_VALUE_TYPES: Final = frozenset({"double", "int", "string", "categorical"})
+_UNSUPPORTED: Final = " is not supported\n"
 
 
 class Profiles:
@@ -38,8 +49,11 @@ class Profiles:
     async def create(self, body: Any) -> str:
         """Keep a new one."""
         name, version = _checked(body)
-        if not await self._store.create(name, version, body):
+        unsupported = _unsupported(body)
+        if unsupported or not await self._store.create(name, version, body):
             existing = await self._store.find(name)
+            if existing is None and unsupported:
+                raise _failed(unsupported)
             if existing is not None and float(existing["profile_version"]) != version:
                 raise _failed(
                     f"Performance profile '{name}' already exists with a different version. Use the"
@@ -69,6 +83,8 @@ class Profiles:
     async def _update(
         self, body: dict[str, Any], existing: dict[str, Any], name: str, version: float, was: float
     ) -> bool:
+        if unsupported := _unsupported(body):
+            raise _failed(unsupported)
         if body["slo"] == existing["slo"]:
             raise _failed(
                 f"Performance profile '{name}' already updated with the provided SLO data",
@@ -129,6 +145,60 @@ def _check_slo(slo: Mapping[str, Any]) -> None:
         for function in functions:
             _check_mandatory(function, _MANDATORY_IN_FUNCTION)
     _check_mandatory(objective, _MANDATORY_IN_OBJECTIVE)
+
+
+def _unsupported(body: Mapping[str, Any]) -> str:
+    """Everything in a complete profile that Kruize does not know, in its words; empty where there is nothing."""
+    slo = body["slo"]
+    return "".join(
+        (
+            *_unsupported_types(body.get("k8s_type"), slo["direction"], slo.get("slo_class", slo.get("sloClass"))),
+            *(text for variable in slo["function_variables"] for text in _unsupported_in(variable)),
+            *_unsupported_objective(slo["objective_function"], slo["function_variables"]),
+        )
+    )
+
+
+def _unsupported_types(k8s_type: Any, direction: Any, slo_class: Any) -> Iterator[str]:
+    if k8s_type is not None and not _is_one(k8s_type, _K8S_TYPES):
+        yield f"k8s_type{str(k8s_type)[:_SHOWN_CHARACTERS]}{_UNSUPPORTED}"
+    if not _is_one(direction, _DIRECTIONS):
+        yield f"direction {_UNSUPPORTED}"
+    if slo_class is None:
+        return
+    if not _is_one(slo_class, _CLASSES):
+        yield f"slo_class {_UNSUPPORTED}"
+    elif _CLASSES[slo_class] not in (None, direction):
+        yield "Invalid direction for slo_class\n"
+
+
+def _unsupported_in(variable: Mapping[str, Any]) -> Iterator[str]:
+    where = f"function_variable: {variable['name'][:_SHOWN_CHARACTERS]}"
+    for name, known in (("datasource", _DATASOURCES), ("value_type", _VALUE_TYPES)):
+        if not _is_one(variable[name], known, folded=True):
+            yield f"{where} {name} {_UNSUPPORTED}"
+    kind = variable.get("kubernetes_object")
+    if kind is not None and not _is_one(kind, _KINDS, folded=True):
+        yield f"kubernetes_objects{str(kind)[:_SHOWN_CHARACTERS]}{_UNSUPPORTED}"
+
+
+def _unsupported_objective(objective: Mapping[str, Any], variables: list[Mapping[str, Any]]) -> Iterator[str]:
+    kind, expression = objective["function_type"], objective.get("expression")
+    if kind == "source":
+        if expression is not None:
+            yield "Expression is not allowed when the type is source\n"
+    elif kind != "expression":
+        yield "Objective function type can only be either expression or source\n"
+    elif not isinstance(expression, str):
+        yield "Expression value is missing or null!\n"
+    else:
+        for variable in variables:
+            if variable["name"] not in expression:
+                yield f"function_variable: {variable['name'][:_SHOWN_CHARACTERS]} missing in objective_function\n"
+
+
+def _is_one(value: Any, known: Collection[str], *, folded: bool = False) -> bool:
+    return isinstance(value, str) and (value.lower() if folded else value) in known
 
 
 def _check_mandatory(sent: Mapping[str, Any], names: Mapping[str, str]) -> None:

@@ -1,6 +1,8 @@
 from copy import deepcopy
 from typing import Any
 
+import pytest
+
 from tests.integration.kruize.harness import Kruize, profile
 
 NAME = "resource-optimization-openshift"
@@ -132,3 +134,63 @@ async def test_a_profile_that_nobody_uses_can_be_deleted(kruize: Kruize) -> None
         (200, f"Performance profile {NAME} deleted successfully. {VIEW}"),
         (400, f"Not Found: performance_profile does not exist: {NAME}"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"k8s_type": "nomad"}, "k8s_typenomad is not supported\n"),
+        ({"slo.direction": "sideways"}, "direction  is not supported\n"),
+        ({"slo.direction": " "}, "direction  is not supported\n"),
+        ({"slo.slo_class": "beauty"}, "slo_class  is not supported\n"),
+        ({"slo.slo_class": "throughput"}, "Invalid direction for slo_class\n"),
+        ({"slo.slo_class": "response_time", "slo.direction": "maximize"}, "Invalid direction for slo_class\n"),
+        (
+            {"slo.function_variables.0.datasource": "graphite"},
+            "function_variable: cpuRequest datasource  is not supported\n",
+        ),
+        (
+            {"slo.function_variables.0.value_type": "float"},
+            "function_variable: cpuRequest value_type  is not supported\n",
+        ),
+        ({"slo.function_variables.0.kubernetes_object": "node"}, "kubernetes_objectsnode is not supported\n"),
+        (
+            {"slo.objective_function.function_type": "guess"},
+            "Objective function type can only be either expression or source\n",
+        ),
+        ({"slo.objective_function.function_type": "expression"}, "Expression value is missing or null!\n"),
+        (
+            {"slo.objective_function.expression": "cpuRequest"},
+            "Expression is not allowed when the type is source\n",
+        ),
+        (
+            {"k8s_type": "nomad", "slo.direction": 7},
+            "k8s_typenomad is not supported\ndirection  is not supported\n",
+        ),
+    ],
+)
+async def test_a_value_that_kruize_does_not_know_is_refused(
+    kruize: Kruize, changes: dict[str, Any], text: str
+) -> None:
+    made = profile(3.0)
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        inner: Any = made
+        for key in parents:
+            inner = inner[int(key)] if key.isdigit() else inner[key]
+        inner[last] = value
+    created = await kruize.post("/createPerformanceProfile", made)
+    assert created.said == (400, f"Validation failed: {text}")
+    await kruize.post("/createPerformanceProfile", profile(2.0))
+    updated = await kruize.call("PUT", "/updatePerformanceProfile", made)
+    assert updated.said == (400, f"Validation failed: {text}")
+    # That there is one of the name is told first.
+    assert (await kruize.post("/createPerformanceProfile", made)).said[0] == 409
+
+
+async def test_a_profile_may_leave_out_what_has_a_default(kruize: Kruize) -> None:
+    made = without("k8s_type")
+    del made["slo"]["slo_class"]
+    made["slo"]["function_variables"][0] |= {"datasource": "Prometheus", "value_type": "DOUBLE"}
+    del made["slo"]["function_variables"][0]["kubernetes_object"]
+    assert (await kruize.post("/createPerformanceProfile", made)).said[0] == 201
