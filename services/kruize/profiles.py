@@ -152,7 +152,9 @@ def _unsupported(body: Mapping[str, Any]) -> str:
     slo = body["slo"]
     return "".join(
         (
-            *_unsupported_types(body.get("k8s_type"), slo["direction"], slo.get("slo_class", slo.get("sloClass"))),
+            *_unsupported_types(
+                body.get("k8s_type"), slo["direction"], slo.get("slo_class", slo.get("sloClass"))
+            ),
             *(text for variable in slo["function_variables"] for text in _unsupported_in(variable)),
             *_unsupported_objective(slo["objective_function"], slo["function_variables"]),
         )

@@ -3,16 +3,18 @@
 import asyncio
 import ssl
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Final, Self
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 from aiohttp.typedefs import Handler
+from aiohttp.web_protocol import RequestHandler
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.web.pace import ANSWERS, BODIES, Connection, Pace, Watch
 
-# An identity header may have 16 KiB (base64 of a long entitlements list); a request line far less.
-MAX_HEADER_BYTES: Final = 16 * 1024
+# An identity header may have 16 KiB (base64 of a long entitlements list), a cookie more; a request line far less.
+MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_LINE_BYTES: Final = 8 * 1024
 # Also how long a connection may take to send its first headers.
 KEEPALIVE_SECONDS: Final = 15.0
@@ -22,6 +24,20 @@ READ_BUFFER_BYTES: Final = 1 << 17
 BACKLOG: Final = 1024
 # What was not done by the end of the stop is cancelled, and has this long to clean up.
 _CANCEL_SECONDS: Final = 2.0
+# What is wrong with a head or a chunk, the most special kind first; the parser's own words show Python's bytes.
+_MALFORMED: Final = (
+    (
+        http_exceptions.LineTooLong,
+        f"the request line is longer than {MAX_LINE_BYTES} bytes, or a header than {MAX_HEADER_BYTES}",
+    ),
+    (http_exceptions.BadHttpMethod, "the method is none of HTTP's"),
+    (http_exceptions.BadStatusLine, "the request line is none of HTTP's"),
+    (http_exceptions.InvalidURLError, "the request's URL cannot be read"),
+    (http_exceptions.InvalidHeader, "a header has an invalid name or an invalid byte"),
+    (http_exceptions.ContentLengthError, "the body is shorter than its Content-Length"),
+    (http_exceptions.TransferEncodingError, "the body is not in the chunks that were announced"),
+)
+_NOT_HTTP: Final = "the request is not as HTTP has it"
 # Never sent; nginx's status for a client that hung up.
 _NOBODY_READS: Final = 499
 
@@ -40,6 +56,40 @@ async def _undo_chunks_only(request: web.Request, handler: Handler) -> web.Strea
     response = web.Response(status=501, text="Unsupported transfer encoding")
     response.force_close()
     return response
+
+
+class _Connection(RequestHandler):
+    """One that answers what is no request in words of ours."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """As the one above, which would show the parser's words."""
+        if status == HTTPStatus.BAD_REQUEST:
+            why = next((text for kind, text in _MALFORMED if isinstance(exc, kind)), _NOT_HTTP)
+            message = f"{HTTPStatus.BAD_REQUEST.phrase}: {why}\n"
+        return super().handle_error(request, status, exc, message)
+
+
+class _Server(web.Server):
+    """One of such connections."""
+
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class _Runner(web.AppRunner):
+    """One of such a server: aiohttp has no argument for it."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001
 
 
 class _InFlight:
@@ -113,7 +163,7 @@ class Listener:
         """
         in_flight, watch = _InFlight(), Watch(bodies, answers)
         app.middlewares[:0] = [in_flight.count, watch.follow, _undo_chunks_only]
-        runner = web.AppRunner(
+        runner = _Runner(
             app,
             access_log=None,
             handle_signals=False,

@@ -144,7 +144,10 @@ async def test_a_profile_that_nobody_uses_can_be_deleted(kruize: Kruize) -> None
         ({"slo.direction": " "}, "direction  is not supported\n"),
         ({"slo.slo_class": "beauty"}, "slo_class  is not supported\n"),
         ({"slo.slo_class": "throughput"}, "Invalid direction for slo_class\n"),
-        ({"slo.slo_class": "response_time", "slo.direction": "maximize"}, "Invalid direction for slo_class\n"),
+        (
+            {"slo.slo_class": "response_time", "slo.direction": "maximize"},
+            "Invalid direction for slo_class\n",
+        ),
         (
             {"slo.function_variables.0.datasource": "graphite"},
             "function_variable: cpuRequest datasource  is not supported\n",

@@ -142,6 +142,43 @@ async def test_a_huge_header_is_refused(serve: Serve, session: aiohttp.ClientSes
         assert response.status == 400
 
 
+async def test_a_header_line_of_20_kib_is_taken(serve: Serve, session: aiohttp.ClientSession):
+    url = await serve(admin_app({}))
+    async with session.get(url, headers={"x-long": "x" * 20_480}) as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        (b"G@T / HTTP/1.1\r\nHost: a\r\n\r\n", "the method is none of HTTP's"),
+        (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", "the request line is none of HTTP's"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX\0: a\r\n\r\n", ""),
+        (b"GET / HTTP/1.1\r\nHost: a\r\njunk\r\n\r\n", ""),
+        (
+            b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+            "the request line is longer than 8192 bytes",
+        ),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 40_000 + b"\r\n\r\n", "or a header than 32768"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: z\r\n\r\n", ""),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 200 + b"\r\n", ""),
+        (b"\x16\x03\x01\x02\0\x01\r\n\r\n", ""),
+    ],
+)
+async def test_a_malformed_request_is_not_answered_in_pythons_words(serve: Serve, head: bytes, why: str):
+    url = await serve(admin_app({}))
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(head)
+    async with asyncio.timeout(60):
+        answer = (await reader.read()).decode()
+    writer.close()
+    first, _, text = answer.partition("\r\n\r\n")
+    assert first.splitlines()[0].endswith("400 Bad Request")
+    assert text.startswith(("Bad Request: the ", "Bad Request: a "))
+    assert why in text
+    assert not any(sign in text for sign in ("b'", 'b"', "bytearray", "^", "Got more", "encountered"))
+
+
 async def test_a_connection_that_sends_no_whole_head_is_dropped(serve: Serve, monkeypatch):
     monkeypatch.setattr(listener, "KEEPALIVE_SECONDS", 0.3)
     url = await serve(admin_app({}))
