@@ -1,6 +1,7 @@
 """Bodies of answers, refusals, and reading what a request says."""
 
 import asyncio
+import json
 import re
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +26,7 @@ _MAX_VALUES: Final = 1_500_000
 _MAX_DEPTH: Final = 32
 # Longer ones take so long to read that other requests should not wait for them.
 _LONG_BYTES: Final = 1 << 20
+_SHOWN_CHARACTERS: Final = 100
 _TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{1,6}Z")
 
 
@@ -41,6 +43,12 @@ class Refused(Exception):
 def error_body(status: int, message: str) -> dict[str, Any]:
     """What every error looks like."""
     return {"message": message, "httpcode": status, "documentationLink": "", "status": "ERROR"}
+
+
+def named(value: Any) -> str:
+    """A value of a body in an error's text, in JSON's words, cut."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text[:_SHOWN_CHARACTERS]
 
 
 def success(message: str, status: int = HTTPStatus.CREATED) -> web.Response:

@@ -11,7 +11,7 @@ import orjson
 
 from headrace.contracts.kruize import MEASUREMENT_MINUTES, timestamp
 from headrace.contracts.ros import ExperimentType
-from services.kruize.answers import JSON_ERROR, Refused
+from services.kruize.answers import JSON_ERROR, Refused, named
 from services.kruize.tuning import check_settings
 
 REGISTERED: Final = "Registered successfully with Kruize! View registered experiments at /listExperiments"
@@ -179,7 +179,7 @@ def measurement_seconds(trial_settings: Any) -> int:
     text = trial_settings.get("measurement_duration", "15") if isinstance(trial_settings, dict) else ""
     found = _DURATION.fullmatch(str(text).lower())
     if not found or found[2] not in _SECONDS or not int(found[1]):
-        raise Refused(f"measurement_duration: got {str(text)[:40]!r}, expected minutes such as 15min")
+        raise Refused(f"measurement_duration: got {named(text)!r}, expected minutes such as 15min")
     return int(found[1]) * _SECONDS[found[2]]
 
 
@@ -271,7 +271,7 @@ def _kind(value: Any) -> ExperimentType:
         return "container"
     kind = _KINDS.get(value.lower()) if isinstance(value, str) else None
     if kind is None:
-        raise Refused(f"Invalid experiment_type : {str(value)[:100]}")
+        raise Refused(f"Invalid experiment_type : {named(value)}")
     return kind
 
 
@@ -292,7 +292,7 @@ def _check_kind(kind: ExperimentType, kubernetes_object: Mapping[str, Any]) -> N
     if kind == "container":
         object_type = kubernetes_object.get("type")
         if not isinstance(object_type, str) or object_type.lower() not in _OBJECT_TYPES:
-            raise Refused(f"Invalid deployment type: {str(object_type)[:100]}")
+            raise Refused(f"Invalid deployment type: {named(object_type)}")
 
 
 def _check_mode(sent: Mapping[str, Any]) -> None:

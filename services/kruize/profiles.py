@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from services.kruize.answers import JSON_ERROR, Refused
+from services.kruize.answers import JSON_ERROR, Refused, named
 from services.kruize.experiments import check_name
 from services.kruize.store import ProfileStore
 
@@ -163,7 +163,7 @@ def _unsupported(body: Mapping[str, Any]) -> str:
 
 def _unsupported_types(k8s_type: Any, direction: Any, slo_class: Any) -> Iterator[str]:
     if k8s_type is not None and not _is_one(k8s_type, _K8S_TYPES):
-        yield f"k8s_type{str(k8s_type)[:_SHOWN_CHARACTERS]}{_UNSUPPORTED}"
+        yield f"k8s_type{named(k8s_type)}{_UNSUPPORTED}"
     if not _is_one(direction, _DIRECTIONS):
         yield f"direction {_UNSUPPORTED}"
     if slo_class is None:
@@ -181,7 +181,7 @@ def _unsupported_in(variable: Mapping[str, Any]) -> Iterator[str]:
             yield f"{where} {name} {_UNSUPPORTED}"
     kind = variable.get("kubernetes_object")
     if kind is not None and not _is_one(kind, _KINDS, folded=True):
-        yield f"kubernetes_objects{str(kind)[:_SHOWN_CHARACTERS]}{_UNSUPPORTED}"
+        yield f"kubernetes_objects{named(kind)}{_UNSUPPORTED}"
 
 
 def _unsupported_objective(objective: Mapping[str, Any], variables: list[Mapping[str, Any]]) -> Iterator[str]:

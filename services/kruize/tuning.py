@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from services.kruize.answers import JSON_ERROR, Refused
+from services.kruize.answers import JSON_ERROR, Refused, named
 
 _EMPTY: Final = "Empty term or model value."
 # Settings, the list in them, what may be in it, and what is said of anything else.
@@ -30,7 +30,7 @@ def check_settings(settings: Any) -> None:
         raise Refused(JSON_ERROR)
     threshold = settings.get("threshold", 0)
     if not _is_number(threshold):
-        raise Refused(f"threshold: got {str(threshold)[:40]!r}, expected a number such as 0.1")
+        raise Refused(f"threshold: got {named(threshold)!r}, expected a number such as 0.1")
     for name, part, known, refusal in _CHOICES:
         chosen = settings.get(name)
         if chosen is not None:

@@ -58,7 +58,7 @@ REFUSED: dict[str, tuple[list[dict[str, Any]], str]] = {
         "Mandatory parameters missing [recommendation_settings] ",
     ),
     "bad object type": ([experiment("a", **objects(type="xyz"))], "Invalid deployment type: xyz"),
-    "no object type": ([experiment("a", **objects(type=None))], "Invalid deployment type: None"),
+    "no object type": ([experiment("a", **objects(type=None))], "Invalid deployment type: null"),
     "no trial settings": (
         [experiment("a", trial_settings=None)],
         "Mandatory parameters missing [trial_settings] ",
@@ -81,14 +81,22 @@ REFUSED: dict[str, tuple[list[dict[str, Any]], str]] = {
     ),
     "null duration": (
         [experiment("a", trial_settings={"measurement_duration": None})],
-        "measurement_duration: got 'None', expected minutes such as 15min",
+        "measurement_duration: got 'null', expected minutes such as 15min",
     ),
     **{
         f"threshold {text!r}": (
             [experiment("a", recommendation_settings={"threshold": text})],
-            f"threshold: got {str(text)!r}, expected a number such as 0.1",
+            f"threshold: got {shown!r}, expected a number such as 0.1",
         )
-        for text in ("", "xyz", None, True, "nan", {})
+        for text, shown in (
+            ("", ""),
+            ("xyz", "xyz"),
+            (None, "null"),
+            (True, "true"),
+            ("nan", "nan"),
+            ({}, "{}"),
+            ([None], "[null]"),
+        )
     },
     "unknown term": (
         [experiment("a", recommendation_settings={"term_settings": {"terms": ["short", "daily"]}})],
