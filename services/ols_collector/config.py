@@ -85,14 +85,19 @@ def _exporters_keys(document: Mapping[str, Any], path: str) -> dict[str, Any]:
             f"{path}: the unknown key{'s' if len(unknown) > 1 else ''} {', '.join(unknown)};"
             f" expected {SECTION} or, of an exporter's file, some of {', '.join(EXPORTER)}"
         )
-    given = {EXPORTER[key]: value for key, value in document.items() if value is not None}
-    keys = {name: _plain(name, value, path) for name, value in given.items()}
+    given = {EXPORTER[key]: (key, value) for key, value in document.items() if value is not None}
+    keys = {name: _plain(name, value, path, key) for name, (key, value) in given.items()}
     return {"generation": _EXPORTERS_GENERATION} | keys
 
 
 def _keys(document: Mapping[str, Any], path: str) -> dict[str, Any]:
     if document and not document.keys() & {SECTION, "ols_config"}:
         return _exporters_keys(document, path)
+    if lost := [key for key in EXPORTER if key in document]:
+        raise ConfigurationError(
+            f"{path}: {', '.join(lost)} beside {' and '.join(sorted(document.keys() & {SECTION, 'ols_config'}))};"
+            f" expected an exporter's file, or its settings in {SECTION}"
+        )
     section = document.get(SECTION) or {}
     if not isinstance(section, dict):
         raise ConfigurationError(f"{path}: {SECTION} is not a mapping")
@@ -101,7 +106,7 @@ def _keys(document: Mapping[str, Any], path: str) -> dict[str, Any]:
         raise ConfigurationError(
             f"{path}: {SECTION} has the unknown key {unknown[0]!r}; expected some of {', '.join(known)}"
         )
-    keys = {name: _plain(name, value, path) for name, value in section.items() if value is not None}
+    keys = {name: _plain(name, value, path, name) for name, value in section.items() if value is not None}
     if "data_storage" not in keys and (root := _common_root(document, path)):
         keys["data_storage"] = root
     if collection := _user_data_collection(document):
@@ -109,13 +114,16 @@ def _keys(document: Mapping[str, Any], path: str) -> dict[str, Any]:
     return keys
 
 
-def _plain(name: str, value: Any, path: str) -> Any:
-    """Digits are text where text is wanted; what is no text at all is not shown, for it may be a secret."""
+def _plain(name: str, value: Any, path: str, key: str) -> Any:
+    """Digits are text where text is wanted; what is no text at all is not shown, for it may be a secret.
+
+    ``key`` is what the file calls it.
+    """
     field = OlsCollectorSettings.model_fields[name]
     if field.annotation is not str or isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigurationError(f"{path}: {name} is not text")
+        raise ConfigurationError(f"{path}: {key} is not text")
     return str(value)
 
 

@@ -260,6 +260,20 @@ def test_the_exporters_file_is_taken_as_it_is(planned):
     assert plan.retry_interval == 300
 
 
+@pytest.mark.parametrize("beside", ["user_data_collector_config: {}", "ols_config: {}"])
+def test_the_exporters_keys_are_not_lost_in_another_file(planned, beside):
+    with pytest.raises(
+        ConfigurationError, match=rf"data_dir, retry_interval beside {beside.partition(':')[0]};"
+    ):
+        planned(f"{beside}\ndata_dir: /d\nretry_interval: 5\n")
+
+
+@pytest.mark.parametrize("key", ["identity_id", "ingress_server_auth_token", "service_id"])
+def test_a_wrong_value_is_named_by_the_key_of_the_exporters_file(planned, key):
+    with pytest.raises(ConfigurationError, match=rf": {key} is not text"):
+        planned(f"data_dir: /d\n{key}: {{a: b}}\n")
+
+
 def test_other_files_are_refused_by_their_keys(planned):
     with pytest.raises(
         ConfigurationError, match=r"unknown keys data_dirs, rich_logs; expected user_data_collector_config"
