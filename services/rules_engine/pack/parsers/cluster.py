@@ -22,6 +22,7 @@ class _VersionExcerpt(ObjectHead, total=False):
 
 class _RegistryExcerpt(ObjectHead, total=False):
     spec: Any
+    status: Status
 
 
 @parser(Specs.cluster_version)

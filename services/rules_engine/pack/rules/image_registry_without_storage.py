@@ -13,17 +13,18 @@ REMOVED_KEY: Final = "IMAGE_REGISTRY_REMOVED"
 
 @rule(ImageRegistry, tags=["image_registry", "storage"])
 def report(registry: ImageRegistry) -> Response:
-    """Hit when the registry is managed and has no storage, or only an emptyDir."""
+    """Hit when the registry is managed and has no storage, or only an emptyDir, or says that it does not exist."""
     state = registry.management_state
     if state == "Removed":
         return make_pass(REMOVED_KEY)
     kinds = sorted(registry.storage)
-    if kinds and kinds != ["emptyDir"]:
+    missing = registry.condition("StorageExists", "False")
+    if kinds and kinds != ["emptyDir"] and missing is None:
         return make_pass(GOOD_KEY, storage=kinds[0][:64])
     exists = registry.condition("StorageExists")
     return make_fail(
         ERROR_KEY,
-        storage="emptyDir" if kinds else "none",
+        storage=kinds[0][:64] if kinds else "none",
         management_state=state,
         reason=exists.reason if exists else "",
         message=exists.message if exists else "",

@@ -181,3 +181,17 @@ def test_other_objects_beside_the_operators_of_old_archives_are_passed_over():
         "config/clusteroperator/x": made("ClusterOperator", "x", condition("Degraded", "False")),
     }
     assert outcome("cluster_operators_degraded", files)[:2] == ("pass", "CLUSTER_OPERATORS_NOT_DEGRADED")
+
+
+def test_a_configured_storage_that_does_not_exist_does_not_pass():
+    files = {
+        "config/clusteroperator/imageregistry.operator.openshift.io/config/cluster.json": {
+            "kind": "Config",
+            "metadata": {"name": "cluster"},
+            "spec": {"managementState": "Managed", "storage": {"pvc": {"claim": "registry"}}},
+            "status": {"conditions": [condition("StorageExists", "False", "PVC not found")]},
+        }
+    }
+    kind, key, found = outcome("image_registry_without_storage", files)
+    assert (kind, key, found["storage"]) == ("reports", "IMAGE_REGISTRY_WITHOUT_STORAGE", "pvc")
+    assert (found["reason"], found["message"]) == ("PVC not found", "It is so.")
