@@ -169,9 +169,7 @@ class ApplicationEdit(_Body):
     last_available_at: Moment | None = None
 
 
-class EndpointEdit(_Body):
-    """Changes of an endpoint, and what a new one has."""
-
+class _EndpointBody(_Body):
     default: bool | None = None
     receptor_node: Text | None = None
     role: Name | None = None
@@ -185,7 +183,7 @@ class EndpointEdit(_Body):
     availability_status_error: Text | None = None
 
     @model_validator(mode="after")
-    def _reachable(self) -> "EndpointEdit":
+    def _reachable(self) -> "_EndpointBody":
         if self.scheme and not _SCHEME.fullmatch(self.scheme):
             raise ValueError("the provided scheme is invalid")
         if self.host:
@@ -195,7 +193,14 @@ class EndpointEdit(_Body):
         return self
 
 
-class EndpointCreate(EndpointEdit):
+class EndpointEdit(_EndpointBody):
+    """Changes of an endpoint."""
+
+    last_checked_at: Moment | None = None
+    last_available_at: Moment | None = None
+
+
+class EndpointCreate(_EndpointBody):
     """An endpoint of a source."""
 
     source_id: Id | None = None
@@ -268,7 +273,7 @@ class BulkApplication(_Body):
     source_name: Name | None = None
 
 
-class BulkEndpoint(EndpointEdit):
+class BulkEndpoint(_EndpointBody):
     """An endpoint, its source by name."""
 
     source_name: Name | None = None

@@ -189,6 +189,23 @@ async def test_when_a_source_was_seen_can_be_told(sources: Sources, org: str, pa
     assert "last_checked_at: got 'soon', expected a time such as" in refused.detail
 
 
+async def test_when_an_endpoint_was_seen_can_be_told(sources: Sources, org: str) -> None:
+    source = await sources.source(org)
+    seen = {"last_checked_at": "2026-08-01T12:00:00+02:00", "last_available_at": "2026-07-31 10:00:00 UTC"}
+    body = {"source_id": source["id"], "host": "api.example.com"}
+    # Of a new one nobody has seen anything.
+    refused = await sources.post("endpoints", org, body | seen)
+    assert (refused.status, "last_checked_at" in refused.detail) == (400, True)
+    made = await sources.post("endpoints", org, body)
+    assert made.status == 201, made.text
+    changed = await sources.patch(f"endpoints/{made.json['id']}", org, seen)
+    assert changed.status == 200, changed.text
+    assert changed.json["last_checked_at"] == "2026-08-01T10:00:00Z"
+    assert changed.json["last_available_at"] == "2026-07-31T10:00:00Z"
+    refused = await sources.patch(f"endpoints/{made.json['id']}", org, {"last_available_at": "soon"})
+    assert (refused.status, "last_available_at: got 'soon'" in refused.detail) == (400, True)
+
+
 async def test_what_is_changed_is_changed_and_the_rest_stays(sources: Sources, org: str) -> None:
     source = await sources.source(org, source_ref=CLUSTER, version="1")
     changed = await sources.patch(f"sources/{source['id']}", org, {"name": "renamed", "version": None})
