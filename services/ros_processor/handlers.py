@@ -88,10 +88,11 @@ class UsageFiles:
                 raise
             except Rejected as error:
                 outcome.rejected.append(f"{_name(url)}: {error}")
-        if message.more_follow and outcome.cluster:
-            await self.store.defer(outcome.cluster, list(outcome.asks.values()))
-        else:
+        if not message.more_follow:
             await self._ask_for_recommendations(message, outcome)
+        elif outcome.cluster:
+            # Without one no file was of use, and there is nothing to keep.
+            await self.store.defer(outcome.cluster, list(outcome.asks.values()))
         # Counted once, though an attempt that failed has seen them too.
         metrics.INVALID_DATAPOINTS.inc(outcome.tally.dropped.total())
         return outcome.conclude()

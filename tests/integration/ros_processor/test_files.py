@@ -336,6 +336,18 @@ async def test_what_a_payload_deferred_is_asked_for_though_its_last_event_is_of_
     assert await bench.count("deferred_asks") == 0
 
 
+async def test_an_event_of_no_use_amid_a_payload_asks_for_nothing_early(bench: Bench) -> None:
+    await bench.handle(await bench.event(usage.written([usage.row(1)]), more_follow=True))
+    with pytest.raises(Rejected):
+        await bench.handle(await bench.event(b"no csv", more_follow=True))
+    # An answer up to here would count as fresh for a day, and the rest of the payload would not be in it.
+    assert bench.producer.batches == []
+    await bench.handle(await bench.event(usage.written([usage.row(9)])))
+    ((_, body),) = bench.producer.last
+    assert body["Metadata"]["Max_endtime_report"] == f"{usage.end(9):%Y-%m-%dT%H:%M:%SZ}"
+    assert await bench.count("deferred_asks") == 0
+
+
 async def test_messages_of_the_same_workloads_at_once_do_not_block_each_other(bench: Bench) -> None:
     backwards = [
         usage.row(number, workload=f"app-{which}", container_name="main")
