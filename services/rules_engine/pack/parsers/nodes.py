@@ -56,6 +56,7 @@ class MachineConfigPool(KubernetesObject):
     EXCERPT = _PoolExcerpt
 
     @property
-    def paused(self) -> bool:
-        """Whether updates of its machines are held back."""
-        return at(self.excerpt, "spec", "paused") is True
+    def paused(self) -> bool | None:
+        """Whether updates of its machines are held back; None where it does not tell."""
+        found = at(self.excerpt, "spec", "paused")
+        return found if isinstance(found, bool) else None

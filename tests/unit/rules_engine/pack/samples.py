@@ -345,6 +345,10 @@ UNKNOWN = [
         "machine_config_pools_degraded",
         {"config/machineconfigpools/worker.json": made("MachineConfigPool", "worker")},
     ),
+    (
+        "machine_config_pools_paused",
+        {"config/machineconfigpools/worker.json": made("MachineConfigPool", "worker")},
+    ),
     ("pods_crash_looping", {"config/pod/x/y.json": SILENT_POD}),
     ("pods_oom_killed", {"config/pod/x/y.json": SILENT_POD}),
     ("certificates_expiring", {"aggregated/ingress_controllers_certs.json": []}),
