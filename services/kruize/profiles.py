@@ -14,6 +14,8 @@ MISSING: Final = "Not Found: performance_profile does not exist: "
 _VIEW: Final = " View Performance Profiles at /listPerformanceProfiles"
 _MAX_VERSION: Final = 1e9
 _SHOWN_CHARACTERS: Final = 100
+# Every variable is looked for in it.
+_MAX_EXPRESSION_CHARACTERS: Final = 4096
 # What must be there, in the order in which it is looked for, and how errors name it.
 _MANDATORY: Final = {"name": "name", "profile_version": "profile_version", "slo": "sloInfo"}
 _MANDATORY_IN_SLO: Final = {
@@ -193,6 +195,8 @@ def _unsupported_objective(objective: Mapping[str, Any], variables: list[Mapping
         yield "Objective function type can only be either expression or source\n"
     elif not isinstance(expression, str):
         yield "Expression value is missing or null!\n"
+    elif len(expression) > _MAX_EXPRESSION_CHARACTERS:
+        yield "objective_function improperly formatted\n"
     else:
         for variable in variables:
             if variable["name"] not in expression:
