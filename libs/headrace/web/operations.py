@@ -4,7 +4,7 @@ A service lists its `Operation`s, each with its handler; `Dialect` is what its A
 refusals, who may ask. Statuses, texts and bodies stay each API's own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -84,6 +84,11 @@ class Operation:
         return path
 
 
+def summary_of(handler: Callable[..., Any]) -> str:
+    """The first line of a handler's docstring, for a row that has nothing to add to it."""
+    return (handler.__doc__ or "").partition("\n")[0].removesuffix(".")
+
+
 @dataclass(frozen=True)
 class Dialect:
     """What the operations of one API have in common."""
@@ -94,6 +99,8 @@ class Dialect:
     refusals: Mapping[int, str]
     # The form of a refusal's body.
     error: Json
+    # Its form for statuses that have another.
+    errors: Mapping[int, Json] = field(default_factory=dict)
     description: str = ""
     prefixes: tuple[str, ...] = ("",)
     # Where the document is, below each prefix.
@@ -104,6 +111,13 @@ class Dialect:
     common_refusals: tuple[int, ...] = (_UNAVAILABLE,)
     # Whether a slash at a path's end says nothing.
     takes_slash: bool = False
+    # Whether HEAD is answered where GET is, by operations that do not say otherwise.
+    answers_head: bool = True
+
+    def spellings(self, path: str) -> tuple[str, ...]:
+        """How a client may write the path."""
+        bare = path.removesuffix("/")
+        return (bare, f"{bare}/") if self.takes_slash else (path,)
 
 
 class Operations:
@@ -126,11 +140,12 @@ class Operations:
 
     def add_to(self, app: web.Application) -> None:
         """Route every operation, below every prefix."""
-        for prefix in self._dialect.prefixes:
+        dialect = self._dialect
+        for prefix in dialect.prefixes:
             for operation in self._operations:
-                path = prefix + operation.route
-                for spelling in (path, f"{path}/") if self._dialect.takes_slash else (path,):
-                    for method in operation.methods:
+                methods = operation.methods if dialect.answers_head else (operation.method,)
+                for spelling in dialect.spellings(prefix + operation.route):
+                    for method in methods:
                         app.router.add_route(method, spelling, operation.handler)
 
     @cached_property
@@ -165,7 +180,7 @@ class Operations:
             | {
                 str(status): {
                     "description": dialect.refusals[status],
-                    "content": {JSON: {"schema": reference(_ERROR)}},
+                    "content": {JSON: {"schema": dialect.errors.get(status, reference(_ERROR))}},
                 }
                 for status in sorted({*operation.refusals, *common})
             },

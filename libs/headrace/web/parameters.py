@@ -113,6 +113,18 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class Custom(Generic[T]):
+    """Values of an API's own: their schema, and the function that reads one."""
+
+    schema: Json
+    reader: Callable[[str], T]
+
+    def read(self, text: str) -> T:
+        """As the reader has it."""
+        return self.reader(text)
+
+
+@dataclass(frozen=True)
 class Parameter(Generic[T]):
     """One parameter. One without a value counts as not given, and is ``default`` then.
 
@@ -142,7 +154,7 @@ class Parameter(Generic[T]):
         """As an OpenAPI document has it."""
         is_required = self.is_required or self.where == "path"
         schema = self.kind.schema
-        if self.default not in {None, ""} and not is_required:
+        if not is_required and self.default not in {None, ""}:
             schema |= {"default": self.default}
         item: Json = {
             "name": self.name,

@@ -7,8 +7,8 @@ import pytest
 from aiohttp import web
 from pydantic import BaseModel
 
-from headrace.web.operations import Answer, Body, Dialect, Operation, Operations
-from headrace.web.parameters import BadParameter, Choice, Integer, Parameter, Text
+from headrace.web.operations import Answer, Body, Dialect, Operation, Operations, summary_of
+from headrace.web.parameters import BadParameter, Choice, Custom, Integer, Parameter, Text
 from headrace.web.schemas import TEXT, closed, nullable, record
 
 PAGE = Parameter("page", Integer(0, 9), 0)
@@ -24,6 +24,10 @@ class Sent(BaseModel):
 
 
 async def answer(_request: web.Request) -> web.Response:
+    """What there is.
+
+    Whatever that is.
+    """
     return web.Response()
 
 
@@ -68,6 +72,40 @@ def test_every_prefix_has_every_route_and_the_document():
 def test_a_slash_at_the_end_says_nothing_where_the_dialect_has_it_so():
     assert ("POST", "/things/") in routes(operations(takes_slash=True))
     assert ("POST", "/things/") not in routes(operations())
+
+
+def test_a_path_of_a_slash_alone_has_the_same_two_spellings():
+    spellings = Operations(
+        Dialect("T", "1", {503: "away"}, TEXT, prefixes=("/v1",), takes_slash=True),
+        [Operation("GET", "/", answer, "Main", Answer())],
+    )
+    assert {("GET", "/v1"), ("GET", "/v1/")} <= routes(spellings)
+    assert ("GET", "/v1//") not in routes(spellings)
+
+
+def test_an_api_may_leave_head_unanswered():
+    assert {method for method, _ in routes(operations(answers_head=False))} == {"GET", "POST"}
+
+
+def test_a_handlers_docstring_may_be_the_summary():
+    assert summary_of(answer) == "What there is"
+    assert not summary_of(lambda: None)
+
+
+def test_a_status_may_have_a_form_of_its_own():
+    form = record(cause=TEXT)
+    responses = operations(errors={404: form}).document["paths"]["/things/{rest}"]["get"]["responses"]
+    schemas = {status: found.get("content", {}) for status, found in responses.items()}
+    assert schemas["404"]["application/json"]["schema"] == form
+    assert schemas["400"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
+
+
+def test_an_api_may_read_values_in_its_own_way():
+    number = Parameter("number", Custom({"type": "integer"}, int), {}, where="path")
+    assert number.read({"number": "3"}) == 3
+    assert number.document["schema"] == {"type": "integer"}
+    with pytest.raises(BadParameter, match="number: invalid literal"):
+        number.read({"number": "x"})
 
 
 def test_the_rest_of_a_path_may_hold_slashes():
