@@ -1,9 +1,8 @@
 """The aggregator's REST, as clients of upstream's know it; nobody sees or changes what is another organisation's."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -12,14 +11,17 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from headrace.database.pool import Database
 from headrace.runtime import metrics
 from headrace.web.errors import json_errors, json_response
+from headrace.web.operations import Answer, Operation, Operations
+from headrace.web.schemas import TEXT, mapping
 from services.results_aggregator.api_decisions import Decided
-from services.results_aggregator.api_endpoints import PREFIXES, Endpoint, endpoints
+from services.results_aggregator.api_operations import DIALECT, Answering, Rows
 from services.results_aggregator.api_reports import Reports
+from services.results_aggregator.api_schemas import ok
 from services.results_aggregator.api_workloads import Workloads
 from services.results_aggregator.auth import forbidden, identify
+from services.results_aggregator.bodies import MAX_BODY_BYTES
 from services.results_aggregator.decisions import Decisions
-from services.results_aggregator.openapi import document
-from services.results_aggregator.parameters import MAX_BODY_BYTES, Asked, read_path
+from services.results_aggregator.parameters import read_path
 from services.results_aggregator.queries import Queries
 from services.results_aggregator.rest_metrics import measure
 from services.results_aggregator.settings import AggregatorSettings
@@ -27,15 +29,13 @@ from services.results_aggregator.settings import AggregatorSettings
 # The forms that upstream's tables have.
 _DATABASE_VERSION: Final = "32"
 _WORKLOADS_DATABASE_VERSION: Final = "5"
-# What a build says that was told nothing of itself.
+# What the build's branch, commit and time are where nobody set them.
 _NOT_SET: Final = "*not set*"
-
-Operation = Callable[[web.Request, Asked], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Api:
-    """Every route. ``lenient`` believes a request without identity what organisation its path names."""
+    """Every route. With ``lenient`` a request without identity is taken as the organisation's that its path names."""
 
     database: Database
     settings: AggregatorSettings
@@ -46,18 +46,36 @@ class Api:
         app = web.Application(
             middlewares=[measure, _in_go_form, json_errors(error_body)], client_max_size=MAX_BODY_BYTES
         )
-        open_routes: dict[str, Handler] = {
-            "info": self.info,
-            "metrics": self.metrics,
-            "openapi.json": self.openapi,
-        }
-        for prefix in PREFIXES:
-            for path, handler in open_routes.items():
-                _add(app, "GET", f"{prefix}/{path}", handler)
-            for endpoint in endpoints(debug=self.settings.debug):
-                path = f"{prefix}/{endpoint.path}".removesuffix("/")
-                _add(app, endpoint.method, path, self._serving(self._operation(endpoint)))
+        self.operations().add_to(app)
         return app
+
+    def operations(self) -> Operations:
+        """Every operation; those for debugging only in debug mode."""
+        queries, settings = Queries(self.database), self.settings
+        rows = Rows(
+            Reports(queries, settings.org_overview_limit_hours),
+            Decided(queries, Decisions(self.database), settings.maximum_feedback_message_length),
+            Workloads(queries),
+            self._serving,
+        )
+        prometheus = Answer(TEXT, media_type="text/plain")
+        return Operations(
+            DIALECT,
+            [
+                Operation("GET", "/info", self.info, "What is running", Answer(ok(info=mapping(TEXT)))),
+                Operation(
+                    "GET",
+                    "/metrics",
+                    self.metrics,
+                    "Metrics in Prometheus' text format",
+                    prometheus,
+                    is_public=True,
+                ),
+                *rows.reading(),
+                *rows.deciding(),
+                *(rows.debugging() if settings.debug else ()),
+            ],
+        )
 
     async def info(self, request: web.Request) -> web.Response:
         """What is running."""
@@ -75,39 +93,19 @@ class Api:
         return json_response({"status": "ok", "info": about})
 
     async def metrics(self, _request: web.Request) -> web.Response:
-        """Everything of the process."""
+        """The metrics of the process."""
         return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    async def openapi(self, _request: web.Request) -> web.Response:
-        """This API's description."""
-        settings = self.settings
-        return json_response(
-            document(debug=settings.debug, max_text_bytes=settings.maximum_feedback_message_length)
-        )
 
     def _caller(self, request: web.Request) -> int | None:
         return identify(request.headers, lenient=self.lenient) if self.settings.auth else None
 
-    def _operation(self, endpoint: Endpoint) -> Operation:
-        queries, settings = Queries(self.database), self.settings
-        groups = (
-            Reports(queries, settings.org_overview_limit_hours),
-            Decided(queries, Decisions(self.database), settings.maximum_feedback_message_length),
-            Workloads(queries),
-        )
-        (found,) = (
-            getattr(group, endpoint.operation) for group in groups if hasattr(group, endpoint.operation)
-        )
-        operation: Operation = found
-        return operation
-
-    def _serving(self, operation: Operation) -> Handler:
+    def _serving(self, answering: Answering) -> Handler:
         async def handle(request: web.Request) -> web.Response:
             caller = self._caller(request)
             asked = read_path(request.match_info, caller)
             if asked.org_id and caller is not None and asked.org_id != caller:
                 raise forbidden(asked.org_id, caller)
-            return json_response({"status": "ok"} | await operation(request, asked))
+            return json_response({"status": "ok"} | await answering(request, asked))
 
         return handle
 
@@ -115,11 +113,6 @@ class Api:
 def error_body(_status: int, message: str) -> dict[str, str]:
     """Upstream's error shape."""
     return {"status": message}
-
-
-def _add(app: web.Application, method: str, path: str, handler: Handler) -> None:
-    for spelling in (path, f"{path}/"):
-        app.router.add_route(method, spelling, handler)
 
 
 @web.middleware

@@ -9,8 +9,9 @@ from headrace.contracts.message import rfc3339
 from headrace.database.pool import Record
 from services.results_aggregator.api_answers import not_found, nullable
 from services.results_aggregator.auth import forbidden
+from services.results_aggregator.bodies import read_clusters, read_rating, read_text
 from services.results_aggregator.decisions import Decisions
-from services.results_aggregator.parameters import Asked, read_clusters, read_rating, read_text
+from services.results_aggregator.parameters import Asked
 from services.results_aggregator.queries import Queries
 
 _NOT_DISABLED = "Rule was not disabled"
@@ -25,15 +26,15 @@ class Decided:
     max_text_bytes: int
 
     async def enable(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """For a cluster."""
+        """Enable a rule for a cluster."""
         return await self._toggle(asked, disabled=False)
 
     async def disable(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """For a cluster."""
+        """Disable a rule for a cluster."""
         return await self._toggle(asked, disabled=True)
 
     async def disable_feedback(self, request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Why, for a cluster."""
+        """Say why a rule is disabled for a cluster."""
         message = await self._message(request, required=True)
         stored = await self.decisions.say_why_disabled(
             asked.org_id, asked.cluster, asked.rule, asked.user_id, message
@@ -42,19 +43,19 @@ class Decided:
         return {"message": message}
 
     async def like(self, request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Vote."""
+        """Vote for a rule."""
         return await self._vote(request, asked, 1)
 
     async def dislike(self, request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Vote."""
+        """Vote against a rule."""
         return await self._vote(request, asked, -1)
 
     async def reset_vote(self, request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Neither."""
+        """Take back the vote on a rule."""
         return await self._vote(request, asked, 0)
 
     async def get_vote(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """A user's vote on a rule for a cluster."""
+        """A user's vote on a rule."""
         owner = await self.queries.owner(asked.cluster)
         if owner is None:
             raise not_found(asked.cluster)
@@ -65,49 +66,47 @@ class Decided:
             raise not_found(asked.cluster, asked.rule_id, asked.user_id)
         return {"vote": vote}
 
-    get_vote_of_organization = get_vote
-
     async def reasons(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Why a user disabled rules for clusters of the caller's organisation."""
+        """The reasons that a user gave for disabling rules."""
         rows = await self.queries.reasons(asked.caller, asked.user_id)
         return {"reasons": [_reason(row) for row in rows]}
 
     async def enable_system_wide(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """For all clusters."""
+        """Enable a rule for all clusters."""
         await self.decisions.enable(asked.org_id, asked.rule)
         return {"status": "rule enabled"}
 
     async def disable_system_wide(self, request: web.Request, asked: Asked) -> dict[str, Any]:
-        """For all clusters."""
+        """Disable a rule for all clusters."""
         justification = await self._justification(request)
         await self.decisions.disable(asked.org_id, asked.rule, justification)
         return {"justification": justification}
 
     async def update_system_wide(self, request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Another justification."""
+        """Change the reason why a rule is disabled for all clusters."""
         justification = await self._justification(request)
         if not await self.decisions.justify(asked.org_id, asked.rule, justification):
             raise web.HTTPNotFound(text=_NOT_DISABLED)
         return {"justification": justification}
 
     async def read_system_wide(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """One that is disabled for all clusters."""
+        """A rule that is disabled for all clusters."""
         rows = await self.queries.disabled_system_wide(asked.org_id, asked.rule)
         if not rows:
             raise web.HTTPNotFound(text=_NOT_DISABLED)
         return {"disabledRule": _system_wide(rows[0])}
 
     async def disabled_system_wide(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """All that are disabled for all clusters."""
+        """The rules that are disabled for all clusters."""
         rows = await self.queries.disabled_system_wide(asked.org_id)
         return {"disabledRules": [_system_wide(row) for row in rows]}
 
     async def disabled(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """All that are disabled for a cluster."""
+        """The rules that are disabled for any cluster."""
         return {"rules": [_disabled(row) for row in await self.queries.disabled(asked.org_id, None)]}
 
     async def disabled_for_clusters(self, request: web.Request, asked: Asked) -> dict[str, Any]:
-        """All that are disabled for one of these clusters."""
+        """The rules that are disabled for any of the clusters in the body."""
         clusters = await read_clusters(request)
         return {"rules": [_disabled(row) for row in await self.queries.disabled(asked.org_id, clusters)]}
 
@@ -139,7 +138,7 @@ class Decided:
         return {"rating": {"rule": row["rule_id"], "rating": row["rating"]}}
 
     async def delete_organizations(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Forget organisations: the caller's own, where there is a caller."""
+        """Delete everything that is stored about organisations."""
         foreign = [org_id for org_id in asked.org_ids if org_id != asked.caller]
         if asked.caller is not None and foreign:
             raise forbidden(foreign[0], asked.caller)
@@ -147,7 +146,7 @@ class Decided:
         return {}
 
     async def delete_clusters(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Forget clusters: the caller's own, where there is a caller."""
+        """Delete everything that is stored about clusters."""
         if not await self.decisions.delete_clusters(asked.clusters, caller=asked.caller):
             raise forbidden()
         return {}

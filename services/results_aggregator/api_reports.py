@@ -10,7 +10,8 @@ from aiohttp import web
 from headrace.contracts.message import rfc3339, utc_now
 from headrace.database.pool import Record
 from services.results_aggregator.api_answers import not_found, seconds, verbatim
-from services.results_aggregator.parameters import Asked, bad, read_clusters
+from services.results_aggregator.bodies import read_clusters
+from services.results_aggregator.parameters import Asked, bad
 from services.results_aggregator.queries import Queries
 
 # Of a client that looks for "none", as opposed to a rule that passed.
@@ -31,16 +32,16 @@ class Reports:
         return {}
 
     async def organizations(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Organisations with a report; the caller's own, where there is a caller."""
+        """Organisations that have a report."""
         return {"organizations": await self.queries.organizations(asked.caller)}
 
     async def clusters(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """An organisation's clusters that reported lately."""
+        """The clusters that reported lately."""
         since = utc_now() - timedelta(hours=self.overview_hours)
         return {"clusters": await self.queries.clusters(asked.org_id, since)}
 
     async def report(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """A cluster's hits."""
+        """A cluster's hits, with what users decided about them."""
         rows = await self.queries.report(asked.org_id, asked.cluster, asked.user_id)
         if not rows:
             raise not_found(asked.org_id, asked.cluster)
@@ -54,7 +55,7 @@ class Reports:
         return {"report": {"meta": meta, "reports": hits}}
 
     async def report_info(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """When, and how many hits."""
+        """How many hits a cluster has, and when it reported."""
         row = await self.queries.report_info(asked.org_id, asked.cluster)
         if row is None:
             raise not_found(asked.org_id, asked.cluster)
@@ -67,27 +68,27 @@ class Reports:
         }
 
     async def rule(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """One hit."""
+        """One hit of a cluster."""
         row = await self.queries.rule(asked.org_id, asked.cluster, asked.user_id, asked.rule)
         if row is None:
             raise not_found(asked.org_id, asked.cluster, asked.rule_id, asked.error_key)
         return {"report": _hit(row)}
 
     async def reports(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Several clusters' reports, named in the path."""
+        """The reports of the clusters in the path, as they were received."""
         return await self._reports(asked.org_id, asked.clusters)
 
     async def post_reports(self, request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Several clusters' reports, named in the body."""
+        """The reports of the clusters in the body, as they were received."""
         return await self._reports(asked.org_id, await read_clusters(request) or ())
 
     async def recommendations(self, request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Clusters by the rule that hits them."""
+        """For each rule, the clusters that it hits."""
         clusters = await read_clusters(request) or ()
         return {"recommendations": await self.queries.recommendations(asked.org_id, clusters)}
 
     async def cluster_recommendations(self, request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Rules by the cluster that they hit."""
+        """For each cluster, the rules that hit it."""
         clusters = await read_clusters(request) or ()
         rows = await self.queries.cluster_recommendations(asked.org_id, clusters)
         return {
@@ -102,7 +103,7 @@ class Reports:
         }
 
     async def clusters_detail(self, request: web.Request, asked: Asked) -> dict[str, Any]:
-        """The clusters that a rule hits; with a body, of those only."""
+        """The clusters that a rule hits."""
         clusters = await read_clusters(request, required=False)
         rows = await self.queries.clusters_detail(asked.org_id, asked.rule, clusters)
         if not rows:

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from headrace.database.pool import Record
 from services.results_aggregator.api_answers import not_found, seconds, verbatim
-from services.results_aggregator.parameters import Asked, read_clusters
+from services.results_aggregator.bodies import read_clusters
+from services.results_aggregator.parameters import Asked
 from services.results_aggregator.queries import Queries
 
 _SUFFIX: Final = ".recommendation"
@@ -21,15 +22,15 @@ class Workloads:
     queries: Queries
 
     async def workloads(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """An organisation's namespaces."""
+        """The namespaces whose workloads have recommendations."""
         return await self._workloads(asked.org_id, None)
 
     async def post_workloads(self, request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Those of the clusters in the body."""
+        """The namespaces of the clusters in the body whose workloads have recommendations."""
         return await self._workloads(asked.org_id, await read_clusters(request))
 
     async def namespace_workloads(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """One namespace's recommendations."""
+        """The recommendations for one namespace's workloads."""
         row = await self.queries.namespace(asked.org_id, asked.cluster, asked.namespace)
         if row is None:
             raise not_found(f"{asked.org_id}:{asked.cluster}:{asked.namespace}")

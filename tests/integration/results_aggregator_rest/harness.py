@@ -23,7 +23,6 @@ from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.web.listener import Listener
 from services.results_aggregator.api import Api
-from services.results_aggregator.api_endpoints import Endpoint
 from services.results_aggregator.settings import AggregatorSettings
 from tests import answers
 
@@ -35,7 +34,55 @@ SELECTOR = f"{RULE}|{KEY}"
 NAMESPACE = "a1b2-namespace"
 USER = "user-1"
 
+PREFIXES = ("/api/v1", "/api/insights-results-aggregator/v1")
+
 _org_ids = itertools.count(random.randrange(1, 1 << 30))
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One of the document's operations that say whose request they are, but `info`."""
+
+    operation: str
+    method: str
+    path: str
+    # The one field of the body, `clusters` for a list of them, "" for no body.
+    body: str
+    body_required: bool
+    has_unknown: bool
+
+
+def declared(*, debug: bool = True) -> Api:
+    """The API without what it stands on, to ask what it declares."""
+    return Api(None, AggregatorSettings(debug=debug, maximum_feedback_message_length=255))  # type: ignore[arg-type]
+
+
+def document(*, debug: bool = True) -> dict[str, Any]:
+    return declared(debug=debug).operations().document
+
+
+def endpoints() -> list[Endpoint]:
+    return [
+        Endpoint(
+            item["operationId"],
+            method.upper(),
+            path,
+            _body(item),
+            item.get("requestBody", {}).get("required", True),
+            "404" in item["responses"],
+        )
+        for path, items in document()["paths"].items()
+        for method, item in items.items()
+        if item["security"] and path != "/info"
+    ]
+
+
+def _body(item: dict[str, Any]) -> str:
+    if "requestBody" not in item:
+        return ""
+    schema = item["requestBody"]["content"]["application/json"]["schema"]
+    fields = ["clusters"] if "oneOf" in schema else list(schema["properties"])
+    return "rating" if "rating" in fields else fields[0]
 
 
 def identity(org_id: int | str, **more: Any) -> dict[str, str]:
@@ -189,7 +236,7 @@ def filled(endpoint: Endpoint, org_id: int | str, cluster: str, changed: dict[st
         "cluster_list": cluster, "user_id": USER, "rule_id": f"{RULE}.report", "error_key": KEY,
         "rule_selector": SELECTOR, "namespace": NAMESPACE,
     } | (changed or {})  # fmt: skip
-    return "/" + re.sub(r"{(\w+)}", lambda found: quote(str(values[found[1]]), safe=","), endpoint.path)
+    return re.sub(r"{(\w+)}", lambda found: quote(str(values[found[1]]), safe=","), endpoint.path)
 
 
 def body_of(endpoint: Endpoint, cluster: str) -> Any:

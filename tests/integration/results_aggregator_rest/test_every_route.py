@@ -11,18 +11,20 @@ import jsonschema_rs
 import pytest
 import pytest_asyncio
 
-from services.results_aggregator.api_endpoints import PREFIXES, Endpoint, endpoints
 from services.results_aggregator.auth import FOREIGN, FOREIGN_CLUSTER, MALFORMED, MISSING
-from services.results_aggregator.openapi import document
 from tests.integration.results_aggregator_rest.harness import (
     KEY,
+    PREFIXES,
     RULE,
     SELECTOR,
     USER,
     Answer,
     Client,
+    Endpoint,
     Tenant,
     body_of,
+    document,
+    endpoints,
     filled,
     identity,
     open_api,
@@ -32,7 +34,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ENDPOINTS = endpoints(debug=True)
+ENDPOINTS = endpoints()
 ROUTE = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.operation)
 WRITING_ABOUT_A_CLUSTER = {"enable", "disable", "disable_feedback", "like", "dislike", "reset_vote"}
 VOTES = {"get_vote", "get_vote_of_organization"}
@@ -105,8 +107,8 @@ async def everything(scene: Scene, tenant: Tenant) -> dict[str, Any]:
 
 
 def check_form(endpoint: Endpoint, answer: Answer) -> None:
-    spec = document(debug=True, max_text_bytes=255)
-    responses = spec["paths"][f"/{endpoint.path}"][endpoint.method.lower()]["responses"]
+    spec = document()
+    responses = spec["paths"][endpoint.path][endpoint.method.lower()]["responses"]
     wanted = responses[str(answer.status)]["content"]["application/json"]["schema"]
     jsonschema_rs.Draft202012Validator(wanted | {"components": spec["components"]}).validate(answer.json)
 

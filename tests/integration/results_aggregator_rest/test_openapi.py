@@ -5,14 +5,16 @@ import asyncio
 import pytest
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
-from services.results_aggregator.api_endpoints import endpoints
 from tests.integration.results_aggregator_rest.harness import (
     KEY,
     NAMESPACE,
+    PREFIXES,
     RULE,
     SELECTOR,
     USER,
     Client,
+    declared,
+    endpoints,
     identity,
 )
 from tests.openapi import check_all
@@ -54,17 +56,20 @@ async def test_every_answer_is_in_the_document(api: Client):
         "info",
         "metrics",
         "openapi",
-        *(endpoint.operation for endpoint in endpoints(debug=True)),
+        *(endpoint.operation for endpoint in endpoints()),
     }
 
 
 async def test_the_document_has_exactly_the_routes_that_are_served(api: Client):
     document = (await api.get("/openapi.json")).json
-    assert [server["url"] for server in document["servers"]] == [
-        "/api/v1",
-        "/api/insights-results-aggregator/v1",
-    ]
-    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert described == {("GET", "/info"), ("GET", "/metrics"), ("GET", "/openapi.json")} | {
-        (endpoint.method, f"/{endpoint.path}") for endpoint in endpoints(debug=True)
+    assert tuple(server["url"] for server in document["servers"]) == PREFIXES
+    described = {
+        (method.upper(), f"{prefix}{path}".rstrip("/"))
+        for prefix in PREFIXES
+        for path, item in document["paths"].items()
+        for method in item
+    }
+    routes = declared().application().router.routes()
+    assert described == {
+        (route.method, route.resource.canonical.rstrip("/")) for route in routes if route.resource
     }

@@ -2,7 +2,6 @@ import pytest
 from aiohttp import web
 
 from services.results_aggregator.parameters import (
-    READERS,
     Asked,
     Rule,
     checked_clusters,
@@ -73,7 +72,7 @@ def test_a_path_is_read_into_plain_values():
 )
 def test_what_is_malformed_is_refused_in_upstreams_words(name: str, text: str, said: str):
     with pytest.raises(web.HTTPBadRequest) as raised:
-        READERS[name](name, text)
+        read_path({name: text}, None)
     assert raised.value.text == said
 
 
