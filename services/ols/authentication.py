@@ -11,16 +11,22 @@ from aiohttp import web
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.web.caller import BadAuthorization, sent_authorization
+from headrace.web.parameters import Custom, Parameter
+from headrace.web.schemas import TEXT
 from services.ols.errors import Problem
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 _NOBODYS_NAME: Final = "OLS"
 
+USER_ID: Final = Parameter(
+    "user_id", Custom(TEXT, str), "", "the caller's id, where the installation authenticates nobody"
+)
+
 
 @dataclass(frozen=True)
 class Caller:
-    """``chosen`` is one whose id is what the request says."""
+    """A user; ``chosen`` if the request chose the id instead of proving it."""
 
     user_id: str
     user_name: str
@@ -28,19 +34,19 @@ class Caller:
 
 
 class Authentication(Protocol):
-    """One way to know callers."""
+    """A way to authenticate callers."""
 
     async def caller(self, request: web.Request) -> Caller:
-        """Who asks; raises a `Problem` of 401 or 403, or `Retryable`."""
+        """The caller of a request; raises a `Problem` of 400, 401 or 403, or `Retryable`."""
         ...
 
 
 class Noop:
-    """Nobody is asked: a caller is who it says it is."""
+    """Authenticates nobody: a caller names itself in the query."""
 
     async def caller(self, request: web.Request) -> Caller:
-        """The query's ``user_id``."""
-        return Caller(request.query.get("user_id") or NOBODY, _NOBODYS_NAME, chosen=True)
+        """The caller that the query's ``user_id`` names."""
+        return Caller(USER_ID.read(request.query) or NOBODY, _NOBODYS_NAME, chosen=True)
 
 
 class Tokens:
@@ -50,7 +56,7 @@ class Tokens:
         self._table = table
 
     async def caller(self, request: web.Request) -> Caller:
-        """By the table."""
+        """The caller that the table has for the token."""
         digest = hashlib.sha256(bearer_token(request).encode()).hexdigest()
         user_id = self._table.get(digest)
         if user_id is None:
@@ -75,7 +81,7 @@ def tokens_of(text: str) -> Mapping[str, str]:
 
 
 def unknown_token() -> Problem:
-    """It is nobody's."""
+    """The refusal of a token that belongs to no user."""
     return Problem(403, "Forbidden: Invalid or expired token")
 
 

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
-from services.ols.openapi import document
 from tests.integration.ols.harness import Ols
 from tests.openapi import check_all
 
@@ -23,7 +22,6 @@ NOT_CHECKED = [
 
 async def test_every_answer_is_in_the_document(ols: Ols):
     served = (await ols.get("/openapi.json")).json
-    assert served == document()
     checked = await asyncio.to_thread(
         check_all, served, ols.url, {}, not_checked=NOT_CHECKED, examples=25, known={}
     )
