@@ -126,7 +126,7 @@ class Custom(Generic[T]):
 
 @dataclass(frozen=True)
 class Parameter(Generic[T]):
-    """One parameter. One without a value counts as not given, and is ``default`` then.
+    """One parameter: ``default`` where it is not given, or is empty unless ``takes_empty`` says that this is a value.
 
     A path's parameter is always there; with ``is_rest`` it takes what follows in the path, slashes included.
     """
@@ -138,11 +138,13 @@ class Parameter(Generic[T]):
     where: Where = "query"
     is_required: bool = False
     is_rest: bool = False
+    takes_empty: bool = False
 
     def read(self, values: Mapping[str, str]) -> T:
         """Its value among a request's; raises `BadParameter`."""
         text = values.get(self.name, "")
-        if not text and not self.is_required:
+        is_given = self.name in values if self.takes_empty else bool(text)
+        if not is_given and not self.is_required:
             return self.default
         try:
             return self.kind.read(text)
@@ -160,7 +162,7 @@ class Parameter(Generic[T]):
             "name": self.name,
             "in": self.where,
             "required": is_required,
-            "schema": schema if is_required else _or_empty(schema),
+            "schema": schema if is_required or self.takes_empty else _or_empty(schema),
         }
         return item | ({"description": self.description} if self.description else {})
 

@@ -148,6 +148,16 @@ def test_parameters_are_read_as_they_are_described():
     assert NAME.document["required"] is True
 
 
+def test_an_empty_value_may_be_a_value():
+    page = Parameter("page", Integer(0, 9), 0, takes_empty=True)
+    word = Parameter("word", Custom(TEXT, str.upper), None, takes_empty=True)
+    assert (page.read({}), word.read({})) == (0, None)
+    assert (word.read({"word": ""}), word.read({"word": "b"})) == ("", "B")
+    assert page.document["schema"] == {"type": "integer", "minimum": 0, "maximum": 9, "default": 0}
+    with pytest.raises(BadParameter, match="page: got ''"):
+        page.read({"page": ""})
+
+
 @pytest.mark.parametrize(
     ("parameter", "text", "reason"),
     [
