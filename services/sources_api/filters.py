@@ -1,14 +1,22 @@
 """Query parameters of the lists, as SQL conditions. No I/O."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
+from headrace.database.conditions import Where
+from headrace.web.parameters import Custom, Integer, Parameter, Text
+from headrace.web.parameters import Kind as Values
+from headrace.web.schemas import BOOLEAN, MOMENT, TEXT
+from services.sources_api.bodies import MAX_ID
 from services.sources_api.errors import Invalid
 from services.sources_api.models import Kind, Resource, moment_of
+
+T = TypeVar("T")
+# Adds the conditions of rows that belong to one row: its id, and the tenant's.
+Restrict: TypeAlias = Callable[[Where, int, int], None]
 
 DEFAULT_LIMIT: Final = 100
 # A larger limit is answered as this one; the answer's meta says so.
@@ -39,26 +47,62 @@ _KEY: Final = re.compile(r"filter((?:\[[a-z_]+\]){1,3})(?:\[\])?")
 _SORT: Final = re.compile(r"([a-z_]+)(?:[: ]([A-Za-z]+))?")
 
 
+def _whole(low: int, high: int) -> Custom[int]:
+    def read(text: str) -> int:
+        if not re.fullmatch("-?[0-9]{1,19}", text) or not low <= int(text) <= high:
+            raise ValueError(f"got {text[:64]!r}, expected a whole number from {low} to {high}")
+        return int(text)
+
+    return Custom(Integer(low, high).schema, read)
+
+
+def _read_flag(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError(f"got {text[:64]!r}, expected true or false")
+    return text.lower() == "true"
+
+
+# The values that a filter of each kind of field takes.
+_VALUES: Final[Mapping[Kind, Values[Any]]] = {
+    Kind.ID: _whole(-(2**63), MAX_ID),
+    Kind.INTEGER: _whole(-(2**31), 2**31 - 1),
+    Kind.BOOLEAN: Custom(BOOLEAN, _read_flag),
+    Kind.MOMENT: Custom(MOMENT, moment_of),
+    Kind.TEXT: Text(),
+    Kind.JSON: Text(),
+}
+_LIMIT: Final = Parameter(
+    "limit",
+    _whole(1, MAX_ID),
+    DEFAULT_LIMIT,
+    f"more than {MAX_LIMIT} counts as {MAX_LIMIT}",
+    takes_empty=True,
+)
+_OFFSET: Final = Parameter("offset", _whole(0, MAX_OFFSET), 0, takes_empty=True)
+
+
 @dataclass
 class Listing:
-    """A filtered, sorted page: ``conditions`` use the places ``$1`` ... of ``arguments``."""
+    """A filtered, sorted page."""
 
     resource: Resource
     order: str = "id asc"
     limit: int = DEFAULT_LIMIT
     offset: int = 0
-    conditions: list[str] = field(default_factory=list)
-    arguments: list[Any] = field(default_factory=list)
+    where: Where = field(default_factory=Where)
 
-    def place(self, value: Any) -> str:
-        """The placeholder of one more argument."""
-        self.arguments.append(value)
-        return f"${len(self.arguments)}"
 
-    @property
-    def where(self) -> str:
-        """The WHERE clause."""
-        return " and ".join(self.conditions) or "true"
+def parameters(resource: Resource) -> tuple[Parameter[Any], ...]:
+    """Those of a resource's list; filters with an operation or of a related resource are described in words."""
+    return (
+        _LIMIT,
+        _OFFSET,
+        Parameter("sort_by", _sorting(resource), None, takes_empty=True),
+        *(
+            Parameter(f"filter[{name}]", _VALUES[kind], None, takes_empty=True)
+            for name, kind in resource.fields.items()
+        ),
+    )
 
 
 def listing(query: Iterable[tuple[str, str]], resource: Resource) -> Listing:
@@ -70,17 +114,41 @@ def listing(query: Iterable[tuple[str, str]], resource: Resource) -> Listing:
         if count > MAX_PARAMETERS:
             raise Invalid(f"more than {MAX_PARAMETERS} query parameters")
         if name == "limit":
-            result.limit = min(_integer(name, value, low=1), MAX_LIMIT)
+            result.limit = min(_value(_LIMIT.kind, name, value), MAX_LIMIT)
         elif name == "offset":
-            result.offset = _integer(name, value, low=0, high=MAX_OFFSET)
+            result.offset = _value(_OFFSET.kind, name, value)
         elif name == "sort_by":
-            sorts += value.split(",")
+            sorts.append(value)
         else:
             filters.setdefault(name.removesuffix("[]"), []).append(value)
-    result.order = _order(sorts, resource)
+    terms = (term for value in sorts for term in _value(_sorting(resource), "sort_by", value))
+    # The id settles ties, so that pages neither overlap nor miss a row.
+    result.order = ", ".join([*terms, "id asc"])
     for name, values in filters.items():
         _filter(result, name, values)
     return result
+
+
+def referring(column: str, **also: str) -> Restrict:
+    """Rows whose ``column`` is the row's id, and that have these texts in other columns."""
+
+    def restrict(where: Where, row_id: int, _tenant_id: int) -> None:
+        for name, value in {column: row_id, **also}.items():
+            where.compare(name, "=", value)
+
+    return restrict
+
+
+def tied(column: str, other: str) -> Restrict:
+    """Rows that an application of the tenant ties to the row: ``column`` is its reference to them, ``other`` to it."""
+
+    def restrict(where: Where, row_id: int, tenant_id: int) -> None:
+        where.add(
+            f"id in (select {column} from applications"  # noqa: S608 -- our names
+            f" where {other} = {where.place(row_id)} and tenant_id = {where.place(tenant_id)})"
+        )
+
+    return restrict
 
 
 def links(path: str, query: Iterable[tuple[str, str]], page: Listing, count: int) -> dict[str, str]:
@@ -98,18 +166,22 @@ def links(path: str, query: Iterable[tuple[str, str]], page: Listing, count: int
     return found
 
 
-def _order(sorts: list[str], resource: Resource) -> str:
-    """The id settles ties, so that pages neither overlap nor miss a row."""
-    terms = []
-    for sort in sorts:
-        match = _SORT.fullmatch(sort.strip())
-        direction = (match[2] or "asc").lower() if match else ""
-        if match is None or match[1] not in resource.fields or direction not in DIRECTIONS:
-            raise Invalid(
-                f"sort_by: got {sort[:64]!r}, expected a field of {resource.table}, then :asc or :desc"
-            )
-        terms.append(f'"{match[1]}" {direction}')
-    return ", ".join([*terms, "id asc"])
+def _sorting(resource: Resource) -> Custom[list[str]]:
+    """Fields with their directions, separated by commas, as terms of ORDER BY; the schema has the first only."""
+
+    def read(text: str) -> list[str]:
+        return [_term(resource, sort) for sort in text.split(",")]
+
+    fields, directions = "|".join(resource.fields), "|".join(DIRECTIONS)
+    return Custom({**TEXT, "pattern": f"^({fields})(:({directions}))?$"}, read)
+
+
+def _term(resource: Resource, text: str) -> str:
+    match = _SORT.fullmatch(text.strip())
+    direction = (match[2] or "asc").lower() if match else ""
+    if match is None or match[1] not in resource.fields or direction not in DIRECTIONS:
+        raise ValueError(f"got {text[:64]!r}, expected a field of {resource.table}, then :asc or :desc")
+    return f'"{match[1]}" {direction}'
 
 
 def _filter(page: Listing, name: str, values: list[str]) -> None:
@@ -118,11 +190,11 @@ def _filter(page: Listing, name: str, values: list[str]) -> None:
     resource, path = page.resource, _path(name)
     related = resource.related.get(path[0]) if len(path) > 1 else None
     if related is None:
-        page.conditions.append(_condition(page, resource, path, name, values))
+        page.where.add(_condition(page.where, resource, path, name, values))
         return
     target, column = related
-    within = _condition(page, target, path[1:], name, values)
-    page.conditions.append(f"{column} in (select id from {target.table} where {within})")  # noqa: S608 -- our names
+    within = _condition(page.where, target, path[1:], name, values)
+    page.where.add(f"{column} in (select id from {target.table} where {within})")  # noqa: S608 -- our names
 
 
 def _path(name: str) -> list[str]:
@@ -132,7 +204,7 @@ def _path(name: str) -> list[str]:
     return [name]
 
 
-def _condition(page: Listing, resource: Resource, path: list[str], name: str, values: list[str]) -> str:
+def _condition(where: Where, resource: Resource, path: list[str], name: str, values: list[str]) -> str:
     kind = resource.fields.get(path[0])
     operation = path[1] if len(path) > 1 else "eq"
     if kind is None or len(path) > 2:
@@ -142,43 +214,25 @@ def _condition(page: Listing, resource: Resource, path: list[str], name: str, va
     column = f'"{path[0]}"::text' if kind is Kind.JSON else f'"{path[0]}"'
     if operation in _NULLS:
         return f"{column} {_NULLS[operation]}"
+    found = [_value(_VALUES[kind], name, value) for value in values]
     if operation == "eq":
-        return f"{column} = any({page.place([_value(kind, name, value) for value in values])})"
-    return " and ".join(_compared(page, column, operation, _value(kind, name, value)) for value in values)
+        return f"{column} = any({where.place(found)})"
+    return " and ".join(_compared(where, column, operation, value) for value in found)
 
 
-def _compared(page: Listing, column: str, operation: str, value: Any) -> str:
+def _compared(where: Where, column: str, operation: str, value: Any) -> str:
     if operation in _COMPARISONS:
-        return f"{column} {_COMPARISONS[operation]} {page.place(value)}"
+        return f"{column} {_COMPARISONS[operation]} {where.place(value)}"
     if operation in {"eq_i", "not_eq_i"}:
         sign = "=" if operation == "eq_i" else "<>"
-        return f"lower({column}) {sign} lower({page.place(value)}::text)"
+        return f"lower({column}) {sign} lower({where.place(value)}::text)"
     like = "ilike" if operation.endswith("_i") else "like"
     escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"{column} {like} {page.place(_PATTERNS[operation.removesuffix('_i')].format(escaped))}"
+    return f"{column} {like} {where.place(_PATTERNS[operation.removesuffix('_i')].format(escaped))}"
 
 
-def _value(kind: Kind, name: str, value: str) -> Any:
-    """As PostgreSQL wants it."""
-    if kind is Kind.ID:
-        return _integer(name, value, low=-(2**63), high=2**63 - 1)
-    if kind is Kind.INTEGER:
-        return _integer(name, value, low=-(2**31), high=2**31 - 1)
-    if kind is Kind.BOOLEAN:
-        if value.lower() not in {"true", "false"}:
-            raise Invalid(f"{name[:64]}: got {value[:64]!r}, expected true or false")
-        return value.lower() == "true"
-    return _moment(name, value) if kind is Kind.MOMENT else value
-
-
-def _integer(name: str, value: str, *, low: int, high: int = 2**63 - 1) -> int:
-    if not re.fullmatch("-?[0-9]{1,19}", value) or not low <= int(value) <= high:
-        raise Invalid(f"{name[:64]}: got {value[:64]!r}, expected a whole number from {low} to {high}")
-    return int(value)
-
-
-def _moment(name: str, value: str) -> datetime:
+def _value(values: Values[T], name: str, text: str) -> T:
     try:
-        return moment_of(value)
+        return values.read(text)
     except ValueError as error:
         raise Invalid(f"{name[:64]}: {error}") from None

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from headrace.contracts.message import rfc3339
+from headrace.web.schemas import BOOLEAN, MOMENT, TEXT, Json, record
 
 
 class Row(Protocol):
@@ -26,6 +27,16 @@ class Kind(Enum):
     BOOLEAN = auto()
     MOMENT = auto()
     JSON = auto()
+
+
+_SCHEMAS: Final[Mapping[Kind, Json]] = {
+    Kind.ID: {"type": "string", "pattern": "^[0-9]+$"},
+    Kind.INTEGER: {"type": "integer"},
+    Kind.TEXT: TEXT,
+    Kind.BOOLEAN: BOOLEAN,
+    Kind.MOMENT: MOMENT,
+    Kind.JSON: {},
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,17 @@ class Resource:
     def columns(self) -> str:
         """For SELECT and RETURNING."""
         return ", ".join(f'"{name}"' for name in self.fields)
+
+    @property
+    def schema_name(self) -> str:
+        """Its name in the OpenAPI document."""
+        return self.singular.title().replace(" ", "")
+
+    @property
+    def schema(self) -> Json:
+        """The JSON Schema of what is shown."""
+        required = tuple(name for name in self.fields if name not in self.optional)
+        return record(required, **{name: _SCHEMAS[kind] for name, kind in self.fields.items()})
 
     def shown(self, row: Row) -> dict[str, Any]:
         """As answers have it: ids are strings."""

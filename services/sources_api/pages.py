@@ -1,14 +1,26 @@
-"""What every route shares: the id in its path, the envelope of its list."""
+"""What the routes share: the id in a path, the envelope of a list."""
 
-import re
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
 from headrace.web.errors import json_response
+from headrace.web.parameters import BadParameter, Integer, Parameter
+from headrace.web.schemas import COUNT, TEXT, Json, array, record
 from services.sources_api import filters
 from services.sources_api.bodies import MAX_ID
 from services.sources_api.errors import Invalid
+
+ID: Final = Parameter("id", Integer(1, MAX_ID), 0, where="path")
+
+
+def page_of(item: Json) -> Json:
+    """The schema of a list's envelope."""
+    return record(
+        data=array(item),
+        meta=record(count=COUNT, limit=COUNT, offset=COUNT),
+        links=record(("first", "last"), first=TEXT, last=TEXT, prev=TEXT, next=TEXT),
+    )
 
 
 def page_response(
@@ -26,7 +38,7 @@ def page_response(
 
 def row_id_of(request: web.Request) -> int:
     """The path's id; raises `Invalid`."""
-    text = request.match_info["id"]
-    if not re.fullmatch("[0-9]{1,19}", text) or not 0 < int(text) <= MAX_ID:
-        raise Invalid("the ID must be a positive whole number")
-    return int(text)
+    try:
+        return ID.read(request.match_info)
+    except BadParameter:
+        raise Invalid("the ID must be a positive whole number") from None

@@ -22,29 +22,29 @@ async def page(database: Database, listing: Listing, tenant_id: int | None) -> t
     """How many match on all pages, and the rows of this one; ``tenant_id`` is None for the types only."""
     resource = listing.resource
     if resource.scoped:
-        _narrow(listing, tenant_id)
-    matching = f"from {resource.table} where {listing.where}"
+        listing.where.compare("tenant_id", "=", _known(tenant_id))
+    matching = f"from {resource.table} where {listing.where.text}"
     async with database.connection() as connection:
-        count = await connection.fetchval(f"select count(*) {matching}", *listing.arguments)
+        count = await connection.fetchval(f"select count(*) {matching}", *listing.where.arguments)
         rows = await connection.fetch(
             f"select {resource.columns} {matching} order by {listing.order}"
             f" limit {listing.limit} offset {listing.offset}",
-            *listing.arguments,
+            *listing.where.arguments,
         )
     return count, rows
 
 
 async def sources_of_all(database: Database, listing: Listing) -> tuple[int, list[Record]]:
     """Sources with their tenant, of every tenant: for services of the platform."""
-    matching = f"from sources where {listing.where}"
+    matching = f"from sources where {listing.where.text}"
     named = "join tenants on tenants.id = found.tenant_id"
     async with database.connection() as connection:
-        count = await connection.fetchval(f"select count(*) {matching}", *listing.arguments)
+        count = await connection.fetchval(f"select count(*) {matching}", *listing.where.arguments)
         rows = await connection.fetch(
             "select found.id, found.availability_status, coalesce(account, '') tenant, coalesce(org_id, '') org_id"  # noqa: S608
             f" from (select *, row_number() over (order by {listing.order}) place {matching}) found {named}"
             f" order by place limit {listing.limit} offset {listing.offset}",
-            *listing.arguments,
+            *listing.where.arguments,
         )
     return count, rows
 
@@ -108,21 +108,6 @@ async def delete(connection: Connection, resource: Resource, tenant_id: int, ids
     )
 
 
-def restrict_by(listing: Listing, column: str, value: int) -> None:
-    """Rows that refer to one row only."""
-    listing.conditions.append(f"{column} = {listing.place(value)}")
-
-
-def restrict_through_applications(
-    listing: Listing, column: str, other: str, value: int, tenant_id: int
-) -> None:
-    """Rows that an application of the tenant ties to one row: sources of an application type, or the reverse."""
-    listing.conditions.append(
-        f"id in (select {column} from applications"  # noqa: S608
-        f" where {other} = {listing.place(value)} and tenant_id = {listing.place(tenant_id)})"
-    )
-
-
 class Passwords:
     """Writes and reads passwords; with a key they are encrypted by PostgreSQL's pgcrypto, else stored as given."""
 
@@ -173,10 +158,6 @@ class Passwords:
         if not self._key:
             raise Retryable("the password is encrypted, and ENCRYPTION_KEY is not set")
         return str(await self._database.fetch_value("select pgp_sym_decrypt($1, $2)", stored, self._key))
-
-
-def _narrow(listing: Listing, tenant_id: int | None) -> None:
-    restrict_by(listing, "tenant_id", _known(tenant_id))
 
 
 def _known(tenant_id: int | None) -> int:

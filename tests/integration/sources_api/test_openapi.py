@@ -9,7 +9,6 @@ from schemathesis.specs.openapi.checks import (
     positive_data_acceptance,
 )
 
-from services.sources_api.openapi import document
 from tests.integration.sources_api.harness import V3, Sources, identity
 from tests.openapi import check_all
 
@@ -33,7 +32,7 @@ async def test_every_answer_is_in_the_document(sources: Sources, org: str) -> No
     source = await sources.source(org)
     await sources.application(org, source["id"])
     served = (await sources.get("openapi.json")).json
-    assert served == document(V3)
+    assert served["servers"] == [{"url": V3}]
     checked = await asyncio.to_thread(
         check_all,
         served,

@@ -15,7 +15,7 @@ def read(*query: tuple[str, str]) -> Listing:
 
 def test_without_parameters_it_is_the_first_hundred_by_id() -> None:
     found = read()
-    assert (found.where, found.order, found.limit, found.offset) == ("true", "id asc", 100, 0)
+    assert (found.where.text, found.order, found.limit, found.offset) == ("true", "id asc", 100, 0)
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ def test_a_filter_is_a_condition_with_its_values_as_arguments(
     query: tuple[str, str], where: str, arguments: list[object]
 ) -> None:
     found = read(query)
-    assert (found.where, found.arguments) == (where, arguments)
+    assert (found.where.text, found.where.arguments) == (where, arguments)
 
 
 def test_repeated_values_are_any_of_them_and_other_filters_all() -> None:
     found = read(("filter[name]", "a"), ("filter[name]", "b"), ("filter[uid][not_eq]", "c"))
-    assert found.where == '"name" = any($1) and "uid" <> $2'
-    assert found.arguments == [["a", "b"], "c"]
+    assert found.where.text == '"name" = any($1) and "uid" <> $2'
+    assert found.where.arguments == [["a", "b"], "c"]
 
 
 def test_an_order_ends_with_the_id() -> None:
@@ -60,12 +60,12 @@ def test_what_is_sent_reaches_sql_as_an_argument_only(name: str, value: str, res
     for key in (f"{name}'", f"filter[name][{name}'", "name", "filter[name][contains]", f"filter[{name}]"):
         with suppress(Invalid):
             found = listing([(key, f"{value}'")], resource)
-            assert "'" not in found.where
-            assert any("'" in str(argument) for argument in found.arguments)
+            assert "'" not in found.where.text
+            assert any("'" in str(argument) for argument in found.where.arguments)
 
 
 def test_related_fields_are_known_where_they_belong() -> None:
-    assert "application_types" in listing([("filter[application_type][name]", "a")], APPLICATIONS).where
+    assert "application_types" in listing([("filter[application_type][name]", "a")], APPLICATIONS).where.text
     for resource in (SOURCES, ENDPOINTS):
         with pytest.raises(Invalid):
             listing([("filter[application_type][name]", "a")], resource)
