@@ -157,7 +157,7 @@ class Parameter(Generic[T]):
         is_required = self.is_required or self.where == "path"
         schema = self.kind.schema
         if not is_required and self.default not in {None, ""}:
-            schema |= {"default": self.default}
+            schema = schema | {"default": self.default}
         item: Json = {
             "name": self.name,
             "in": self.where,

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from headrace.web.operations import Answer, Body, Dialect, Operation, Operations, summary_of
 from headrace.web.parameters import BadParameter, Choice, Custom, Integer, Parameter, Text
-from headrace.web.schemas import TEXT, closed, nullable, record
+from headrace.web.schemas import BOOLEAN, TEXT, closed, nullable, record
 
 PAGE = Parameter("page", Integer(0, 9), 0)
 WORD = Parameter("word", Choice(("a", "b")), "a", "one of two")
@@ -146,6 +146,12 @@ def test_parameters_are_read_as_they_are_described():
         ]
     }
     assert NAME.document["required"] is True
+
+
+def test_a_default_is_its_parameters_alone():
+    flags = [Parameter(name, Custom(BOOLEAN, bool), default) for name, default in (("a", True), ("b", False))]
+    assert [flag.document["schema"]["anyOf"][0]["default"] for flag in flags] == [True, False]
+    assert BOOLEAN == {"type": "boolean"}
 
 
 def test_an_empty_value_may_be_a_value():
