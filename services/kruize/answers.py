@@ -15,6 +15,8 @@ from aiohttp.typedefs import Handler
 
 from headrace.runtime.untrusted import Unreadable, load_json
 from headrace.web.errors import json_response
+from headrace.web.parameters import Custom, Parameter
+from headrace.web.schemas import TEXT, Json
 
 JSON_ERROR: Final = "Failed to parse the JSON. Please check the input payload "
 BAD_TIMESTAMP: Final = 'Given timestamp - " {} " is not a valid timestamp format'
@@ -87,10 +89,9 @@ async def read_json(request: web.Request, *, max_depth: int = _MAX_DEPTH) -> Any
         raise Refused(JSON_ERROR) from None
 
 
-def parameter(request: web.Request, name: str) -> str | None:
-    """A query parameter as text that can be stored and shown; None where it is absent."""
-    text = request.query.get(name)
-    return None if text is None else text.encode(errors="replace").decode().replace("\0", "\ufffd")
+def text_parameter(name: str, schema: Json = TEXT, *, is_required: bool = False) -> Parameter[str | None]:
+    """A query parameter, read as text that can be stored and shown."""
+    return Parameter(name, Custom(schema, _storable), None, is_required=is_required, takes_empty=True)
 
 
 def parse_moment(text: str) -> datetime:
@@ -108,3 +109,7 @@ def moment_parameter(text: str) -> datetime:
         return parse_moment(text)
     except ValueError:
         raise Refused(BAD_TIMESTAMP.format(text)) from None
+
+
+def _storable(text: str) -> str:
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")

@@ -10,8 +10,10 @@ import numpy as np
 import orjson
 
 from headrace.contracts.kruize import VALUES, timestamp
+from headrace.web.parameters import BadParameter, Custom, Parameter
+from headrace.web.schemas import BOOLEAN
 from services.kruize import packing
-from services.kruize.answers import Refused, moment_parameter
+from services.kruize.answers import Refused, moment_parameter, text_parameter
 from services.kruize.experiments import EVERYTHING, Experiment, Wanted
 from services.kruize.experiments import shown as shown_experiment
 from services.kruize.recommending import by_container, merged
@@ -22,9 +24,22 @@ from services.kruize.store import ExperimentStore, ResultStore
 _PAGE: Final = 200
 # Of one experiment: 15 days of one each interval.
 _MAX_DOCUMENTS: Final = 1440
-_FLAGS: Final = {"results": False, "recommendations": False, "latest": True, "rm": False}
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def _flag(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError(f"got {text!r}, must be true or false")
+    return text == "true"
+
+
+NAME: Final = text_parameter("experiment_name")
+_RESULTS, _RECOMMENDATIONS, _LATEST, _RM = (
+    Parameter(name, Custom(BOOLEAN, _flag), default)
+    for name, default in {"results": False, "recommendations": False, "latest": True, "rm": False}.items()
+)
+QUESTION: Final = (NAME, _RESULTS, _RECOMMENDATIONS, _LATEST, _RM)
 
 
 @dataclass(frozen=True)
@@ -40,19 +55,20 @@ class Question:
     @classmethod
     def of(cls, parameters: Mapping[str, str], wanted: Wanted = EVERYTHING) -> "Question":
         """Read the query; raises `Refused`."""
-        unknown = sorted(set(parameters) - set(_FLAGS) - {"experiment_name"})
+        unknown = sorted(set(parameters) - {parameter.name for parameter in QUESTION})
         if unknown:
             raise Refused(f'The query param(s) - " [{", ".join(unknown)}] " is/are invalid')
-        flags = {name: parameters.get(name) or str(default).lower() for name, default in _FLAGS.items()}
-        if not set(flags.values()) <= {"true", "false"}:
-            raise Refused("The query param value(s) is/are invalid")
-        return cls(
-            name=parameters.get("experiment_name"),
-            results=flags["results"] == "true",
-            recommendations=flags["recommendations"] == "true",
-            latest=flags["latest"] == "true",
-            wanted=wanted,
-        )
+        try:
+            _RM.read(parameters)
+            return cls(
+                name=NAME.read(parameters),
+                results=_RESULTS.read(parameters),
+                recommendations=_RECOMMENDATIONS.read(parameters),
+                latest=_LATEST.read(parameters),
+                wanted=wanted,
+            )
+        except BadParameter:
+            raise Refused("The query param value(s) is/are invalid") from None
 
 
 class Listing:
