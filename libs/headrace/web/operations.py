@@ -105,6 +105,7 @@ class Dialect:
     prefixes: tuple[str, ...] = ("",)
     # Where the document is, below each prefix.
     document_path: str = "/openapi.json"
+    document_name: str = "openapi"
     schemas: Mapping[str, Json] = field(default_factory=dict)
     security: Mapping[str, Json] = field(default_factory=dict)
     # How an operation that is not public may refuse, whatever it is.
@@ -133,7 +134,7 @@ class Operations:
                 self._openapi,
                 "This document",
                 Answer(OBJECT),
-                name="openapi",
+                name=dialect.document_name,
                 is_public=True,
             ),
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Generic, Literal, Protocol, TypeVar
 
-from headrace.web.schemas import MOMENT, Json
+from headrace.web.schemas import MOMENT, Json, array
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -17,7 +17,11 @@ _SHOWN_CHARACTERS: Final = 64
 
 
 class BadParameter(ValueError):
-    """A parameter cannot be used; the text names it, what was got and what was expected."""
+    """A parameter cannot be used; the text names it, what was got and what was expected.
+
+    A kind raises it itself where its API has a text of its own; the text of any other ``ValueError`` is put behind
+    the parameter's name.
+    """
 
 
 class Kind(Protocol[T_co]):
@@ -139,6 +143,8 @@ class Parameter(Generic[T]):
     is_required: bool = False
     is_rest: bool = False
     takes_empty: bool = False
+    # How many values it takes, where it may be given more than once.
+    max_values: int | None = None
 
     def read(self, values: Mapping[str, str]) -> T:
         """Its value among a request's; raises `BadParameter`."""
@@ -148,6 +154,8 @@ class Parameter(Generic[T]):
             return self.default
         try:
             return self.kind.read(text)
+        except BadParameter:
+            raise
         except ValueError as error:
             raise BadParameter(f"{self.name}: {error}") from None
 
@@ -158,11 +166,15 @@ class Parameter(Generic[T]):
         schema = self.kind.schema
         if not is_required and self.default not in {None, ""}:
             schema = schema | {"default": self.default}
+        if not (is_required or self.takes_empty):
+            schema = _or_empty(schema)
+        if self.max_values is not None:
+            schema = array(schema, maxItems=self.max_values)
         item: Json = {
             "name": self.name,
             "in": self.where,
             "required": is_required,
-            "schema": schema if is_required or self.takes_empty else _or_empty(schema),
+            "schema": schema,
         }
         return item | ({"description": self.description} if self.description else {})
 
@@ -173,6 +185,8 @@ def _unexpected(text: str, expected: str) -> ValueError:
 
 def _or_empty(schema: Json) -> Json:
     """An empty value is taken too, where the schema itself does not allow it."""
+    if "enum" in schema:
+        return schema | {"enum": [*schema["enum"], ""]}
     is_text = schema == {"type": "string"} or (
         schema.get("type") == "string" and set(schema) <= {"type", "pattern"}
     )

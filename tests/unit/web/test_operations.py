@@ -108,6 +108,11 @@ def test_an_api_may_read_values_in_its_own_way():
         number.read({"number": "x"})
 
 
+def test_the_document_may_have_a_name_of_its_own():
+    document = operations(document_name="getOpenapi").document
+    assert document["paths"]["/openapi.json"]["get"]["operationId"] == "getOpenapi"
+
+
 def test_the_rest_of_a_path_may_hold_slashes():
     app = web.Application()
     operations().add_to(app)
@@ -146,6 +151,24 @@ def test_parameters_are_read_as_they_are_described():
         ]
     }
     assert NAME.document["required"] is True
+    assert WORD.document["schema"] == {"type": "string", "enum": ["a", "b", ""], "default": "a"}
+
+
+def test_a_parameter_may_take_several_values():
+    assert Parameter("word", Choice(("a", "b")), "", max_values=3).document["schema"] == {
+        "type": "array",
+        "items": {"type": "string", "enum": ["a", "b", ""]},
+        "maxItems": 3,
+    }
+
+
+def test_a_kind_may_refuse_in_the_words_of_its_api():
+    class Even(Integer):
+        def read(self, text: str) -> int:
+            raise BadParameter("not even")
+
+    with pytest.raises(BadParameter, match="^not even$"):
+        Parameter("number", Even(0, 9), 0).read({"number": "1"})
 
 
 def test_a_default_is_its_parameters_alone():
