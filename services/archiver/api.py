@@ -16,7 +16,7 @@ from headrace.objects.store import ObjectStore
 from headrace.web.caller import sent_identity
 from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import Answer, Dialect, Operation, Operations
-from headrace.web.parameters import BadParameter, Parameter, Text
+from headrace.web.parameters import Parameter, Text
 from headrace.web.schemas import COUNT, MOMENT, TEXT, array, nullable, record, reference
 from services.archiver.settings import ArchiverSettings
 from services.archiver.store import Archive, ArchiveTable
@@ -108,7 +108,7 @@ class Api:
         identity = self._identity(request)
         found = [
             archive
-            for archive in await self.table.of_request(_request_id(request))
+            for archive in await self.table.of_request(_REQUEST_ID.read(request.query))
             if (identity is not None and identity.is_associate) or _may_read(identity, archive)
         ]
         return json_response({"count": len(found), "data": [_shown(archive) for archive in found]})
@@ -116,7 +116,7 @@ class Api:
     async def url(self, request: web.Request) -> web.Response:
         """A short-lived URL of a request's (newest) archive."""
         identity = self._identity(request)
-        request_id = _request_id(request)
+        request_id = _REQUEST_ID.read(request.query)
         copied = [
             archive
             for archive in await self.table.of_request(request_id)
@@ -146,13 +146,6 @@ def _may_read(identity: Identity | None, archive: Archive) -> bool:
     if _ROLE in identity.roles:
         return True
     return archive.org_id == identity.org_id != ""
-
-
-def _request_id(request: web.Request) -> str:
-    try:
-        return _REQUEST_ID.read(request.query)
-    except BadParameter as error:
-        raise web.HTTPBadRequest(text=str(error)) from None
 
 
 def _shown(archive: Archive) -> dict[str, Any]:

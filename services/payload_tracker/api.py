@@ -16,7 +16,7 @@ from headrace.objects.store import ObjectStore
 from headrace.web.caller import IDENTITY_HEADER, sent_identity
 from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import Answer, Dialect, Operation, Operations
-from headrace.web.parameters import BadParameter, Parameter, Text
+from headrace.web.parameters import Parameter, Text
 from headrace.web.schemas import BOOLEAN, MOMENT, NUMBER, TEXT, Json, array, mapping, record, reference
 from services.payload_tracker.filters import PAYLOAD_SORTING, PAYLOADS, STATUSES, VERBOSITY
 from services.payload_tracker.models import Step, durations
@@ -97,7 +97,7 @@ class Api:
 
     def application(self) -> web.Application:
         """Every route, below each prefix."""
-        app = web.Application(middlewares=[json_errors(error_body), _bad_parameters])
+        app = web.Application(middlewares=[json_errors(error_body)])
         for path in ("/", *(prefix + end for prefix in PREFIXES for end in ("", "/"))):
             app.router.add_get(path, self.alive)
         for prefix in ("", *PREFIXES):
@@ -267,14 +267,6 @@ def _identity(request: web.Request) -> Identity:
 def _kuery(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-@web.middleware
-async def _bad_parameters(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except BadParameter as error:
-        raise web.HTTPBadRequest(text=str(error)) from None
 
 
 def _envelope(started: float, count: int, data: list[dict[str, Any]]) -> web.Response:

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger, redact
 from headrace.web.listener import has_left
+from headrace.web.parameters import BadParameter
 
 _log = get_logger(__name__)
 
@@ -62,8 +63,8 @@ def json_errors(
 ) -> Middleware:
     """Middleware that answers every failure as ``body(status, message)`` in JSON.
 
-    An engine that is away is a 503 with Retry-After; what we did not foresee is logged whole, and a 500 that says
-    nothing of us. A client that hung up is left to the listener.
+    A parameter that cannot be used is a 400, an engine that is away a 503 with Retry-After. Any other exception is
+    logged whole and answered with a 500 that says nothing of it. A client that hung up is left to the listener.
     """
 
     @web.middleware
@@ -77,6 +78,8 @@ def json_errors(
             if "Allow" in error.headers:
                 answer.headers["Allow"] = error.headers["Allow"]
             return answer
+        except BadParameter as error:
+            return json_response(body(400, str(error)), 400)
         except Retryable as error:
             _log.warning("engine_unavailable", path=request.path, reason=str(error))
             answer = json_response(body(503, redact(str(error))), 503)
