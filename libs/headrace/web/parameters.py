@@ -118,7 +118,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Custom(Generic[T]):
-    """Values of an API's own: their schema, and the function that reads one."""
+    """Values of an API's own: their schema, and the function that reads one, which may raise `BadParameter`."""
 
     schema: Json
     reader: Callable[[str], T]
@@ -163,9 +163,9 @@ class Parameter(Generic[T]):
     def document(self) -> Json:
         """As an OpenAPI document has it."""
         is_required = self.is_required or self.where == "path"
-        schema = self.kind.schema
+        schema = dict(self.kind.schema)
         if not is_required and self.default not in {None, ""}:
-            schema = schema | {"default": self.default}
+            schema |= {"default": self.default}
         if not (is_required or self.takes_empty):
             schema = _or_empty(schema)
         if self.max_values is not None:
