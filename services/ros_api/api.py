@@ -9,22 +9,24 @@ from uuid import UUID
 
 import orjson
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from headrace.contracts.message import rfc3339_nano, utc_now
 from headrace.database.pool import Record
+from headrace.web.caller import IDENTITY_HEADER
 from headrace.web.errors import json_errors, json_response
+from headrace.web.operations import Answer, Dialect, Operation, Operations
+from headrace.web.schemas import TEXT, reference
 from services.ros_api import spreadsheet
 from services.ros_api.cors import allow_origin, preflight
 from services.ros_api.identity import identify
 from services.ros_api.links import links
 from services.ros_api.listings import CONTAINERS, NAMESPACES, WORKLOADS, Collection
 from services.ros_api.metrics import measure
-from services.ros_api.openapi import OPENSHIFT, ROS, document
-from services.ros_api.parameters import ListParameters, bad, read_list, read_units
-from services.ros_api.queries import one, parse_uuid, selection
+from services.ros_api.parameters import Listing, ListParameters, id_parameter, read_units, unit_parameters
+from services.ros_api.queries import one, selection
 from services.ros_api.rbac import EVERYTHING, Access, Rbac
 from services.ros_api.recommendations import shown
+from services.ros_api.schemas import ERROR, SCHEMAS
 from services.ros_api.settings import RosApiSettings
 from services.ros_api.store import RosStore
 from services.ros_api.streaming import Limits, answer
@@ -40,9 +42,31 @@ _TEXTS: Final = {
         "project recommendation not found",
     ),
 }
+_SCHEMAS: Final = {CONTAINERS.id: "Container", NAMESPACES.id: "Namespace", WORKLOADS.id: "Workload"}
 _HIDDEN: Final = "_pct"
-# The rest of the path, whatever it holds, as upstream's router takes it: a trailing slash makes it no UUID.
-_ID: Final = "{recommendation_id:.+}"
+_OPENSHIFT: Final = "/api/cost-management/v1/recommendations/openshift"
+_ROS: Final = "/api/ros/v1"
+
+_DIALECT: Final = Dialect(
+    title="Resource optimization for OpenShift",
+    version="v1",
+    description="Workloads, and what their containers and namespaces should request",
+    refusals={
+        400: "a parameter cannot be used; the message names it",
+        401: "the identity is missing or cannot be read",
+        403: "RBAC does not let the user see anything",
+        404: "no such recommendation",
+        406: "this listing is not available as CSV",
+        503: "PostgreSQL or RBAC is away; Retry-After says when to ask again",
+    },
+    common_refusals=(401, 403, 503),
+    error=ERROR,
+    document_path=f"{_OPENSHIFT}/openapi.json",
+    document_name="getOpenapi",
+    schemas=SCHEMAS,
+    security={"identity": {"type": "apiKey", "in": "header", "name": IDENTITY_HEADER}},
+    answers_head=False,
+)
 
 Item = Callable[[Record, Units], dict[str, Any]]
 
@@ -60,66 +84,105 @@ class Api:
         """Every route."""
         app = web.Application(middlewares=[measure, json_errors(error_body), preflight])
         app.on_response_prepare.append(allow_origin)
-        routes: dict[str, Handler] = {
-            "/status": self.status,
-            f"{OPENSHIFT}/openapi.json": self.openapi,
-            OPENSHIFT: self._list(CONTAINERS, default_window=True, has_csv=True),
-            f"{OPENSHIFT}/container": self._list(CONTAINERS, default_window=True, has_csv=True),
-            f"{OPENSHIFT}/container/{_ID}": self._detail(CONTAINERS),
-            f"{OPENSHIFT}/namespace": self._list(NAMESPACES, default_window=True),
-            f"{OPENSHIFT}/namespace/{_ID}": self._detail(NAMESPACES),
-            f"{OPENSHIFT}/{_ID}": self._detail(CONTAINERS),
-            # The ROS document's sample is of 2023, and its curls name no dates.
-            f"{ROS}/recommendations": self._list(CONTAINERS, has_csv=True),
-            f"{ROS}/workloads": self._list(WORKLOADS),
-        }
-        for path, handler in routes.items():
-            app.router.add_get(path, handler, allow_head=False)
+        self.operations().add_to(app)
         return app
+
+    def operations(self) -> Operations:
+        """Everything that can be asked."""
+        many, one_of = self._listing, self._single
+        of_containers, of_container = "Recommendations for containers", "The recommendation for a container"
+        return Operations(
+            _DIALECT,
+            [
+                Operation(
+                    "GET",
+                    "/status",
+                    self.status,
+                    "Whether the API answers",
+                    Answer(reference("Status")),
+                    name="getStatus",
+                    is_public=True,
+                ),
+                many(_OPENSHIFT, "getRecommendationList", of_containers, CONTAINERS, is_of_month=True),
+                many(
+                    f"{_OPENSHIFT}/container", "getContainerList", of_containers, CONTAINERS, is_of_month=True
+                ),
+                one_of(f"{_OPENSHIFT}/container", "getContainerById", of_container, CONTAINERS),
+                many(
+                    f"{_OPENSHIFT}/namespace",
+                    "getNamespaceList",
+                    "Recommendations for namespaces",
+                    NAMESPACES,
+                    is_of_month=True,
+                ),
+                one_of(
+                    f"{_OPENSHIFT}/namespace",
+                    "getNamespaceById",
+                    "The recommendation for a namespace",
+                    NAMESPACES,
+                ),
+                one_of(_OPENSHIFT, "getRecommendationById", of_container, CONTAINERS),
+                # The ROS document's sample is of 2023, and its curls name no dates.
+                many(
+                    f"{_ROS}/recommendations",
+                    "getStoredRecommendations",
+                    f"{of_containers}, of any time",
+                    CONTAINERS,
+                ),
+                many(
+                    f"{_ROS}/workloads",
+                    "getWorkloads",
+                    "Workloads, including those without a recommendation",
+                    WORKLOADS,
+                ),
+            ],
+        )
 
     async def status(self, _request: web.Request) -> web.Response:
         """The process answers."""
         return json_response({"api-server": "working"})
-
-    async def openapi(self, _request: web.Request) -> web.Response:
-        """This API's description."""
-        return json_response(document(self.settings.max_values))
 
     @property
     def limits(self) -> Limits:
         """How long a client may take over a long answer."""
         return Limits(stall_seconds=self.settings.stall_seconds, stream_seconds=self.settings.stream_seconds)
 
-    def _list(
-        self, collection: Collection, *, default_window: bool = False, has_csv: bool = False
-    ) -> Handler:
+    def _listing(
+        self, path: str, name: str, summary: str, collection: Collection, *, is_of_month: bool = False
+    ) -> Operation:
+        listing = Listing(collection, self.settings.max_values, is_of_month=is_of_month)
+        has_csv = collection is CONTAINERS
+
         async def handle(request: web.Request) -> web.StreamResponse:
             org_id, access = await self._caller(request)
-            parameters = read_list(
-                request.query,
-                request.headers.get("Accept", ""),
-                collection,
-                max_values=self.settings.max_values,
-                now=utc_now().replace(microsecond=0) if default_window else None,
-            )
+            now = utc_now().replace(microsecond=0)
+            parameters = listing.read(request.query, request.headers.get("Accept", ""), now)
             if not parameters.csv:
                 return await self._answer_json(request, collection, org_id, access, parameters)
             if not has_csv:
                 raise web.HTTPNotAcceptable(text=_NO_CSV)
             return await self._answer_csv(request, collection, org_id, access, parameters)
 
-        return handle
+        return Operation(
+            "GET",
+            path,
+            handle,
+            summary,
+            Answer(reference(f"{_SCHEMAS[collection.id]}s"), also={"text/csv": TEXT} if has_csv else {}),
+            (400,) if has_csv else (400, 406),
+            listing.parameters,
+            name=name,
+        )
 
-    def _detail(self, collection: Collection) -> Handler:
+    def _single(self, path: str, name: str, summary: str, collection: Collection) -> Operation:
         bad_id, unknown, empty = _TEXTS[collection.id]
+        identifier = id_parameter(bad_id)
 
         async def handle(request: web.Request) -> web.Response:
             org_id, access = await self._caller(request)
-            identifier = parse_uuid(request.match_info["recommendation_id"])
-            if identifier is None:
-                raise bad(bad_id)
+            wanted = identifier.read(request.match_info)
             units = read_units(request.query, memory=collection.detail_memory)
-            row = await self.store.row(*one(collection, org_id, access, identifier))
+            row = await self.store.row(*one(collection, org_id, access, wanted))
             if row is None:
                 raise web.HTTPNotFound(text=unknown)
             item = _recommendation(row, units, plots=True)
@@ -127,7 +190,16 @@ class Api:
                 return json_response({"status": "not_found", "message": empty}, 404)
             return json_response(item)
 
-        return handle
+        return Operation(
+            "GET",
+            f"{path}/{{{identifier.name}}}",
+            handle,
+            summary,
+            Answer(reference(_SCHEMAS[collection.id])),
+            (400, 404),
+            (identifier, *unit_parameters(collection.detail_memory)),
+            name=name,
+        )
 
     async def _caller(self, request: web.Request) -> tuple[str, Access]:
         caller = identify(request.headers, self.default_org_id)
