@@ -162,6 +162,14 @@ def test_a_parameter_may_take_several_values():
     }
 
 
+def test_a_parameter_without_a_value_may_be_one_that_cannot_be_used():
+    word = Parameter("word", Choice(("a", "b")), "a", takes_empty=True)
+    assert word.read({}) == "a"
+    assert word.document["schema"] == {"type": "string", "enum": ["a", "b"], "default": "a"}
+    with pytest.raises(BadParameter, match="^word: got '', must be one of a, b$"):
+        word.read({"word": ""})
+
+
 def test_a_kind_may_refuse_in_the_words_of_its_api():
     def even(text: str) -> int:
         if int(text) % 2:
