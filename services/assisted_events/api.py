@@ -10,11 +10,15 @@ from uuid import UUID
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from headrace.contracts.assisted import FILE_NAME
+from headrace.contracts.assisted import END_STATES, FILE_NAME
 from headrace.contracts.message import rfc3339
-from headrace.runtime.errors import Permanent, Rejected
+from headrace.runtime.errors import Permanent
+from headrace.web import schemas
 from headrace.web.caller import BadAuthorization, sent_authorization
 from headrace.web.errors import json_errors, json_response
+from headrace.web.operations import Answer, Body, Dialect, Operation, Operations
+from headrace.web.parameters import Custom, Parameter
+from headrace.web.schemas import BINARY, BOOLEAN, COUNT, MOMENT, TEXT, array, nullable, record, reference
 from services.assisted_events.archive import Archive, Builder
 from services.assisted_events.bodies import (
     SIMULATED_PULL_SECRET,
@@ -26,13 +30,91 @@ from services.assisted_events.bodies import (
 from services.assisted_events.consent import OPTED_OUT, Consent, management_secret
 from services.assisted_events.credentials import BadCredentials
 from services.assisted_events.ledger import STATES, Ledger, Sending
-from services.assisted_events.openapi import MAX_LIMIT, PREFIX, document
 from services.assisted_events.registering import Registry, Stored
 from services.assisted_events.settings import AssistedSettings
 from services.assisted_events.store import InstallerStore
 
-_OPEN: Final = ("/health", f"{PREFIX}/openapi.json")
+PREFIX: Final = "/api/assisted-events/v1"
+_DOCUMENT: Final = "/openapi.json"
+_OPEN: Final = ("/health", PREFIX + _DOCUMENT)
+_MAX_LIMIT: Final = 1000
 _MAX_OFFSET: Final = (1 << 31) - 1
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise web.HTTPNotFound(text=f"cluster id: got {text[:40]!r}, expected a UUID") from None
+
+
+def _state(text: str) -> str:
+    if text not in STATES:
+        raise ValueError(f"got {text[:40]!r}, expected one of {', '.join(STATES)}")
+    return text
+
+
+def _number(name: str, default: int, low: int, high: int) -> Parameter[int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and low <= int(text) <= high):
+            raise ValueError(f"got {text[:40]!r}, expected {low} to {high}")
+        return int(text)
+
+    schema = {"type": "integer", "minimum": low, "maximum": high}
+    return Parameter(name, Custom(schema, read), default, reads_empty=True)
+
+
+_CLUSTER_ID: Final = Parameter("cluster_id", Custom(schemas.UUID, _uuid), "", where="path")
+_OF_CLUSTER: Final = Parameter("cluster_id", _CLUSTER_ID.kind, None, reads_empty=True)
+_STATE: Final = Parameter(
+    "state", Custom({"type": "string", "enum": list(STATES)}, _state), None, reads_empty=True
+)
+_LIMIT: Final = _number("limit", 100, 1, _MAX_LIMIT)
+_OFFSET: Final = _number("offset", 0, 0, _MAX_OFFSET)
+
+_DIALECT: Final = Dialect(
+    title="Assisted installer events",
+    version="1",
+    description="What is sent about installations",
+    prefixes=(PREFIX,),
+    refusals={
+        400: "the request cannot be used; the message says why",
+        401: "the bearer token is not the one in ASSISTED_EVENTS_TOKEN",
+        404: "no such cluster",
+        408: "the body did not arrive in time",
+        409: "not possible in the present state; the message says why",
+        413: "the body is too long",
+        503: "PostgreSQL is away; Retry-After says when to ask again",
+    },
+    common_refusals=(400, 401, 503),
+    error=record(message=TEXT),
+    document_path=_DOCUMENT,
+    schemas={
+        "Sending": record(
+            cluster_id=TEXT,
+            install_started_at=MOMENT,
+            outcome={"type": "string", "enum": list(END_STATES)},
+            request_id=TEXT | {"description": "of every upload of this archive"},
+            state={"type": "string", "enum": list(STATES)},
+            reason=TEXT | {"description": "why it is not sent, or not yet"},
+            attempts=COUNT,
+            failures=COUNT | {"description": "attempts that count towards giving up"},
+            next_attempt_at=MOMENT,
+            first_seen_at=MOMENT,
+            ended_at=nullable(MOMENT) | {"description": "when it was sent, skipped, given up or exported"},
+            sent_at=nullable(MOMENT) | {"description": "when an endpoint last accepted it"},
+            content_sha256=nullable(TEXT),
+            size_bytes=nullable(COUNT),
+            hosts=nullable(COUNT),
+            events=nullable(COUNT),
+        ),
+        "Sendings": record(count=COUNT, data=array(reference("Sending"))),
+        "Cluster": record(id=schemas.UUID, opted_out=BOOLEAN, sendings=array(reference("Sending"))),
+        "Registered": record(clusters=array(record(id=TEXT, hosts=COUNT, events=COUNT, discarded=COUNT))),
+        "Stored": record(stored=COUNT, discarded=COUNT),
+    },
+    security={"token": {"type": "http", "scheme": "bearer"}},
+)
 
 
 @dataclass(frozen=True)
@@ -52,48 +134,131 @@ class Api:
         errors = json_errors(lambda _status, message: {"message": message})
         app = web.Application(middlewares=[errors, _refusals, self._authenticated])
         app.router.add_get("/health", self.health)
-        app.router.add_get(f"{PREFIX}/openapi.json", self.openapi)
-        app.router.add_get(f"{PREFIX}/sendings", self.sendings)
-        app.router.add_post(f"{PREFIX}/simulations", self.simulate)
-        app.router.add_post(f"{PREFIX}/installations", self.replay)
-        one = f"{PREFIX}/clusters/{{cluster_id}}"
-        app.router.add_get(one, self.cluster)
-        app.router.add_post(f"{one}/events", self.add_events)
-        app.router.add_get(f"{one}/archive", self.preview, allow_head=False)
-        app.router.add_post(f"{one}/export", self.export)
-        app.router.add_post(f"{one}/send", self.send)
-        app.router.add_put(f"{one}/opt-out", self.opt_out)
-        app.router.add_delete(f"{one}/opt-out", self.opt_in)
+        self.operations().add_to(app)
         return app
+
+    def operations(self) -> Operations:
+        """Everything that can be asked."""
+        one, of_one = "/clusters/{cluster_id}", (_CLUSTER_ID,)
+        registered = Answer(reference("Registered"), 201)
+        archive = Answer(BINARY, media_type="application/gzip")
+        return Operations(
+            _DIALECT,
+            [
+                Operation(
+                    "GET",
+                    "/sendings",
+                    self.sendings,
+                    "What was sent, newest first",
+                    Answer(reference("Sendings")),
+                    (404,),
+                    (_OF_CLUSTER, _STATE, _LIMIT, _OFFSET),
+                ),
+                Operation(
+                    "POST",
+                    "/simulations",
+                    self.simulate,
+                    "Register simulated installations",
+                    registered,
+                    (409, 413),
+                    body=Body(Simulation, is_required=False),
+                ),
+                Operation(
+                    "POST",
+                    "/installations",
+                    self.replay,
+                    "Register the installations of an archive",
+                    registered,
+                    (408, 409),
+                    body=Body(BINARY, "application/octet-stream"),
+                ),
+                Operation(
+                    "GET",
+                    one,
+                    self.cluster,
+                    "What was sent of a cluster's installations",
+                    Answer(reference("Cluster")),
+                    (404,),
+                    of_one,
+                ),
+                Operation(
+                    "POST",
+                    f"{one}/events",
+                    self.add_events,
+                    "Store events of a cluster",
+                    Answer(reference("Stored"), 201),
+                    (404, 409, 413),
+                    of_one,
+                    Body(Events),
+                ),
+                Operation(
+                    "GET",
+                    f"{one}/archive",
+                    self.preview,
+                    "The archive that would be sent",
+                    archive,
+                    (404,),
+                    of_one,
+                    answers_head=False,
+                ),
+                Operation(
+                    "POST",
+                    f"{one}/export",
+                    self.export,
+                    "Take the archive, to carry it to the endpoint by hand; it is not sent then",
+                    archive,
+                    (404, 409),
+                    of_one,
+                ),
+                Operation(
+                    "POST",
+                    f"{one}/send",
+                    self.send,
+                    "Send the archive of the last installation, also one that was sent before",
+                    Answer(reference("Sending"), 202),
+                    (404, 409),
+                    of_one,
+                ),
+                Operation(
+                    "PUT",
+                    f"{one}/opt-out",
+                    self.opt_out,
+                    "Stop sending anything about a cluster",
+                    Answer(status=204),
+                    (404,),
+                    of_one,
+                ),
+                Operation(
+                    "DELETE",
+                    f"{one}/opt-out",
+                    self.opt_in,
+                    "Send installations that end from now on",
+                    Answer(status=204),
+                    (404,),
+                    of_one,
+                ),
+            ],
+        )
 
     async def health(self, _request: web.Request) -> web.Response:
         """The process answers."""
         return json_response({"status": "ok"})
 
-    async def openapi(self, _request: web.Request) -> web.Response:
-        """This API's description."""
-        return json_response(document())
-
     async def sendings(self, request: web.Request) -> web.Response:
         """What was sent when, newest first."""
-        cluster_id = request.query.get("cluster_id")
-        state = request.query.get("state")
-        if cluster_id is not None:
-            cluster_id = _uuid(cluster_id)
-        if state is not None and state not in STATES:
-            raise Rejected(f"state: got {state[:40]!r}, expected one of {', '.join(STATES)}")
+        query = request.query
         count, found = await self.ledger.listed(
-            cluster_id=cluster_id,
-            state=state,
-            limit=_number(request, "limit", 100, 1, MAX_LIMIT),
-            offset=_number(request, "offset", 0, 0, _MAX_OFFSET),
+            cluster_id=_OF_CLUSTER.read(query),
+            state=_STATE.read(query),
+            limit=_LIMIT.read(query),
+            offset=_OFFSET.read(query),
         )
         return json_response({"count": count, "data": [_shown(sending) for sending in found]})
 
     async def cluster(self, request: web.Request) -> web.Response:
         """What became of one cluster's installations."""
         cluster_id = await self._known(request)
-        _, found = await self.ledger.listed(cluster_id=cluster_id, state=None, limit=MAX_LIMIT, offset=0)
+        _, found = await self.ledger.listed(cluster_id=cluster_id, state=None, limit=_MAX_LIMIT, offset=0)
         return json_response(
             {
                 "id": cluster_id,
@@ -168,12 +333,12 @@ class Api:
 
     async def opt_out(self, request: web.Request) -> web.Response:
         """Send nothing of a cluster any more; also of one that is still to come."""
-        await self.ledger.opt_out(_uuid(request.match_info["cluster_id"]))
+        await self.ledger.opt_out(_CLUSTER_ID.read(request.match_info))
         return web.Response(status=204)
 
     async def opt_in(self, request: web.Request) -> web.Response:
         """Send what ends from now on."""
-        await self.ledger.opt_in(_uuid(request.match_info["cluster_id"]))
+        await self.ledger.opt_in(_CLUSTER_ID.read(request.match_info))
         return web.Response(status=204)
 
     def _archive(self, cluster_id: str) -> AbstractAsyncContextManager[Archive]:
@@ -184,7 +349,7 @@ class Api:
         return self.builder.preview(cluster_id, secret)
 
     async def _known(self, request: web.Request) -> str:
-        cluster_id = _uuid(request.match_info["cluster_id"])
+        cluster_id = _CLUSTER_ID.read(request.match_info)
         if not await self.installer.exists(cluster_id):
             raise web.HTTPNotFound(text=f"the installer has no cluster {cluster_id}")
         return cluster_id
@@ -250,22 +415,6 @@ async def _streamed(
             await response.write(chunk)
         await response.write_eof()
     return response
-
-
-def _uuid(text: str) -> str:
-    try:
-        return str(UUID(text))
-    except ValueError:
-        raise web.HTTPNotFound(text=f"cluster id: got {text[:40]!r}, expected a UUID") from None
-
-
-def _number(request: web.Request, name: str, default: int, low: int, high: int) -> int:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 12 and low <= int(text) <= high):
-        raise Rejected(f"{name}: got {text[:40]!r}, expected {low} to {high}")
-    return int(text)
 
 
 def _made(cluster_id: str, hosts: int, stored: Stored) -> dict[str, Any]:

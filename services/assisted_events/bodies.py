@@ -42,15 +42,15 @@ class Body(BaseModel):
 
 
 class Simulation(Body):
-    """How many installations of what size, and how they end; ``cluster_id`` is that of the first."""
+    """Simulated installations: how many, of what size, and how they end."""
 
     clusters: int = Field(default=1, ge=1, le=MAX_CLUSTERS)
     hosts: int = Field(default=3, ge=1, le=MAX_HOSTS)
     events: int | None = Field(default=None, ge=1, le=MAX_EVENTS)
     end_state: Literal["installed", "cancelled", "error", "adding-hosts"] = "installed"
-    cluster_id: UUID | None = None
+    cluster_id: UUID | None = Field(default=None, description="of the first one; random if not given")
     seed: int | None = None
-    credentials: bool = True
+    credentials: bool = Field(default=True, description="whether they have a pull secret")
 
     def installations(self) -> list[Installation]:
         """What is simulated: it ends now."""
@@ -74,7 +74,7 @@ class Event(Body):
     host_id: UUID | None = None
     infra_env_id: UUID | None = None
     request_id: UUID | None = None
-    props: str | None = None
+    props: str | None = Field(default=None, description="the text of a JSON object")
 
     @field_validator("props")
     @classmethod

@@ -10,7 +10,7 @@ import orjson
 from headrace.cli.run_file import running_stack
 from headrace.cli.uploads import file_chunks
 from headrace.runtime.errors import ConfigurationError, Permanent, Retryable
-from services.assisted_events.openapi import PREFIX
+from services.assisted_events.api import PREFIX
 
 # A large simulation is stored in one request.
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=300, sock_connect=5)

@@ -21,7 +21,7 @@ from aiohttp import web
 from headrace.local.ports import EnginePorts
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
-from services.assisted_events.openapi import PREFIX
+from services.assisted_events.api import PREFIX
 from services.registry import BY_NAME
 from tests.processes import ROOT, ServiceProcess
 from tests.waiting import eventually

@@ -9,7 +9,7 @@ from schemathesis.specs.openapi.checks import (
     positive_data_acceptance,
 )
 
-from services.assisted_events.openapi import PREFIX, document
+from services.assisted_events.api import PREFIX
 from tests.answers import raw_status
 from tests.integration.assisted_events.harness import Sender, open_sender
 from tests.openapi import check_all
@@ -33,7 +33,6 @@ NOT_CHECKED = [
 async def test_every_answer_is_in_the_document(sender: Sender) -> None:
     (cluster_id,) = await sender.simulate()
     served = await sender.call("GET", "/openapi.json")
-    assert served == document()
     # Made-up simulations of a million events would last.
     properties = served["components"]["schemas"]["Simulation"]["properties"]
     for name, most in (("clusters", 2), ("hosts", 3), ("events", 30)):
@@ -53,13 +52,14 @@ async def test_every_answer_is_in_the_document(sender: Sender) -> None:
 async def test_outside_the_local_shape_nothing_is_open_without_a_token(
     postgres_url: str, database_name: str
 ) -> None:
-    routes = [
-        (method.upper(), path.replace("{cluster_id}", "11111111-2222-4333-8444-555555555555"))
-        for path, methods in document()["paths"].items()
-        for method in methods
-        if path != "/openapi.json"
-    ]
     async with open_sender(postgres_url, database_name, lenient=False) as sender:
+        document = await sender.call("GET", "/openapi.json")
+        routes = [
+            (method.upper(), path.replace("{cluster_id}", "11111111-2222-4333-8444-555555555555"))
+            for path, methods in document["paths"].items()
+            for method in methods
+            if path != "/openapi.json"
+        ]
         for method, path in routes:
             status, answer = await sender.ask(method, path)
             assert (status, "ASSISTED_EVENTS_TOKEN, which is not set" in str(answer)) == (401, True), path
