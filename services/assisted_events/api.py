@@ -10,7 +10,7 @@ from uuid import UUID
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from headrace.contracts.assisted import END_STATES, FILE_NAME
+from headrace.contracts.assisted import FILE_NAME
 from headrace.contracts.message import rfc3339
 from headrace.runtime.errors import Permanent
 from headrace.web import schemas
@@ -18,7 +18,7 @@ from headrace.web.caller import BadAuthorization, sent_authorization
 from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import Answer, Body, Dialect, Operation, Operations
 from headrace.web.parameters import Custom, Parameter
-from headrace.web.schemas import BINARY, BOOLEAN, COUNT, MOMENT, TEXT, array, nullable, record, reference
+from headrace.web.schemas import BINARY, reference
 from services.assisted_events.archive import Archive, Builder
 from services.assisted_events.bodies import (
     SIMULATED_PULL_SECRET,
@@ -31,6 +31,7 @@ from services.assisted_events.consent import OPTED_OUT, Consent, management_secr
 from services.assisted_events.credentials import BadCredentials
 from services.assisted_events.ledger import STATES, Ledger, Sending
 from services.assisted_events.registering import Registry, Stored
+from services.assisted_events.schemas import ERROR, SCHEMAS
 from services.assisted_events.settings import AssistedSettings
 from services.assisted_events.store import InstallerStore
 
@@ -61,13 +62,13 @@ def _number(name: str, default: int, low: int, high: int) -> Parameter[int]:
         return int(text)
 
     schema = {"type": "integer", "minimum": low, "maximum": high}
-    return Parameter(name, Custom(schema, read), default, reads_empty=True)
+    return Parameter(name, Custom(schema, read), default, takes_empty=True)
 
 
 _CLUSTER_ID: Final = Parameter("cluster_id", Custom(schemas.UUID, _uuid), "", where="path")
-_OF_CLUSTER: Final = Parameter("cluster_id", _CLUSTER_ID.kind, None, reads_empty=True)
+_OF_CLUSTER: Final = Parameter("cluster_id", _CLUSTER_ID.kind, None, takes_empty=True)
 _STATE: Final = Parameter(
-    "state", Custom({"type": "string", "enum": list(STATES)}, _state), None, reads_empty=True
+    "state", Custom({"type": "string", "enum": list(STATES)}, _state), None, takes_empty=True
 )
 _LIMIT: Final = _number("limit", 100, 1, _MAX_LIMIT)
 _OFFSET: Final = _number("offset", 0, 0, _MAX_OFFSET)
@@ -87,32 +88,9 @@ _DIALECT: Final = Dialect(
         503: "PostgreSQL is away; Retry-After says when to ask again",
     },
     common_refusals=(400, 401, 503),
-    error=record(message=TEXT),
+    error=ERROR,
     document_path=_DOCUMENT,
-    schemas={
-        "Sending": record(
-            cluster_id=TEXT,
-            install_started_at=MOMENT,
-            outcome={"type": "string", "enum": list(END_STATES)},
-            request_id=TEXT | {"description": "of every upload of this archive"},
-            state={"type": "string", "enum": list(STATES)},
-            reason=TEXT | {"description": "why it is not sent, or not yet"},
-            attempts=COUNT,
-            failures=COUNT | {"description": "attempts that count towards giving up"},
-            next_attempt_at=MOMENT,
-            first_seen_at=MOMENT,
-            ended_at=nullable(MOMENT) | {"description": "when it was sent, skipped, given up or exported"},
-            sent_at=nullable(MOMENT) | {"description": "when an endpoint last accepted it"},
-            content_sha256=nullable(TEXT),
-            size_bytes=nullable(COUNT),
-            hosts=nullable(COUNT),
-            events=nullable(COUNT),
-        ),
-        "Sendings": record(count=COUNT, data=array(reference("Sending"))),
-        "Cluster": record(id=schemas.UUID, opted_out=BOOLEAN, sendings=array(reference("Sending"))),
-        "Registered": record(clusters=array(record(id=TEXT, hosts=COUNT, events=COUNT, discarded=COUNT))),
-        "Stored": record(stored=COUNT, discarded=COUNT),
-    },
+    schemas=SCHEMAS,
     security={"token": {"type": "http", "scheme": "bearer"}},
 )
 
@@ -139,9 +117,16 @@ class Api:
 
     def operations(self) -> Operations:
         """Everything that can be asked."""
-        one, of_one = "/clusters/{cluster_id}", (_CLUSTER_ID,)
         registered = Answer(reference("Registered"), 201)
         archive = Answer(BINARY, media_type="application/gzip")
+        none = Answer(status=204)
+
+        def of_cluster(
+            method: str, end: str, handler: Handler, summary: str, answer: Answer, *refusals: int, **more: Any
+        ) -> Operation:
+            path = f"/clusters/{{{_CLUSTER_ID.name}}}{end}"
+            return Operation(method, path, handler, summary, answer, (404, *refusals), (_CLUSTER_ID,), **more)
+
         return Operations(
             _DIALECT,
             [
@@ -172,70 +157,35 @@ class Api:
                     (408, 409),
                     body=Body(BINARY, "application/octet-stream"),
                 ),
-                Operation(
-                    "GET",
-                    one,
-                    self.cluster,
-                    "What was sent of a cluster's installations",
-                    Answer(reference("Cluster")),
-                    (404,),
-                    of_one,
+                of_cluster(
+                    "GET", "", self.cluster, "What was sent of a cluster", Answer(reference("Cluster"))
                 ),
-                Operation(
+                of_cluster(
                     "POST",
-                    f"{one}/events",
+                    "/events",
                     self.add_events,
                     "Store events of a cluster",
                     Answer(reference("Stored"), 201),
-                    (404, 409, 413),
-                    of_one,
-                    Body(Events),
+                    *(409, 413),
+                    body=Body(Events),
                 ),
-                Operation(
-                    "GET",
-                    f"{one}/archive",
-                    self.preview,
-                    "The archive that would be sent",
-                    archive,
-                    (404,),
-                    of_one,
-                    answers_head=False,
+                of_cluster(
+                    "GET", "/archive", self.preview, "The archive to send", archive, answers_head=False
                 ),
-                Operation(
+                of_cluster(
+                    "POST", "/export", self.export, "Take the archive, which is not sent then", archive, 409
+                ),
+                of_cluster(
                     "POST",
-                    f"{one}/export",
-                    self.export,
-                    "Take the archive, to carry it to the endpoint by hand; it is not sent then",
-                    archive,
-                    (404, 409),
-                    of_one,
-                ),
-                Operation(
-                    "POST",
-                    f"{one}/send",
+                    "/send",
                     self.send,
-                    "Send the archive of the last installation, also one that was sent before",
+                    "Send the newest archive, even if it was sent before",
                     Answer(reference("Sending"), 202),
-                    (404, 409),
-                    of_one,
+                    409,
                 ),
-                Operation(
-                    "PUT",
-                    f"{one}/opt-out",
-                    self.opt_out,
-                    "Stop sending anything about a cluster",
-                    Answer(status=204),
-                    (404,),
-                    of_one,
-                ),
-                Operation(
-                    "DELETE",
-                    f"{one}/opt-out",
-                    self.opt_in,
-                    "Send installations that end from now on",
-                    Answer(status=204),
-                    (404,),
-                    of_one,
+                of_cluster("PUT", "/opt-out", self.opt_out, "Stop sending anything about a cluster", none),
+                of_cluster(
+                    "DELETE", "/opt-out", self.opt_in, "Send installations that end from now on", none
                 ),
             ],
         )

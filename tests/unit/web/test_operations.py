@@ -166,7 +166,7 @@ def test_a_parameter_without_a_value_may_be_one_that_cannot_be_used():
     word = Parameter("word", Choice(("a", "b")), "a", takes_empty=True)
     assert word.read({}) == "a"
     assert word.document["schema"] == {"type": "string", "enum": ["a", "b"], "default": "a"}
-    with pytest.raises(BadParameter, match="^word: got '', must be one of a, b$"):
+    with pytest.raises(BadParameter, match=r"^word: got '', must be one of a, b$"):
         word.read({"word": ""})
 
 
@@ -181,7 +181,7 @@ def test_a_kind_may_refuse_in_the_words_of_its_api():
     # What it is in one API's document says nothing of another parameter of its kind.
     assert number.kind.schema == {"type": "integer"}
     assert number.read({"number": "2"}) == 2
-    with pytest.raises(BadParameter, match="^not even$"):
+    with pytest.raises(BadParameter, match=r"^not even$"):
         number.read({"number": "1"})
 
 
