@@ -34,6 +34,18 @@ class Answer:
     media_type: str = JSON
     # The same in other media types.
     also: Mapping[str, Json] = field(default_factory=dict)
+    # The operation's summary where it is not given.
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header that answers carry: all of them, unless ``statuses`` names those that do."""
+
+    name: str
+    schema: Json
+    description: str
+    statuses: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,10 @@ class Body:
     schema: Json | type[BaseModel]
     media_type: str = JSON
     is_required: bool = True
+    # Other media types that are taken.
+    also: Mapping[str, Json] = field(default_factory=dict)
+    # The content type of each part of a form, by name.
+    part_types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,9 @@ class Operation:
     is_public: bool = False
     # Whether HEAD is answered where GET is.
     answers_head: bool = True
+    description: str = ""
+    # What else it answers when all is well.
+    more_answers: tuple[Answer, ...] = ()
 
     @property
     def operation_id(self) -> str:
@@ -110,6 +129,11 @@ class Dialect:
     security: Mapping[str, Json] = field(default_factory=dict)
     # How an operation that is not public may refuse, whatever it is.
     common_refusals: tuple[int, ...] = (_UNAVAILABLE,)
+    # How every operation may refuse, also one that is public.
+    refusals_to_all: tuple[int, ...] = ()
+    # What every operation is sent beside its own parameters, and what answers carry.
+    parameters: tuple[Parameter[Any], ...] = ()
+    headers: tuple[Header, ...] = ()
     # Whether a slash at a path's end says nothing.
     takes_slash: bool = False
     # Whether HEAD is answered where GET is, by operations that do not say otherwise.
@@ -170,14 +194,19 @@ class Operations:
         return json_response(self.document)
 
     def _described(self, operation: Operation) -> Json:
-        dialect, answer = self._dialect, operation.answer
+        dialect = self._dialect
         common = () if operation.is_public else dialect.common_refusals
         described: Json = {
             "operationId": operation.operation_id,
             "summary": operation.summary,
             "security": [] if operation.is_public else [{name: []} for name in dialect.security],
-            "parameters": [parameter.document for parameter in operation.parameters],
-            "responses": {str(answer.status): {"description": operation.summary, **_content(answer)}}
+            "parameters": [item.document for item in (*dialect.parameters, *operation.parameters)],
+            "responses": {
+                str(answer.status): self._response(
+                    answer.status, answer.description or operation.summary, _content(answer)
+                )
+                for answer in (operation.answer, *operation.more_answers)
+            }
             | {
                 str(status): {
                     "description": dialect.refusals[status],
@@ -186,12 +215,19 @@ class Operations:
                 for status in sorted({*operation.refusals, *common})
             },
         }
+        if operation.description:
+            described["description"] = operation.description
         if operation.body is not None:
-            described["requestBody"] = {
-                "required": operation.body.is_required,
-                "content": {operation.body.media_type: {"schema": _schema(operation.body.schema)}},
-            }
+            described["requestBody"] = _request_body(operation.body)
         return described
+
+    def _response(self, status: int, description: str, content: Json) -> Json:
+        headers = {
+            header.name: {"description": header.description, "schema": header.schema}
+            for header in self._dialect.headers
+            if not header.statuses or status in header.statuses
+        }
+        return {"description": description, **content} | ({"headers": headers} if headers else {})
 
 
 def _content(answer: Answer) -> Json:
@@ -199,6 +235,16 @@ def _content(answer: Answer) -> Json:
         return {}
     forms = {answer.media_type: answer.schema, **answer.also}
     return {"content": {media_type: {"schema": schema} for media_type, schema in forms.items()}}
+
+
+def _request_body(body: Body) -> Json:
+    content = {body.media_type: {"schema": _schema(body.schema)}}
+    if body.part_types:
+        content[body.media_type]["encoding"] = {
+            name: {"contentType": content_type} for name, content_type in body.part_types.items()
+        }
+    content |= {media_type: {"schema": schema} for media_type, schema in body.also.items()}
+    return {"required": body.is_required, "content": content}
 
 
 def _schema(schema: Json | type[BaseModel]) -> Json:

@@ -139,6 +139,51 @@ def test_a_document_says_what_is_asked_answered_and_refused():
     assert document["paths"]["/openapi.json"]["get"]["security"] == []
 
 
+def test_what_all_answers_have_in_common_is_said_once():
+    document = operations(
+        error_media_type="text/plain",
+        refusals_to_all=(400,),
+        parameters=(Parameter("trace", Text(), "", where="header"),),
+        headers=(Header("Trace", TEXT, "of this request"), Header("Retry-After", TEXT, "seconds", (503,))),
+    ).document
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            assert operation["parameters"][0]["name"] == "trace"
+            responses = operation["responses"]
+            assert list(responses["400"]["content"]) == ["text/plain"]
+            assert all("Trace" in response["headers"] for response in responses.values())
+            with_retry = [status for status, found in responses.items() if "Retry-After" in found["headers"]]
+            assert with_retry == ([] if path == "/openapi.json" else ["503"])
+
+
+def test_an_operation_may_have_several_answers_and_take_several_forms():
+    parts = record((), file=BINARY)
+    upload = Operation(
+        "POST",
+        "/upload",
+        answer,
+        "Upload",
+        Answer(TEXT, 201, description="stored"),
+        body=Body(
+            parts, "multipart/form-data", also={"application/json": OBJECT}, part_types={"file": "text/x"}
+        ),
+        description="At length.",
+        more_answers=(Answer(TEXT, 202),),
+    )
+    made = Operations(Dialect("Things", "1", {503: "away"}, TEXT), [upload])
+    described = made.document["paths"]["/upload"]["post"]
+    assert [(status, found["description"]) for status, found in described["responses"].items()] == [
+        ("201", "stored"),
+        ("202", "Upload"),
+        ("503", "away"),
+    ]
+    assert described["description"] == "At length."
+    assert described["requestBody"]["content"] == {
+        "multipart/form-data": {"schema": parts, "encoding": {"file": {"contentType": "text/x"}}},
+        "application/json": {"schema": OBJECT},
+    }
+
+
 def test_parameters_are_read_as_they_are_described():
     assert PAGE.read({}) == PAGE.read({"page": ""}) == 0
     assert PAGE.read({"page": "9"}) == 9
