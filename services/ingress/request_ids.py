@@ -13,7 +13,8 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 _ALIASES: Final = (HEADER, "x-rh-request-id", "x-rh-request_id")
 MAX_LENGTH: Final = 200
 # It becomes an object key and part of URLs: no empty, hidden or climbing path segments, nothing to escape.
-_VALID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:=+@-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.:=+@-]*)*")
+PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:=+@-]*(/[A-Za-z0-9_][A-Za-z0-9_.:=+@-]*)*"
+_VALID: Final = re.compile(PATTERN)
 
 
 def new_request_id() -> str:

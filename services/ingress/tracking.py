@@ -10,6 +10,8 @@ from aiohttp import web
 from headrace.contracts.identity import Identity
 from headrace.runtime.logging import get_logger
 from headrace.web.caller import IDENTITY_HEADER
+from headrace.web.parameters import Custom, Parameter
+from headrace.web.schemas import TEXT
 from services.ingress.handlers import answer, identify
 from services.ingress.identities import Identities, Sender
 from services.ingress.request_ids import is_valid
@@ -17,6 +19,19 @@ from services.ingress.request_ids import is_valid
 _log = get_logger(__name__)
 
 _SHOWN: Final = ("status_msg", "date", "inventory_id", "service", "status")
+
+
+def _verbosity(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 3 else 0
+
+
+ASKED: Final = Parameter("requestID", Custom(TEXT | {"minLength": 1}, str), "", where="path", is_rest=True)
+VERBOSITY: Final = Parameter(
+    "verbosity",
+    Custom({"type": "integer", "minimum": 0, "maximum": 99}, _verbosity),
+    0,
+    "2 or more: all that the payload tracker knows. What is not a number counts as 0.",
+)
 
 
 class Tracking:
@@ -38,7 +53,7 @@ class Tracking:
         sender = identify(self._identities, request)
         if isinstance(sender, web.Response):
             return sender
-        request_id = request.match_info["request_id"]
+        request_id = ASKED.read(request.match_info)
         if not is_valid(request_id):
             return answer(400, f"request id is not valid: {request_id[:200]!r}")
         try:
@@ -53,7 +68,7 @@ class Tracking:
         own = [row for row in rows if _may_read(sender.identity, row)]
         if not own:
             return answer(403, "The payload belongs to another organisation")
-        if _verbosity(request) < 2:
+        if VERBOSITY.read(request.query) < 2:
             body = {name: own[0][name] for name in _SHOWN if own[0].get(name)}
         elif own != rows:
             body = {"data": own}
@@ -71,8 +86,3 @@ class Tracking:
 
 def _may_read(identity: Identity, row: dict[str, Any]) -> bool:
     return identity.is_associate or (bool(identity.org_id) and identity.org_id == row.get("org_id"))
-
-
-def _verbosity(request: web.Request) -> int:
-    text = request.query.get("verbosity", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 3 else 0

@@ -103,7 +103,7 @@ async def test_version_and_openapi_are_for_everybody(ingress: Ingress, prefix: s
     assert version.json.keys() == {"version", "commit"}
     assert version.json["version"]
     openapi = await ingress.get(f"{prefix}/openapi.json", **{"x-rh-identity": ""})
-    assert openapi.json["openapi"] == "3.0.3"
+    assert openapi.json["openapi"] == "3.1.0"
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
