@@ -42,7 +42,12 @@ _TEXTS: Final = {
         "project recommendation not found",
     ),
 }
-_SCHEMAS: Final = {CONTAINERS.id: "Container", NAMESPACES.id: "Namespace", WORKLOADS.id: "Workload"}
+# The schema of one, and what a listing and a single one are.
+_DESCRIPTIONS: Final = {
+    CONTAINERS.id: ("Container", "Recommendations for containers", "The recommendation for a container"),
+    NAMESPACES.id: ("Namespace", "Recommendations for namespaces", "The recommendation for a namespace"),
+    WORKLOADS.id: ("Workload", "Workloads, including those without a recommendation", ""),
+}
 _HIDDEN: Final = "_pct"
 _OPENSHIFT: Final = "/api/cost-management/v1/recommendations/openshift"
 _ROS: Final = "/api/ros/v1"
@@ -90,7 +95,6 @@ class Api:
     def operations(self) -> Operations:
         """Everything that can be asked."""
         many, one_of = self._listing, self._single
-        of_containers, of_container = "Recommendations for containers", "The recommendation for a container"
         return Operations(
             _DIALECT,
             [
@@ -103,38 +107,15 @@ class Api:
                     name="getStatus",
                     is_public=True,
                 ),
-                many(_OPENSHIFT, "getRecommendationList", of_containers, CONTAINERS, is_of_month=True),
-                many(
-                    f"{_OPENSHIFT}/container", "getContainerList", of_containers, CONTAINERS, is_of_month=True
-                ),
-                one_of(f"{_OPENSHIFT}/container", "getContainerById", of_container, CONTAINERS),
-                many(
-                    f"{_OPENSHIFT}/namespace",
-                    "getNamespaceList",
-                    "Recommendations for namespaces",
-                    NAMESPACES,
-                    is_of_month=True,
-                ),
-                one_of(
-                    f"{_OPENSHIFT}/namespace",
-                    "getNamespaceById",
-                    "The recommendation for a namespace",
-                    NAMESPACES,
-                ),
-                one_of(_OPENSHIFT, "getRecommendationById", of_container, CONTAINERS),
+                many(_OPENSHIFT, "getRecommendationList", CONTAINERS, is_of_month=True),
+                many(f"{_OPENSHIFT}/container", "getContainerList", CONTAINERS, is_of_month=True),
+                one_of(f"{_OPENSHIFT}/container", "getContainerById", CONTAINERS),
+                many(f"{_OPENSHIFT}/namespace", "getNamespaceList", NAMESPACES, is_of_month=True),
+                one_of(f"{_OPENSHIFT}/namespace", "getNamespaceById", NAMESPACES),
+                one_of(_OPENSHIFT, "getRecommendationById", CONTAINERS),
                 # The ROS document's sample is of 2023, and its curls name no dates.
-                many(
-                    f"{_ROS}/recommendations",
-                    "getStoredRecommendations",
-                    f"{of_containers}, of any time",
-                    CONTAINERS,
-                ),
-                many(
-                    f"{_ROS}/workloads",
-                    "getWorkloads",
-                    "Workloads, including those without a recommendation",
-                    WORKLOADS,
-                ),
+                many(f"{_ROS}/recommendations", "getStoredRecommendations", CONTAINERS),
+                many(f"{_ROS}/workloads", "getWorkloads", WORKLOADS),
             ],
         )
 
@@ -148,10 +129,11 @@ class Api:
         return Limits(stall_seconds=self.settings.stall_seconds, stream_seconds=self.settings.stream_seconds)
 
     def _listing(
-        self, path: str, name: str, summary: str, collection: Collection, *, is_of_month: bool = False
+        self, path: str, name: str, collection: Collection, *, is_of_month: bool = False
     ) -> Operation:
         listing = Listing(collection, self.settings.max_values, is_of_month=is_of_month)
         has_csv = collection is CONTAINERS
+        schema, summary, _ = _DESCRIPTIONS[collection.id]
 
         async def handle(request: web.Request) -> web.StreamResponse:
             org_id, access = await self._caller(request)
@@ -167,14 +149,15 @@ class Api:
             "GET",
             path,
             handle,
-            summary,
-            Answer(reference(f"{_SCHEMAS[collection.id]}s"), also={"text/csv": TEXT} if has_csv else {}),
+            f"{summary}, of this month by default" if is_of_month else summary,
+            Answer(reference(f"{schema}s"), also={"text/csv": TEXT} if has_csv else {}),
             (400,) if has_csv else (400, 406),
             listing.parameters,
             name=name,
         )
 
-    def _single(self, path: str, name: str, summary: str, collection: Collection) -> Operation:
+    def _single(self, path: str, name: str, collection: Collection) -> Operation:
+        schema, _, summary = _DESCRIPTIONS[collection.id]
         bad_id, unknown, empty = _TEXTS[collection.id]
         identifier = id_parameter(bad_id)
 
@@ -195,7 +178,7 @@ class Api:
             f"{path}/{{{identifier.name}}}",
             handle,
             summary,
-            Answer(reference(_SCHEMAS[collection.id])),
+            Answer(reference(schema)),
             (400, 404),
             (identifier, *unit_parameters(collection.detail_memory)),
             name=name,
