@@ -120,6 +120,7 @@ class Dialect:
     error: Json
     # Its form for statuses that have another.
     errors: Mapping[int, Json] = field(default_factory=dict)
+    error_media_type: str = JSON
     description: str = ""
     prefixes: tuple[str, ...] = ("",)
     # Where the document is, below each prefix.
@@ -195,31 +196,33 @@ class Operations:
 
     def _described(self, operation: Operation) -> Json:
         dialect = self._dialect
-        common = () if operation.is_public else dialect.common_refusals
         described: Json = {
             "operationId": operation.operation_id,
             "summary": operation.summary,
             "security": [] if operation.is_public else [{name: []} for name in dialect.security],
             "parameters": [item.document for item in (*dialect.parameters, *operation.parameters)],
-            "responses": {
-                str(answer.status): self._response(
-                    answer.status, answer.description or operation.summary, _content(answer)
-                )
-                for answer in (operation.answer, *operation.more_answers)
-            }
-            | {
-                str(status): {
-                    "description": dialect.refusals[status],
-                    "content": {JSON: {"schema": dialect.errors.get(status, reference(_ERROR))}},
-                }
-                for status in sorted({*operation.refusals, *common})
-            },
+            "responses": self._responses(operation),
         }
         if operation.description:
             described["description"] = operation.description
         if operation.body is not None:
             described["requestBody"] = _request_body(operation.body)
         return described
+
+    def _responses(self, operation: Operation) -> Json:
+        dialect = self._dialect
+        common = () if operation.is_public else dialect.common_refusals
+        responses = {
+            answer.status: self._response(
+                answer.status, answer.description or operation.summary, _content(answer)
+            )
+            for answer in (operation.answer, *operation.more_answers)
+        }
+        for status in sorted({*operation.refusals, *common, *dialect.refusals_to_all}):
+            schema = dialect.errors.get(status, reference(_ERROR))
+            content = {"content": {dialect.error_media_type: {"schema": schema}}}
+            responses[status] = self._response(status, dialect.refusals[status], content)
+        return {str(status): response for status, response in responses.items()}
 
     def _response(self, status: int, description: str, content: Json) -> Json:
         headers = {

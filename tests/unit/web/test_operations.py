@@ -7,9 +7,9 @@ import pytest
 from aiohttp import web
 from pydantic import BaseModel
 
-from headrace.web.operations import Answer, Body, Dialect, Operation, Operations, summary_of
+from headrace.web.operations import Answer, Body, Dialect, Header, Operation, Operations, summary_of
 from headrace.web.parameters import BadParameter, Choice, Custom, Integer, Parameter, Text
-from headrace.web.schemas import BOOLEAN, TEXT, closed, nullable, record
+from headrace.web.schemas import BINARY, BOOLEAN, OBJECT, TEXT, closed, nullable, record
 
 PAGE = Parameter("page", Integer(0, 9), 0)
 WORD = Parameter("word", Choice(("a", "b")), "a", "one of two")
