@@ -34,10 +34,10 @@ class Senders:
         return found
 
     async def archives(self, request_id: str) -> list[Archive]:
-        """The archives of a request, whichever organisation it belongs to."""
+        """The archives of a request, whichever organisation it belongs to; none while the tracker does not know."""
         hops = await self.flow.hops(request_id)
         owner = next((hop.org_id for hop in hops if hop.org_id), "")
-        return await self.flow.archives(request_id, owner)
+        return await self.flow.archives(request_id, owner) if owner else []
 
     async def names_in(self, archive: Archive) -> set[str]:
         """What is in an archive."""
