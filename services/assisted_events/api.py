@@ -158,7 +158,7 @@ class Api:
                     body=Body(BINARY, "application/octet-stream"),
                 ),
                 of_cluster(
-                    "GET", "", self.cluster, "What was sent of a cluster", Answer(reference("Cluster"))
+                    "GET", "", self.cluster, "What was sent about a cluster", Answer(reference("Cluster"))
                 ),
                 of_cluster(
                     "POST",
@@ -170,10 +170,20 @@ class Api:
                     body=Body(Events),
                 ),
                 of_cluster(
-                    "GET", "/archive", self.preview, "The archive to send", archive, answers_head=False
+                    "GET",
+                    "/archive",
+                    self.preview,
+                    "Download the archive that would be sent",
+                    archive,
+                    answers_head=False,
                 ),
                 of_cluster(
-                    "POST", "/export", self.export, "Take the archive, which is not sent then", archive, 409
+                    "POST",
+                    "/export",
+                    self.export,
+                    "Download the archive to send it by hand; it is no longer sent",
+                    archive,
+                    409,
                 ),
                 of_cluster(
                     "POST",
