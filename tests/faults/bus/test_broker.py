@@ -136,4 +136,4 @@ async def test_a_broker_that_comes_back_with_an_empty_disk_is_used_again(
         await ensure_topics(flow.settings, [flow.topic, PAYLOAD_STATUS])
         assert await reachable(flow.settings)
         await send_stubbornly(flow, [Note(request_id=f"after{n}", key="k", n=n) for n in range(20)])
-        await eventually(lambda: len(seen) == 40, within_seconds=30)
+        await eventually(lambda: len(seen) == 40)
