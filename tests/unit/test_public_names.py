@@ -24,6 +24,9 @@ PUBLIC = {
     "headrace.bus.delivery": {
         "Delivery", "Ending", "Handler", "KeyFunction", "Later", "M", "Payload", "Spent", "Work", "plain", "written_at",
     },
+    "headrace.web.operations": {
+        "Answer", "Body", "Dialect", "Header", "JSON", "Operation", "Operations", "summary_of",
+    },
     "headrace.contracts.archive_synced": {"ArchiveMetadata", "ArchiveSynced"},
     "headrace.contracts.topics": {
         "ARCHIVE_SYNCED", "DEAD_LETTER_SUFFIX", "DVO_RESULTS", "M", "OCP_RESULTS", "PAYLOAD_STATUS",
