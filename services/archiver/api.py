@@ -13,7 +13,7 @@ from aiohttp import web
 from headrace.contracts.identity import Identity, IdentityError, decode_identity
 from headrace.contracts.message import rfc3339
 from headrace.objects.store import ObjectStore
-from headrace.web.caller import sent_identity
+from headrace.web.caller import IDENTITY_SCHEME, sent_identity
 from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import Answer, Dialect, Operation, Operations
 from headrace.web.parameters import Parameter, Text
@@ -47,7 +47,7 @@ _DIALECT: Final = Dialect(
             copied_at=nullable(MOMENT),
         )
     },
-    security={"identity": {"type": "apiKey", "in": "header", "name": "x-rh-identity"}},
+    security={"identity": IDENTITY_SCHEME},
 )
 
 

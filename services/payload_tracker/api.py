@@ -13,7 +13,7 @@ from headrace.contracts.identity import Identity, IdentityError, decode_identity
 from headrace.contracts.message import rfc3339
 from headrace.database.pool import Record
 from headrace.objects.store import ObjectStore
-from headrace.web.caller import IDENTITY_HEADER, sent_identity
+from headrace.web.caller import IDENTITY_HEADER, IDENTITY_SCHEME, sent_identity
 from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import Answer, Dialect, Operation, Operations
 from headrace.web.parameters import Parameter, Text
@@ -82,7 +82,7 @@ _DIALECT: Final = Dialect(
             ),
         ),
     },
-    security={"identity": {"type": "apiKey", "in": "header", "name": IDENTITY_HEADER}},
+    security={"identity": IDENTITY_SCHEME},
 )
 
 

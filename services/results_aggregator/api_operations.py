@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from headrace.web.caller import IDENTITY_HEADER
+from headrace.web.caller import IDENTITY_SCHEME
 from headrace.web.operations import Answer, Body, Dialect, Operation, summary_of
 from headrace.web.schemas import TEXT, Json, array, closed, record, reference
 from services.results_aggregator.api_decisions import Decided
@@ -46,7 +46,7 @@ DIALECT: Final = Dialect(
     },
     error=closed(record(status=TEXT | {"description": "what is wrong"})),
     schemas=SCHEMAS,
-    security={"identity": {"type": "apiKey", "in": "header", "name": IDENTITY_HEADER}},
+    security={"identity": IDENTITY_SCHEME},
     common_refusals=(401,),
     takes_slash=True,
     answers_head=False,

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from headrace.contracts.message import rfc3339_nano, utc_now
 from headrace.database.pool import Record
-from headrace.web.caller import IDENTITY_HEADER
+from headrace.web.caller import IDENTITY_SCHEME
 from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import Answer, Dialect, Operation, Operations
 from headrace.web.schemas import TEXT, reference
@@ -69,7 +69,7 @@ _DIALECT: Final = Dialect(
     document_path=f"{_OPENSHIFT}/openapi.json",
     document_name="getOpenapi",
     schemas=SCHEMAS,
-    security={"identity": {"type": "apiKey", "in": "header", "name": IDENTITY_HEADER}},
+    security={"identity": IDENTITY_SCHEME},
     answers_head=False,
 )
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from headrace.database.pool import Database, Record
-from headrace.web.caller import IDENTITY_HEADER
+from headrace.web.caller import IDENTITY_SCHEME
 from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import Answer, Body, Dialect, Operation, Operations
 from headrace.web.schemas import OBJECT, TEXT, array, record, reference
@@ -102,7 +102,7 @@ _DIALECT: Final = Dialect(
         "BulkCreated": record(**{kind.table: array(reference(kind.schema_name)) for kind in EDITABLE}),
     },
     security={
-        "identity": {"type": "apiKey", "in": "header", "name": IDENTITY_HEADER},
+        "identity": IDENTITY_SCHEME,
         "key": {"type": "apiKey", "in": "header", "name": PSK},
     },
     takes_slash=True,

@@ -5,8 +5,11 @@ from typing import Final
 from multidict import MultiMapping
 
 from headrace.contracts.identity import Contradiction
+from headrace.web.schemas import Json
 
 IDENTITY_HEADER: Final = "x-rh-identity"
+# How an OpenAPI document names it.
+IDENTITY_SCHEME: Final[Json] = {"type": "apiKey", "in": "header", "name": IDENTITY_HEADER}
 _AUTHORIZATION: Final = "Authorization"
 
 
