@@ -40,9 +40,12 @@ EXCEPTIONS: Final = {
     ("structlog/_output.py", "msg"): "the same",
     ("headrace/runtime/logging.py", "write"): "the same",
     ("headrace/runtime/logging.py", "flush"): "the same",
-    ("services/assisted_events/remote.py", "download"): "a person's command, which serves nobody else",
-    ("services/segment_bridge/dead_letters.py", "__enter__"): "a local file, once a run",
-    ("services/segment_bridge/dead_letters.py", "bury"): "appended to a buffer of 64 KiB",
+    (
+        "headrace_services/assisted_events/remote.py",
+        "download",
+    ): "a person's command, which serves nobody else",
+    ("headrace_services/segment_bridge/dead_letters.py", "__enter__"): "a local file, once a run",
+    ("headrace_services/segment_bridge/dead_letters.py", "bury"): "appended to a buffer of 64 KiB",
 }
 _ASYNC: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
@@ -70,7 +73,7 @@ def watched() -> Iterator[list[str]]:
         told(error, func)
         found.append(f"{error}:\n{''.join(traceback.format_stack(limit=12)[:-2])}")
 
-    buster = BlockBuster(["headrace", "services"])
+    buster = BlockBuster(["headrace", "headrace_services"])
     for name in [name for name in buster.functions if name.startswith(LEFT_OUT)]:
         del buster.functions[name]
     for function in buster.functions.values():

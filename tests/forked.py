@@ -14,14 +14,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _PRELOADED = [
-    "services.__main__",
-    "services.segment_bridge.stages",
-    "services.rules_engine.run",
-    *(f"services.{row.name}.app" for row in SERVICES),
+    "headrace_services.__main__",
+    "headrace_services.segment_bridge.stages",
+    "headrace_services.rules_engine.run",
+    *(f"headrace_services.{row.name}.app" for row in SERVICES),
 ]
 
 
@@ -107,9 +107,9 @@ def _run(arguments: tuple[str, ...], environment: dict[str, str], directory: str
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 -- as long as the process
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    # Of the directory too there may be modules, as for `python -m services`.
+    # Of the directory too there may be modules, as for `python -m headrace_services`.
     sys.path.insert(0, directory)
     sys.argv = ["headrace", *arguments]
-    from services.__main__ import main
+    from headrace_services.__main__ import main
 
     main()

@@ -57,7 +57,7 @@ class ServiceProcess:
             return
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services", *arguments,
+                sys.executable, "-m", "headrace_services", *arguments,
                 cwd=self.root, stdout=log, stderr=log,
                 env=environment | {"PYTHONPATH": f"{self.root / 'libs'}:{self.root}"},
             )  # fmt: skip

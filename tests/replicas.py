@@ -16,7 +16,7 @@ from headrace.local.shape import settings_of_ports, urls_told
 from headrace.local.stack import Engines
 from headrace.runtime.settings import EngineSettings
 from headrace.service.initialise import initialise
-from services.registry import BY_NAME, SERVICES
+from headrace_services.registry import BY_NAME, SERVICES
 from tests.processes import ROOT, ServiceProcess
 from tests.proxy import Balancer
 

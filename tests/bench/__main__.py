@@ -20,7 +20,7 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.runtime.logging import configure
 from headrace.runtime.settings import EngineSettings
 from headrace.service.initialise import initialise
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 from tests.bench import (
     aggregator,
     aggregator_rest,

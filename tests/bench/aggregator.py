@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import psutil
 
-import services.results_aggregator
+import headrace_services.results_aggregator
 from headrace.bus.admin import ensure_topics
 from headrace.bus.consumer import Consumer
 from headrace.bus.consumption import Consumption
@@ -20,9 +20,9 @@ from headrace.contracts.topics import OCP_RESULTS, PAYLOAD_STATUS, Topic
 from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.runtime.settings import EngineSettings
-from services.results_aggregator.handlers import Aggregator
-from services.results_aggregator.messages import IncomingReport
-from services.results_aggregator.store import AggregatorStore
+from headrace_services.results_aggregator.handlers import Aggregator
+from headrace_services.results_aggregator.messages import IncomingReport
+from headrace_services.results_aggregator.store import AggregatorStore
 from tests.bench.load import closed_loop
 from tests.bench.report import Figure, of_rounds
 
@@ -45,7 +45,7 @@ async def measure(settings: EngineSettings) -> list[Figure]:
     database = await Database.open(settings.postgres, name, service="bench")
     producer = await Producer.open(settings, service="bench")
     try:
-        await migrate(database, Path(services.results_aggregator.__path__[0]) / "migrations")
+        await migrate(database, Path(headrace_services.results_aggregator.__path__[0]) / "migrations")
         aggregator = Aggregator(AggregatorStore(database))
         new = await _rate(settings, producer, aggregator, minute=0)
         newer = [await _rate(settings, producer, aggregator, minute=1 + n) for n in range(ROUNDS)]

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer
 
 from headrace.contracts.archive_synced import ArchiveSynced
 from headrace.contracts.topics import ARCHIVE_SYNCED
-from services.assisted_events.api import PREFIX
+from headrace_services.assisted_events.api import PREFIX
 from tests.bench.memory import peak_mib
 from tests.bench.report import Figure, of_rounds
 

@@ -29,7 +29,7 @@ from headrace.runtime.settings import EngineSettings
 from headrace.samples import KINDS, SampleOptions
 from headrace.samples.files import file_entry, json_entry, write_archive_file
 from headrace.service.initialise import initialise
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 from tests.bench.report import PAGE, Figure, machine
 from tests.bench.ros_csv import write_file
 from tests.processes import ServiceProcess

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from services.kruize.recommendations import recommend
+from headrace_services.kruize.recommendations import recommend
 from tests.bench.report import Figure, of_rounds
 from tests.unit.kruize import plain
 from tests.unit.kruize.made import fortnight, intervals_of

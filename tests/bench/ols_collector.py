@@ -119,7 +119,7 @@ async def _accepting() -> AsyncIterator[Accepting]:
 async def _collect(root: Path, url: str) -> tuple[int, float]:
     """Highest RSS in bytes and CPU seconds of one run."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services", "collector", "run", "--once",
+        sys.executable, "-m", "headrace_services", "collector", "run", "--once",
         cwd=ROOT,
         env=os.environ | {
             "OLS_USER_DATA_PATH": str(root), "INGRESS_URL": url, "INGRESS_SERVER_AUTH_TOKEN": "bench",
@@ -138,7 +138,7 @@ async def _watch(pid: int) -> tuple[int, float]:
         try:
             process = psutil.Process(pid)
             # Before that it is the command, which gives its place to the collector.
-            if "services.ols_collector.process" in process.cmdline():
+            if "headrace_services.ols_collector.process" in process.cmdline():
                 rss = max(rss, int(peak_mib(pid) * 2**20))
             cpu = sum(process.cpu_times()[:2])
         except (psutil.Error, OSError, ValueError):

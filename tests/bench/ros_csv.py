@@ -133,7 +133,7 @@ async def _chunks(path: Path, days: int) -> AsyncIterator[bytes]:
 
 
 async def _aggregate(path: Path, days: int, *, with_workloads: bool) -> tuple[int, float]:
-    from services.ros_processor.aggregation import aggregate
+    from headrace_services.ros_processor.aggregation import aggregate
 
     began = time.perf_counter()
     async with aggregate(_chunks(path, days), now=NOW) as found:
@@ -149,7 +149,7 @@ def _polars(path: Path) -> tuple[int, float]:
     """Read and group by strings, the least that any columnar way does."""
     import polars as pl
 
-    from services.ros_processor.columns import CONTAINER, INTERVAL
+    from headrace_services.ros_processor.columns import CONTAINER, INTERVAL
 
     numbers = dict(zip(CONTAINER.numbers, CONTAINER.reductions, strict=True))
     schema = {name: pl.Float64 if name in numbers else pl.String for name in ROS_CONTAINER}

@@ -211,9 +211,9 @@ async def _jq_and_curl(environment: dict[str, str]) -> float:
 
 
 def _transform(directory: Path, times: int) -> float:
-    from services.segment_bridge.map_files import read_maps
-    from services.segment_bridge.streams import line_blocks
-    from services.segment_bridge.transform import Transform
+    from headrace_services.segment_bridge.map_files import read_maps
+    from headrace_services.segment_bridge.streams import line_blocks
+    from headrace_services.segment_bridge.transform import Transform
 
     maps = read_maps(str(directory / "ids.json"), str(directory / "workspaces.json"), numeric=False)
     work = Transform(maps.ids, maps.workspaces)
@@ -231,7 +231,7 @@ def _transform(directory: Path, times: int) -> float:
 
 
 async def _chain(directory: Path, *, ledger: bool) -> float:
-    from services.segment_bridge import stages
+    from headrace_services.segment_bridge import stages
 
     options = stages.UploadOptions(ledger=directory / f"ledger-{os.getpid()}" if ledger else None)
     began = time.process_time()

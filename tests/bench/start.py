@@ -34,7 +34,8 @@ async def measure() -> list[Figure]:
 async def _ready_seconds(directory: Path, base: int) -> float:
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services", "up", "--port-base", str(base), "--directory", str(directory / "data"),
+        sys.executable, "-m", "headrace_services", "up",
+        "--port-base", str(base), "--directory", str(directory / "data"),
         cwd=ROOT, stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headrace.runtime.settings import EngineSettings
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 from tests.composed import ROOT, composed, serving, variables
 from tests.e2e.stacks import compose_urls
 from tests.waiting import eventually

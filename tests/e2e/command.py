@@ -18,7 +18,7 @@ import psutil
 from headrace.local.ports import EnginePorts
 from headrace.runtime.settings import environment_name
 from headrace.service.declarations import settings_of
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 from tests.calibration import Calibration
 
 ENGINES = {"kafka", "s3", "postgres"}
@@ -49,7 +49,7 @@ def environment(**more: str) -> dict[str, str]:
 def headrace(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "services", *map(str, arguments)],
+        [sys.executable, "-m", "headrace_services", *map(str, arguments)],
         cwd=REPOSITORY,
         env=environment(**variables),
         capture_output=True,
@@ -91,7 +91,7 @@ def spawned(arguments: Sequence[str], log: Path, **variables: str) -> Iterator[S
     """A command just started, what it says in a file; killed at the end when it still runs."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "services", *arguments],
+            [sys.executable, "-m", "headrace_services", *arguments],
             cwd=REPOSITORY,
             env=environment(**variables),
             stdin=subprocess.DEVNULL,

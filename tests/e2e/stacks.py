@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.local.directory import read_run
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 from tests.composed import composed, serving, variables
 
 # As the documents have it; each may be given by option or variable instead.
@@ -75,7 +75,7 @@ def compose_urls() -> dict[str, str]:
 
 
 def local_log(part: str) -> list[str]:
-    return [sys.executable, "-m", "services", "logs", "--tail", LOG_LINES, part]
+    return [sys.executable, "-m", "headrace_services", "logs", "--tail", LOG_LINES, part]
 
 
 def compose_log(part: str) -> list[str]:

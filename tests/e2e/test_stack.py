@@ -18,7 +18,7 @@ import pytest
 from headrace.cli.uploads import as_organisation
 from headrace.local.ports import EnginePorts
 from headrace.samples import KINDS, SampleOptions
-from services.registry import SERVICES as REGISTRY
+from headrace_services.registry import SERVICES as REGISTRY
 from tests.calibration import Calibration
 from tests.e2e.command import (
     ENGINES,

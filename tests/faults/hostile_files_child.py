@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.runtime.errors import Rejected
-from services.koku.manifest import Manifest
-from services.ros_processor.aggregation import aggregate
+from headrace_services.koku.manifest import Manifest
+from headrace_services.ros_processor.aggregation import aggregate
 from tests.faults.hostile_files import CHUNK, FILES, MANIFESTS, honest
 
 NOW = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)

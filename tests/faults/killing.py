@@ -13,7 +13,7 @@ from headrace.local.stack import Engines
 from headrace.local.supervisor import RestartBudget
 from headrace.runtime.settings import EngineSettings
 from headrace.service.initialise import initialise
-from services.registry import BY_NAME, SERVICES
+from headrace_services.registry import BY_NAME, SERVICES
 from tests.processes import ServiceProcess
 from tests.waiting import eventually
 

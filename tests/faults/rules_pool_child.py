@@ -6,7 +6,7 @@ import json
 import psutil
 import uvloop
 
-from services.rules_engine.pool import WorkerPool
+from headrace_services.rules_engine.pool import WorkerPool
 from tests.unit.rules_engine.service_archives import CONFIG, at_work, bidding
 from tests.waiting import eventually
 

@@ -7,7 +7,7 @@ import asyncpg
 
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
-from services.kruize import packing
+from headrace_services.kruize import packing
 
 # By database: statements whose rows are the state.
 QUERIES = {

@@ -14,7 +14,7 @@ import pytest
 from headrace.cli.uploads import as_organisation
 from headrace.contracts.message import utc_now
 from headrace.samples import KINDS, SampleOptions
-from services.ros_processor.aggregation import aggregate
+from headrace_services.ros_processor.aggregation import aggregate
 from tests.faults.killing import Stack, kill_at_random
 from tests.faults.test_history import tracked_statuses
 from tests.unit.samples.test_samples import members_of

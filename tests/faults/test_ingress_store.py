@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from headrace.objects.store import PART_BYTES
-from services.ingress import store as ingress_store
+from headrace_services.ingress import store as ingress_store
 from tests.calibration import Calibration
 from tests.integration.ingress.harness import Ingress, new_id, open_ingress
 from tests.proxy import S3Faults, S3Proxy
@@ -80,7 +80,7 @@ async def test_bytes_that_the_store_did_not_confirm_are_never_announced(
 ):
     monkeypatch.setattr(ingress_store, "RETRY", ingress_store.RetryPolicy(3, 0.3, 0.02, 0.1))
     monkeypatch.setattr("headrace.objects.store._CONTROL_SECONDS", 1.0)
-    monkeypatch.setattr("services.ingress.handlers._ABORT_SECONDS", 1.0)
+    monkeypatch.setattr("headrace_services.ingress.handlers._ABORT_SECONDS", 1.0)
     async with behind_proxy(kafka_url, s3_url) as (ingress, proxy):
         proxy.faults = faults
         request_id, machine, began = new_id(), Calibration(), monotonic()

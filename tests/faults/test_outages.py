@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from headrace.local.ports import EnginePorts
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 from tests.faults.recording import FULL
 from tests.faults.sending import payloads, sending
 from tests.faults.whole import Whole

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.rules_engine import metrics
-from services.rules_engine.pool import (
+from headrace_services.rules_engine import metrics
+from headrace_services.rules_engine.pool import (
     RulesBloated,
     RulesFailed,
     RulesTimedOut,

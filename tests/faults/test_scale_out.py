@@ -20,7 +20,7 @@ import pytest
 
 from headrace.cli.uploads import as_organisation
 from headrace.samples import KINDS, SampleOptions
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 from tests.faults.test_history import archived_digests, synced_keys, tracked_statuses
 from tests.faults.test_history_of_recommendations import check as check_usage
 from tests.faults.test_history_of_recommendations import make_day, stored

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from headrace.local.simulators.segment import SegmentFault, SegmentSimulator
-from services.segment_bridge.dead_letters import contents_of
+from headrace_services.segment_bridge.dead_letters import contents_of
 from tests.processes import ROOT
 from tests.waiting import eventually
 
@@ -41,7 +41,7 @@ async def spawn(segment, tmp_path, source, *options, **environment):
         segment.write_netrc(netrc)
     with source.open("rb") as given, (tmp_path / "log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services", "segment", "upload", *options,
+            sys.executable, "-m", "headrace_services", "segment", "upload", *options,
             stdin=given, stdout=log, stderr=log, cwd=ROOT,
             env={
                 **os.environ, "SEGMENT_BATCH_API": segment.batch_url, "CURL_NETRC": str(netrc),

@@ -37,7 +37,7 @@ class LocalStack:
         environment = os.environ | {"RULES_ENGINE_WORKERS": "1", "POLARS_MAX_THREADS": "1"}
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services", "up", "--directory", str(self.directory),
+                sys.executable, "-m", "headrace_services", "up", "--directory", str(self.directory),
                 "--port-base", str(self.base), cwd=ROOT, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
         await eventually(self.answers, within_seconds=PATIENCE_SECONDS, describe="the local stack is ready")

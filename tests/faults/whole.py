@@ -16,7 +16,7 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.runtime.faultpoints import VARIABLE
 from headrace.runtime.settings import EngineSettings
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 from tests.faults.killing import Stack
 from tests.faults.sending import ENDS
 from tests.faults.test_history import archived_digests, synced_keys, tracked_statuses

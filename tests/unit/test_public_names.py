@@ -10,14 +10,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # A module in the text of a page, not only in an example.
-NAMED = re.compile(r"`((?:headrace|services)(?:\.[a-z_]+)+)(?:\.[A-Za-z]\w*)?`")
+NAMED = re.compile(r"`((?:headrace|headrace_services)(?:\.[a-z_]+)+)(?:\.[A-Za-z]\w*)?`")
 PAGES = [ROOT / "docs" / "adding-a-service.md", ROOT / "docs" / "rules.md"]
 # What the pages name as a whole: it is given to the engine by name, and nothing is imported from it.
-PACKAGES = {"services.rules_engine.pack"}
+PACKAGES = {"headrace_services.rules_engine.pack"}
 # The folder that the page makes.
-EXAMPLE = "services.last_seen"
+EXAMPLE = "headrace_services.last_seen"
 
-PACK = "services.rules_engine.pack"
+PACK = "headrace_services.rules_engine.pack"
 PUBLIC = {
     # For authors of services.
     "headrace.bus.consumption": {"Consumption", "Membership"},
@@ -98,7 +98,10 @@ def imports(page):
     for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
         if language == "python":
             for node in ast.walk(ast.parse(block)):
-                if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in {"headrace", "services"}:
+                if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in {
+                    "headrace",
+                    "headrace_services",
+                }:
                     yield from ((node.module, alias.name) for alias in node.names)
 
 

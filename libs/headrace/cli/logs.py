@@ -81,7 +81,7 @@ def _is_of(services: frozenset[str], line: bytes) -> bool:
     if "service" in said:
         return said["service"] in services
     words = str(said.get("module", "")).split(".")
-    return words[0] == "services" and words[1:2] != [] and words[1] in services
+    return words[0] == "headrace_services" and words[1:2] != [] and words[1] in services
 
 
 def _print_kept(source: _Source, tail: int | None) -> int:

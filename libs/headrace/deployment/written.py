@@ -22,7 +22,7 @@ DASHBOARD: Final = KUSTOMIZE / "components/monitoring/dashboard.json"
 ASYNCAPI: Final = Path("docs/asyncapi.json")
 # Whatever else stands in these is of a service that is no more.
 OWNED: Final = (BASE, KEDA)
-_HEAD: Final = f"# Written by `make docs` from services/registry.py and {FACTS}.\n"
+_HEAD: Final = f"# Written by `make docs` from services/headrace_services/registry.py and {FACTS}.\n"
 
 
 def written(rows: Sequence[Service], root: Path) -> dict[Path, str]:

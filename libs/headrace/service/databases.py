@@ -44,7 +44,9 @@ async def awaited_database(row: Service, engines: EngineSettings) -> Database:
 async def opened_database(row: Service, engines: EngineSettings) -> Database:
     """Open and up to date. Raises `Retryable` while role, database or tables are somebody else's to make."""
     if row.database is None:
-        raise ConfigurationError(f"{row.name}: its row in services/registry.py names no database")
+        raise ConfigurationError(
+            f"{row.name}: its row in services/headrace_services/registry.py names no database"
+        )
     own = bool(os.environ.get(row.role_variable))
     variable = row.role_variable if own else "HEADRACE_POSTGRES"
     try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Service:
-    """One service: the folder ``services/<name>`` and everything others must know of it.
+    """One service: the folder ``services/headrace_services/<name>`` and everything others must know of it.
 
     ``port`` is where it listens in the local shape, ``port_variable`` the environment variable that moves it
     (upstream's where upstream has one). ``database`` is the PostgreSQL database it keeps its tables in, ``schema``
@@ -61,9 +61,9 @@ class Service:
     @property
     def migrations(self) -> Path:
         """The folder of its database's migrations."""
-        package = import_module(self.schema or f"services.{self.name}")
+        package = import_module(self.schema or f"headrace_services.{self.name}")
         return Path(package.__path__[0]) / "migrations"
 
     def module(self, name: str) -> ModuleType:
-        """Import ``services.<service>.<name>``, only in the process that runs it."""
-        return import_module(f"services.{self.name}.{name}")
+        """Import ``headrace_services.<service>.<name>``, only in the process that runs it."""
+        return import_module(f"headrace_services.{self.name}.{name}")

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-import services.archiver
+import headrace_services.archiver
 from headrace.bus.admin import ensure_topics
 from headrace.bus.delivery import Delivery
 from headrace.bus.producer import Producer
@@ -22,16 +22,16 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.fetch import Fetcher
 from headrace.objects.store import ObjectStore
 from headrace.runtime.settings import EngineSettings
-from services.archiver.handlers import Archiver
-from services.archiver.store import ArchiveTable
-from services.archiver.targets import Target
-from services.archiver.templates import CLUSTER_LAYOUT, KeyTemplate
+from headrace_services.archiver.handlers import Archiver
+from headrace_services.archiver.store import ArchiveTable
+from headrace_services.archiver.targets import Target
+from headrace_services.archiver.templates import CLUSTER_LAYOUT, KeyTemplate
 from tests.engines import SessionEngines
 
 CLUSTER = "11111111-2222-3333-4444-555555555555"
 NOW = datetime(2026, 11, 21, 21, 28, 22, 990776, tzinfo=UTC)
 KEY = f"archives/compressed/11/{CLUSTER}/202611/21/212822.tar.gz"
-MIGRATIONS = Path(services.archiver.__file__).parent / "migrations"
+MIGRATIONS = Path(headrace_services.archiver.__file__).parent / "migrations"
 
 
 class Synced(Producer):

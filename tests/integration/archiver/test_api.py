@@ -8,8 +8,8 @@ from schemathesis.specs.openapi.checks import ignored_auth, negative_data_reject
 
 from headrace.contracts.identity import Associate, Identity, encode_identity
 from headrace.web.listener import Listener
-from services.archiver.api import Api
-from services.archiver.settings import ArchiverSettings
+from headrace_services.archiver.api import Api
+from headrace_services.archiver.settings import ArchiverSettings
 from tests.integration.archiver.conftest import KEY, Bench
 from tests.openapi import check_all
 

@@ -16,9 +16,9 @@ from headrace.objects.store import PART_BYTES, ObjectStore
 from headrace.objects.streaming import store_stream
 from headrace.runtime.errors import Rejected, Retryable
 from headrace.web.listener import Listener
-from services.archiver.clusters import local_cluster_id
-from services.archiver.handlers import Archiver
-from services.archiver.templates import KeyTemplate
+from headrace_services.archiver.clusters import local_cluster_id
+from headrace_services.archiver.handlers import Archiver
+from headrace_services.archiver.templates import KeyTemplate
 from tests.integration.archiver.conftest import CLUSTER, KEY, NOW, Bench
 from tests.unit.archives.tars import tar_gz
 

@@ -10,8 +10,8 @@ from headrace.contracts.identity import Identity, System, encode_identity
 from headrace.database.owners import owned_clusters
 from headrace.runtime import metrics
 from headrace.runtime.errors import Rejected
-from services.archiver.store import ArchiveTable
-from services.archiver.templates import KeyTemplate
+from headrace_services.archiver.store import ArchiveTable
+from headrace_services.archiver.templates import KeyTemplate
 from tests.integration.archiver.conftest import CLUSTER, KEY, Bench
 from tests.owners import moved
 from tests.unit.archives.tars import tar_gz

@@ -17,7 +17,7 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 from tests.engines import SessionEngines
 from tests.waiting import eventually
 

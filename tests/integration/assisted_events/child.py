@@ -8,7 +8,7 @@ import uvloop
 from headrace.runtime.logging import configure
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
 from headrace.service.process import serve
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 
 if __name__ == "__main__":
     database, port, admin_port = sys.argv[1:]

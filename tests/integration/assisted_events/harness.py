@@ -21,8 +21,8 @@ from aiohttp import web
 from headrace.local.ports import EnginePorts
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
-from services.assisted_events.api import PREFIX
-from services.registry import BY_NAME
+from headrace_services.assisted_events.api import PREFIX
+from headrace_services.registry import BY_NAME
 from tests.processes import ROOT, ServiceProcess
 from tests.waiting import eventually
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from services.assisted_events.commands import assisted
+from headrace_services.assisted_events.commands import assisted
 from tests.integration.assisted_events.harness import Endpoint, Sender, members_of
 
 

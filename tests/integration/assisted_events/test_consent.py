@@ -134,7 +134,7 @@ async def test_opting_out_between_an_end_and_its_sending_counts_and_opting_in_ag
 async def test_an_opt_out_while_the_archive_is_made_keeps_it_here(
     management: Any, endpoint: Endpoint, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from services.assisted_events.ledger import Ledger
+    from headrace_services.assisted_events.ledger import Ledger
 
     write(file, OPTED_IN)
     noted = Ledger.sent_before

@@ -9,7 +9,7 @@ from schemathesis.specs.openapi.checks import (
     positive_data_acceptance,
 )
 
-from services.assisted_events.api import PREFIX
+from headrace_services.assisted_events.api import PREFIX
 from tests.answers import raw_status
 from tests.integration.assisted_events.harness import Sender, open_sender
 from tests.openapi import check_all

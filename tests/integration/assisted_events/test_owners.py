@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-import services.assisted_events
+import headrace_services.assisted_events
 from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.runtime.errors import Rejected
 from headrace.samples.assisted import Installation
 from headrace.samples.options import SampleOptions
-from services.assisted_events.registering import Registry, Stored
+from headrace_services.assisted_events.registering import Registry, Stored
 
-MIGRATIONS = Path(services.assisted_events.__path__[0]) / "migrations"
+MIGRATIONS = Path(headrace_services.assisted_events.__path__[0]) / "migrations"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from headrace.contracts.identity import Associate, Identity, encode_identity
 from headrace.contracts.topics import ARCHIVE_SYNCED, PAYLOAD_STATUS, UPLOAD_ANNOUNCE
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 from tests.engines import SessionEngines
 from tests.integration.assisted_events.harness import open_sender
 from tests.integration.ingress.harness import UPLOAD, Ingress, open_ingress

@@ -8,7 +8,7 @@ from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.runtime.errors import ConfigurationError
 from headrace.service.row import Service
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 
 
 @pytest.fixture

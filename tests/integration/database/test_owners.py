@@ -16,7 +16,7 @@ from headrace.database.pool import Database
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import EngineSettings
 from headrace.service.row import Service
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 from tests.engines import SessionEngines
 
 OWNING = [row for row in SERVICES if row.owns_clusters]

@@ -21,7 +21,7 @@ from headrace.local.supervisor import RestartBudget, Supervisor
 from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.settings import EngineSettings
 from headrace.service.databases import opened_database, roles_of
-from services.registry import BY_NAME, SERVICES
+from headrace_services.registry import BY_NAME, SERVICES
 from tests.e2e.command import headrace
 
 ROWS = [row for row in SERVICES if row.database]

@@ -26,7 +26,7 @@ from headrace.objects.store import PART_BYTES, ObjectStore
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
 from headrace.service.process import running
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 from tests.reading import reader
 
 PREFIXES = ("/api/ingress/v1", "/r/insights/platform/ingress/v1")

@@ -136,7 +136,7 @@ async def test_another_organisations_file_under_an_id_is_stored_apart(
     kafka_url: str, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, attributes: bool
 ):
     if not attributes:
-        monkeypatch.setattr("services.ingress.store._OWNER_ATTRIBUTE", "no such namespace")
+        monkeypatch.setattr("headrace_services.ingress.store._OWNER_ATTRIBUTE", "no such namespace")
     async with open_ingress(
         kafka_url, s3_url, STAGERIMPLEMENTATION="filebased", STORAGEFILESYSTEMPATH=str(tmp_path)
     ) as ingress:
@@ -255,12 +255,12 @@ async def test_readiness_names_a_missing_bucket(kafka_url: str, s3_url: str, mon
 
 @pytest.mark.row(1)
 async def test_what_a_killed_process_left_half_done_is_swept(kafka_url: str, s3_url: str, monkeypatch):
-    monkeypatch.setattr("services.ingress.app._SWEEP_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("headrace_services.ingress.app._SWEEP_EVERY_SECONDS", 0.05)
     async with open_ingress(kafka_url, s3_url) as ingress:
         await ingress.store.start_multipart(ingress.bucket, "left")
         await asyncio.sleep(0.2)
         assert await ingress.unfinished() == ["left"]
-        monkeypatch.setattr("services.ingress.store._STALE_UPLOAD_SECONDS", -1.0)
+        monkeypatch.setattr("headrace_services.ingress.store._STALE_UPLOAD_SECONDS", -1.0)
         await eventually(lambda: _none(ingress))
 
 

@@ -22,9 +22,9 @@ from headrace.objects.store import ObjectStore
 from headrace.runtime.errors import Retryable
 from headrace.runtime.settings import EngineSettings
 from headrace.web.peer import Peer
-from services.koku.handlers import Buckets, Koku
-from services.koku.shipper import Shipper
-from services.koku.sources import Sources
+from headrace_services.koku.handlers import Buckets, Koku
+from headrace_services.koku.shipper import Shipper
+from headrace_services.koku.sources import Sources
 from tests.engines import SessionEngines
 from tests.integration.koku.sources_peer import PREFIX, SourcesPeer, serving_sources
 

@@ -17,9 +17,9 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import PART_BYTES, ObjectStore
 from headrace.runtime.errors import Rejected, Retryable
 from headrace.samples import KINDS, SampleOptions
-from services.koku.handlers import Buckets
-from services.koku.manifest import MAX_BYTES
-from services.koku.shipper import Shipper, tag_of
+from headrace_services.koku.handlers import Buckets
+from headrace_services.koku.manifest import MAX_BYTES
+from headrace_services.koku.shipper import Shipper, tag_of
 from tests.integration.koku.conftest import NAMESPACE_HEADER, ORG, ROS_HEADER, Bench, manifest
 from tests.unit.archives.tars import tar_gz
 

@@ -9,8 +9,8 @@ import pytest
 from headrace.contracts.identity import Identity, System, encode_identity
 from headrace.runtime.errors import Rejected
 from headrace.samples import KINDS, SampleOptions
-from services.koku.payload import local_cluster_id
-from services.koku.shipper import tag_of
+from headrace_services.koku.payload import local_cluster_id
+from headrace_services.koku.shipper import tag_of
 from tests.integration.koku.conftest import NAMESPACE_HEADER, ORG, ROS_HEADER, Bench
 
 ROS = ROS_HEADER + b"\n1\n"

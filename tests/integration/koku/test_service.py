@@ -28,8 +28,8 @@ from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.samples import KINDS, SampleOptions
 from headrace.service.host import Host
 from headrace.service.process import running
-from services.koku.payload import local_cluster_id
-from services.registry import BY_NAME
+from headrace_services.koku.payload import local_cluster_id
+from headrace_services.registry import BY_NAME
 from tests.engines import SessionEngines
 from tests.integration.ingress.harness import Records, open_records
 from tests.integration.koku.sources_peer import SourcesPeer, serving_sources

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from headrace.runtime.errors import Permanent, Rejected, Retryable
-from services.koku.sources import NoSource, Tenant
+from headrace_services.koku.sources import NoSource, Tenant
 from tests.integration.koku.conftest import ORG, ROS_HEADER, Bench, manifest
 from tests.unit.archives.tars import tar_gz
 

@@ -15,8 +15,8 @@ from headrace.contracts.topics import SOURCES_RESOURCES
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.process import running
 from headrace.web.peer import Peer
-from services.koku.sources import NoSource, Sources, Tenant
-from services.registry import BY_NAME
+from headrace_services.koku.sources import NoSource, Sources, Tenant
+from headrace_services.registry import BY_NAME
 from tests.engines import SessionEngines
 
 TENANT = Tenant("12345", "0001")

@@ -21,7 +21,7 @@ from headrace.contracts.kruize import (
 )
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.process import running
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 
 FIRST_END = datetime(2026, 11, 1, 0, 15, tzinfo=UTC)
 

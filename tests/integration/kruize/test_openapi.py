@@ -6,8 +6,8 @@ import jsonschema
 import pytest
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from services.kruize.api import Api
-from services.kruize.settings import KruizeSettings
+from headrace_services.kruize.api import Api
+from headrace_services.kruize.settings import KruizeSettings
 from tests.integration.kruize.harness import experiment, new_name, profile, record
 from tests.openapi import check_all
 

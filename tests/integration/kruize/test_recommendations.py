@@ -6,8 +6,8 @@ import numpy as np
 
 from headrace.contracts.kruize import CONTAINER_METRICS, NAMESPACE_METRICS, VALUES, timestamp
 from headrace.contracts.ros import ExperimentType
-from services.kruize.recommendations import recommend
-from services.kruize.series import METRICS, UNITS, Series
+from headrace_services.kruize.recommendations import recommend
+from headrace_services.kruize.series import METRICS, UNITS, Series
 from tests.integration.kruize.harness import (
     FIRST_END,
     Kruize,

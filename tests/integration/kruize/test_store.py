@@ -6,9 +6,9 @@ import pytest
 
 from headrace.database.migrations import migrate
 from headrace.database.pool import Database
-from services.kruize.experiments import Experiment, created
-from services.kruize.store import ExperimentStore, ResultStore, Row
-from services.registry import BY_NAME
+from headrace_services.kruize.experiments import Experiment, created
+from headrace_services.kruize.store import ExperimentStore, ResultStore, Row
+from headrace_services.registry import BY_NAME
 from tests.integration.kruize.harness import FIRST_END, experiment
 from tests.waiting import eventually
 

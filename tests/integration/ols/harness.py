@@ -18,7 +18,7 @@ from headrace.local.ports import EnginePorts
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.process import running
 from headrace.web.listener import Listener
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 from tests import answers
 from tests.processes import ServiceProcess
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from services.ols import store
+from headrace_services.ols import store
 from tests.integration.ols.harness import CONVERSATION, FEEDBACK, NOBODY, Ols, open_ols
 
 DISABLED = "ols_config:\n  default_provider: x\n"

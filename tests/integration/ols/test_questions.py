@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.ols import store
+from headrace_services.ols import store
 from tests.integration.ols.harness import NOBODY, Llm, Ols, open_ols
 from tests.waiting import eventually
 
@@ -257,7 +257,7 @@ async def test_many_turns_of_one_conversation_at_once(ols: Ols):
 
 
 async def test_too_many_at_once_are_told_to_come_again(root: Path, llm: Llm, monkeypatch):
-    monkeypatch.setattr("services.ols.api._PLACE_SECONDS", 0.05)
+    monkeypatch.setattr("headrace_services.ols.api._PLACE_SECONDS", 0.05)
     released = asyncio.Event()
 
     async def waits(request):

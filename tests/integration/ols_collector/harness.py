@@ -14,9 +14,9 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from services.ols_collector.collector import Collector
-from services.ols_collector.plan import Plan
-from services.ols_collector.status import Outcome
+from headrace_services.ols_collector.collector import Collector
+from headrace_services.ols_collector.plan import Plan
+from headrace_services.ols_collector.status import Outcome
 from tests.unit.ols_collector.data import members, names
 
 OFFLINE_TOKEN = "planted-offline-token"

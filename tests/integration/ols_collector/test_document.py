@@ -39,7 +39,7 @@ def pattern(line, **values):
 
 # What the document types, and its twin.
 PRINTED = (str(ROOT / "ols" / "user_data_collection" / "data_collector.py"),)
-TWIN = ("-m", "services", "collector", "run")
+TWIN = ("-m", "headrace_services", "collector", "run")
 
 
 async def command(tmp_path, *arguments, program=TWIN, **environment):
@@ -124,7 +124,7 @@ async def spawn(given, log):
     os.close(writing)
     try:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.ols_collector.process", str(reading),
+            sys.executable, "-m", "headrace_services.ols_collector.process", str(reading),
             cwd=ROOT, pass_fds=[reading], stdout=log, stderr=log,
         )  # fmt: skip
     finally:

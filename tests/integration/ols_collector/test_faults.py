@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from services.ols_collector.collector import Collector
+from headrace_services.ols_collector.collector import Collector
 from tests.integration.ols_collector.harness import (
     ACCESS_TOKEN,
     OFFLINE_TOKEN,
@@ -133,7 +133,7 @@ async def test_a_retry_after_beyond_the_budget_ends_the_attempts(data):
 
 
 async def test_a_refused_chunk_does_not_hold_up_the_others(data, monkeypatch):
-    monkeypatch.setattr("services.ols_collector.handlers.CHUNK_LIMIT_BYTES", 60_000)
+    monkeypatch.setattr("headrace_services.ols_collector.handlers.CHUNK_LIMIT_BYTES", 60_000)
     written = names(data)
     async with open_peer(data, 400) as peer:
         outcome = await collect(plan(data, peer.url))
@@ -143,7 +143,7 @@ async def test_a_refused_chunk_does_not_hold_up_the_others(data, monkeypatch):
 
 
 async def test_an_ingress_that_is_away_ends_the_cycle_after_one_chunk(data, monkeypatch):
-    monkeypatch.setattr("services.ols_collector.handlers.CHUNK_LIMIT_BYTES", 60_000)
+    monkeypatch.setattr("headrace_services.ols_collector.handlers.CHUNK_LIMIT_BYTES", 60_000)
     async with open_peer(data, 503, 503, 503) as peer:
         outcome = await collect(plan(data, peer.url))
         assert len(peer.uploads) == 3

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from services.ols_collector.collector import Collector
+from headrace_services.ols_collector.collector import Collector
 from tests.integration.ols_collector.harness import (
     ACCESS_TOKEN,
     API_CLUSTER_ID,

@@ -9,9 +9,9 @@ import pytest
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import EngineSettings, ProcessSettings, environment_name
 from headrace.service.process import running
-from services.ols_collector.config import LOCAL_CLUSTER_ID
-from services.ols_collector.settings import OlsCollectorSettings
-from services.registry import BY_NAME
+from headrace_services.ols_collector.config import LOCAL_CLUSTER_ID
+from headrace_services.ols_collector.settings import OlsCollectorSettings
+from headrace_services.registry import BY_NAME
 from tests.integration.ingress.harness import UPLOAD, open_ingress
 from tests.integration.ols_collector.harness import collect, open_peer
 from tests.unit.ols_collector.data import members, names, plan, write

@@ -6,17 +6,17 @@ from typing import Any
 import aiohttp
 import pytest
 
-import services.payload_tracker
+import headrace_services.payload_tracker
 from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.web.listener import Listener
-from services.payload_tracker.api import Api
-from services.payload_tracker.settings import TrackerSettings
-from services.payload_tracker.store import TrackerStore
+from headrace_services.payload_tracker.api import Api
+from headrace_services.payload_tracker.settings import TrackerSettings
+from headrace_services.payload_tracker.store import TrackerStore
 
-MIGRATIONS = Path(services.payload_tracker.__file__).parent / "migrations"
+MIGRATIONS = Path(headrace_services.payload_tracker.__file__).parent / "migrations"
 
 
 @pytest.fixture

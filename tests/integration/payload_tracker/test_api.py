@@ -9,7 +9,7 @@ import pytest
 
 from headrace.contracts.identity import Associate, Identity, encode_identity
 from headrace.database.pool import Database
-from services.payload_tracker.store import TrackerStore
+from headrace_services.payload_tracker.store import TrackerStore
 from tests.answers import raw_answer, raw_status
 from tests.identities import headers as headers_of
 from tests.identities import odd, user

@@ -10,8 +10,8 @@ from headrace.contracts.status import PayloadStatus
 from headrace.contracts.topics import PAYLOAD_STATUS
 from headrace.database.pool import Database
 from headrace.runtime.settings import EngineSettings
-from services.payload_tracker.handlers import status_handler
-from services.payload_tracker.store import BatchWriter, TrackerStore
+from headrace_services.payload_tracker.handlers import status_handler
+from headrace_services.payload_tracker.store import BatchWriter, TrackerStore
 from tests.engines import SessionEngines
 from tests.waiting import eventually
 

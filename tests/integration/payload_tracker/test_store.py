@@ -7,9 +7,9 @@ import pytest
 
 from headrace.database.pool import Database
 from headrace.runtime.errors import Retryable
-from services.payload_tracker.filters import PAYLOADS, STATUSES
-from services.payload_tracker.models import StatusRow
-from services.payload_tracker.store import BatchWriter, TrackerStore
+from headrace_services.payload_tracker.filters import PAYLOADS, STATUSES
+from headrace_services.payload_tracker.models import StatusRow
+from headrace_services.payload_tracker.store import BatchWriter, TrackerStore
 from tests.waiting import eventually
 
 NOW = datetime(2026, 11, 21, 21, 28, 22, tzinfo=UTC)

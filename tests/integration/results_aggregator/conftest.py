@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-import services.results_aggregator
+import headrace_services.results_aggregator
 from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 
-MIGRATIONS = Path(services.results_aggregator.__path__[0]) / "migrations"
+MIGRATIONS = Path(headrace_services.results_aggregator.__path__[0]) / "migrations"
 
 
 @pytest.fixture

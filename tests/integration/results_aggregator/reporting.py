@@ -11,9 +11,9 @@ from uuid import UUID
 
 from headrace.bus.delivery import Delivery
 from headrace.database.pool import Database
-from services.results_aggregator.handlers import Aggregator
-from services.results_aggregator.messages import IncomingReport, IncomingWorkloads
-from services.results_aggregator.store import AggregatorStore
+from headrace_services.results_aggregator.handlers import Aggregator
+from headrace_services.results_aggregator.messages import IncomingReport, IncomingWorkloads
+from headrace_services.results_aggregator.store import AggregatorStore
 
 CLUSTER = "11111111-2222-4333-8444-555555555555"
 OTHER = "99999999-2222-4333-8444-555555555555"

@@ -20,9 +20,9 @@ from headrace.database.pool import Database
 from headrace.runtime.metrics import REGISTRY
 from headrace.runtime.retries import RetryPolicy
 from headrace.runtime.settings import EngineSettings
-from services.results_aggregator.handlers import Aggregator
-from services.results_aggregator.messages import IncomingReport
-from services.results_aggregator.store import AggregatorStore
+from headrace_services.results_aggregator.handlers import Aggregator
+from headrace_services.results_aggregator.messages import IncomingReport
+from headrace_services.results_aggregator.store import AggregatorStore
 from tests.engines import SessionEngines
 from tests.integration.results_aggregator.reporting import CLUSTER, REPORT_TABLES, TABLES, dump, hit, reported
 from tests.waiting import eventually

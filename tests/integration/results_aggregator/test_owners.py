@@ -12,9 +12,9 @@ from headrace.database.owners import owned_clusters
 from headrace.database.pool import Database
 from headrace.runtime import metrics
 from headrace.runtime.errors import Poison, Rejected
-from services.results_aggregator.handlers import Aggregator
-from services.results_aggregator.retention import forget
-from services.results_aggregator.store import AggregatorStore
+from headrace_services.results_aggregator.handlers import Aggregator
+from headrace_services.results_aggregator.retention import forget
+from headrace_services.results_aggregator.store import AggregatorStore
 from tests.integration.results_aggregator.reporting import (
     CLUSTER,
     CLUSTER_TABLES,

@@ -16,8 +16,8 @@ from headrace.contracts.status import PayloadStatus
 from headrace.contracts.topics import PAYLOAD_STATUS
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.process import running
-from services.registry import BY_NAME
-from services.results_aggregator.metrics import EXPORTED
+from headrace_services.registry import BY_NAME
+from headrace_services.results_aggregator.metrics import EXPORTED
 from tests.engines import SessionEngines
 from tests.integration.results_aggregator.reporting import CLUSTER, hit, recommended, reported
 from tests.reading import reader

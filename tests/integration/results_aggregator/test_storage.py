@@ -10,8 +10,8 @@ import pytest
 from headrace.contracts.message import utc_now
 from headrace.database.pool import Database
 from headrace.runtime.errors import Poison
-from services.results_aggregator.retention import forget
-from services.results_aggregator.store import AggregatorStore
+from headrace_services.results_aggregator.retention import forget
+from headrace_services.results_aggregator.store import AggregatorStore
 from tests.integration.results_aggregator.reporting import (
     CLUSTER,
     OTHER,

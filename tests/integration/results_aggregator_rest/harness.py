@@ -18,15 +18,15 @@ import aiohttp
 import asyncpg
 from yarl import URL
 
-import services.results_aggregator
+import headrace_services.results_aggregator
 from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.web.listener import Listener
-from services.results_aggregator.api import Api
-from services.results_aggregator.settings import AggregatorSettings
+from headrace_services.results_aggregator.api import Api
+from headrace_services.results_aggregator.settings import AggregatorSettings
 from tests import answers
 
-MIGRATIONS = Path(services.results_aggregator.__file__).parent / "migrations"
+MIGRATIONS = Path(headrace_services.results_aggregator.__file__).parent / "migrations"
 MOMENT = datetime(2026, 11, 20, 8, 30, 15, 250_000, tzinfo=UTC)
 RULE = "pack.rules.node_not_ready"
 KEY = "NODE_NOT_READY"

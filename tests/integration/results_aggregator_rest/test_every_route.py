@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 import pytest_asyncio
 
-from services.results_aggregator.auth import FOREIGN, FOREIGN_CLUSTER, MALFORMED, MISSING
+from headrace_services.results_aggregator.auth import FOREIGN, FOREIGN_CLUSTER, MALFORMED, MISSING
 from tests.integration.results_aggregator_rest.harness import (
     KEY,
     PREFIXES,

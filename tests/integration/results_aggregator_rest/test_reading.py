@@ -108,7 +108,7 @@ async def test_many_reports_are_given_as_received_and_unknown_clusters_named(api
 
 
 async def test_more_reports_than_an_answer_holds_are_400(api: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("services.results_aggregator.api_reports._MAX_REPORTS_BYTES", 1000)
+    monkeypatch.setattr("headrace_services.results_aggregator.api_reports._MAX_REPORTS_BYTES", 1000)
     ours = api.tenant()
     cluster = await ours.cluster(filler="x" * 1000)
     answer = await api.get(f"/organizations/{ours.org_id}/clusters/{cluster}/reports", ours)

@@ -19,8 +19,8 @@ from yarl import URL
 
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.process import running
-from services.registry import BY_NAME
-from services.ros_api.listings import CONTAINERS, NAMESPACES, WORKLOADS
+from headrace_services.registry import BY_NAME
+from headrace_services.ros_api.listings import CONTAINERS, NAMESPACES, WORKLOADS
 from tests import answers
 from tests.integration.ros_api.samples import CURRENT_BYTES, PERCENTAGES, recommendation
 

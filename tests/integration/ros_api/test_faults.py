@@ -130,7 +130,7 @@ async def test_a_client_that_stops_reading_is_dropped_and_holds_no_connection(po
 async def test_more_long_answers_than_places_are_told_to_come_back(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("services.ros_api.store._QUEUE_SECONDS", 0.2)
+    monkeypatch.setattr("headrace_services.ros_api.store._QUEUE_SECONDS", 0.2)
     async with open_api(postgres_url, ROS_API_MAX_STREAMS="1", CSV_STREAM_INTERVAL="50") as api:
         tenant = await many(api, 500)
         async with open_stream(api, tenant, "limit=-1") as response:

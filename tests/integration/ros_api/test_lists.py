@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from headrace.runtime.metrics import REGISTRY
-from services.ros_api.listings import PERCENTAGES
+from headrace_services.ros_api.listings import PERCENTAGES
 from tests.integration.ros_api.harness import (
     COLLECTIONS,
     CONTAINER,

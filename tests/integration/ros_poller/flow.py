@@ -18,7 +18,7 @@ from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
 from headrace.service.initialise import initialise
 from headrace.service.process import running
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 from tests.engines import SessionEngines
 from tests.integration.ingress.harness import Records, open_records
 from tests.integration.ros_poller.kruize import Kruize

@@ -17,10 +17,10 @@ from headrace.contracts.ros import RecommendationRequest
 from headrace.database.pool import Database
 from headrace.runtime.errors import Rejected, Retryable
 from headrace.web.peer import Peer
-from services.ros_poller.client import KruizeClient, UnexpectedAnswer
-from services.ros_poller.handlers import Poller
-from services.ros_poller.store import RecommendationStore
-from services.ros_poller.stored import StoredRecommendation
+from headrace_services.ros_poller.client import KruizeClient, UnexpectedAnswer
+from headrace_services.ros_poller.handlers import Poller
+from headrace_services.ros_poller.store import RecommendationStore
+from headrace_services.ros_poller.stored import StoredRecommendation
 from tests.integration.ros_poller.kruize import Kruize, answer, busy, refusal
 from tests.integration.ros_poller.tables import ORG, add_usage, add_workloads, dump, name_of
 from tests.unit.ros_poller import answers

@@ -14,7 +14,7 @@ import orjson
 from headrace.contracts.kruize import PERFORMANCE_PROFILE, timestamp
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.process import running
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 from tests.integration.ros_poller.flow import START, Flow
 from tests.integration.ros_poller.tables import dump, name_of
 

@@ -21,12 +21,12 @@ from headrace.objects.fetch import Fetcher
 from headrace.objects.store import ObjectStore
 from headrace.runtime.settings import EngineSettings
 from headrace.web.peer import Peer
-from services.registry import BY_NAME
-from services.ros_processor.client import Kruize
-from services.ros_processor.handlers import UsageFiles
-from services.ros_processor.housekeeper import Housekeeper
-from services.ros_processor.profile import ProfileKeeper
-from services.ros_processor.store import RosStore
+from headrace_services.registry import BY_NAME
+from headrace_services.ros_processor.client import Kruize
+from headrace_services.ros_processor.handlers import UsageFiles
+from headrace_services.ros_processor.housekeeper import Housekeeper
+from headrace_services.ros_processor.profile import ProfileKeeper
+from headrace_services.ros_processor.store import RosStore
 from tests.engines import SessionEngines
 from tests.integration.ros_processor.peers import KruizePeer, SourcesPeer, serving
 

@@ -8,7 +8,7 @@ import pytest
 
 from headrace.contracts.message import utc_now
 from headrace.runtime.errors import Rejected, Retryable
-from services.ros_processor.housekeeper import PartitionKeeper
+from headrace_services.ros_processor.housekeeper import PartitionKeeper
 from tests.integration.ros_processor import usage
 from tests.integration.ros_processor.conftest import Bench
 from tests.integration.ros_processor.peers import error

@@ -14,8 +14,8 @@ from headrace.runtime import metrics
 from headrace.runtime.errors import Rejected, Retryable
 from headrace.web.errors import json_response
 from headrace.web.peer import Peer
-from services.ros_processor.client import CREATE_PATH, RESULTS_PATH, UnexpectedAnswer
-from services.ros_processor.profile import ProfileKeeper
+from headrace_services.ros_processor.client import CREATE_PATH, RESULTS_PATH, UnexpectedAnswer
+from headrace_services.ros_processor.profile import ProfileKeeper
 from tests.integration.ros_processor import usage
 from tests.integration.ros_processor.conftest import CLUSTER, Bench
 from tests.integration.ros_processor.peers import KruizePeer, error, serving

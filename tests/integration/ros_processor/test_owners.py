@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from headrace.database.owners import owned_clusters
 from headrace.runtime import metrics
 from headrace.runtime.errors import Rejected
-from services.ros_processor.store import RosStore
+from headrace_services.ros_processor.store import RosStore
 from tests.integration.ros_processor import usage
 from tests.integration.ros_processor.conftest import CLUSTER, Bench
 from tests.owners import moved

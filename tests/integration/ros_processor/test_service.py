@@ -31,8 +31,8 @@ from headrace.runtime import metrics
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
 from headrace.service.process import running
-from services.registry import BY_NAME
-from services.ros_processor.aggregation import CsvLimits, aggregate
+from headrace_services.registry import BY_NAME
+from headrace_services.ros_processor.aggregation import CsvLimits, aggregate
 from tests.disks import small_disk
 from tests.engines import SessionEngines
 from tests.integration.ros_processor import usage
@@ -208,7 +208,7 @@ async def test_a_full_disk_holds_the_message_until_there_is_room(
 ) -> None:
     # So little memory that a small file does not fit, as a large one does not into what there is.
     small = partial(aggregate, limits=CsvLimits(max_partition_bytes=1 << 14))
-    monkeypatch.setattr("services.ros_processor.handlers.aggregate", small)
+    monkeypatch.setattr("headrace_services.ros_processor.handlers.aggregate", small)
     kruize = KruizePeer()
     async with AsyncExitStack() as stack:
         disk = stack.enter_context(small_disk(tmp_path))
@@ -234,7 +234,7 @@ async def test_a_file_that_no_room_would_be_enough_for_is_refused(
     flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = partial(aggregate, limits=CsvLimits(max_partition_bytes=1 << 14))
-    monkeypatch.setattr("services.ros_processor.handlers.aggregate", small)
+    monkeypatch.setattr("headrace_services.ros_processor.handlers.aggregate", small)
     kruize = KruizePeer()
     async with AsyncExitStack() as stack:
         disk = stack.enter_context(small_disk(tmp_path, mebibytes=1))

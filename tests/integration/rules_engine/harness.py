@@ -21,7 +21,7 @@ from headrace.runtime import metrics
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
 from headrace.service.process import running
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 from tests.integration.ingress.harness import Records, b64_identity, open_records
 from tests.reading import reader
 from tests.unit.rules_engine.service_archives import PACK

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from headrace.samples import KINDS, SampleOptions
-from services.rules_engine.evaluation import RulesConfig
+from headrace_services.rules_engine.evaluation import RulesConfig
 from tests.unit.rules_engine import evaluation_archives as archives
 from tests.unit.rules_engine.evaluation_processes import both_ways, in_new_process, settled
 
@@ -77,6 +77,6 @@ def test_archives_of_hosts_give_the_same(targets):
 
 
 def test_the_pack_of_the_project_gives_the_same_for_the_samples(tmp_path):
-    config = RulesConfig(("services.rules_engine.pack",))
+    config = RulesConfig(("headrace_services.rules_engine.pack",))
     responses = check(config, samples(tmp_path))
     assert min(responses.values()) > 3

@@ -9,8 +9,8 @@ import pytest
 
 from headrace.archives import ArchiveRejected
 from headrace.runtime.errors import ConfigurationError, Retryable
-from services.rules_engine.evaluation import Evaluation, RulesConfig
-from services.rules_engine.pool import WorkerPool
+from headrace_services.rules_engine.evaluation import Evaluation, RulesConfig
+from headrace_services.rules_engine.pool import WorkerPool
 from tests.disks import small_disk
 from tests.unit.rules_engine.evaluation_archives import on_disk
 from tests.unit.rules_engine.service_archives import CLUSTER, CONFIG, at_work, bidding

@@ -11,7 +11,7 @@ from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.metrics import exposition
 from headrace.samples import insights
 from headrace.samples.options import SampleOptions
-from services.rules_engine.settings import SHIPPED_PACK
+from headrace_services.rules_engine.settings import SHIPPED_PACK
 from tests.integration.ingress.harness import ID_HEADER, b64_identity, new_id, open_ingress, part
 from tests.integration.rules_engine.harness import metric, open_engine
 from tests.unit.rules_engine.service_archives import CLUSTER, bidding

@@ -10,13 +10,18 @@ from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.local.simulators.chain import DIRECTORY, VARIABLES, Chain, ChainPorts, simulated_chain
 from headrace.local.simulators.splunk import SplunkSimulator
-from services.registry import BY_NAME
-from services.segment_bridge import app
-from services.segment_bridge.handlers import Bridge
-from services.segment_bridge.ledger import PostgresLedger
-from services.segment_bridge.map_sources import read_maps
-from services.segment_bridge.settings import BridgeSettings, MapSettings, SegmentSettings, SplunkSettings
-from services.segment_bridge.store import DeadLetterTable, Runs
+from headrace_services.registry import BY_NAME
+from headrace_services.segment_bridge import app
+from headrace_services.segment_bridge.handlers import Bridge
+from headrace_services.segment_bridge.ledger import PostgresLedger
+from headrace_services.segment_bridge.map_sources import read_maps
+from headrace_services.segment_bridge.settings import (
+    BridgeSettings,
+    MapSettings,
+    SegmentSettings,
+    SplunkSettings,
+)
+from headrace_services.segment_bridge.store import DeadLetterTable, Runs
 from tests import forked
 from tests.integration.segment_bridge.harness import HEADRACE
 from tests.processes import ROOT

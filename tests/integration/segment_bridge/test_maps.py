@@ -6,10 +6,10 @@ from headrace.local.simulators.kubernetes import NAMESPACES, KubernetesSimulator
 from headrace.runtime.errors import ConfigurationError, Permanent, Rejected, Retryable
 from headrace.runtime.retries import RetryPolicy
 from headrace.samples.app_studio import tenant_namespaces, user_signups
-from services.segment_bridge.kv_store import Lookup, upload
-from services.segment_bridge.maps import uid_map, workspace_map
-from services.segment_bridge.settings import MapSettings
-from services.segment_bridge.splunk import Splunk
+from headrace_services.segment_bridge.kv_store import Lookup, upload
+from headrace_services.segment_bridge.maps import uid_map, workspace_map
+from headrace_services.segment_bridge.settings import MapSettings
+from headrace_services.segment_bridge.splunk import Splunk
 
 GROUP = "toolchain.dev.openshift.com"
 USERS = [f"user{n}" for n in range(1, 10)]

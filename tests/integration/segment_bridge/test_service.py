@@ -7,8 +7,8 @@ import pytest
 
 from headrace.local.simulators.segment import SegmentFault
 from headrace.runtime.errors import ConfigurationError
-from services.segment_bridge import app
-from services.segment_bridge.settings import SegmentSettings, SplunkSettings
+from headrace_services.segment_bridge import app
+from headrace_services.segment_bridge.settings import SegmentSettings, SplunkSettings
 from tests.integration.segment_bridge.harness import outcomes
 from tests.waiting import eventually
 

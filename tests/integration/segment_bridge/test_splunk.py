@@ -9,9 +9,9 @@ import pytest
 
 from headrace.local.simulators.splunk import ExportFault
 from headrace.runtime.errors import ConfigurationError
-from services.segment_bridge.audit import AuditOutcome, rows
-from services.segment_bridge.queries import QUERIES
-from services.segment_bridge.splunk import Outcome, Splunk, records
+from headrace_services.segment_bridge.audit import AuditOutcome, rows
+from headrace_services.segment_bridge.queries import QUERIES
+from headrace_services.segment_bridge.splunk import Outcome, Splunk, records
 from tests.proxy import TcpProxy
 from tests.unit.segment_bridge.audit_records import CASES, everything, told, write
 from tests.unit.segment_bridge.original.queries import ORIGINALS

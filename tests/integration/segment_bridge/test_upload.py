@@ -9,14 +9,14 @@ import pytest
 
 from headrace.local.simulators.segment import SegmentFault, SegmentSimulator
 from headrace.runtime.errors import ConfigurationError
-from services.segment_bridge.batches import TOO_LARGE
-from services.segment_bridge.client import Segment
-from services.segment_bridge.dead_letters import DeadLetterFile, contents_of
-from services.segment_bridge.ledger import ALREADY_SENT, DUPLICATE, SqliteLedger
-from services.segment_bridge.settings import SegmentSettings
-from services.segment_bridge.stages import event_of
-from services.segment_bridge.transform import PULL_REQUEST
-from services.segment_bridge.upload import REFUSED, UNSENT, Uploader
+from headrace_services.segment_bridge.batches import TOO_LARGE
+from headrace_services.segment_bridge.client import Segment
+from headrace_services.segment_bridge.dead_letters import DeadLetterFile, contents_of
+from headrace_services.segment_bridge.ledger import ALREADY_SENT, DUPLICATE, SqliteLedger
+from headrace_services.segment_bridge.settings import SegmentSettings
+from headrace_services.segment_bridge.stages import event_of
+from headrace_services.segment_bridge.transform import PULL_REQUEST
+from headrace_services.segment_bridge.upload import REFUSED, UNSENT, Uploader
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-import services
+import headrace_services
 from headrace.bus.producer import Producer
 from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
 from headrace.runtime import metrics
@@ -18,7 +18,7 @@ from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.declarations import settings_of
 from headrace.service.initialise import initialise
 from headrace.service.process import running
-from services import registry
+from headrace_services import registry
 from tests.waiting import eventually
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "adding-a-service.md"
@@ -33,18 +33,22 @@ def example():
 
 @pytest.fixture
 def row(tmp_path, monkeypatch, fresh):
-    """The example's row, its folder importable as `services.last_seen`, on a topic and a database of its own."""
+    """The example's row, its folder importable, on a topic and a database of its own."""
     files = example()
-    row = eval(files.pop("services/registry.py"), vars(registry).copy())  # noqa: S307 -- our own document
+    row = eval(files.pop("services/headrace_services/registry.py"), vars(registry).copy())  # noqa: S307 -- our own document
     for path, code in files.items():
         place = tmp_path / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(code, encoding="utf-8")
-    monkeypatch.setattr(services, "__path__", [*services.__path__, str(tmp_path / "services")])
+    monkeypatch.setattr(
+        headrace_services,
+        "__path__",
+        [*headrace_services.__path__, str(tmp_path / "services" / "headrace_services")],
+    )
     (consumed,) = row.consumes
     consumed = replace(consumed, topic=replace(consumed.topic, name=fresh("synced")), group=fresh("group"))
     yield replace(row, port=0, port_variable="", consumes=(consumed,), database=fresh("last_seen"))
-    for name in [name for name in sys.modules if name.startswith("services.last_seen")]:
+    for name in [name for name in sys.modules if name.startswith("headrace_services.last_seen")]:
         del sys.modules[name]
 
 
@@ -106,6 +110,6 @@ def test_the_documents_service_has_settings_that_can_be_listed(row):
 
 
 def test_the_document_touches_nothing_but_a_row_and_a_folder():
-    assert {path for path in example() if not path.startswith("services/last_seen/")} == {
-        "services/registry.py"
+    assert {path for path in example() if not path.startswith("services/headrace_services/last_seen/")} == {
+        "services/headrace_services/registry.py"
     }

@@ -27,7 +27,7 @@ from headrace.service.host import Host
 from headrace.service.initialise import initialise
 from headrace.service.process import running
 from headrace.service.row import Service
-from services.registry import BY_NAME, SERVICES
+from headrace_services.registry import BY_NAME, SERVICES
 from tests.engines import SessionEngines
 from tests.raw_records import CODECS, NOW_MS, batch, bomb, produce, record
 from tests.waiting import eventually

@@ -20,7 +20,7 @@ from headrace.database.pool import Database
 from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
 from headrace.service.process import running
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 from tests import answers
 from tests.reading import reader
 from tests.waiting import eventually

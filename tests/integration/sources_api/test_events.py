@@ -13,7 +13,7 @@ from headrace.contracts.announcement import Announcement
 from headrace.contracts.sources import SourcesEvent
 from headrace.contracts.topics import SOURCES_EVENTS
 from headrace.runtime.settings import EngineSettings
-from services.sources_api.events import Relay
+from headrace_services.sources_api.events import Relay
 from tests.engines import SessionEngines
 from tests.integration.sources_api.harness import (
     COST,

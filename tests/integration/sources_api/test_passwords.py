@@ -2,7 +2,7 @@ import pytest
 
 from headrace.database.pool import Database
 from headrace.runtime.errors import ConfigurationError
-from services.sources_api.store import Passwords
+from headrace_services.sources_api.store import Passwords
 from tests.engines import SessionEngines
 from tests.integration.sources_api.harness import PSK, Sources, open_sources
 

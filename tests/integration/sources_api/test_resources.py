@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.sources_api.api import PREFIXES
+from headrace_services.sources_api.api import PREFIXES
 from tests.integration.sources_api.harness import COST, PSK, V1, Sources, identity
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from services.sources_api.api import PREFIXES
+from headrace_services.sources_api.api import PREFIXES
 from tests.answers import raw_status
 from tests.engines import SessionEngines
 from tests.integration.sources_api.harness import COST, PSK, V3, Sources, header, identity, open_sources

@@ -21,7 +21,7 @@ from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.service.host import Host
 from headrace.service.process import running
 from headrace.service.row import Service
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 from tests.engines import SessionEngines
 
 BODY_SECONDS = 1.0

@@ -14,8 +14,8 @@ from urllib.parse import quote, unquote
 from multidict import CIMultiDict
 from yarl import URL
 
-from services.payload_tracker import api as payload_tracker
-from services.sources_api import api as sources_api
+from headrace_services.payload_tracker import api as payload_tracker
+from headrace_services.sources_api import api as sources_api
 from tests.integration.web.conftest import Everything, resolved
 from tests.integration.web.tenants import Organisation
 

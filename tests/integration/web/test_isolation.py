@@ -21,7 +21,7 @@ from multidict import CIMultiDict
 from headrace.local.ports import EnginePorts
 from headrace.local.stack import Engines
 from headrace.runtime.settings import EngineSettings, ProcessSettings
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 from tests import identities
 from tests.engines import SessionEngines
 from tests.integration.web.conftest import running_all

@@ -6,7 +6,7 @@ import pytest
 from headrace.contracts.announcement import Announcement
 from headrace.contracts.identity import ANONYMOUS, Identity, System
 from headrace.runtime.errors import Rejected
-from services.archiver import clusters
+from headrace_services.archiver import clusters
 from tests.unit.archives.tars import tar_gz
 
 CLUSTER = "11111111-2222-3333-4444-555555555555"

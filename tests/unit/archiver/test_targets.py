@@ -4,10 +4,10 @@ import pytest
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import load
-from services.archiver.settings import DEFAULT_SERVICES, ArchiverSettings
-from services.archiver.targets import targets
-from services.archiver.templates import CLUSTER_LAYOUT
-from services.registry import BY_NAME
+from headrace_services.archiver.settings import DEFAULT_SERVICES, ArchiverSettings
+from headrace_services.archiver.targets import targets
+from headrace_services.archiver.templates import CLUSTER_LAYOUT
+from headrace_services.registry import BY_NAME
 
 
 def test_the_default_table_is_the_registrys_row() -> None:

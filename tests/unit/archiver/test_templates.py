@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.runtime.errors import ConfigurationError, Rejected
-from services.archiver.templates import CLUSTER_LAYOUT, KeyTemplate
+from headrace_services.archiver.templates import CLUSTER_LAYOUT, KeyTemplate
 
 CLUSTER = "11111111-2222-3333-4444-555555555555"
 NOW = datetime(2026, 11, 21, 21, 28, 22, 990776, tzinfo=UTC)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.assisted_events.credentials import BadCredentials, OptedOut, choose, parse
+from headrace_services.assisted_events.credentials import BadCredentials, OptedOut, choose, parse
 
 REGISTRY = "cloud.openshift.com"
 

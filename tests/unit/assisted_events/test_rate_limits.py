@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.assisted_events.rate_limits import RateLimiter, key_of
+from headrace_services.assisted_events.rate_limits import RateLimiter, key_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -12,9 +12,9 @@ from headrace.contracts.assisted import (
     outcome_of,
     user_id,
 )
-from services.assisted_events.credentials import Entry
-from services.assisted_events.sanitising import Sanitiser, model_of, with_identity
-from services.assisted_events.settings import AS_BUILT, AS_DESIGNED
+from headrace_services.assisted_events.credentials import Entry
+from headrace_services.assisted_events.sanitising import Sanitiser, model_of, with_identity
+from headrace_services.assisted_events.settings import AS_BUILT, AS_DESIGNED
 
 SECRETS = (
     "fencing_credentials", "http_proxy", "https_proxy", "no_proxy", "proxy", "ssh_public_key", "ssh_authorized_key",

@@ -3,11 +3,11 @@ import pytest
 from headrace.runtime.durations import duration_seconds
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import load
-from services.assisted_events.client import Answer
-from services.assisted_events.consent import management_secret
-from services.assisted_events.credentials import BadCredentials
-from services.assisted_events.handlers import Verdict, verdict
-from services.assisted_events.settings import AssistedSettings
+from headrace_services.assisted_events.client import Answer
+from headrace_services.assisted_events.consent import management_secret
+from headrace_services.assisted_events.credentials import BadCredentials
+from headrace_services.assisted_events.handlers import Verdict, verdict
+from headrace_services.assisted_events.settings import AssistedSettings
 
 
 @pytest.mark.parametrize(

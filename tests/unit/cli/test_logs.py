@@ -7,12 +7,12 @@ import pytest
 
 from headrace.cli import logs
 from headrace.runtime.errors import ConfigurationError
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 
 LINES = (
     {"event": "service_started", "service": "ros_processor", "module": "headrace.service.host"},
     {"event": "message", "service": "koku", "module": "headrace.bus.dispatcher"},
-    {"event": "profile", "module": "services.kruize.app"},
+    {"event": "profile", "module": "headrace_services.kruize.app"},
     {"event": "stalled", "module": "headrace.runtime.watchdog"},
 )
 

@@ -11,7 +11,7 @@ from headrace.contracts.clusters import is_cluster_uuid
 from headrace.contracts.identity import decode_identity
 from headrace.runtime.errors import ConfigurationError
 from headrace.samples import KINDS, SampleOptions
-from services.archiver import clusters
+from headrace_services.archiver import clusters
 
 FOREIGN = b"".join(write_archive([Entry.of("readme", b"hello")], modified=datetime(2026, 1, 1, tzinfo=UTC)))
 

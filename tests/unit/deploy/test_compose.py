@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from headrace.local.kafka import PROPERTIES
 from headrace.local.seaweedfs import SECRETS
-from services.registry import BY_NAME, SERVICES
+from headrace_services.registry import BY_NAME, SERVICES
 from tests.composed import COMPOSE, ROOT, UNSET, composed, serving
 
 SCHEMA = json.loads(Path(__file__).with_name("compose-spec.json").read_text(encoding="utf-8"))
@@ -41,7 +41,9 @@ def test_every_service_has_its_container():
     missing = [row.name for row in SERVICES if row.name not in served]
     assert missing == [], f"compose.yaml has no container with `command: [serve, NAME, …]` for {missing}"
     unknown = sorted(served.keys() - BY_NAME.keys())
-    assert unknown == [], f"compose.yaml serves what services/registry.py does not have: {unknown}"
+    assert unknown == [], (
+        f"compose.yaml serves what services/headrace_services/registry.py does not have: {unknown}"
+    )
 
 
 def test_services_listen_on_their_ports_and_are_published_on_loopback():

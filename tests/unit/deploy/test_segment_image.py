@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from services.segment_bridge.commands import segment
+from headrace_services.segment_bridge.commands import segment
 
 ROOT = Path(__file__).parents[3]
 CONTAINERFILE = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ from headrace.deployment.written import FACTS, KEDA, left_over, write, written
 from headrace.runtime.errors import ConfigurationError
 from headrace.service.declarations import settings_of
 from headrace.service.row import Service
-from services.registry import BY_NAME, SERVICES
+from headrace_services.registry import BY_NAME, SERVICES
 from tests.unit.deployment.rendered import KUSTOMIZE, ROOT, by_kind, pod_of, render
 
 # Their schemas are their operators', not Kubernetes'.
@@ -80,9 +80,9 @@ def test_what_is_committed_is_what_the_generator_writes():
 
 
 def test_a_new_service_is_missed_by_name(monkeypatch):
-    package = ModuleType("services.brand_new")
+    package = ModuleType("headrace_services.brand_new")
     package.__path__ = []
-    monkeypatch.setitem(sys.modules, "services.brand_new", package)
+    monkeypatch.setitem(sys.modules, "headrace_services.brand_new", package)
     new = Service(name="brand_new", summary="not there yet", port=8999)
     files = written([*SERVICES, new], ROOT)
     missing = [path.name for path in files if not (ROOT / path).exists()]

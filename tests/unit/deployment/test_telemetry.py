@@ -9,7 +9,7 @@ import yaml
 
 from headrace.deployment import catalogue
 from headrace.deployment.written import ASYNCAPI, DASHBOARD
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 from tests.unit.deployment.rendered import KUSTOMIZE, ROOT
 
 ALERTS = KUSTOMIZE / "components" / "monitoring" / "alerts.yaml"

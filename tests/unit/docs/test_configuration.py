@@ -11,14 +11,14 @@ from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import EngineSettings, ProcessSettings, Settings, env
 from headrace.service.declarations import settings_of, without_effect
 from headrace.service.row import Service
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
 CLASSES = [EngineSettings, ProcessSettings, *(kind for row in SERVICES for kind in settings_of(row))]
 
 
 class MadeUpSettings(Settings):
-    __module__ = "services.made_up.settings"
+    __module__ = "headrace_services.made_up.settings"
 
     colour: str = env("COLOUR", "red", "`red` | `blue`")
     password: str = env("PASSWORD", "hunter2", "of the door", repr=False)
@@ -30,11 +30,11 @@ class MadeUpSettings(Settings):
 
 @pytest.fixture
 def made_up(monkeypatch):
-    module = ModuleType("services.made_up.settings")
+    module = ModuleType("headrace_services.made_up.settings")
     module.MadeUpSettings = MadeUpSettings
     module.Settings = Settings
     module.WITHOUT_EFFECT = {"OLD": "nobody asks"}
-    monkeypatch.setitem(sys.modules, "services.made_up", ModuleType("services.made_up"))
+    monkeypatch.setitem(sys.modules, "headrace_services.made_up", ModuleType("headrace_services.made_up"))
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return Service(name="made_up", summary="", port=8999, port_variable="MADE_UP_PORT")
 
@@ -75,16 +75,16 @@ def test_a_secret_default_is_nowhere_on_the_page(made_up):
 
 
 def test_a_service_without_settings_has_no_section(monkeypatch):
-    package = ModuleType("services.bare")
+    package = ModuleType("headrace_services.bare")
     package.__path__ = []
-    monkeypatch.setitem(sys.modules, "services.bare", package)
+    monkeypatch.setitem(sys.modules, "headrace_services.bare", package)
     assert settings_of(Service(name="bare", summary="")) == []
 
 
 def test_a_service_whose_settings_import_what_is_missing_is_told(monkeypatch, tmp_path):
-    package = ModuleType("services.broken")
+    package = ModuleType("headrace_services.broken")
     package.__path__ = [str(tmp_path)]
-    monkeypatch.setitem(sys.modules, "services.broken", package)
+    monkeypatch.setitem(sys.modules, "headrace_services.broken", package)
     tmp_path.joinpath("settings.py").write_text("import no_such_library_here\n", encoding="utf-8")
     with pytest.raises(ModuleNotFoundError, match="no_such_library_here"):
         settings_of(Service(name="broken", summary=""))

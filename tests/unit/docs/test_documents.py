@@ -10,8 +10,8 @@ import typer.main
 
 from headrace.local.ports import EnginePorts
 from headrace.runtime.settings import ProcessSettings
-from services.__main__ import command
-from services.registry import SERVICES
+from headrace_services.__main__ import command
+from headrace_services.registry import SERVICES
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = [
@@ -38,7 +38,7 @@ OTHER_VARIABLES = {
     "HEADRACE_DIRECTORY", "HEADRACE_CACHE", "HEADRACE_TOKEN", "HEADRACE_FAULT_POINTS", "HEADRACE_POSTGRES_"
 }  # fmt: skip
 # Of the example, and what a start makes.
-NOT_IN_THE_TREE = re.compile(r"services/last_seen/.*|services/<name>/.*")
+NOT_IN_THE_TREE = re.compile(r"services/headrace_services/last_seen/.*|services/headrace_services/<name>/.*")
 
 
 @pytest.fixture(params=PROSE, ids=lambda path: str(path.relative_to(ROOT)))

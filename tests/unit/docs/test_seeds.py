@@ -13,7 +13,7 @@ import yaml
 
 from headrace.contracts.identity import decode_identity
 from headrace.samples.cost_columns import ROS_CONTAINER
-from services.segment_bridge import maps
+from headrace_services.segment_bridge import maps
 
 ROOT = Path(__file__).parents[3]
 SEEDS = ROOT / "docs" / "seeds"

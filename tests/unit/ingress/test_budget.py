@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from prometheus_client import Gauge
 
-from services.ingress import budget as budget_module
-from services.ingress.budget import Budget, Busy
+from headrace_services.ingress import budget as budget_module
+from headrace_services.ingress.budget import Budget, Busy
 from tests.waiting import eventually
 
 GAUGE = Gauge("taken", "what is taken", registry=None)

@@ -5,8 +5,8 @@ import pytest
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import EngineSettings
-from services.ingress.clowder import settings_of
-from services.ingress.settings import IngressSettings
+from headrace_services.ingress.clowder import settings_of
+from headrace_services.ingress.settings import IngressSettings
 
 ASKED = {
     "announce_topic": "platform.upload.announce",

@@ -1,6 +1,6 @@
 import pytest
 
-from services.ingress.content_types import Kind, kind_of
+from headrace_services.ingress.content_types import Kind, kind_of
 
 VENDOR = "application/vnd.redhat."
 

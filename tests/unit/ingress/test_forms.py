@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingress import forms
-from services.ingress.forms import BadForm, Body, FilePart, Form, FormReader, TooSlow
-from services.ingress.parts import MAX_HEADER_BYTES
+from headrace_services.ingress import forms
+from headrace_services.ingress.forms import BadForm, Body, FilePart, Form, FormReader, TooSlow
+from headrace_services.ingress.parts import MAX_HEADER_BYTES
 from tests.calibration import Calibration
 from tests.integration.ingress.harness import BOUNDARY, FORM, form, part, value
 

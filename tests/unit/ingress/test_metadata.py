@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.contracts.announcement import UploadMetadata
-from services.ingress.metadata import parse_metadata
+from headrace_services.ingress.metadata import parse_metadata
 
 NONE = UploadMetadata()
 NO_TIMES = [

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from services.ingress.forms import BadForm, FormReader
+from headrace_services.ingress.forms import BadForm, FormReader
 from tests.unit.ingress.multipart_forms import FORMS
 from tests.unit.ingress.test_forms import Chunks, Sinks
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from services.ingress.request_ids import MAX_LENGTH, is_valid, new_request_id, sent_request_id
+from headrace_services.ingress.request_ids import MAX_LENGTH, is_valid, new_request_id, sent_request_id
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import load
-from services.ingress.settings import IngressSettings
+from headrace_services.ingress.settings import IngressSettings
 
 DIGEST = "0123456789abcdef" * 4
 

@@ -1,8 +1,8 @@
 import pytest
 
-from services.ingress import metrics
-from services.ingress.identities import OPERATORS
-from services.ingress.metrics import user_agent_label
+from headrace_services.ingress import metrics
+from headrace_services.ingress.identities import OPERATORS
+from headrace_services.ingress.metrics import user_agent_label
 
 
 @pytest.fixture(autouse=True)

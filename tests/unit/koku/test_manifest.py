@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from headrace.runtime.errors import Rejected
-from services.koku.manifest import Manifest
+from headrace_services.koku.manifest import Manifest
 
 GOOD = {
     "uuid": "795eb333-0000-4000-8000-000000000001",

@@ -6,9 +6,9 @@ import pytest
 
 from headrace.bus.delivery import Delivery
 from headrace.contracts.announcement import Announcement
-from services.koku.payload import Payload, Report, Sender, local_cluster_id
-from services.koku.settings import KokuSettings
-from services.koku.sources import Source
+from headrace_services.koku.payload import Payload, Report, Sender, local_cluster_id
+from headrace_services.koku.settings import KokuSettings
+from headrace_services.koku.sources import Source
 
 CLUSTER = "11111111-2222-3333-4444-555555555555"
 DELIVERY = Delivery("t", 0, 0, None, {}, datetime(2020, 2, 3, tzinfo=UTC), datetime.now(UTC))

@@ -6,8 +6,8 @@ from io import BytesIO
 import pytest
 
 from headrace.samples.cost_columns import POD_USAGE, ROS_CONTAINER, ROS_NAMESPACE
-from services.koku.columns import HEADER_BYTES, ros_kind
-from services.koku.peeking import first_line, peeked
+from headrace_services.koku.columns import HEADER_BYTES, ros_kind
+from headrace_services.koku.peeking import first_line, peeked
 
 
 async def stream(*chunks: bytes) -> AsyncIterator[bytes]:

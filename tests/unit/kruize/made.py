@@ -3,7 +3,7 @@
 import numpy as np
 
 from headrace.contracts.kruize import VALUES
-from services.kruize.series import METRICS, UNITS, Series
+from headrace_services.kruize.series import METRICS, UNITS, Series
 from tests.unit.kruize.plain import MINUTE
 
 END = 1_685_753_100_000  # 2023-06-03T00:45:00Z

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.kruize.recommendations import recommend
-from services.kruize.series import Series
-from services.kruize.terms import terms_with_enough_data
+from headrace_services.kruize.recommendations import recommend
+from headrace_services.kruize.series import Series
+from headrace_services.kruize.terms import terms_with_enough_data
 from tests.unit.kruize import plain
 from tests.unit.kruize.made import END, STEP, fortnight, intervals_of, random_series
 from tests.unit.kruize.plain import DAY, MINUTE

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from services.kruize.notifications import MESSAGES, Code, notifications
-from services.kruize.recommendations import recommend
-from services.kruize.terms import terms_with_enough_data
-from services.kruize.usage import percentile
+from headrace_services.kruize.notifications import MESSAGES, Code, notifications
+from headrace_services.kruize.recommendations import recommend
+from headrace_services.kruize.terms import terms_with_enough_data
+from headrace_services.kruize.usage import percentile
 from tests.unit.kruize.made import END, STEP, container, in_a_row, namespace, series_of
 from tests.unit.kruize.plain import DAY
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.kruize.recommendations import recommend
+from headrace_services.kruize.recommendations import recommend
 from tests.unit.kruize.made import END, STEP, container, in_a_row, series_of
 
 MIB = {"format": "MiB"}

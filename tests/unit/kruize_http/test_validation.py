@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.contracts.kruize import CONTAINER_METRICS, VALUES
-from services.kruize import packing
-from services.kruize.answers import Refused, parse_moment
-from services.kruize.experiments import Experiment, created, measurement_seconds
-from services.kruize.listing import Question
-from services.kruize.series import METRICS, UNITS
-from services.kruize.validation import BadRecord, checked
+from headrace_services.kruize import packing
+from headrace_services.kruize.answers import Refused, parse_moment
+from headrace_services.kruize.experiments import Experiment, created, measurement_seconds
+from headrace_services.kruize.listing import Question
+from headrace_services.kruize.series import METRICS, UNITS
+from headrace_services.kruize.validation import BadRecord, checked
 from tests.integration.kruize.harness import experiment, measured, record
 
 json_values = st.recursive(

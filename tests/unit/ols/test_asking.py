@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ols import records
-from services.ols.bodies import Attachment, FeedbackRequest, LLMRequest, Mode
-from services.ols.conversations import Conversations, Turn
-from services.ols.errors import Problem
-from services.ols.llm import BuiltIn, Usage
-from services.ols.prompts import messages, with_attachments
+from headrace_services.ols import records
+from headrace_services.ols.bodies import Attachment, FeedbackRequest, LLMRequest, Mode
+from headrace_services.ols.conversations import Conversations, Turn
+from headrace_services.ols.errors import Problem
+from headrace_services.ols.llm import BuiltIn, Usage
+from headrace_services.ols.prompts import messages, with_attachments
 
 POD = "kind: Pod\nmetadata:\n  labels:\n    name: not-this\n\n  name: private-reg\n"
 

@@ -7,10 +7,10 @@ import pytest
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import load
-from services.ols.configuration import read_configuration
-from services.ols.records import status
-from services.ols.settings import OlsSettings
-from services.ols.store import UserData
+from headrace_services.ols.configuration import read_configuration
+from headrace_services.ols.records import status
+from headrace_services.ols.settings import OlsSettings
+from headrace_services.ols.store import UserData
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ols.secrets_in_yaml import is_secret, redact_yaml
+from headrace_services.ols.secrets_in_yaml import is_secret, redact_yaml
 
 TEXT = """\
 # a comment: kept

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.ols import store
-from services.ols.configuration import UserDataCollection
-from services.ols.store import UserData, safe_name, write_file
+from headrace_services.ols import store
+from headrace_services.ols.configuration import UserDataCollection
+from headrace_services.ols.store import UserData, safe_name, write_file
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])) | st.text(["/", ".", "a", "\0"]))

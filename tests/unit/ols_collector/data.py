@@ -6,8 +6,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from services.ols_collector.plan import Plan
-from services.ols_collector.settings import USER_AGENT
+from headrace_services.ols_collector.plan import Plan
+from headrace_services.ols_collector.settings import USER_AGENT
 
 CLUSTER_ID = "6d8c8a4e-8f4f-4b0a-9d8e-2f4a2b1c0d11"
 URL = "http://127.0.0.1:1"

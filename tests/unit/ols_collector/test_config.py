@@ -4,8 +4,13 @@ import pytest
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import ProcessSettings, environment_name
-from services.ols_collector.config import LOCAL_CLUSTER_ID, check_data_storage, plan_of, read_settings
-from services.ols_collector.settings import OlsCollectorSettings
+from headrace_services.ols_collector.config import (
+    LOCAL_CLUSTER_ID,
+    check_data_storage,
+    plan_of,
+    read_settings,
+)
+from headrace_services.ols_collector.settings import OlsCollectorSettings
 
 # As the document prints it.
 DOCUMENT = """\

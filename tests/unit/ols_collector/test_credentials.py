@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.ols_collector.credentials import NoCredentials, _auth_of_file
+from headrace_services.ols_collector.credentials import NoCredentials, _auth_of_file
 
 ENTRY = '"cloud.openshift.com": {"auth": "dXNlcjpwYXNz"}'
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.runtime.errors import Retryable
-from services.ols_collector.asking import is_for_later
-from services.ols_collector.client import Refused
-from services.ols_collector.credentials import NoCredentials, auth_of
-from services.ols_collector.handlers import policy_of
-from services.ols_collector.scrubbing import Scrubber, shown
+from headrace_services.ols_collector.asking import is_for_later
+from headrace_services.ols_collector.client import Refused
+from headrace_services.ols_collector.credentials import NoCredentials, auth_of
+from headrace_services.ols_collector.handlers import policy_of
+from headrace_services.ols_collector.scrubbing import Scrubber, shown
 from tests.unit.ols_collector.data import plan
 
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from services.ols_collector.collector import Collector
-from services.ols_collector.lock import DirectoryLock
+from headrace_services.ols_collector.collector import Collector
+from headrace_services.ols_collector.lock import DirectoryLock
 from tests.unit.ols_collector.data import plan
 from tests.waiting import eventually
 
@@ -35,7 +35,7 @@ def test_a_directory_made_anew_is_locked_anew(tmp_path):
 
 @pytest.mark.asyncio
 async def test_the_second_collector_waits_and_takes_over(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.ols_collector.collector._LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("headrace_services.ols_collector.collector._LOCK_SECONDS", 0.05)
     first, second = (Collector(plan(tmp_path, collection_interval=60.0)) for _ in range(2))
     works = asyncio.create_task(first.run())
     await eventually(lambda: first.status.cycles == 1)

@@ -3,11 +3,11 @@ import tracemalloc
 
 import pytest
 
-from services.ols_collector.generations import GENERATIONS, MARKER, MIB
-from services.ols_collector.guard import Guard
-from services.ols_collector.packing import Archive, Changed
-from services.ols_collector.scanning import Scanner
-from services.ols_collector.snapshot import chunks
+from headrace_services.ols_collector.generations import GENERATIONS, MARKER, MIB
+from headrace_services.ols_collector.guard import Guard
+from headrace_services.ols_collector.packing import Archive, Changed
+from headrace_services.ols_collector.scanning import Scanner
+from headrace_services.ols_collector.snapshot import chunks
 from tests.unit.ols_collector.data import members, names, write
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ols_collector.generations import GENERATIONS
-from services.ols_collector.scanning import PARSED_BYTES, Scanner, remove_idle_directories
-from services.ols_collector.snapshot import DataFile, Snapshot, Stamp, chunks
+from headrace_services.ols_collector.generations import GENERATIONS
+from headrace_services.ols_collector.scanning import PARSED_BYTES, Scanner, remove_idle_directories
+from headrace_services.ols_collector.snapshot import DataFile, Snapshot, Stamp, chunks
 from tests.unit.ols_collector.data import names, write
 
 PLACES = (

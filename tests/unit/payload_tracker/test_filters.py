@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 import pytest
 
 from headrace.web.parameters import BadParameter
-from services.payload_tracker.api import kibana_url
-from services.payload_tracker.filters import PAYLOADS, STATUSES, Shape
-from services.payload_tracker.settings import TrackerSettings
+from headrace_services.payload_tracker.api import kibana_url
+from headrace_services.payload_tracker.filters import PAYLOADS, STATUSES, Shape
+from headrace_services.payload_tracker.settings import TrackerSettings
 
 
 def test_nothing_asked_is_the_first_ten_newest() -> None:

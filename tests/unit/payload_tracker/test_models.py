@@ -4,7 +4,7 @@ import pytest
 
 from headrace.contracts.status import PayloadStatus
 from headrace.runtime.errors import Poison, Rejected
-from services.payload_tracker.models import Step, clock, durations, parse_date, to_row
+from headrace_services.payload_tracker.models import Step, clock, durations, parse_date, to_row
 
 NOW = datetime(2026, 11, 21, 21, 28, 22, tzinfo=UTC)
 

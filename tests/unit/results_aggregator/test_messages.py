@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.runtime.errors import Poison
-from services.results_aggregator.messages import Incoming, IncomingReport, IncomingWorkloads, origin
+from headrace_services.results_aggregator.messages import Incoming, IncomingReport, IncomingWorkloads, origin
 
 CLUSTER = "11111111-2222-4333-8444-555555555555"
 

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from headrace.runtime.errors import Poison
-from services.results_aggregator.messages import IncomingReport
-from services.results_aggregator.reports import EmptyReport, cluster_report
+from headrace_services.results_aggregator.messages import IncomingReport
+from headrace_services.results_aggregator.reports import EmptyReport, cluster_report
 
 WHOLE: dict[str, Any] = {"system": {"metadata": {}, "hostname": None}, "reports": [], "fingerprints": []}
 HIT: dict[str, Any] = {"component": "pack.rules.nodes.report", "key": "SMALL", "details": {"nodes": ["n1"]}}

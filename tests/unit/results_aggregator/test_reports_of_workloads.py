@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from headrace.runtime.errors import Poison
-from services.results_aggregator.messages import IncomingWorkloads
-from services.results_aggregator.workloads import cluster_workloads
+from headrace_services.results_aggregator.messages import IncomingWorkloads
+from headrace_services.results_aggregator.workloads import cluster_workloads
 
 
 def workload(space: str, uid: str) -> dict[str, str]:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from headrace.runtime.errors import ConfigurationError
-from services.results_aggregator.settings import load_settings, read_allowlist
+from headrace_services.results_aggregator.settings import load_settings, read_allowlist
 
 PREFIX = "INSIGHTS_RESULTS_AGGREGATOR__"
 

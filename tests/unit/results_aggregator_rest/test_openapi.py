@@ -1,7 +1,7 @@
 import re
 from typing import Any
 
-from services.results_aggregator.parameters import PARAMETERS
+from headrace_services.results_aggregator.parameters import PARAMETERS
 from tests.integration.results_aggregator_rest.harness import document, endpoints
 
 

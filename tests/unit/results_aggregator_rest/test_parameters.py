@@ -1,7 +1,7 @@
 import pytest
 from aiohttp import web
 
-from services.results_aggregator.parameters import (
+from headrace_services.results_aggregator.parameters import (
     Asked,
     Rule,
     checked_clusters,

@@ -3,7 +3,7 @@ from urllib.parse import parse_qsl, urlsplit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ros_api.links import links
+from headrace_services.ros_api.links import links
 
 PATH = "/api/ros/v1/recommendations"
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 
 from headrace.web.parameters import BadParameter
-from services.ros_api.listings import CONTAINERS, NAMESPACES, PERCENTAGES, Collection
-from services.ros_api.parameters import Choice, Listing, ListParameters
+from headrace_services.ros_api.listings import CONTAINERS, NAMESPACES, PERCENTAGES, Collection
+from headrace_services.ros_api.parameters import Choice, Listing, ListParameters
 
 NOW = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)
 

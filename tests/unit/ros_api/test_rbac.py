@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ros_api.rbac import EVERYTHING, Access, access_of
+from headrace_services.ros_api.rbac import EVERYTHING, Access, access_of
 
 values = st.one_of(st.none(), st.integers(), st.text(max_size=4), st.lists(st.text(max_size=4), max_size=3))
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.ros.amounts import memory_percent
-from services.ros_api.recommendations import shown
-from services.ros_api.units import Units
-from services.ros_poller.stored import StoredRecommendation
+from headrace_services.ros_api.recommendations import shown
+from headrace_services.ros_api.units import Units
+from headrace_services.ros_poller.stored import StoredRecommendation
 from tests.integration.ros_api.samples import PERCENTAGES, notification, recommendation
 
 KEYS = (

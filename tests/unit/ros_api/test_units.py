@@ -1,7 +1,7 @@
 import orjson
 import pytest
 
-from services.ros_api.units import Units
+from headrace_services.ros_api.units import Units
 
 # 0.29 MiB; upstream's arithmetic leaves 0.28 of it.
 HUNDREDTHS = 304087.04

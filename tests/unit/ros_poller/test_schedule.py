@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from services.ros_poller.schedule import reason_to_wait
+from headrace_services.ros_poller.schedule import reason_to_wait
 
 
 def at(day: int, hour: int = 0, minute: int = 0, *, month: int = 6) -> datetime:

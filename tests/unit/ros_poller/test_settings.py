@@ -2,7 +2,7 @@ import pytest
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import load
-from services.ros_poller.settings import PollerSettings
+from headrace_services.ros_poller.settings import PollerSettings
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any, Final
 import pytest
 from pydantic import ValidationError
 
-from services.ros_poller.recommendation import NO_TIME
-from services.ros_poller.stored import VARIATION_COLUMNS, StoredRecommendation
+from headrace_services.ros_poller.recommendation import NO_TIME
+from headrace_services.ros_poller.stored import VARIATION_COLUMNS, StoredRecommendation
 from tests.unit.ros_poller import answers
 
 # By the workload: what Kruize answers for one moment, and what `encoding/json` writes of it with upstream's structs.

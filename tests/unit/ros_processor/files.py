@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from headrace.samples.cost_columns import ROS_CONTAINER, ROS_NAMESPACE
-from services.ros_processor.aggregation import CsvLimits, aggregate
+from headrace_services.ros_processor.aggregation import CsvLimits, aggregate
 
 NOW = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
 FIRST = datetime(2026, 7, 31, tzinfo=UTC)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from headrace.samples.cost_columns import ROS_CONTAINER, ROS_NAMESPACE
-from services.ros_processor.aggregation import CsvRejected
-from services.ros_processor.decimals import decimals
+from headrace_services.ros_processor.aggregation import CsvRejected
+from headrace_services.ros_processor.decimals import decimals
 from tests.unit.ros_processor.files import (
     CONTAINER_ROW,
     NOW,

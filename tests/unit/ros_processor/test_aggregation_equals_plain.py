@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.samples.cost_columns import ROS_CONTAINER, ROS_NAMESPACE
-from services.ros_processor.aggregation import CsvRejected
+from headrace_services.ros_processor.aggregation import CsvRejected
 from tests.unit.ros_processor.files import NOW, NUMBERS, csv_file, interval, told
 from tests.unit.ros_processor.plain import plain
 

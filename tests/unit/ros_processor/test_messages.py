@@ -10,13 +10,13 @@ import pytest
 from headrace.contracts.ros import RosMetadata
 from headrace.runtime.errors import Rejected
 from headrace.web.peer import Answer
-from services.ros_processor.aggregation import ContainerUsage, IntervalRecord, Workload
-from services.ros_processor.client import _judge
-from services.ros_processor.experiments import Experiment, Result
-from services.ros_processor.handlers import Outcome
-from services.ros_processor.loading import Tally
-from services.ros_processor.profile import misses_profile, performance_profile
-from services.ros_processor.settings import RosProcessorSettings
+from headrace_services.ros_processor.aggregation import ContainerUsage, IntervalRecord, Workload
+from headrace_services.ros_processor.client import _judge
+from headrace_services.ros_processor.experiments import Experiment, Result
+from headrace_services.ros_processor.handlers import Outcome
+from headrace_services.ros_processor.loading import Tally
+from headrace_services.ros_processor.profile import misses_profile, performance_profile
+from headrace_services.ros_processor.settings import RosProcessorSettings
 
 CLUSTER = "1b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c"
 METADATA = RosMetadata(org_id="12345", source_id="7", cluster_uuid=CLUSTER, cluster_alias="c")

@@ -5,7 +5,7 @@ import sys
 from typer.testing import CliRunner
 
 from headrace.samples.cost_columns import ROS_NAMESPACE
-from services.ros_processor.commands import ros
+from headrace_services.ros_processor.commands import ros
 from tests.unit.ros_processor.files import csv_file, interval
 
 
@@ -62,7 +62,16 @@ def test_a_namespace_file_has_its_own_columns(tmp_path) -> None:
 def test_the_command_tells_what_is_wrong_with_a_file(tmp_path) -> None:
     source = tmp_path / "usage.csv"
     source.write_bytes(b"a,b\n1,2\n")
-    command = [sys.executable, "-m", "services", "ros", "aggregate", str(source), "-o", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "headrace_services",
+        "ros",
+        "aggregate",
+        str(source),
+        "-o",
+        str(tmp_path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert "does not have all the required columns: report_period_start" in done.stderr

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from services.rules_engine.evaluation import Evaluation, Rules, RulesConfig
+from headrace_services.rules_engine.evaluation import Evaluation, Rules, RulesConfig
 
 
 def in_new_process(function: Callable[..., Any], *arguments: Any) -> Any:

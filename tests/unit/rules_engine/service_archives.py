@@ -1,7 +1,7 @@
 """Archives that bid the rules of `service_pack` do something."""
 
-from services.rules_engine.evaluation import RulesConfig
-from services.rules_engine.pool import WorkerPool
+from headrace_services.rules_engine.evaluation import RulesConfig
+from headrace_services.rules_engine.pool import WorkerPool
 from tests.unit.rules_engine.evaluation_archives import tar
 
 PACK = "tests.unit.rules_engine.service_pack"

@@ -12,8 +12,8 @@ import pytest
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.samples import KINDS, SampleOptions
-from services.rules_engine.pack.testing import archive
-from services.rules_engine.scaffold import scaffold
+from headrace_services.rules_engine.pack.testing import archive
+from headrace_services.rules_engine.scaffold import scaffold
 from tests import forked
 from tests.unit.rules_engine.pack.archives import condition, node
 
@@ -96,14 +96,14 @@ def test_rules_that_could_not_run_and_rules_that_raised_are_told_with_the_reason
     assert headrace(tmp_path, "rules", "new", "bad").returncode == 0
     (tmp_path / "bad/bad/rules/raising.py").write_text(
         "from insights import rule\n"
-        "from services.rules_engine.pack.parsers.nodes import Node\n"
+        "from headrace_services.rules_engine.pack.parsers.nodes import Node\n"
         "@rule(Node)\n"
         "def report(nodes):\n"
         "    raise KeyError('the reason')\n"
     )
     (tmp_path / "bad/bad/rules/lacking.py").write_text(
         "from insights import rule, make_pass\n"
-        "from services.rules_engine.pack.parsers.pods import Pod\n"
+        "from headrace_services.rules_engine.pack.parsers.pods import Pod\n"
         "@rule(Pod)\n"
         "def report(pods):\n"
         "    return make_pass('X')\n"
@@ -154,7 +154,10 @@ def test_what_is_wrong_is_one_line_and_exit_code_1(tmp_path, content, arguments,
 
 
 def test_the_page_shows_the_rule_that_is_scaffolded():
-    template = ROOT / "services/rules_engine/templates/PACKAGE/rules/control_plane_too_small.py.txt"
+    template = (
+        ROOT
+        / "services/headrace_services/rules_engine/templates/PACKAGE/rules/control_plane_too_small.py.txt"
+    )
     assert template.read_text() in (ROOT / "docs/rules.md").read_text()
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from headrace.runtime.errors import ConfigurationError
-from services.rules_engine.config.document import read, read_file
-from services.rules_engine.config.plan import DownloadForm, EngineForm, IncomingForm, OutgoingForm
-from services.rules_engine.config.sizes import parse_bytes
+from headrace_services.rules_engine.config.document import read, read_file
+from headrace_services.rules_engine.config.plan import DownloadForm, EngineForm, IncomingForm, OutgoingForm
+from headrace_services.rules_engine.config.sizes import parse_bytes
 from tests.unit.rules_engine.config_documents import TODAY, changed
 
 CONSUMER = "service/consumer/kwargs/"
@@ -15,9 +15,9 @@ DOWNLOADER = "service/downloader/kwargs/"
 
 def test_todays_vocabulary_is_understood_whole():
     plan = read(TODAY, {})
-    assert plan.rules.packages == ("services.rules_engine.pack",)
+    assert plan.rules.packages == ("headrace_services.rules_engine.pack",)
     assert plan.rules.configs == (
-        {"name": "services.rules_engine.pack.rules.clocks_skewed", "enabled": False},
+        {"name": "headrace_services.rules_engine.pack.rules.clocks_skewed", "enabled": False},
     )
     incoming = plan.incoming
     assert (incoming.form, incoming.topic) == (IncomingForm.ANNOUNCEMENT, "platform.upload.announce")
@@ -67,7 +67,7 @@ def test_what_has_no_effect_is_named_in_a_line_each():
 
 
 SEED = """
-plugins: {packages: [services.rules_engine.pack]}
+plugins: {packages: [headrace_services.rules_engine.pack]}
 service:
   format: insights.formats._json.JsonFormat
   consumer:

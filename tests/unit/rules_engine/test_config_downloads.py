@@ -11,11 +11,11 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.fetch import Fetcher
 from headrace.objects.store import ObjectStore
 from headrace.runtime.errors import Poison, Rejected
-from services.rules_engine.config.archives import ArchivePath, SyncedArchive, SyncedResult
-from services.rules_engine.config.downloads import PipelineDownloads
-from services.rules_engine.config.plan import Download, DownloadForm
-from services.rules_engine.messages import upload_of
-from services.rules_engine.publishing import rules_result
+from headrace_services.rules_engine.config.archives import ArchivePath, SyncedArchive, SyncedResult
+from headrace_services.rules_engine.config.downloads import PipelineDownloads
+from headrace_services.rules_engine.config.plan import Download, DownloadForm
+from headrace_services.rules_engine.messages import upload_of
+from headrace_services.rules_engine.publishing import rules_result
 
 AWS_QUERY = (
     "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA%2F20200123%2Fus-east-1%2Fs3%2Faws4_request"

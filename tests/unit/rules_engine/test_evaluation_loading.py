@@ -3,8 +3,8 @@ import os
 import pytest
 
 from headrace.runtime.errors import ConfigurationError
-from services.rules_engine.evaluation import Rules, RulesConfig
-from services.rules_engine.evaluation.loading import load_packages
+from headrace_services.rules_engine.evaluation import Rules, RulesConfig
+from headrace_services.rules_engine.evaluation.loading import load_packages
 from tests.unit.rules_engine import evaluation_archives as archives
 from tests.unit.rules_engine.evaluation_processes import evaluations, in_new_process
 

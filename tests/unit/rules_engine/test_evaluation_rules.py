@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from services.rules_engine.evaluation import Evaluation, Rules, RulesConfig
+from headrace_services.rules_engine.evaluation import Evaluation, Rules, RulesConfig
 from tests.unit.rules_engine import evaluation_archives as archives
 from tests.unit.rules_engine.evaluation_processes import evaluations, in_new_process
 
@@ -150,7 +150,7 @@ def test_tracebacks_are_short_only_while_it_runs(rules):
 
 
 def test_opening_a_path_of_the_archive_by_other_means_is_not_a_file_error():
-    from services.rules_engine.evaluation.virtual import ROOT, NeedsDisk, was_needed, watch_paths
+    from headrace_services.rules_engine.evaluation.virtual import ROOT, NeedsDisk, was_needed, watch_paths
 
     watch_paths()
     was_needed()

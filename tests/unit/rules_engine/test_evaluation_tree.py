@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from insights.core.exceptions import ContentException
 
 from headrace.archives import ArchiveRejected
-from services.rules_engine.evaluation.tree import Tree
+from headrace_services.rules_engine.evaluation.tree import Tree
 from tests.calibration import Calibration
 
 parts = st.sampled_from(["a", "b", "ab", ".h", "c.txt", "[x]"])

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from headrace.archives import ArchiveLimits, ArchiveRejected
-from services.rules_engine.evaluation.rules import DEFAULT_LIMITS
-from services.rules_engine.evaluation.tree import Tree
-from services.rules_engine.evaluation.unpacking import HELD_BYTES, unpack
+from headrace_services.rules_engine.evaluation.rules import DEFAULT_LIMITS
+from headrace_services.rules_engine.evaluation.tree import Tree
+from headrace_services.rules_engine.evaluation.unpacking import HELD_BYTES, unpack
 from tests.unit.archives.tars import END, file, header, packed
 
 MIB = 1024 * 1024

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from headrace.runtime.errors import Poison, Rejected
-from services.rules_engine.messages import IncomingUpload, Upload, upload_of
+from headrace_services.rules_engine.messages import IncomingUpload, Upload, upload_of
 
 # As the CCX data pipeline's document shows it.
 IDENTITY: dict[str, Any] = {

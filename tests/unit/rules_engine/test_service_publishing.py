@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from services.rules_engine.evaluation import Evaluation
-from services.rules_engine.messages import IncomingUpload, Upload, upload_of
-from services.rules_engine.publishing import (
+from headrace_services.rules_engine.evaluation import Evaluation
+from headrace_services.rules_engine.messages import IncomingUpload, Upload, upload_of
+from headrace_services.rules_engine.publishing import (
     Publication,
     rules_result,
     to_line,

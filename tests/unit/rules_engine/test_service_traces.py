@@ -1,7 +1,7 @@
 import faulthandler
 import tempfile
 
-from services.rules_engine.traces import place_of
+from headrace_services.rules_engine.traces import place_of
 
 
 def test_the_innermost_frame_is_named():
@@ -19,7 +19,7 @@ def test_the_component_is_named_beside_what_it_calls():
         '  File "/lib/python3/re/__init__.py", line 1 in match\n'
         '  File "/site/acme/rules/slow.py", line 12 in report\n'
         '  File "/site/insights/core/dr.py", line 3 in invoke\n'
-        '  File "/site/services/rules_engine/evaluation/execution.py", line 4 in _run\n'
+        '  File "/site/services/headrace_services/rules_engine/evaluation/execution.py", line 4 in _run\n'
     )
     assert place_of(trace) == "python3/re/__init__.py:1 in match, called by acme/rules/slow.py:12 in report"
 

@@ -7,7 +7,7 @@ import pytest
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import Settings, environment_name, load
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 
 ON = ("true", "True", "TRUE", "t", "1", "yes", "YES", "on", "On", " true", "true\n")
 OFF = ("false", "False", "FALSE", "f", "0", "no", "NO", "off", "Off", " false", "false ", "FALSE\n")
@@ -17,15 +17,15 @@ NEITHER = ("none", "null", "disabled", "2", "-1", "tru", "'false'", "false;")
 def flags():
     """Settings class and field of every flag; with the classes of every service imported."""
     for name in BY_NAME:
-        if find_spec(f"services.{name}.settings"):
-            import_module(f"services.{name}.settings")
+        if find_spec(f"headrace_services.{name}.settings"):
+            import_module(f"headrace_services.{name}.settings")
     found = [Settings]
     for one in found:
         found += [below for below in one.__subclasses__() if below not in found]
     return [
         pytest.param(one, field, environment_name(one, field), id=environment_name(one, field))
         for one in found
-        if one.__module__.startswith(("services.", "headrace."))
+        if one.__module__.startswith(("headrace_services.", "headrace."))
         for field, declared in one.model_fields.items()
         if declared.annotation is bool
     ]
@@ -63,7 +63,7 @@ def test_the_flags_of_the_senders_are_among_them():
 
 
 def test_a_value_that_is_given_is_not_changed_by_the_environment(monkeypatch):
-    from services.assisted_events.settings import AssistedSettings
+    from headrace_services.assisted_events.settings import AssistedSettings
 
     monkeypatch.setenv("ENABLE_DATA_COLLECTION", "")
     assert AssistedSettings(enabled=True).enabled

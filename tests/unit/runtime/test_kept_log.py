@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("restored_logs")
 def test_a_line_below_what_the_terminal_shows_is_kept(tmp_path, capsys):
     kept = KeptLog(tmp_path / "logs" / "services.log")
     configure("WARNING", "text", kept=kept, kept_level="INFO")
-    log = get_logger("services.koku.handlers")
+    log = get_logger("headrace_services.koku.handlers")
     log.debug("details")
     log.info("started", token="Bearer abc")
     log.warning("held")
@@ -24,7 +24,7 @@ def test_a_line_below_what_the_terminal_shows_is_kept(tmp_path, capsys):
         ("held", "warning"),
         ("of a library", "info"),
     ]
-    assert lines[0]["module"] == "services.koku.handlers"
+    assert lines[0]["module"] == "headrace_services.koku.handlers"
     assert lines[0]["token"] == "Bearer ***"
     shown = capsys.readouterr().out
     assert "held" in shown

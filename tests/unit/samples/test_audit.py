@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 from headrace.samples.app_studio import tenant_namespaces, user_signups
 from headrace.samples.audit import AuditOptions, audit_records, write_audit_log
 from headrace.samples.options import DEFAULT_NOW
-from services.segment_bridge.audit import AuditOutcome, rows
+from headrace_services.segment_bridge.audit import AuditOutcome, rows
 
 
 def test_equal_options_give_equal_records():

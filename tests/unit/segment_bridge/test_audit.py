@@ -5,8 +5,8 @@ import json
 import pytest
 
 from headrace.runtime.errors import ConfigurationError
-from services.segment_bridge.audit import AuditOutcome, audit, rows
-from services.segment_bridge.queries import QUERIES
+from headrace_services.segment_bridge.audit import AuditOutcome, audit, rows
+from headrace_services.segment_bridge.queries import QUERIES
 from tests.unit.segment_bridge import audit_records
 from tests.unit.segment_bridge.audit_records import CASES, changed, everything, told, write
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from headrace.local.simulators.spl import Event, parse
 from headrace.samples.audit import AuditOptions, audit_records
-from services.segment_bridge.audit import AuditOutcome, Evaluator
-from services.segment_bridge.queries import QUERIES
+from headrace_services.segment_bridge.audit import AuditOutcome, Evaluator
+from headrace_services.segment_bridge.queries import QUERIES
 from tests.unit.segment_bridge.audit_records import CASES, PAC
 
 SEARCHES = [parse(query.spl("main")) for query in QUERIES]

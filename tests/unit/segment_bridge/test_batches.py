@@ -4,9 +4,15 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.segment_bridge.batches import MAX_BATCH_BYTES, MAX_EVENT_BYTES, TOO_LARGE, Batcher, payload
-from services.segment_bridge.dead_letters import DeadLetterFile, contents_of, letter
-from services.segment_bridge.streams import _MAX_LINE_BYTES, Lines
+from headrace_services.segment_bridge.batches import (
+    MAX_BATCH_BYTES,
+    MAX_EVENT_BYTES,
+    TOO_LARGE,
+    Batcher,
+    payload,
+)
+from headrace_services.segment_bridge.dead_letters import DeadLetterFile, contents_of, letter
+from headrace_services.segment_bridge.streams import _MAX_LINE_BYTES, Lines
 
 
 def event(size: int, number: int = 0) -> tuple[str, str, bytes]:

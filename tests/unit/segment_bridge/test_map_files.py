@@ -3,7 +3,7 @@
 import pytest
 
 from headrace.runtime.errors import ConfigurationError
-from services.segment_bridge.map_files import ids_of, paired, read_map, read_maps, workspaces_of
+from headrace_services.segment_bridge.map_files import ids_of, paired, read_map, read_maps, workspaces_of
 
 
 def test_both_are_read(tmp_path):

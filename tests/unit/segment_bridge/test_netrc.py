@@ -1,7 +1,7 @@
 import pytest
 
 from headrace.runtime.errors import ConfigurationError
-from services.segment_bridge.netrc import login_for
+from headrace_services.segment_bridge.netrc import login_for
 
 PLANTED = "planted-secret"
 

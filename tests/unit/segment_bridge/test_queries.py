@@ -5,7 +5,7 @@ import re
 import pytest
 
 from headrace.local.simulators.spl import parse
-from services.segment_bridge.queries import QUERIES
+from headrace_services.segment_bridge.queries import QUERIES
 
 HUMAN = '("impersonatedUser.username"="*" OR ("user.username"="*" AND NOT "user.username"="system:*"))'
 STORED = '"responseObject.metadata.resourceVersion"="*"'

@@ -4,8 +4,8 @@ import pytest
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import load
-from services.segment_bridge.client import Segment
-from services.segment_bridge.settings import SegmentSettings, SplunkSettings
+from headrace_services.segment_bridge.client import Segment
+from headrace_services.segment_bridge.settings import SegmentSettings, SplunkSettings
 
 
 @pytest.mark.parametrize(

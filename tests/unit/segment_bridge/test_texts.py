@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.segment_bridge.texts import Texts, several
+from headrace_services.segment_bridge.texts import Texts, several
 
 ROWS = [{"result": {"namespace": "a}{b", "properties": '{"x": "\\"["}'}}, {"preview": False, "lastrow": True}]
 

@@ -5,9 +5,9 @@ import json
 import orjson
 import pytest
 
-from services.segment_bridge.map_files import ids_of
-from services.segment_bridge.subjects import SUBJECTS, VERBS
-from services.segment_bridge.transform import (
+from headrace_services.segment_bridge.map_files import ids_of
+from headrace_services.segment_bridge.subjects import SUBJECTS, VERBS
+from headrace_services.segment_bridge.transform import (
     MALFORMED,
     NO_OWNER,
     NO_RESULT,

@@ -4,7 +4,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.segment_bridge.transform import MALFORMED, Transform
+from headrace_services.segment_bridge.transform import MALFORMED, Transform
 from tests.unit.segment_bridge.plain_transform import Dropped, plain, rows_of
 
 IDS = {"alice": "11", "bob": "0", "carol": "9007199254740993", "": "7"}

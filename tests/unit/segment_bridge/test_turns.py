@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.segment_bridge.handlers import Bridge
-from services.segment_bridge.settings import BridgeSettings
-from services.segment_bridge.store import RunState
+from headrace_services.segment_bridge.handlers import Bridge
+from headrace_services.segment_bridge.settings import BridgeSettings
+from headrace_services.segment_bridge.store import RunState
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

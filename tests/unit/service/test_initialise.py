@@ -4,7 +4,7 @@ import asyncio
 
 from headrace.runtime.settings import EngineSettings
 from headrace.service.initialise import initialise
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 
 
 async def test_a_service_without_topics_and_buckets_needs_neither_kafka_nor_s3():

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from services.registry import SERVICES
+from headrace_services.registry import SERVICES
 
 # Whoever loads one of these pays for it in every process: memory, and a start's time.
 WATCHED = [
@@ -31,10 +31,10 @@ LOADED = {
 # What `headrace serve` imports, then each service's room in a process of its own.
 CHILD = """
 import json, os, sys
-from services.__main__ import command
+from headrace_services.__main__ import command
 command()
 from headrace.cli import lifetime, serving
-from services.registry import BY_NAME
+from headrace_services.registry import BY_NAME
 for name in sys.argv[1:]:
     if child := os.fork():
         assert os.waitpid(child, 0)[1] == 0
@@ -58,7 +58,7 @@ def modules() -> dict[str, list[str]]:
 def test_a_service_without_kafka_loads_the_engines_it_uses_and_no_other_service(modules, name: str):
     loaded = modules[name]
     assert [engine for engine in WATCHED if engine in loaded] == LOADED[name]
-    others = {f"services.{service.name}" for service in SERVICES} - {f"services.{name}"}
+    others = {f"headrace_services.{service.name}" for service in SERVICES} - {f"headrace_services.{name}"}
     rooms = {module for module in loaded if module.rpartition(".")[0] in others}
     # The command line has every service's commands, which import what they need when they run.
     assert {module.rpartition(".")[2] for module in rooms} <= {"commands"}

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from services.sources_api.bodies import BulkCreate, EndpointCreate, SourceCreate, SourceEdit, parsed
-from services.sources_api.errors import Invalid, Unfit
-from services.sources_api.models import APPLICATIONS, AUTHENTICATIONS, Kind, Resource
+from headrace_services.sources_api.bodies import BulkCreate, EndpointCreate, SourceCreate, SourceEdit, parsed
+from headrace_services.sources_api.errors import Invalid, Unfit
+from headrace_services.sources_api.models import APPLICATIONS, AUTHENTICATIONS, Kind, Resource
 
 
 def row(resource: Resource, **values: Any) -> dict[str, Any]:

@@ -14,16 +14,16 @@ from headrace.bus.delivery import Delivery
 from headrace.contracts.announcement import Announcement
 from headrace.contracts.identity import IdentityError
 from headrace.runtime.errors import Poison, Rejected
-from services.archiver.api import Api as ArchiverApi
-from services.archiver.handlers import _sender as sender_for_the_archiver
-from services.archiver.settings import ArchiverSettings
-from services.ingress.identities import BadCredentials, Identities
-from services.koku.payload import Sender
-from services.results_aggregator.auth import identify as identify_for_the_aggregator
-from services.ros_api.identity import identify as identify_for_ros
-from services.rules_engine.messages import IncomingUpload, upload_of
-from services.sources_api.callers import Gate
-from services.sources_api.errors import Unauthorized
+from headrace_services.archiver.api import Api as ArchiverApi
+from headrace_services.archiver.handlers import _sender as sender_for_the_archiver
+from headrace_services.archiver.settings import ArchiverSettings
+from headrace_services.ingress.identities import BadCredentials, Identities
+from headrace_services.koku.payload import Sender
+from headrace_services.results_aggregator.auth import identify as identify_for_the_aggregator
+from headrace_services.ros_api.identity import identify as identify_for_ros
+from headrace_services.rules_engine.messages import IncomingUpload, upload_of
+from headrace_services.sources_api.callers import Gate
+from headrace_services.sources_api.errors import Unauthorized
 from tests.identities import HEADER, encoded, headers, identity, odd, user
 
 ORG: Final = "1001"

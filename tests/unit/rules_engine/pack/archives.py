@@ -3,10 +3,10 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from services.rules_engine.evaluation import Rules, RulesConfig
-from services.rules_engine.pack.testing import archive
+from headrace_services.rules_engine.evaluation import Rules, RulesConfig
+from headrace_services.rules_engine.pack.testing import archive
 
-PACK = "services.rules_engine.pack"
+PACK = "headrace_services.rules_engine.pack"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 REGISTRY = "config/clusteroperator/imageregistry.operator.openshift.io/config/cluster.json"
 

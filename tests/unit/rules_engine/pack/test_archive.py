@@ -7,9 +7,9 @@ import pytest
 from insights.core import dr, hydration
 
 from headrace.samples import KINDS, SampleOptions
-from services.rules_engine.pack import lifecycle
-from services.rules_engine.pack.contexts import InsightsOperatorContext
-from services.rules_engine.pack.rules import nodes_not_ready
+from headrace_services.rules_engine.pack import lifecycle
+from headrace_services.rules_engine.pack.contexts import InsightsOperatorContext
+from headrace_services.rules_engine.pack.rules import nodes_not_ready
 from tests.unit.rules_engine.pack.archives import (
     NOW,
     PACK,

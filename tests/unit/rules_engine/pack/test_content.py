@@ -8,13 +8,13 @@ import pytest
 import yaml
 from insights.core import dr
 
-from services.rules_engine.content import Content, content_of
+from headrace_services.rules_engine.content import Content, content_of
 from tests.unit.rules_engine.pack.archives import PACK
 from tests.unit.rules_engine.pack.samples import HITS, PASSES
 from tests.unit.rules_engine.pack.test_rules import NAMES
 
 ROOT = Path(importlib.import_module(PACK).__file__).parent
-PAGE = ROOT.parents[2] / "docs" / "rules.md"
+PAGE = ROOT.parents[3] / "docs" / "rules.md"
 IMPACTS = yaml.safe_load((ROOT / "content" / "config.yaml").read_text())["impact"]
 
 

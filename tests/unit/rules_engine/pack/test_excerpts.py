@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from insights.core.exceptions import ContentException
 
-from services.rules_engine.pack.parsers.documents import JsonFile
-from services.rules_engine.pack.parsers.pods import Pod
+from headrace_services.rules_engine.pack.parsers.documents import JsonFile
+from headrace_services.rules_engine.pack.parsers.pods import Pod
 from tests.unit.rules_engine.pack.archives import packed, pod, rules
 from tests.unit.rules_engine.pack.samples import HITS, PASSES
 from tests.unit.rules_engine.pack.test_hostile import DOCUMENTS, damaged, few

@@ -4,7 +4,7 @@ import pkgutil
 
 import pytest
 
-from services.rules_engine.pack import rules as rules_package
+from headrace_services.rules_engine.pack import rules as rules_package
 from tests.unit.rules_engine.pack.archives import (
     PACK,
     alert,

@@ -1,0 +1,41 @@
+"""The `headrace` command, given the services' table and the commands that services have of their own."""
+
+import gc
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+
+@cache
+def command() -> "Typer":
+    """The whole command line."""
+    from headrace.cli.main import app
+    from headrace_services.assisted_events.commands import assisted
+    from headrace_services.ols_collector.commands import collector
+    from headrace_services.ros_processor.commands import ros
+    from headrace_services.rules_engine.commands import rules
+    from headrace_services.segment_bridge.commands import segment
+
+    app.add_typer(assisted, name="assisted")
+    app.add_typer(ros, name="ros")
+    app.add_typer(rules, name="rules")
+    app.add_typer(collector, name="collector")
+    app.add_typer(segment, name="segment")
+    return app
+
+
+def main() -> None:
+    """Run it."""
+    # Next to nothing of what is imported is garbage, and looking for it a tenth of a start: commands turn it on again.
+    gc.disable()
+    command()
+    from headrace.cli.main import run
+    from headrace_services.registry import SERVICES
+
+    run(SERVICES)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What the archiver does with an announcement.
+
+Each step is on record before the next begins (key claimed, object copied, consumers told), so that the message can
+come again at any point: it goes on where it was, to the same key.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from headrace.bus.delivery import Delivery
+from headrace.bus.producer import Producer
+from headrace.contracts.announcement import Announcement
+from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
+from headrace.contracts.identity import Contradiction, Identity
+from headrace.contracts.message import utc_now
+from headrace.contracts.topics import ARCHIVE_SYNCED
+from headrace.objects.fetch import Fetcher, Location
+from headrace.objects.store import ObjectStore
+from headrace.runtime import metrics
+from headrace.runtime.errors import Rejected, Retryable
+from headrace_services.archiver import clusters
+from headrace_services.archiver.copier import copy
+from headrace_services.archiver.store import Archive, ArchiveTable, Claim
+from headrace_services.archiver.targets import Target
+from headrace_services.archiver.templates import KeyTemplate, Series
+
+# Positions taken by objects that are not in the table (another archiver's, or from before it was lost).
+_MAX_TRIES: Final = 100
+
+
+@dataclass(frozen=True)
+class Archiver:
+    """Copies announced uploads into the layout and says so. ``stores`` are by endpoint, ``""`` our own.
+
+    ``lenient``: an archive that names no cluster is archived as one of its organisation's local cluster.
+    """
+
+    table: ArchiveTable
+    fetcher: Fetcher
+    targets: Mapping[str, Target]
+    stores: Mapping[str, ObjectStore]
+    producer: Producer
+    now: Callable[[], datetime] = utc_now
+    lenient: bool = False
+
+    async def handle(self, message: Announcement, delivery: Delivery) -> str:
+        """Archive one upload; returns where it is."""
+        upload = self.fetcher.locate_upload(message)
+        sender = _sender(message)
+        archive = await self.table.find(upload.name, message.etag or "")
+        # An ingress that stores by request id alone lets one organisation write over another's.
+        if archive is not None and archive.org_id != sender.org_id:
+            raise Rejected("the object it names was uploaded by another organisation")
+        begun = archive is not None
+        if begun:
+            metrics.REDELIVERIES.labels("archiver").inc()
+        archive = archive or await self._claim(message, sender, delivery, upload)
+        if archive.copied_at is None:
+            await self._copy(upload, archive, look_first=begun)
+        if archive.published_at is None:
+            await self._publish(upload, archive)
+        return f"archived to {archive.bucket}/{archive.key}"
+
+    async def _claim(
+        self, message: Announcement, sender: Identity, delivery: Delivery, upload: Location
+    ) -> Archive:
+        service = delivery.headers.get("service") or message.service
+        target = self.targets.get(service)
+        if target is None:
+            raise Rejected(f"archives of the service {service!r} go nowhere: the archiver's table lacks it")
+        if not upload.url and message.size == 0:
+            raise Rejected("the upload is empty")
+        draft = Claim(
+            source=upload.name,
+            etag=message.etag or "",
+            request_id=message.request_id,
+            org_id=sender.org_id,
+            service=service,
+            cluster_id=await self._cluster_id(message, sender, upload, service, target.template),
+            endpoint=target.endpoint.url if target.endpoint else "",
+            bucket=target.bucket,
+            key="",
+            size_bytes=message.size,
+        )
+        values = {
+            **{name: getattr(draft, name) for name in ("cluster_id", "org_id", "service", "request_id")},
+            "account": sender.account_number,
+            "size": str(message.size),
+            "original_path": upload.path,
+        }
+        return await self._take_key(draft, target.template.series(values))
+
+    async def _cluster_id(
+        self,
+        message: Announcement,
+        identity: Identity,
+        upload: Location,
+        service: str,
+        template: KeyTemplate,
+    ) -> str:
+        """Whose archive it is, ``""`` where that is unknown and the template does not ask."""
+        known = clusters.announced(message, identity)
+        if known is not None or not template.needs_cluster_id:
+            return known or ""
+        try:
+            async with self.fetcher.open(upload) as chunks:
+                return await clusters.inside(chunks, service)
+        except clusters.NoCluster:
+            if not self.lenient:
+                raise
+            return clusters.local_cluster_id(identity.org_id)
+
+    async def _take_key(self, draft: Claim, series: Series) -> Archive:
+        """Put the claim on record under the first key of the series that is free."""
+        for _ in range(_MAX_TRIES):
+            now = self.now()
+            first = series.first_position(now)
+            series.key(first, now)  # what S3 would not take is rejected before it claims anything
+            position = await self.table.take_position(draft, series.name, first)
+            claim = replace(draft, key=series.key(position, now))
+            # Whatever stands there is somebody's archive, though the table does not know it.
+            if await self.stores[claim.endpoint].head(claim.bucket, claim.key) is not None:
+                continue
+            # None: another delivery of this message was quicker, or another series led to the same key.
+            archive = await self.table.claim(claim) or await self.table.find(claim.source, claim.etag)
+            if archive is not None:
+                return archive
+        raise Retryable(f"no free key for {draft.source} in {_MAX_TRIES} tries")
+
+    async def _copy(self, upload: Location, archive: Archive, *, look_first: bool) -> None:
+        store = self.stores.get(archive.endpoint)
+        if store is None:
+            raise Retryable(
+                f"{upload.name} was begun to be archived at {archive.endpoint}, which ARCHIVER_ENDPOINTS lacks now"
+            )
+        # The key was free when it was claimed, and an object appears whole: if it is there, it is ours.
+        if not look_first or await store.head(archive.bucket, archive.key) is None:
+            await copy(self.fetcher, upload, store, archive.bucket, archive.key)
+        await self.table.mark_copied(archive)
+
+    async def _publish(self, upload: Location, archive: Archive) -> None:
+        # Consumers cannot do without the cluster id; where the layout does, there is nobody to tell.
+        if archive.cluster_id:
+            synced = ArchiveSynced(
+                path=archive.key,
+                original_path=upload.path,
+                metadata=ArchiveMetadata(cluster_id=archive.cluster_id, external_organization=archive.org_id),
+                request_id=archive.request_id,
+                bucket=archive.bucket,
+                service=archive.service,
+            )
+            await self.producer.send(ARCHIVE_SYNCED, synced, key=archive.cluster_id)
+        await self.table.mark_published(archive)
+
+
+def _sender(message: Announcement) -> Identity:
+    try:
+        return message.sender()
+    except Contradiction as error:
+        raise Rejected(f"whose upload is it? {error}") from None

@@ -1,0 +1,130 @@
+"""The endpoint: is it there, and taking an archive to it."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import aiohttp
+
+from headrace.contracts.assisted import CONTENT_TYPE, FILE_NAME, USER_AGENT
+from headrace.runtime.logging import get_logger, redact
+from headrace_services.assisted_events.archive import Archive
+from headrace_services.assisted_events.credentials import BadCredentials
+from headrace_services.assisted_events.settings import AssistedSettings
+
+_log = get_logger(__name__)
+
+REQUEST_ID_HEADER: Final = "X-Rh-Insights-Request-Id"
+_PROBES: Final = 3
+_PROBE_PAUSE_SECONDS: Final = 1.0
+# On top of the deadline, so that a large archive has its time on a slow line.
+_SLOWEST_BYTES_PER_SECOND: Final = 256 * 1024
+_SHOWN_BYTES: Final = 300
+# An answer may ask for no longer a pause.
+_MAX_RETRY_AFTER_SECONDS: Final = 86400.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of an upload; ``status`` is None when no answer came, ``reason`` empty when it was accepted."""
+
+    status: int | None
+    reason: str = ""
+    retry_after_seconds: float = 0.0
+
+    @property
+    def accepted(self) -> bool:
+        """Any 2xx."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One URL that archives are posted to."""
+
+    session: aiohttp.ClientSession
+    settings: AssistedSettings
+
+    async def is_reachable(self) -> bool:
+        """Whether any HTTP answer comes, whatever its status; a blip is asked again."""
+        timeout = aiohttp.ClientTimeout(total=self.settings.probe_seconds)
+        for probe in range(_PROBES):
+            if probe:
+                await asyncio.sleep(random.uniform(0, _PROBE_PAUSE_SECONDS))  # noqa: S311 -- jitter
+            try:
+                async with self.session.get(self.settings.endpoint, timeout=timeout, allow_redirects=False):
+                    return True
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                continue
+        return False
+
+    async def upload(self, archive: Archive, token: str, request_id: str) -> Answer:
+        """Post the whole archive; never raises for what the endpoint does."""
+        if not token:
+            raise BadCredentials("no credentials provided")
+        boundary = uuid.uuid4().hex
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{FILE_NAME}"\r\n'
+            f"Content-Type: {CONTENT_TYPE}\r\n\r\n"
+        ).encode()
+        tail = f"\r\n--{boundary}--\r\n".encode()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield head
+            for chunk in archive.chunks():
+                yield chunk
+            yield tail
+
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "User-Agent": USER_AGENT.format(revision=self.settings.git_ref, cluster_id=archive.cluster_id),
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+            "Content-Length": str(len(head) + archive.size_bytes + len(tail)),
+            REQUEST_ID_HEADER: request_id,
+        }
+        return await self._post(body(), headers, archive.size_bytes, token)
+
+    async def _post(
+        self, body: AsyncIterator[bytes], headers: dict[str, str], size_bytes: int, token: str
+    ) -> Answer:
+        url = self.settings.endpoint
+        timeout = aiohttp.ClientTimeout(
+            total=self.settings.upload_seconds + size_bytes / _SLOWEST_BYTES_PER_SECOND,
+            connect=self.settings.connect_seconds,
+        )
+        try:
+            async with self.session.post(
+                url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                text = (await response.content.read(_SHOWN_BYTES)).decode(errors="replace").strip()
+                answered = Answer(response.status, retry_after_seconds=_retry_after(response))
+                _log.debug("upload_answered", request_id=response.headers.get(REQUEST_ID_HEADER))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Answer(None, f"uploading events: {redact(url)} does not answer: {type(error).__name__}")
+        if answered.accepted:
+            return answered
+        text = redact(text.replace(token, "***"))
+        reason = (
+            f"uploading events: upload to {redact(url)} returned status code {answered.status} (body: {text})"
+        )
+        return Answer(answered.status, reason, answered.retry_after_seconds)
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float:
+    text = response.headers.get("Retry-After", "")
+    try:
+        seconds = float(text) if text.isdigit() else _until(text)
+    except ValueError:
+        return 0.0
+    return min(max(seconds, 0.0), _MAX_RETRY_AFTER_SECONDS)
+
+
+def _until(date: str) -> float:
+    """Seconds until an HTTP date."""
+    when = parsedate_to_datetime(date)
+    return (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

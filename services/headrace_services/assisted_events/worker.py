@@ -1,0 +1,181 @@
+"""Finds ended installations and has them sent: on a notification at once, by the ticker in any case."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from headrace.database.session import open_session
+from headrace.runtime.errors import ConfigurationError, Retryable
+from headrace.runtime.logging import get_logger
+from headrace_services.assisted_events.handlers import Sender
+from headrace_services.assisted_events.ledger import CHANNEL, Ledger
+from headrace_services.assisted_events.settings import AssistedSettings
+from headrace_services.assisted_events.store import Ended, InstallerStore
+
+_log = get_logger(__name__)
+
+_EARLIER: Final = "it ended before this service first looked at the installer's database"
+_AWAY: Final = "the endpoint does not answer"
+# A flood of notifications is one look at everything.
+_MAX_NOTIFIED: Final = 1000
+_RETRY_SECONDS: Final = 5.0
+# How soon an endpoint that did not answer is asked again, doubled up to the interval.
+_PROBE_AGAIN_SECONDS: Final = 15.0
+
+
+@dataclass
+class Worker:
+    """The leader's work.
+
+    ``source`` is the installer's database (URL of its server, name), ``ours`` that of the ledger: the same one,
+    unless somebody else's installer is read.
+    """
+
+    installer: InstallerStore
+    ledger: Ledger
+    sender: Sender
+    settings: AssistedSettings
+    source: tuple[str, str]
+    ours: tuple[str, str]
+    problem: str | None = field(default=None, init=False)
+    _notified: set[str] | None = field(default=None, init=False)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _unanswered: int = field(default=0, init=False)
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; a database that is away is waited for."""
+        tasks = [asyncio.create_task(self._listen(place)) for place in {self.source, self.ours}]
+        tasks.append(asyncio.create_task(self._work()))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                await task
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_tick = loop.time()
+        while True:
+            self._wake.clear()
+            try:
+                if loop.time() >= next_tick:
+                    self._log_tick()
+                    self._notified = None
+                    next_tick = loop.time() + self.settings.interval_seconds
+                await self._look()
+                wait = await self._send_due()
+                self.problem = None
+            except (Retryable, ConfigurationError, asyncpg.PostgresError) as error:
+                # A table or a right that is missing in somebody else's database is waited for as well.
+                self.problem = str(error)
+                self._notified = None
+                _log.warning("upload_postponed", reason=str(error))
+                wait = _RETRY_SECONDS * (0.5 + random.random())  # noqa: S311 -- jitter
+            until_tick = next_tick - loop.time()
+            try:
+                async with asyncio.timeout(max(0.0, until_tick if wait is None else min(wait, until_tick))):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _log_tick(self) -> None:
+        if self.settings.enabled:
+            _log.info("Event upload is enabled. Running event upload")
+        else:
+            _log.info("Event uploading is not enabled")
+
+    async def _look(self) -> None:
+        """Put on record what has ended: those notified of, or all."""
+        notified, self._notified = self._notified, set()
+        if notified is not None and not notified:
+            return
+        try:
+            since = await self.ledger.since(_place(self.source))
+            async for ended in self.installer.ended(None if notified is None else sorted(notified)):
+                await self._record(ended, since)
+        except BaseException:
+            self._notified = None
+            raise
+
+    async def _record(self, ended: list[Ended], since: datetime) -> None:
+        if refusal := self.sender.consent.refusal():
+            await self.ledger.record(ended, state="skipped", reason=refusal)
+            return
+        # What ended under an older installer, before there was consent to ask for, is not sent.
+        from_the_start = self.source == self.ours or self.settings.send_earlier
+        earlier = [] if from_the_start else [item for item in ended if item.ended_at < since]
+        if earlier:
+            await self.ledger.record(earlier, state="skipped", reason=_EARLIER)
+        await self.ledger.record([item for item in ended if item not in earlier])
+
+    async def _send_due(self) -> float | None:
+        """Send one after another; returns the seconds until more is due, None when nothing is."""
+        if refusal := self.sender.consent.refusal():
+            # Also while the endpoint is away: who opts in again later does so for what ends from then on.
+            await self.ledger.skip_waiting(refusal)
+            return None
+        count, reachable = 0, False
+        while not (pause := self.sender.pause_seconds):
+            sending = await self.ledger.due()
+            if sending is None:
+                break
+            if not reachable and not await self._probe():
+                return self._probe_again_seconds()
+            reachable = True
+            count += await self.sender.send(sending)
+        if count:
+            _log.info(f"Uploaded events for {count} clusters")
+        seconds = await self.ledger.seconds_to_next()
+        return None if seconds is None else max(seconds, pause)
+
+    async def _probe(self) -> bool:
+        if await self.sender.endpoint.is_reachable():
+            self._unanswered = 0
+            return True
+        if not self._unanswered:
+            _log.info("Event uploading is not enabled", reason=_AWAY)
+            await self.ledger.explain_waiting(_AWAY)
+        self._unanswered += 1
+        return False
+
+    def _probe_again_seconds(self) -> float:
+        longest = self.settings.interval_seconds
+        seconds = min(longest, _PROBE_AGAIN_SECONDS * 2.0 ** min(self._unanswered - 1, 30))
+        return seconds * (0.5 + random.random() / 2)  # noqa: S311 -- jitter
+
+    async def _listen(self, place: tuple[str, str]) -> None:
+        """Hear of ends as they happen; whenever the connection is new, everything is looked at."""
+        while True:
+            try:
+                async with open_session(*place, service="assisted_events listener") as session:
+                    await session.connection.add_listener(CHANNEL, self._on_notification)
+                    self._notified = None
+                    self.wake()
+                    await session.keep()
+            except (Retryable, ConfigurationError) as error:
+                _log.warning("notifications_lost", reason=str(error))
+            await asyncio.sleep(_RETRY_SECONDS * (0.5 + random.random()))  # noqa: S311 -- jitter
+
+    def _on_notification(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        if self._notified is not None:
+            self._notified.add(str(payload))
+            if len(self._notified) > _MAX_NOTIFIED:
+                self._notified = None
+        self.wake()
+
+
+def _place(source: tuple[str, str]) -> str:
+    """A database's name without its credentials."""
+    url, name = source
+    return f"{url.rpartition('@')[2].partition('?')[0]} {name}"

@@ -1,0 +1,87 @@
+"""Telling the world: the announcement, its copy for the ROS document's readers, and the payload's status."""
+
+import time
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from headrace.bus.producer import Outgoing, Producer
+from headrace.bus.statuses import StatusReporter
+from headrace.contracts.announcement import Announcement
+from headrace.contracts.identity import Identity
+from headrace.contracts.status import ERROR, RECEIVED, SUCCESS
+from headrace.contracts.topics import PAYLOAD_STATUS, SOURCES_EVENTS, UPLOAD_ANNOUNCE
+from headrace.runtime.errors import Retryable
+from headrace.runtime.logging import get_logger
+from headrace_services.ingress import metrics
+from headrace_services.ingress.settings import IngressSettings
+
+_log = get_logger(__name__)
+
+_RECEIVED: Final = "Payload received by ingress"
+
+# A refused sender waits for this; when it is Kafka that is away, the status arrives after its return.
+_ERROR_SECONDS: Final = 1.0
+
+
+class Announcer:
+    """Publishes; every send is acknowledged by all in-sync replicas or raises `Retryable`."""
+
+    def __init__(self, producer: Producer, settings: IngressSettings) -> None:
+        self._producer = producer
+        self._timeout_seconds = settings.announce_seconds
+        self._topics = [replace(UPLOAD_ANNOUNCE, name=settings.announce_topic)]
+        if settings.sources_topic != "none":
+            self._topics.append(replace(SOURCES_EVENTS, name=settings.sources_topic))
+        self._statuses = StatusReporter(
+            producer, "ingress", topic=replace(PAYLOAD_STATUS, name=settings.status_topic)
+        )
+
+    async def announce(
+        self, announcement: Announcement, key: str | None, *, received: datetime | None, note: str
+    ) -> None:
+        """Publish everywhere at once and wait for every acknowledgement.
+
+        That the upload was received is told here too, with the date on which it was: in one request with the rest it
+        costs the broker a third of what it would alone.
+        """
+        request_id, sender = announcement.request_id, (announcement.account, announcement.org_id)
+        headers = {"service": announcement.service}
+        names = [topic.name for topic in self._topics]
+        started = time.monotonic()
+        try:
+            await self._producer.send_all(
+                [
+                    *(Outgoing.of(topic, announcement, key=key, headers=headers) for topic in self._topics),
+                    self._status(request_id, sender, RECEIVED, _RECEIVED, received),
+                    self._status(request_id, sender, SUCCESS, note),
+                ],
+                timeout_seconds=self._timeout_seconds,
+            )
+        except Retryable:
+            for name in names:
+                metrics.KAFKA_PRODUCE_FAILURES.labels(name).inc()
+            raise
+        for name in names:
+            metrics.KAFKA_PRODUCED.labels(name).inc()
+            metrics.PUBLISH_SECONDS.labels(name).observe(time.monotonic() - started)
+        metrics.MESSAGE_PRODUCED.labels(announcement.service).inc()
+
+    async def failed(
+        self, request_id: str, identity: Identity, received: datetime | None, reason: str
+    ) -> None:
+        """Say that it went no further; when that cannot be said either, the answer's 503 still does."""
+        sender = (identity.account_number, identity.org_id)
+        statuses = [self._status(request_id, sender, ERROR, reason)]
+        if received:
+            statuses.insert(0, self._status(request_id, sender, RECEIVED, _RECEIVED, received))
+        try:
+            await self._producer.send_all(statuses, timeout_seconds=_ERROR_SECONDS)
+        except Retryable as error:
+            _log.warning("status_not_sent", request_id=request_id, reason=str(error))
+
+    def _status(
+        self, request_id: str, sender: tuple[str, str], status: str, text: str, date: datetime | None = None
+    ) -> Outgoing:
+        account, org_id = sender
+        return self._statuses.message(request_id, status, text, account=account, org_id=org_id, date=date)

@@ -1,0 +1,250 @@
+"""Ingress' routes, under both prefixes, and the document that describes them."""
+
+import re
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from headrace.runtime import tracing
+from headrace.runtime.logging import get_logger
+from headrace.web.caller import IDENTITY_HEADER
+from headrace.web.errors import json_response
+from headrace.web.operations import Answer, Body, Dialect, Header, Operation, Operations
+from headrace.web.parameters import Custom, Parameter
+from headrace.web.schemas import TEXT, reference
+from headrace_services.ingress.handlers import Uploads, answer, identify
+from headrace_services.ingress.identities import Identities
+from headrace_services.ingress.request_ids import (
+    HEADER,
+    MAX_LENGTH,
+    PATTERN,
+    REQUEST_ID,
+    is_valid,
+    new_request_id,
+    sent_request_id,
+)
+from headrace_services.ingress.schemas import FORM, PART_TYPES, SCHEMAS, TEST
+from headrace_services.ingress.settings import IngressSettings
+from headrace_services.ingress.store import FileStager, Stager
+from headrace_services.ingress.tracking import ASKED, VERBOSITY, Tracking
+
+_log = get_logger(__name__)
+
+PREFIXES: Final = ("/api/ingress/v1", "/r/insights/platform/ingress/v1")
+_PLAIN: Final = "text/plain"
+_ALIVE: Final = "lubdub"
+
+# These describe what is read elsewhere: the id by the middleware, the form's substitutes with the form.
+_SENT_ID: Final = Parameter(
+    HEADER.lower(),
+    Custom({"type": "string", "maxLength": MAX_LENGTH, "pattern": f"^{PATTERN}$"}, str),
+    "",
+    "The id that follows the payload; one is made where none is sent.",
+    where="header",
+    takes_empty=True,
+)
+_ANY: Final = Custom(TEXT, str)
+_METADATA: Final = Parameter(
+    "metadata", _ANY, "", "Metadata as JSON, where the form has no part of that name."
+)
+_TEST: Final = Parameter("test", _ANY, "", "`test` tries the connection only.")
+
+_DIALECT: Final = Dialect(
+    title="Ingress",
+    version="1.0.0",
+    description="Takes uploads, stores them and announces them."
+    " Every answer carries the request id; every refusal says why.",
+    prefixes=PREFIXES,
+    refusals={
+        400: "The identity, the request id or the body is missing or wrong; the text says which.",
+        401: "The credential in Authorization is not known.",
+        403: "The organisation may not upload, or the payload belongs to another organisation.",
+        404: "The payload tracker does not know the payload.",
+        408: "The body arrived too slowly.",
+        413: "The file is larger than its service may upload; the text names the limit.",
+        415: "No service takes the content type of the file part; the text says why.",
+        429: "There are too many uploads at once.",
+        500: "The payload tracker does not answer, or the fault is unexpected and logged.",
+        503: "The store or the broker did not confirm in time.",
+    },
+    error=TEXT,
+    error_media_type=_PLAIN,
+    document_name="getOpenapi",
+    schemas=SCHEMAS,
+    security={
+        "identity": {
+            "type": "apiKey",
+            "in": "header",
+            "name": IDENTITY_HEADER,
+            "description": "Base64 of the identity's JSON, as a gateway makes it.",
+        },
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "Where there is no gateway: a known token. `User-Agent: <operator>/<version> cluster/"
+            "<cluster id>` names the cluster; without it the archive does.",
+        },
+    },
+    common_refusals=(401,),
+    refusals_to_all=(400,),
+    answers_head=False,
+    parameters=(_SENT_ID,),
+    headers=(
+        Header(HEADER, TEXT, "The request id in use."),
+        Header("Retry-After", {"type": "integer"}, "Seconds to wait.", (429, 503)),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Api:
+    """The handlers and what they stand on."""
+
+    settings: IngressSettings
+    identities: Identities
+    uploads: Uploads
+    tracking: Tracking
+    stager: Stager
+
+    def application(self) -> web.Application:
+        """Every route."""
+        app = web.Application(middlewares=[_upstream_answers])
+        app.router.add_get("/", self.alive, allow_head=False)
+        for prefix in PREFIXES:
+            # A path of the document begins with a slash, so it has the root's other spelling only.
+            app.router.add_get(prefix, self.root, allow_head=False)
+        self.operations().add_to(app)
+        if isinstance(self.stager, FileStager):
+            app.router.add_get("/download/{request_id:.+}", _download(self.stager), allow_head=False)
+        return app
+
+    def operations(self) -> Operations:
+        """Everything that can be asked."""
+        upload = reference("Upload")
+        track = Operation(
+            "GET",
+            f"/track/{{{ASKED.name}}}",
+            self.tracking.handle,
+            "Where a payload is",
+            Answer(
+                {"anyOf": [reference("Status"), reference("Payload")]},
+                description="Its latest status; with verbosity 2 all that the payload tracker knows.",
+            ),
+            (403, 404, 500),
+            (ASKED, VERBOSITY),
+            name="track",
+        )
+        return Operations(
+            _DIALECT,
+            [
+                Operation(
+                    "GET",
+                    "/",
+                    self.root,
+                    "Whether ingress accepts the identity",
+                    Answer({"type": "string", "enum": [_ALIVE]}, media_type=_PLAIN),
+                    name="getRoot",
+                ),
+                Operation(
+                    "POST",
+                    "/upload",
+                    self.uploads.handle,
+                    "Upload an archive",
+                    Answer(upload, 202, description="The archive is stored and announced."),
+                    (403, 408, 413, 415, 429, 500, 503),
+                    (_METADATA, _TEST),
+                    Body(
+                        FORM,
+                        "multipart/form-data",
+                        also={"application/x-www-form-urlencoded": TEST, "application/json": TEST},
+                        part_types=PART_TYPES,
+                    ),
+                    name="upload",
+                    description="The file part is `file`, or `upload` where there is none; it needs a file name."
+                    " Its own Content-Type says which service it is for. 201 and 202 are answered once the bytes"
+                    " are stored and the broker has acknowledged the announcement. After 429 and 503 the same"
+                    " request may be sent again with the same request id. To try the connection, send `test=test`"
+                    ' as query or as a form, or the JSON object `{"test": "test"}`: nothing is stored.',
+                    more_answers=(
+                        Answer(upload, 200, description="The connection works; nothing is stored."),
+                        Answer(upload, 201, description="The same as 202, for advisor without metadata."),
+                    ),
+                ),
+                # Without authentication there is nobody whose payloads to show.
+                *([track] if self.settings.auth else []),
+                Operation(
+                    "GET",
+                    "/version",
+                    self.version,
+                    "Version and commit of this ingress",
+                    Answer(reference("Version")),
+                    name="getVersion",
+                    is_public=True,
+                ),
+            ],
+        )
+
+    async def alive(self, _request: web.Request) -> web.Response:
+        """The process answers."""
+        return web.Response(text=_ALIVE)
+
+    async def root(self, request: web.Request) -> web.Response:
+        """The process answers a sender that it knows."""
+        sender = identify(self.identities, request)
+        return sender if isinstance(sender, web.Response) else web.Response(text=_ALIVE)
+
+    async def version(self, _request: web.Request) -> web.Response:
+        """What runs."""
+        return json_response({"version": version("headrace"), "commit": self.settings.build_commit})
+
+
+@web.middleware
+async def _upstream_answers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give every answer its request id, and routing failures upstream's bodies."""
+    sent = sent_request_id(request.headers)
+    request[REQUEST_ID] = sent if sent and is_valid(sent) else new_request_id()
+    tracing.annotate(request_id=request[REQUEST_ID])
+    response: web.StreamResponse
+    if sent and not is_valid(sent):
+        response = answer(
+            400,
+            f"Bad Request: the request id is not valid: letters, digits and ._:=+@-/ only, at most {MAX_LENGTH}",
+        )
+    else:
+        response = await _routed(request, handler)
+    response.headers[HEADER] = request[REQUEST_ID]
+    return response
+
+
+async def _routed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        return answer(404, "404 page not found\n")
+    except web.HTTPMethodNotAllowed as error:
+        return web.Response(status=405, headers={"Allow": ", ".join(sorted(error.allowed_methods))})
+    except web.HTTPException as error:
+        return error
+    except Exception:  # noqa: BLE001 -- logged whole; the sender is told nothing of us
+        _log.exception("unexpected_error", path=request.path)
+        return answer(500, "Internal Server Error")
+
+
+def _download(stager: FileStager) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        request_id = request.match_info["request_id"]
+        if not re.search(r"[A-Za-z0-9]", request_id):
+            return answer(400, "Bad Request: Invalid request ID")
+        path = stager.path(request_id)
+        if not path.is_file():
+            return answer(404, "404 page not found\n")
+        name = re.sub(r"[^A-Za-z0-9._~-]", "_", request_id)
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name}.tar.gz"', "Content-Type": "application/gzip"
+        }  # fmt: skip
+        return web.FileResponse(path, headers=headers)
+
+    return handle

@@ -1,0 +1,111 @@
+"""Ingress: what is wired to what."""
+
+import asyncio
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from headrace.bus.admin import reachable
+from headrace.contracts.identity import LOCAL_ORG_ID
+from headrace.runtime.errors import ConfigurationError, Retryable
+from headrace.runtime.logging import get_logger
+from headrace.runtime.settings import EngineSettings
+from headrace.service.context import Context
+from headrace.web.admin import admin_app
+from headrace_services.ingress import clowder, metrics
+from headrace_services.ingress.announcer import Announcer
+from headrace_services.ingress.api import Api
+from headrace_services.ingress.budget import Budget
+from headrace_services.ingress.handlers import Uploads
+from headrace_services.ingress.identities import Identities
+from headrace_services.ingress.pending import Admission
+from headrace_services.ingress.settings import IngressSettings
+from headrace_services.ingress.store import FileStager, S3Stager, Stager
+from headrace_services.ingress.tracking import Tracking
+
+_log = get_logger(__name__)
+
+# A number in its one spelling: the rules engine and the aggregator number organisations.
+_LOCAL_SERVICE: Final = "hccm"
+# Longer than this, and an upload goes on in small parts rather than wait for senders that may be slow.
+_MEMORY_SECONDS: Final = 1.0
+_SWEEP_EVERY_SECONDS: Final = 600.0
+
+
+async def start(context: Context) -> None:
+    """Wire and serve."""
+    settings = _settings(context)
+    identities = Identities(
+        required=settings.auth,
+        lenient=context.lenient,
+        tokens={digest: row.model_dump() for digest, row in settings.tokens.items()},
+        default_org_id=settings.default_org_id or (LOCAL_ORG_ID if context.lenient else ""),
+    )
+    kafka = settings.kafka(context.engines)
+    context.watch("kafka", partial(_answers, kafka))
+    stager = await _stager(context, settings)
+    uploads = Uploads(
+        settings,
+        identities,
+        stager,
+        Announcer(await context.producer(kafka), settings),
+        Admission(
+            places=Budget(settings.max_concurrent_uploads, settings.queue_seconds, metrics.UPLOADS_IN_FLIGHT),
+            memory=Budget(settings.buffer_bytes, _MEMORY_SECONDS, metrics.BUFFERED_BYTES),
+        ),
+        default_service=settings.default_service or (_LOCAL_SERVICE if context.lenient else ""),
+    )
+    tracking = Tracking(settings.payload_tracker_url, settings.http_client_timeout_seconds, identities)
+    context.on_close(tracking.close)
+    metrics.VERSION.labels(version("headrace"), settings.build_commit).set(1)
+    # Uploads are read at a pace of their own (`forms.Body`).
+    api = Api(settings, identities, uploads, tracking, stager)
+    await context.listen(api.application(), port=settings.web_port, own_pace=True)
+    if settings.metrics_port is not None:
+        await context.listen(admin_app({context.row.name: context.health}), port=settings.metrics_port)
+
+
+async def _answers(kafka: EngineSettings) -> None:
+    if not await reachable(kafka):
+        raise Retryable(f"no broker at {kafka.kafka}")
+
+
+def _settings(context: Context) -> IngressSettings:
+    settings = context.settings(IngressSettings)
+    if settings.acg_config:
+        asked = {name: getattr(settings, name) for name in ("announce_topic", "status_topic", "stage_bucket")}
+        settings = settings.model_copy(update=clowder.settings_of(settings.acg_config, asked))
+    return settings
+
+
+async def _stager(context: Context, settings: IngressSettings) -> Stager:
+    if settings.stager == "filebased":
+        directory = Path(settings.storage_path)
+        if not settings.storage_path or not await asyncio.to_thread(directory.is_dir):
+            raise ConfigurationError(
+                f"INGRESS_STORAGEFILESYSTEMPATH: got {settings.storage_path!r}, expected a directory that is there"
+            )
+        return FileStager(directory, settings.service_base_url)
+    stager = S3Stager(
+        await context.objects(settings.s3(context.engines)),
+        settings.stage_bucket,
+        settings.url_expiry_seconds,
+    )
+
+    async def has_bucket() -> None:
+        if not await stager.store.has_bucket(settings.stage_bucket):
+            raise Retryable(f"the bucket {settings.stage_bucket} (INGRESS_STAGEBUCKET) does not exist")
+
+    async def sweep() -> None:
+        while True:
+            try:
+                if swept := await stager.sweep():
+                    _log.info("stale_uploads_aborted", count=swept)
+            except Retryable as error:
+                _log.warning("sweep_failed", reason=str(error))
+            await asyncio.sleep(_SWEEP_EVERY_SECONDS)
+
+    context.watch("s3", has_bucket)
+    context.spawn("sweep", sweep)
+    return stager

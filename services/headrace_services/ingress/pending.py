@@ -1,0 +1,97 @@
+"""An upload between its part header and its place in the store."""
+
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from headrace_services.ingress.budget import Budget, Busy
+from headrace_services.ingress.content_types import Kind
+from headrace_services.ingress.forms import FilePart
+from headrace_services.ingress.store import Staged, Upload
+
+# A sender may trickle so much without holding a place that others need.
+_FREE_BYTES: Final = 64 << 10
+# A body that fits is stored in one request, a third cheaper than in parts, if there is memory for it.
+_WHOLE_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What uploads share: ``places`` are hard (`Busy`), ``memory`` soft (without it a body goes in small parts)."""
+
+    places: Budget
+    memory: Budget
+
+
+class TooLarge(Exception):
+    """The file part is over its limit; answered 413."""
+
+
+class PendingUpload:
+    """Counts, limits and passes on a file part's bytes."""
+
+    def __init__(
+        self,
+        part: FilePart,
+        kind: Kind,
+        upload: Upload,
+        admission: Admission,
+        *,
+        limit_bytes: int,
+        expected_bytes: int,
+    ) -> None:
+        self.part = part
+        self.kind = kind
+        self.size = 0
+        self._upload = upload
+        self._admission = admission
+        self._limit_bytes = limit_bytes
+        self._expected_bytes = expected_bytes
+        self._early: list[bytes] | None = []
+        self._place = AsyncExitStack()
+        self._finished = False
+
+    async def write(self, chunk: bytes) -> None:
+        """Pass on; raises `TooLarge` at the first byte too many, `Busy` when no place is free in time."""
+        self.size += len(chunk)
+        if self.size > self._limit_bytes:
+            raise TooLarge(
+                f"File exceeds maximum file size ({self._limit_bytes}) for upload:"
+                f" more than {self._limit_bytes} bytes"
+            )
+        if self._early is None:
+            await self._upload.write(chunk)
+            return
+        self._early.append(chunk)
+        if self.size > _FREE_BYTES:
+            await self._take_place()
+
+    async def finish(self) -> Staged:
+        """Make it durable and give up the place; raises `Retryable` when the store cannot."""
+        if self._early is not None:
+            self._expected_bytes = self.size
+            await self._take_place()
+        staged = await self._upload.finish()
+        self._finished = True
+        await self._place.aclose()
+        return staged
+
+    async def abort(self) -> None:
+        """Leave nothing behind, unless it is durable already."""
+        try:
+            if not self._finished:
+                await self._upload.abort()
+        finally:
+            await self._place.aclose()
+
+    async def _take_place(self) -> None:
+        await self._place.enter_async_context(self._admission.places.reserve(1))
+        with suppress(Busy):
+            if self._expected_bytes <= _WHOLE_BYTES:
+                await self._place.enter_async_context(self._admission.memory.reserve(self._expected_bytes))
+                self._upload.hold_bytes = max(self._expected_bytes, self._upload.hold_bytes)
+            else:
+                await self._place.enter_async_context(self._admission.memory.reserve(self._upload.hold_bytes))
+        early, self._early = self._early or [], None
+        for chunk in early:
+            await self._upload.write(chunk)

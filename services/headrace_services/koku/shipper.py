@@ -1,0 +1,87 @@
+"""Putting an upload's files where others read them, so that a repetition finds the same key and the same bytes.
+
+A key holds the day, not the hour, and operators use a name again with every upload of a day. The first upload of the
+day takes the plain key; a later one of other bytes stands beside it (``<name>~<upload>.csv``), so that a reader who
+comes late still reads what it was told of. Upstream overwrites.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Final
+from weakref import WeakValueDictionary
+
+from headrace.objects.store import ObjectStore
+from headrace.objects.streaming import store_stream
+from headrace.objects.wire import ObjectExists
+from headrace.runtime import metrics as runtime_metrics
+from headrace.runtime.errors import Retryable
+from headrace_services.koku import metrics
+
+_CONTENT_TYPE: Final = "text/csv"
+_UPLOAD: Final = "upload"
+_MANIFEST_ID: Final = "manifestid"  # names of metadata know no case
+
+
+def tag_of(name: str) -> str:
+    """What tells an upload from others of its cluster and day, short enough for a key."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Shipper:
+    """Stores files; one at a time under one key, since not every store looks and writes in one step."""
+
+    store: ObjectStore
+    _storing: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    async def ship(self, chunks: AsyncIterator[bytes], place: "Place", name: str, *, kind: str) -> str:
+        """Store one file unless this very upload's is there already; returns its key."""
+        plain = f"{place.folder}/{name}"
+        async with self._storing.setdefault(f"{place.bucket}/{plain}", asyncio.Lock()):
+            for key in (plain, _beside(plain, place.tag)):
+                found = await self.store.head(place.bucket, key)
+                if found is None:
+                    await self._store(chunks, place, key)
+                    metrics.FILES.labels(kind, "stored").inc()
+                    return key
+                if found.metadata.get(_UPLOAD) == place.tag:
+                    runtime_metrics.REDELIVERIES.labels("koku").inc()
+                    metrics.FILES.labels(kind, "found").inc()
+                    return key
+        raise Retryable(f"both keys for {plain} are taken by other uploads")
+
+    async def _store(self, chunks: AsyncIterator[bytes], place: "Place", key: str) -> None:
+        metadata = {_UPLOAD: place.tag}
+        if place.manifest_id:
+            metadata[_MANIFEST_ID] = place.manifest_id
+        try:
+            await store_stream(
+                chunks,
+                self.store,
+                place.bucket,
+                key,
+                content_type=_CONTENT_TYPE,
+                metadata=metadata,
+                if_absent=True,
+            )
+        except ObjectExists as error:
+            # The stream is used up; the next attempt sees whose it is.
+            raise Retryable(f"{key} was stored by another process meanwhile") from error
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an upload's files go: ``tag`` is the upload, ``manifest_id`` the manifest's uuid if it has one."""
+
+    bucket: str
+    folder: str
+    tag: str
+    manifest_id: str = ""
+
+
+def _beside(key: str, tag: str) -> str:
+    path = PurePosixPath(key)
+    return str(path.with_name(f"{path.stem}~{tag}{path.suffix}"))

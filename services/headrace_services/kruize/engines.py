@@ -1,0 +1,121 @@
+"""The two engines: from what a window used to what each would set, and how far that is from what is set.
+
+Source: kruize/autotune (RecommendationEngine.populateRecommendation, RecommendationConstants).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from headrace_services.kruize.notifications import Code, notifications
+from headrace_services.kruize.series import Floats
+from headrace_services.kruize.usage import cpu_amount, memory_amount
+
+Resource = Literal["cpu", "memory"]
+Setting = Literal["requests", "limits"]
+# requests and limits, then cpu and memory, then amount and format.
+Config = dict[str, dict[str, dict[str, Any]]]
+
+SETTINGS: Final[tuple[Setting, ...]] = ("requests", "limits")
+# A number of percent: 0.1 means a thousandth, not a tenth.
+DEFAULT_THRESHOLD_PERCENT: Final = 0.1
+ONE_MILLICORE: Final = 0.001
+OPTIMISED: Final[dict[tuple[Resource, Setting], Code]] = {
+    ("cpu", "requests"): Code.CPU_REQUEST_OPTIMISED,
+    ("cpu", "limits"): Code.CPU_LIMIT_OPTIMISED,
+    ("memory", "requests"): Code.MEMORY_REQUEST_OPTIMISED,
+    ("memory", "limits"): Code.MEMORY_LIMIT_OPTIMISED,
+}
+FORMAT_MISSING: Final[dict[Resource, Code]] = {
+    "cpu": Code.CPU_FORMAT_MISSING,
+    "memory": Code.MEMORY_FORMAT_MISSING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One engine: the percentile of CPU it takes; both take the 100th of memory."""
+
+    name: str
+    cpu_percentile: int
+    available: Code
+
+
+ENGINES: Final = (
+    Engine("cost", 60, Code.COST_AVAILABLE),
+    Engine("performance", 98, Code.PERFORMANCE_AVAILABLE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What the engines look at: one term's intervals, taken together.
+
+    ``cpu_high`` ascends and is not empty; a unit that nobody gave is empty.
+    """
+
+    cpu_high: Floats
+    cpu_unit: str
+    memory_highest: float
+    memory_spike: float
+    memory_unit: str
+    pods: int
+
+
+def recommendation_of(
+    engine: Engine, window: Window, current: Config, threshold_percent: float
+) -> dict[str, Any]:
+    """One engine's section."""
+    config: Config = {}
+    variation: Config = {}
+    codes: list[Code] = []
+    cpu = cpu_amount(engine.cpu_percentile, window.cpu_high)
+    memory = memory_amount(window.memory_highest, window.memory_spike)
+    if cpu == 0:
+        codes.append(Code.CPU_ZERO)
+    elif cpu <= ONE_MILLICORE:
+        codes.append(Code.CPU_IDLE)
+    else:
+        codes += _set("cpu", cpu, window.cpu_unit, current, threshold_percent, config, variation)
+    if memory == 0:
+        codes.append(Code.MEMORY_ZERO)
+    elif memory > 0:
+        codes += _set("memory", memory, window.memory_unit, current, threshold_percent, config, variation)
+    if window.pods == 0:
+        codes.append(Code.PODS_ZERO)
+    return {
+        "pods_count": window.pods,
+        "confidence_level": 0.0,
+        "config": config,
+        "variation": variation,
+        "notifications": notifications(codes),
+    }
+
+
+def _set(
+    resource: Resource,
+    amount: float,
+    unit: str,
+    current: Config,
+    threshold_percent: float,
+    config: Config,
+    variation: Config,
+) -> list[Code]:
+    """Put one resource into both sections; the codes it gives.
+
+    Request and limit are one number: where one is kept as it is set, both become that (the limit has the last
+    word), while the other's variation still tells the distance to what was computed.
+    """
+    if not unit:
+        return [FORMAT_MISSING[resource]]
+    codes = []
+    kept = amount
+    for setting in SETTINGS:
+        now = current.get(setting, {}).get(resource, {}).get("amount", 0.0)
+        distance = amount - now
+        if now > 0 and abs(distance / now * 100) <= threshold_percent:
+            kept, distance = now, 0.0
+            codes.append(OPTIMISED[resource, setting])
+        variation.setdefault(setting, {})[resource] = {"amount": distance, "format": unit}
+    for setting in SETTINGS:
+        config.setdefault(setting, {})[resource] = {"amount": kept, "format": unit}
+    return codes

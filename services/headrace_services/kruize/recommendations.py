@@ -1,0 +1,154 @@
+"""The recommendations of one container or namespace.
+
+Source: kruize/autotune (ContainerRecommendationProcessor and its siblings, RecommendationUtils.getCurrentValue,
+design/MonitoringModeAPI.md). docs/kruize.md tells the rules.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from headrace_services.kruize.engines import (
+    DEFAULT_THRESHOLD_PERCENT,
+    ENGINES,
+    SETTINGS,
+    Config,
+    Resource,
+    Setting,
+    Window,
+    recommendation_of,
+)
+from headrace_services.kruize.notifications import Code, notifications
+from headrace_services.kruize.plots import plots as plots_of
+from headrace_services.kruize.plots import timestamps
+from headrace_services.kruize.series import UNITS, Series
+from headrace_services.kruize.terms import TERMS, Term, duration_hours, terms_with_enough_data
+from headrace_services.kruize.usage import Usage, usage_of, whole_pods
+
+VERSION: Final = "1.0"
+RESOURCES: Final[tuple[Resource, ...]] = ("cpu", "memory")
+_METRIC: Final[dict[tuple[Resource, Setting], str]] = {
+    ("cpu", "requests"): "cpuRequest",
+    ("cpu", "limits"): "cpuLimit",
+    ("memory", "requests"): "memoryRequest",
+    ("memory", "limits"): "memoryLimit",
+}
+_UNSET: Final[dict[tuple[Resource, Setting], Code]] = {
+    ("cpu", "requests"): Code.CPU_REQUEST_UNSET,
+    ("cpu", "limits"): Code.CPU_LIMIT_UNSET,
+    ("memory", "requests"): Code.MEMORY_REQUEST_UNSET,
+    ("memory", "limits"): Code.MEMORY_LIMIT_UNSET,
+}
+_AMOUNT_MISSING: Final[dict[Resource, Code]] = {
+    "cpu": Code.CPU_AMOUNT_MISSING,
+    "memory": Code.MEMORY_AMOUNT_MISSING,
+}
+_AMOUNT_INVALID: Final[dict[Resource, Code]] = {
+    "cpu": Code.CPU_AMOUNT_INVALID,
+    "memory": Code.MEMORY_AMOUNT_INVALID,
+}
+_FORMAT_INVALID: Final[dict[Resource, Code]] = {
+    "cpu": Code.CPU_FORMAT_INVALID,
+    "memory": Code.MEMORY_FORMAT_INVALID,
+}
+
+
+def recommend(
+    series: Series, *, threshold_percent: float | None = DEFAULT_THRESHOLD_PERCENT, plots: bool = True
+) -> dict[str, Any]:
+    """The JSON-ready ``recommendations`` object.
+
+    ``series``: all that was loaded, ordered by end, not empty; of intervals with the same end the last counts.
+    ``threshold_percent``: a change of at most this many percent is none; ``None`` or not above 0: the default.
+    """
+    series = series.with_distinct_ends()
+    enough = terms_with_enough_data(series.ends_ms)
+    if not enough:
+        return {"version": VERSION, "notifications": notifications([Code.NOT_ENOUGH_DATA]), "data": {}}
+    threshold = (
+        threshold_percent if threshold_percent and threshold_percent > 0 else DEFAULT_THRESHOLD_PERCENT
+    )
+    with np.errstate(all="ignore"):
+        usage = usage_of(series)
+        current, codes = _current(series)
+        terms = _terms(series, usage, enough, current, threshold, plots=plots)
+    end = timestamps([int(series.ends_ms[-1])])[0]
+    codes += [term.available for term in TERMS if term.name in enough]
+    moment = {
+        "notifications": notifications(codes),
+        "monitoring_end_time": end,
+        "current": current,
+        "recommendation_terms": terms,
+    }
+    return {"version": VERSION, "notifications": notifications([Code.AVAILABLE]), "data": {end: moment}}
+
+
+def _current(series: Series) -> tuple[Config, list[Code]]:
+    """What the newest interval says is set, and what is wrong with it."""
+    container = series.kind == "container"
+    current: Config = {}
+    codes: list[Code] = []
+    for setting in SETTINGS:
+        for resource in RESOURCES:
+            name = _METRIC[resource, setting]
+            metric = name if container else f"namespace{name[0].upper()}{name[1:]}"
+            amount = float(series.column(metric, "avg" if container else "sum")[-1])
+            unit = UNITS[series.units[-1, series.position(metric)]]
+            if np.isnan(amount):
+                codes += [_UNSET[resource, setting], _AMOUNT_MISSING[resource]]
+            elif amount <= 0:
+                codes.append(_AMOUNT_INVALID[resource])
+            elif not unit:
+                codes.append(_FORMAT_INVALID[resource])
+            else:
+                current.setdefault(setting, {})[resource] = {"amount": amount, "format": unit}
+    return current, codes
+
+
+def _terms(
+    series: Series,
+    usage: Usage,
+    enough: frozenset[str],
+    current: Config,
+    threshold_percent: float,
+    *,
+    plots: bool,
+) -> dict[str, Any]:
+    """The section of each term, by its name."""
+    passing = [term for term in TERMS if term.name in enough]
+    newest = int(series.ends_ms[-1])
+    starts = timestamps([newest - term.duration_ms for term in passing])
+    drawn = plots_of(series.ends_ms, usage, passing) if plots else {}
+    hours = duration_hours(series)
+    sections: dict[str, Any] = {
+        term.name: {
+            "duration_in_hours": hours[term.name],
+            "notifications": notifications([Code.NOT_ENOUGH_DATA]),
+        }
+        for term in TERMS
+    }
+    for term, start in zip(passing, starts, strict=True):
+        window = _window(series, usage, term)
+        section = sections[term.name]
+        section["notifications"] = notifications(engine.available for engine in ENGINES)
+        section["monitoring_start_time"] = start
+        section["recommendation_engines"] = {
+            engine.name: recommendation_of(engine, window, current, threshold_percent) for engine in ENGINES
+        }
+        if plots:
+            section["plots"] = drawn[term.name]
+    return sections
+
+
+def _window(series: Series, usage: Usage, term: Term) -> Window:
+    """The intervals that end within the term, both its ends included."""
+    count = len(series)
+    begin = int(np.searchsorted(series.ends_ms, series.ends_ms[-1] - term.duration_ms, side="left"))
+    return Window(
+        cpu_high=np.sort(usage.cpu_high[begin:]),
+        cpu_unit=usage.cpu_units.first(begin, count),
+        memory_highest=float(usage.memory_high[begin:].max()),
+        memory_spike=float(usage.memory_spike[begin:].max()),
+        memory_unit=usage.memory_units.first(begin, count),
+        pods=whole_pods(float(usage.pods[begin:].max())),
+    )

@@ -1,0 +1,59 @@
+"""An experiment's ``recommendation_settings``, field by field."""
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from headrace_services.kruize.answers import JSON_ERROR, Refused, named
+
+_EMPTY: Final = "Empty term or model value."
+# Settings, the list in them, what may be in it, and what is said of anything else.
+_CHOICES: Final = (
+    (
+        "term_settings",
+        "terms",
+        ("short", "medium", "long"),
+        "Term name is not supported. Use short, medium or long term.",
+    ),
+    (
+        "model_settings",
+        "models",
+        ("cost", "performance"),
+        "Model name is not supported. Use cost or performance.",
+    ),
+)
+
+
+def check_settings(settings: Any) -> None:
+    """Raises `Refused` for what no recommendation can be made by; terms of one's own, a map, are left alone."""
+    if not isinstance(settings, dict):
+        raise Refused(JSON_ERROR)
+    threshold = settings.get("threshold", 0)
+    if not _is_number(threshold):
+        raise Refused(f"threshold: got {named(threshold)!r}, expected a number such as 0.1")
+    for name, part, known, refusal in _CHOICES:
+        chosen = settings.get(name)
+        if chosen is not None:
+            _check_choice(chosen, part, known, refusal)
+
+
+def _check_choice(chosen: Any, part: str, known: Collection[str], refusal: str) -> None:
+    values = chosen.get(part) if isinstance(chosen, Mapping) else chosen
+    if values is None or isinstance(values, Mapping):
+        return
+    if not isinstance(values, list):
+        raise Refused(JSON_ERROR)
+    for value in values:
+        if value is None or (isinstance(value, str) and not value.strip()):
+            raise Refused(_EMPTY)
+        if value not in known:
+            raise Refused(refusal)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except ValueError:
+        return False

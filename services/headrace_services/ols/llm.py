@@ -1,0 +1,78 @@
+"""An LLM as the handlers see it, and the one that is built in."""
+
+import re
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from headrace.runtime.errors import Permanent, Retryable
+from headrace_services.ols.prompts import Message, estimated_tokens
+
+
+class LlmUnavailable(Retryable):
+    """It is away, too slow or busy."""
+
+
+class LlmRefused(Permanent):
+    """It does not answer this, however often it is asked."""
+
+
+class PromptTooLong(LlmRefused):
+    """It says that the question does not fit into it."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens sent and received, as the LLM counts them; None where it does not say."""
+
+    sent: int | None = None
+    received: int | None = None
+
+    def input_tokens(self, messages: Sequence[Message]) -> int:
+        """What was sent, estimated where it is not known."""
+        if self.sent is not None:
+            return self.sent
+        return sum(estimated_tokens(message["content"]) for message in messages)
+
+    def output_tokens(self, answer: str) -> int:
+        """What came back, likewise."""
+        return estimated_tokens(answer) if self.received is None else self.received
+
+
+class Llm(Protocol):
+    """One model. Both raise `LlmUnavailable` and `LlmRefused`."""
+
+    async def complete(self, messages: Sequence[Message]) -> tuple[str, Usage]:
+        """The whole answer."""
+        ...
+
+    def stream(self, messages: Sequence[Message]) -> AsyncGenerator[str | Usage, None]:
+        """The answer's pieces as they come, and what it cost at the end, where the LLM says it."""
+        ...
+
+
+_SHOWN: Final = 200
+
+
+class BuiltIn:
+    """Answers without any LLM, and says so."""
+
+    async def complete(self, messages: Sequence[Message]) -> tuple[str, Usage]:
+        """At once."""
+        return self._answer(messages), Usage()
+
+    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[str | Usage, None]:
+        """Word by word."""
+        for word in re.findall(r"\s*\S+", self._answer(messages)):
+            yield word
+
+    def _answer(self, messages: Sequence[Message]) -> str:
+        question = messages[-1]["content"].partition("\n\nFor reference, ")[0].strip()
+        shown = question if len(question) <= _SHOWN else f"{question[:_SHOWN]}…"
+        earlier = sum(message["role"] == "user" for message in messages) - 1
+        before = f" after {earlier} earlier question{'s' * (earlier > 1)}" if earlier else ""
+        return (
+            "This is Headrace's built-in responder, no language model: it knows nothing of your cluster."
+            f" You asked{before}: {shown}\n\n"
+            "For real answers name an OpenAI-compatible endpoint (OLS_LLM_URL, or llm_providers in olsconfig.yaml)."
+        )

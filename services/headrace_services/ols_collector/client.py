@@ -1,0 +1,160 @@
+"""Posts an archive to an ingress while it is being packed: one part named ``file``, nothing else."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+import aiohttp
+
+from headrace.runtime.errors import Permanent, Retryable
+from headrace_services.ols_collector.asking import is_for_later, proxy_of, read_answer, reason_of
+from headrace_services.ols_collector.credentials import Access
+from headrace_services.ols_collector.packing import Archive
+from headrace_services.ols_collector.plan import Plan
+from headrace_services.ols_collector.scrubbing import Scrubber
+
+_log = logging.getLogger("ols_collector")
+
+ACCEPTED: Final = 202
+REQUEST_ID_HEADER: Final = "x-rh-insights-request-id"
+# They say something of the sender, not of the archive: the next archive would fare no better.
+_OF_THE_SENDER: Final = frozenset({401, 403, 407})
+TOO_LARGE: Final = 413
+
+
+class Refused(Permanent):
+    """The archive was refused: sent again it would be refused again."""
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.status = status
+
+    @property
+    def concerns_the_sender(self) -> bool:
+        """Whether every other archive of this sender would be refused as well."""
+        return self.status in _OF_THE_SENDER
+
+
+class NothingLeft(Permanent):
+    """None of the chunk's files is there any more as it was seen."""
+
+
+@dataclass
+class _Body:
+    """The form, a piece at a time. Each piece that goes moves the deadline."""
+
+    pieces: Iterator[bytes]
+    head: bytes
+    tail: bytes
+    thread: ThreadPoolExecutor
+    progress: Callable[[], None]
+    size_bytes: int = 0
+    complete: bool = False
+    error: BaseException | None = field(default=None)
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        yield self.head
+        loop = asyncio.get_running_loop()
+        try:
+            # A thread reads and compresses, so that the loop goes on; one piece, so that the network sets the pace.
+            while piece := await loop.run_in_executor(self.thread, next, self.pieces, b""):
+                self.progress()
+                self.size_bytes += len(piece)
+                yield piece
+        except Exception as error:
+            # The library would tell of a broken connection only.
+            self.error = error
+            raise
+        self.progress()
+        yield self.tail
+        self.complete = True
+
+
+class IngressClient:
+    """Sends for one collector. Raises `Retryable`, `Refused` or `NothingLeft`."""
+
+    def __init__(
+        self, plan: Plan, session: aiohttp.ClientSession, thread: ThreadPoolExecutor, scrubber: Scrubber
+    ) -> None:
+        self._plan = plan
+        self._session = session
+        self._thread = thread
+        self._scrubber = scrubber
+
+    async def post(self, archive: Archive, access: Access, request_id: str) -> tuple[str, int]:
+        """The request id that the ingress answered with, and the bytes of the archive.
+
+        Fails when nothing moves for ``ingress_timeout`` seconds, or the answer takes so long.
+        """
+        loop, seconds = asyncio.get_running_loop(), self._plan.ingress_timeout
+        pieces = archive.pieces()
+        first = await loop.run_in_executor(self._thread, next, pieces, b"")
+        if not first:
+            raise NothingLeft("none of the files is there any more as it was seen")
+        boundary = uuid.uuid4().hex
+        headers = access.headers | {
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+            REQUEST_ID_HEADER: request_id,
+        }
+        body: _Body | None = None
+        try:
+            async with asyncio.timeout(seconds) as deadline:
+                body = _Body(
+                    pieces,
+                    self._head(boundary) + first,
+                    f"\r\n--{boundary}--\r\n".encode(),
+                    self._thread,
+                    lambda: _postpone(deadline, loop.time() + seconds),
+                    size_bytes=len(first),
+                )
+                status, text = await self._exchange(body, headers)
+        except TimeoutError:
+            raise Retryable(f"no progress within {seconds:g} seconds") from None
+        except (aiohttp.ClientError, OSError) as error:
+            if body is not None and isinstance(body.error, Retryable):
+                raise body.error from None
+            if body is not None and isinstance(body.error, OSError):
+                raise Retryable(f"a file cannot be read: {body.error.strerror}") from None
+            raise Retryable(f"the ingress does not answer: {reason_of(error)}") from None
+        if not body.complete:
+            raise Retryable(f"the ingress answered {status} before it had the whole archive")
+        return text, body.size_bytes
+
+    async def _exchange(self, body: _Body, headers: dict[str, str]) -> tuple[int, str]:
+        """Status and request id of an acceptance."""
+        async with self._session.post(
+            self._plan.ingress_url,
+            data=body.stream(),
+            headers=headers,
+            # The deadline is ours: it moves.
+            timeout=aiohttp.ClientTimeout(total=None),
+            allow_redirects=False,
+            proxy=proxy_of(self._plan.ingress_url),
+        ) as response:
+            answer = await read_answer(response)
+        if answer.status == ACCEPTED:
+            found = answer.body.get("request_id") if isinstance(answer.body, dict) else None
+            return answer.status, self._scrubber.clean(str(found or ""))
+        text = self._scrubber.clean(answer.text)
+        _log.error("posting payload failed, response: %d: %s", answer.status, text)
+        reason = f"the ingress answered {answer.status}: {text}"
+        if is_for_later(answer.status):
+            raise Retryable(reason, retry_after_seconds=answer.retry_after_seconds)
+        raise Refused(reason, answer.status)
+
+    def _head(self, boundary: str) -> bytes:
+        return (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{self._plan.form.file_name}"\r\n'
+            f"Content-Type: {self._plan.content_type}\r\n\r\n"
+        ).encode()
+
+
+def _postpone(deadline: asyncio.Timeout, when: float) -> None:
+    # It may have passed while the piece was made.
+    with suppress(RuntimeError):
+        deadline.reschedule(when)

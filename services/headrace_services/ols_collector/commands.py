@@ -1,0 +1,39 @@
+"""``headrace collector``: the collector from a command line."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+collector = typer.Typer(help="OpenShift LightSpeed's data collector.", no_args_is_help=True)
+
+
+@collector.callback()
+def _main() -> None:
+    # One command alone would take the place of the group.
+    pass
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(help="An olsconfig.yaml; by default what OLS_CONFIG_FILE names.", dir_okay=False),
+]
+Once = Annotated[bool, typer.Option("--once", help="One collection at once; exit code 1 if data stay.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what one collection would send; send and delete nothing.")
+]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep the files that were sent.")]
+
+
+@collector.command("run")
+def run_collector(
+    *, config: Config = None, once: Once = False, dry_run: DryRun = False, keep: Keep = False
+) -> None:
+    """Collect transcripts, feedback and configuration files and upload them, until a signal."""
+    from headrace.runtime.settings import ProcessSettings, load
+    from headrace_services.ols_collector.config import check_data_storage, plan_of, read_settings
+    from headrace_services.ols_collector.process import become
+
+    plan = plan_of(read_settings(config), load(ProcessSettings), keep=keep, dry_run=dry_run, once=once)
+    check_data_storage(plan)
+    become(plan)

@@ -1,0 +1,287 @@
+"""The tracker's REST, as clients of upstream's know it; an organisation is shown its own payloads only."""
+
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from headrace.contracts.identity import Identity, IdentityError, decode_identity
+from headrace.contracts.message import rfc3339
+from headrace.database.pool import Record
+from headrace.objects.store import ObjectStore
+from headrace.web.caller import IDENTITY_HEADER, IDENTITY_SCHEME, sent_identity
+from headrace.web.errors import json_errors, json_response
+from headrace.web.operations import Answer, Dialect, Operation, Operations
+from headrace.web.parameters import Parameter, Text
+from headrace.web.schemas import BOOLEAN, MOMENT, NUMBER, TEXT, Json, array, mapping, record, reference
+from headrace_services.payload_tracker.filters import PAYLOAD_SORTING, PAYLOADS, STATUSES, VERBOSITY
+from headrace_services.payload_tracker.models import Step, durations
+from headrace_services.payload_tracker.settings import TrackerSettings
+from headrace_services.payload_tracker.store import TrackerStore
+
+PREFIXES: Final = ("/api/v1", "/app/payload-tracker/api/v1")
+
+# What is left of a status at a higher verbosity number.
+_FIELDS: Final = {
+    1: ("service", "status", "inventory_id", "date", "status_msg"),
+    2: ("service", "status", "date"),
+}
+
+
+_REQUEST_ID: Final = Parameter(
+    "request_id",
+    Text(min_characters=1),
+    "",
+    "percent-encode it; any form",
+    where="path",
+    # It may hold slashes, as it is or percent-encoded.
+    is_rest=True,
+)
+_SERVICE: Final = Parameter("service", Text(), "")
+
+_NUMBER: Final[Json] = {"type": "integer", "format": "int64"}
+_PAYLOAD: Final = dict.fromkeys(("request_id", "account", "inventory_id", "system_id", "org_id"), TEXT)
+_STATUS: Final = _PAYLOAD | dict.fromkeys(("service", "source", "status", "status_msg"), TEXT)
+_TIMES: Final = {"created_at": MOMENT, "date": MOMENT}
+
+
+def _page_of(item: Json) -> Json:
+    return record(
+        count={"type": "integer", "description": "how many match, on all pages"},
+        elapsed=NUMBER | {"description": "seconds"},
+        data=array(item),
+    )
+
+
+_DIALECT: Final = Dialect(
+    title="Payload tracker",
+    version="1",
+    description="Where is my payload?",
+    prefixes=PREFIXES,
+    refusals={
+        400: "a parameter cannot be used; the message names it",
+        401: "no identity, or a bad one",
+        403: "an identity without the role, or of nobody",
+        404: "no such payload",
+        501: "not configured",
+        503: "an engine is away; Retry-After says when to ask again",
+    },
+    common_refusals=(401, 403, 503),
+    error=record(title=TEXT, message=TEXT, status={"type": "integer"}),
+    schemas={
+        "Payloads": _page_of(record(("id", *_PAYLOAD), id=_NUMBER, **_PAYLOAD, created_at=MOMENT)),
+        "Statuses": _page_of(record(("date",), id=TEXT, **_STATUS, **_TIMES)),
+        "Payload": record(
+            data=array(record(("date",), id=_NUMBER, **_STATUS, **_TIMES)),
+            duration=mapping(
+                TEXT, description="HH:MM:SS.ffffff within each `service:source`, their sum and the whole"
+            ),
+        ),
+    },
+    security={"identity": IDENTITY_SCHEME},
+)
+
+
+@dataclass(frozen=True)
+class Api:
+    """The handlers and what they stand on."""
+
+    store: TrackerStore
+    uploads: ObjectStore
+    settings: TrackerSettings
+    auth: bool = True
+
+    def application(self) -> web.Application:
+        """Every route, below each prefix."""
+        app = web.Application(middlewares=[json_errors(error_body)])
+        for path in ("/", *(prefix + end for prefix in PREFIXES for end in ("", "/"))):
+            app.router.add_get(path, self.alive)
+        for prefix in ("", *PREFIXES):
+            app.router.add_get(f"{prefix}/health", self.health)
+        self.operations().add_to(app)
+        return app
+
+    def operations(self) -> Operations:
+        """Everything that can be asked."""
+
+        def get(path: str, handler: Handler, summary: str, schema: Json, *rest: Any) -> Operation:
+            return Operation("GET", path, handler, summary, Answer(schema), *rest)
+
+        one = "/payloads/{request_id}"
+        of_payload = (_REQUEST_ID, *PAYLOAD_SORTING.parameters, VERBOSITY)
+        return Operations(
+            _DIALECT,
+            [
+                get(
+                    "/payloads", self.payloads, "Payloads", reference("Payloads"), (400,), PAYLOADS.parameters
+                ),
+                get(
+                    f"{one}/archiveLink",
+                    self.archive_link,
+                    "A short-lived link to the upload",
+                    record(url=TEXT),
+                    (404,),
+                    (_REQUEST_ID,),
+                ),
+                get(
+                    f"{one}/kibanaLink",
+                    self.kibana_link,
+                    "A link to the payload's log lines",
+                    record(url=TEXT),
+                    (400, 404, 501),
+                    (_REQUEST_ID, _SERVICE),
+                ),
+                get(one, self.payload, "A payload's statuses", reference("Payload"), (400, 404), of_payload),
+                get(
+                    "/roles/archiveLink",
+                    self.archive_link_role,
+                    "Whether archive links are yours to have",
+                    record(allowed=BOOLEAN),
+                ),
+                get(
+                    "/statuses",
+                    self.statuses,
+                    "Statuses of all payloads",
+                    reference("Statuses"),
+                    (400,),
+                    STATUSES.parameters,
+                ),
+            ],
+        )
+
+    async def alive(self, _request: web.Request) -> web.Response:
+        """The process answers."""
+        return web.Response(text="lubdub")
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """The database answers too: `Retryable`, that is 503, otherwise."""
+        await self.store.ping()
+        return web.Response(text="OK")
+
+    async def payloads(self, request: web.Request) -> web.Response:
+        """The payloads that match."""
+        started = time.perf_counter()
+        listing = PAYLOADS.read(request.query)
+        count, rows = await self.store.payloads(listing, self._organisation(request))
+        return _envelope(started, count, [_plain(row) for row in rows])
+
+    async def statuses(self, request: web.Request) -> web.Response:
+        """The statuses that match, of all payloads that the caller may see."""
+        started = time.perf_counter()
+        listing = STATUSES.read(request.query)
+        org_id = self._organisation(request)
+        count, rows = await self.store.statuses(listing, org_id)
+        # Upstream's ids are texts here, and numbers everywhere else.
+        shown = [_filled(_plain(row, org_id)) | {"id": str(row["id"])} for row in rows]
+        return _envelope(started, count, shown)
+
+    async def payload(self, request: web.Request) -> web.Response:
+        """One payload's statuses and how long each took."""
+        order, verbosity = PAYLOAD_SORTING.read(request.query), VERBOSITY.read(request.query)
+        org_id = self._organisation(request)
+        rows = await self._found(request, order, org_id)
+        data = [_filled(_plain(row, org_id), _FIELDS.get(verbosity)) for row in rows]
+        steps = [Step(row["service"], row["source"], row["date"]) for row in rows]
+        return json_response({"data": data, "duration": durations(steps)})
+
+    async def archive_link(self, request: web.Request) -> web.Response:
+        """A URL of the upload itself, for an associate with the role."""
+        self._check_role(request)
+        request_id = request.match_info["request_id"]
+        bucket = self.settings.stage_bucket
+        if "\0" in request_id or await self.uploads.head(bucket, request_id) is None:
+            raise web.HTTPNotFound(text=f"no upload of request id {_shown(request_id)} is stored")
+        seconds = self.settings.archive_link_seconds
+        return json_response({"url": self.uploads.presign(bucket, request_id, expires_seconds=seconds)})
+
+    async def archive_link_role(self, request: web.Request) -> web.Response:
+        """Whether the caller may have such links: 200, or the error it would get."""
+        self._check_role(request)
+        return json_response({"allowed": True})
+
+    async def kibana_link(self, request: web.Request) -> web.Response:
+        """Where a payload's log lines are."""
+        if not self.settings.kibana_url:
+            raise web.HTTPNotImplemented(text="no Kibana is configured (KIBANA_URL)")
+        service = _SERVICE.read(request.query)
+        await self._found(request, PAYLOAD_SORTING.id, self._organisation(request))
+        url = kibana_url(self.settings, request.match_info["request_id"], service)
+        return json_response({"url": url})
+
+    async def _found(self, request: web.Request, order: str, org_id: str | None) -> list[Record]:
+        request_id = request.match_info["request_id"]
+        rows = [] if "\0" in request_id else await self.store.payload(request_id, order, org_id)
+        if not rows:
+            raise web.HTTPNotFound(text=f"payload with request id {_shown(request_id)} not found")
+        return rows
+
+    def _organisation(self, request: web.Request) -> str | None:
+        """Whose payloads to show; None is everybody's. Raises 401, or 403 for an identity that names nobody."""
+        if not self.auth and IDENTITY_HEADER not in request.headers:
+            return None
+        identity = _identity(request)
+        if identity.is_associate:
+            return None
+        if not identity.org_id:
+            raise web.HTTPForbidden(text="the identity names no organisation")
+        return identity.org_id
+
+    def _check_role(self, request: web.Request) -> None:
+        identity = _identity(request)
+        role = self.settings.archive_link_role
+        if role not in identity.roles:
+            raise web.HTTPForbidden(text=f"the identity is not an associate's with the role {role}")
+
+
+def error_body(status: int, message: str) -> dict[str, Any]:
+    """Upstream's error shape."""
+    return {"title": HTTPStatus(status).phrase, "message": message, "status": status}
+
+
+def kibana_url(settings: TrackerSettings, request_id: str, service: str) -> str:
+    """Kibana's discover page with the query that finds a payload's lines."""
+    terms = [f"request_id:{_kuery(request_id)}"]
+    if service:
+        terms.append(f"{settings.kibana_service_field}:{_kuery(service)}")
+    # Rison, Kibana's URL notation, escapes with an exclamation mark.
+    query = " and ".join(terms).replace("!", "!!").replace("'", "!'")
+    index = f"index:'{settings.kibana_index}'," if settings.kibana_index else ""
+    return (
+        settings.kibana_url
+        + "?_a="
+        + quote(f"({index}query:(language:kuery,query:'{query}'))", safe="():,'!")
+    )
+
+
+def _identity(request: web.Request) -> Identity:
+    try:
+        return decode_identity(sent_identity(request.headers), type_required=False)
+    except IdentityError as error:
+        raise web.HTTPUnauthorized(text=str(error)) from None
+
+
+def _kuery(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _envelope(started: float, count: int, data: list[dict[str, Any]]) -> web.Response:
+    return json_response({"count": count, "elapsed": time.perf_counter() - started, "data": data})
+
+
+def _plain(row: Record, org_id: str | None = None) -> dict[str, Any]:
+    """A row as JSON; ``org_id`` is whose it is, where the row itself names nobody."""
+    shown = {name: rfc3339(value) if hasattr(value, "tzinfo") else value for name, value in row.items()}
+    return shown | {"org_id": shown["org_id"] or org_id or ""}
+
+
+def _filled(status: dict[str, Any], fields: tuple[str, ...] | None = None) -> dict[str, Any]:
+    return {name: value for name, value in status.items() if value != "" and (not fields or name in fields)}
+
+
+def _shown(request_id: str) -> str:
+    return request_id if len(request_id) <= 128 else f"{request_id[:128]}..."

@@ -1,0 +1,43 @@
+"""Who asks: the organisation of the ``x-rh-identity`` header, with upstream's texts for a bad one."""
+
+from typing import Final
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from headrace.contracts.identity import Contradiction, IdentityError, decode_identity
+from headrace.web.caller import sent_identity
+from headrace_services.results_aggregator.parameters import MAX_ORG_ID, ORG_ID
+
+MISSING: Final = "Missing auth token"
+MALFORMED: Final = "Malformed authentication token"
+FOREIGN: Final = (
+    "you have no permissions to get or change info about the organization with ID {asked};"
+    " you can access info about organization with ID {own}"
+)
+# Nobody is told whose a cluster is.
+FOREIGN_CLUSTER: Final = "you have no permissions to get or change info about this organization"
+
+
+def identify(headers: CIMultiDictProxy[str], *, lenient: bool) -> int | None:
+    """The caller's organisation; None for an absent header where that is accepted. Raises 401."""
+    try:
+        header = sent_identity(headers)
+        if not header and lenient:
+            return None
+        if not header:
+            raise web.HTTPUnauthorized(text=MISSING)
+        # Upstream decodes base64's URL alphabet, with or without its padding.
+        org_id = decode_identity(header, type_required=False, url_alphabet=True).org_id
+    except Contradiction as error:
+        raise web.HTTPUnauthorized(text=str(error)) from None
+    except IdentityError:
+        raise web.HTTPUnauthorized(text=MALFORMED) from None
+    if not ORG_ID.fullmatch(org_id) or int(org_id) > MAX_ORG_ID:
+        raise web.HTTPUnauthorized(text=MALFORMED)
+    return int(org_id)
+
+
+def forbidden(asked: object = None, own: int | None = None) -> web.HTTPForbidden:
+    """Another organisation's: one that the request names, or, without it, whoever has the cluster."""
+    return web.HTTPForbidden(text=FOREIGN.format(asked=asked, own=own) if asked else FOREIGN_CLUSTER)

@@ -1,0 +1,58 @@
+"""What Kruize answers to updateRecommendations, as far as the poller reads it."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pydantic import Field, TypeAdapter
+
+from headrace.contracts.message import Part
+from headrace.contracts.ros import ExperimentType, Text
+from headrace_services.ros_poller.recommendation import Notifications
+
+AVAILABLE: Final = "111000"
+NOT_ENOUGH_DATA: Final = "120001"
+
+
+class Recommendations(Part):
+    """By the moment up to which usage was read, as Kruize writes it; each as it came."""
+
+    notifications: Notifications = Field(default_factory=dict)
+    data: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+class _Container(Part):
+    container_name: Text
+    recommendations: Recommendations = Recommendations()
+
+
+class _Namespace(Part):
+    namespace: Text
+    recommendations: Recommendations = Recommendations()
+
+
+class _KubernetesObject(Part):
+    containers: list[_Container] = Field(default_factory=list)
+    namespaces: _Namespace | None = None
+
+
+class Experiment(Part):
+    """One experiment's answer."""
+
+    experiment_type: ExperimentType = "container"
+    kubernetes_objects: list[_KubernetesObject]
+
+    def recommendations(self) -> dict[str, Recommendations]:
+        """By container, or for the namespace by its name."""
+        return dict(self._recommendations())
+
+    def _recommendations(self) -> Iterator[tuple[str, Recommendations]]:
+        for item in self.kubernetes_objects:
+            if self.experiment_type == "namespace":
+                if item.namespaces is not None:
+                    yield item.namespaces.namespace, item.namespaces.recommendations
+            else:
+                for container in item.containers:
+                    yield container.container_name, container.recommendations
+
+
+EXPERIMENTS: Final = TypeAdapter(list[Experiment])

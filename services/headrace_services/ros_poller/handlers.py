@@ -1,0 +1,121 @@
+"""What the poller does with a request: look whether it is due, ask Kruize, store what it recommends.
+
+The same request may come again, and late: a stored recommendation is only ever replaced by a newer one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from headrace.bus.delivery import Delivery
+from headrace.contracts.kruize import timestamp
+from headrace.contracts.message import rfc3339
+from headrace.contracts.ros import RecommendationRequest
+from headrace_services.ros_poller import metrics
+from headrace_services.ros_poller.answer import AVAILABLE, NOT_ENOUGH_DATA, Experiment, Recommendations
+from headrace_services.ros_poller.client import KruizeClient, NoUsage, UnexpectedAnswer
+from headrace_services.ros_poller.schedule import reason_to_wait
+from headrace_services.ros_poller.store import RecommendationStore, Workload
+from headrace_services.ros_poller.stored import StoredRecommendation
+
+# Two measurements: what the shortest term wants.
+_MINIMUM_MINUTES: Final = 30
+_NAMED: Final = 5
+
+
+def workload_of(message: RecommendationRequest) -> str:
+    """The part of the experiment's name that a person knows: ``namespace/type/name``."""
+    return "/".join(message.Metadata.Experiment_name.split("|")[3:])
+
+
+def experiment_of(message: RecommendationRequest, _delivery: Delivery) -> str:
+    """Requests of one experiment are handled in order."""
+    return message.Metadata.Experiment_name
+
+
+@dataclass(frozen=True)
+class Poller:
+    """Polls Kruize for one workload at a time."""
+
+    store: RecommendationStore
+    kruize: KruizeClient
+    interval_hours: int
+
+    async def handle(self, message: RecommendationRequest, _delivery: Delivery) -> str:
+        """Renew a workload's recommendations if they are due; returns what became of them."""
+        asked = message.Metadata
+        kind, end = asked.ExperimentType, _utc(asked.Max_endtime_report)
+        workload = await self.store.workload(asked.Org_id, asked.Workload_id, asked.Experiment_name, kind)
+        if workload is None:
+            return f"nothing to do: workload {asked.Workload_id} is not there any more"
+        if workload.stored_end is not None:
+            wait = reason_to_wait(end, workload.stored_end, self.interval_hours)
+            if wait is not None:
+                return f"not due: {wait}, up to {rfc3339(workload.stored_end)}"
+        metrics.REQUESTS[kind].inc()
+        try:
+            experiment = await self.kruize.update_recommendations(asked.Experiment_name, end, kind)
+        except NoUsage as error:
+            return f"no recommendation: {error}"
+        return await self._keep(workload, end, experiment)
+
+    async def _keep(self, workload: Workload, end: datetime, experiment: Experiment) -> str:
+        kept: list[StoredRecommendation] = []
+        remarks: list[str] = []
+        for name, found in experiment.recommendations().items():
+            raw = found.data.get(timestamp(end)) if AVAILABLE in found.notifications else None
+            if raw is None:
+                remarks.append(f"{name}: {await self._reason(workload, name, end, found)}")
+                continue
+            try:
+                recommendation = StoredRecommendation.of(name, raw)
+            except (ValidationError, ValueError, TypeError) as error:
+                raise UnexpectedAnswer(
+                    f"Kruize's recommendation for {name} cannot be read: {error}"
+                ) from error
+            kept.append(recommendation)
+            remarks += [f"{name}: {remark}" for remark in recommendation.remarks]
+        if not kept:
+            return f"no recommendation: {_listed(remarks) or 'Kruize names no containers'}"
+        newer = await self.store.keep(workload, kept)
+        metrics.SUCCESSES[workload.kind].inc(newer)
+        told = _told(workload, end, len(kept), newer)
+        return f"{told}; {_listed(remarks)}" if remarks else told
+
+    async def _reason(self, workload: Workload, name: str, end: datetime, found: Recommendations) -> str:
+        """Why there is no recommendation for a container or namespace."""
+        if AVAILABLE in found.notifications:
+            metrics.INVALID[workload.kind].inc()
+            newest = max(found.data, default="")
+            return f"Kruize has usage up to {newest or 'an unknown time'} only, asked up to {timestamp(end)}"
+        if NOT_ENOUGH_DATA in found.notifications:
+            minutes = await self.store.usage_minutes(workload, name, end)
+            if 0 < minutes < _MINIMUM_MINUTES:
+                return f"not enough data: {minutes} of {_MINIMUM_MINUTES} minutes"
+            return f"not enough data: Kruize has less than {_MINIMUM_MINUTES} minutes in the day up to {rfc3339(end)}"
+        said = [notification.message for notification in found.notifications.values() if notification.message]
+        return "; ".join(said) or "Kruize gives no reason"
+
+
+def _told(workload: Workload, end: datetime, count: int, newer: int) -> str:
+    what = (
+        "the namespace" if workload.kind == "namespace" else f"{count} container{'' if count == 1 else 's'}"
+    )
+    if not newer:
+        return f"stored already by another replica: {what} up to {rfc3339(end)}"
+    return f"{'new' if workload.stored_end is None else 'renewed'}: {what} up to {rfc3339(end)}"
+
+
+def _listed(remarks: Iterable[str]) -> str:
+    """The first few, for a person to read."""
+    every = list(remarks)
+    more = f"; and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+    return "; ".join(every[:_NAMED]) + more
+
+
+def _utc(moment: datetime) -> datetime:
+    """A time without a zone is UTC, as everything in the chain."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

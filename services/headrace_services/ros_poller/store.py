@@ -1,0 +1,167 @@
+"""Recommendations in the ROS database. One statement a table, so that a message costs few round trips."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from headrace.contracts.kruize import MEASUREMENT_MINUTES
+from headrace.contracts.ros import ExperimentType
+from headrace.database.partitions import Partitions
+from headrace.database.pool import Database
+from headrace.ros import PARTITION_MAKER
+from headrace.ros.metrics import PARTITION_MISSING, database_errors_counted
+from headrace_services.ros_poller.stored import CURRENT_COLUMNS, VARIATION_COLUMNS, StoredRecommendation
+
+_SHORT_TERM: Final = timedelta(days=1)
+_ROW: Final = (
+    "monitoring_start_time",
+    "monitoring_end_time",
+    "recommendations",
+    *CURRENT_COLUMNS,
+    *VARIATION_COLUMNS,
+)
+_HISTORY_ROW: Final = (
+    "org_id",
+    "workload_id",
+    "monitoring_start_time",
+    "monitoring_end_time",
+    "recommendations",
+)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Where one kind of experiment is kept: the present, its past, the column of the name, the unique columns."""
+
+    present: str
+    history: str
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    @property
+    def upsert(self) -> str:
+        """A row of the same or a later end stays as it is, whichever message comes last."""
+        columns = (*self.columns, *_ROW)
+        changed = ", ".join(f"{column} = excluded.{column}" for column in _ROW)
+        return (
+            f"insert into {self.present} ({', '.join(columns)})"  # noqa: S608 -- names of ours
+            f" select {', '.join(columns)} from jsonb_populate_recordset(null::{self.present}, $1::jsonb)"
+            f" on conflict ({', '.join(self.key)}) do update set {changed}, updated_at = now()"
+            f" where excluded.monitoring_end_time > {self.present}.monitoring_end_time"
+            f" returning {self.name}"
+        )
+
+    @property
+    def remember(self) -> str:
+        """The past is written once."""
+        columns = ", ".join((*_HISTORY_ROW, self.name))
+        return (
+            f"insert into {self.history} ({columns})"  # noqa: S608 -- names of ours
+            f" select {columns} from jsonb_populate_recordset(null::{self.history}, $1::jsonb)"
+            " on conflict do nothing"
+        )
+
+
+_TABLES: Final[dict[ExperimentType, _Tables]] = {
+    "container": _Tables(
+        present="recommendation_sets",
+        history="historical_recommendation_sets",
+        name="container_name",
+        key=("workload_id", "container_name"),
+        columns=("workload_id", "container_name"),
+    ),
+    "namespace": _Tables(
+        present="namespace_recommendation_sets",
+        history="historical_namespace_recommendation_sets",
+        name="namespace_name",
+        key=("workload_id",),
+        columns=("org_id", "workload_id", "namespace_name"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A workload, and up to when its newest recommendation is."""
+
+    org_id: str
+    id: int
+    kind: ExperimentType
+    stored_end: datetime | None
+
+
+class RecommendationStore:
+    """The tables the poller writes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._partitions = {
+            kind: Partitions(
+                database,
+                tables.history,
+                on_missing=PARTITION_MISSING.labels(tables.history).inc,
+                maker=PARTITION_MAKER,
+            )
+            for kind, tables in _TABLES.items()
+        }
+
+    async def workload(
+        self, org_id: str, workload_id: int, experiment: str, kind: ExperimentType
+    ) -> Workload | None:
+        """None when the organisation has no such workload of that experiment (any more)."""
+        statement = (
+            f"select max(r.monitoring_end_time) as stored_end from workloads w"  # noqa: S608 -- a name of ours
+            f" left join {_TABLES[kind].present} r on r.workload_id = w.id"
+            " where w.id = $1 and w.org_id = $2 and w.experiment_name = $3 group by w.id"
+        )
+        with database_errors_counted():
+            row = await self._database.fetch_row(statement, workload_id, org_id, experiment)
+        return None if row is None else Workload(org_id, workload_id, kind, row["stored_end"])
+
+    async def usage_minutes(self, workload: Workload, name: str, end: datetime) -> int:
+        """Minutes of usage that were stored for a container (or the namespace) in the day up to ``end``."""
+        column = _TABLES[workload.kind].name
+        statement = (
+            "select count(distinct interval_end) from workload_metrics where org_id = $1 and workload_id = $2"  # noqa: S608 -- a name of ours
+            f" and metric_type = $3 and {column} = $4 and interval_end > $5 and interval_end <= $6"
+        )
+        where = (workload.org_id, workload.id, workload.kind, name, end - _SHORT_TERM, end)
+        with database_errors_counted():
+            intervals = await self._database.fetch_value(statement, *where)
+        return int(intervals) * MEASUREMENT_MINUTES
+
+    async def keep(self, workload: Workload, recommendations: Sequence[StoredRecommendation]) -> int:
+        """Store the present and the past, all or nothing; returns how many were newer than what was there."""
+        tables = _TABLES[workload.kind]
+        sent = orjson.dumps(_rows(workload, tables, recommendations)).decode()
+
+        async def write() -> int:
+            async with self._database.transaction() as connection:
+                newer = await connection.fetch(tables.upsert, sent)
+                await connection.execute(tables.remember, sent)
+            return len(newer)
+
+        with database_errors_counted():
+            return await self._partitions[workload.kind].fill([item.end for item in recommendations], write)
+
+
+def _rows(
+    workload: Workload, tables: _Tables, recommendations: Sequence[StoredRecommendation]
+) -> list[dict[str, Any]]:
+    """In one order, in which replicas lock them too."""
+    return [
+        {
+            "org_id": workload.org_id,
+            "workload_id": workload.id,
+            tables.name: item.name,
+            "monitoring_start_time": item.start,
+            "monitoring_end_time": item.end,
+            "recommendations": item.recommendations,
+            **item.columns,
+        }
+        for item in sorted(recommendations, key=lambda item: item.name)
+    ]

@@ -1,0 +1,78 @@
+"""A recommendation as it is stored: the JSON that the API shows, and the columns to sort by."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from headrace.ros.amounts import bytes_column, cores_column, cpu_percent, memory_percent
+from headrace_services.ros_poller.recommendation import Recommendation
+
+TERMS: Final = ("short", "medium", "long")
+ENGINES: Final = ("cost", "performance")
+CURRENT_COLUMNS: Final = ("cpu_request_current", "memory_request_current")
+VARIATION_COLUMNS: Final = tuple(
+    f"{resource}_variation_{term}_{engine}_pct"
+    for resource in ("cpu", "memory")
+    for term in TERMS
+    for engine in ENGINES
+)
+
+# What is left is a number without a sentence about it: the resource is missing from the recommendation.
+_MISSING: Final = frozenset({"323001", "323002", "323003", "324001", "324002"})
+
+
+@dataclass(frozen=True)
+class StoredRecommendation:
+    """One row: of a container, or of a namespace. ``columns`` by name; None for a term without recommendation."""
+
+    name: str
+    start: datetime
+    end: datetime
+    recommendations: dict[str, Any]
+    columns: dict[str, float | None]
+    remarks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str, raw: dict[str, Any]) -> "StoredRecommendation":
+        """Read what Kruize gave for one moment; raises ``ValueError`` (pydantic's) where it is not as expected."""
+        recommendation = Recommendation.model_validate(raw)
+        return cls(
+            name=name,
+            start=recommendation.recommendation_terms.short_term.monitoring_start_time,
+            end=recommendation.monitoring_end_time,
+            recommendations=recommendation.written(),
+            columns=_columns(recommendation),
+            remarks=_remarks(recommendation),
+        )
+
+
+def _columns(recommendation: Recommendation) -> dict[str, float | None]:
+    current = recommendation.current.requests
+    # Percentages are of what the columns hold.
+    cores, memory_bytes = cores_column(current.cpu.amount), bytes_column(current.memory.amount)
+    columns: dict[str, float | None] = dict(zip(CURRENT_COLUMNS, (cores, memory_bytes), strict=True))
+    for term in TERMS:
+        engines = getattr(recommendation.recommendation_terms, f"{term}_term").recommendation_engines
+        for engine in ENGINES:
+            cpu = memory = None
+            if engines is not None:
+                variation = getattr(engines, engine).variation.requests
+                cpu = cpu_percent(variation.cpu.amount, cores)
+                memory = memory_percent(variation.memory.amount, memory_bytes)
+            columns[f"cpu_variation_{term}_{engine}_pct"] = cpu
+            columns[f"memory_variation_{term}_{engine}_pct"] = memory
+    return columns
+
+
+def _remarks(recommendation: Recommendation) -> tuple[str, ...]:
+    """Why a resource is missing, once each."""
+    terms = recommendation.recommendation_terms
+    found = {
+        notification.message: None
+        for term in (terms.short_term, terms.medium_term, terms.long_term)
+        if term.recommendation_engines is not None
+        for engine in (term.recommendation_engines.cost, term.recommendation_engines.performance)
+        for code, notification in engine.notifications.items()
+        if code in _MISSING
+    }
+    return tuple(found)

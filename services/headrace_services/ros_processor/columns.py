@@ -1,0 +1,88 @@
+"""The columns of the two kinds of usage CSV.
+
+Source: RedHatInsights/ros-ocp-backend (internal/types), project-koku/koku-metrics-operator.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from headrace.contracts.kruize import CONTAINER_METRICS, NAMESPACE_METRICS, Metric
+from headrace.contracts.ros import ExperimentType
+from headrace_services.ros_processor.limits import CsvRejected
+
+Reduction = Literal["mean", "min", "max", "sum"]
+
+_PERIOD: Final = ("report_period_start", "report_period_end")
+INTERVAL: Final = ("interval_start", "interval_end")
+_REDUCTIONS: Final[dict[str, Reduction]] = {"avg": "mean", "min": "min", "max": "max", "sum": "sum"}
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """One kind of file: what it must have, what of it is read.
+
+    ``identity``: the text columns that say whose usage it is. ``numbers`` go by ``metrics`` and their values.
+    ``usage``: the numbers without which a row says nothing.
+    """
+
+    kind: ExperimentType
+    identity: tuple[str, ...]
+    unread: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    usage: frozenset[str]
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Every number column."""
+        return tuple(f"{metric.column}_{value}" for metric in self.metrics for value in metric.values)
+
+    @property
+    def reductions(self) -> tuple[Reduction, ...]:
+        """How the rows of a group become one, for each of ``numbers``."""
+        return tuple(_REDUCTIONS[value] for metric in self.metrics for value in metric.values)
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return (*INTERVAL, *self.identity, *self.numbers)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that must be there."""
+        return (*self.unread, *self.read)
+
+
+def _usage(metrics: Sequence[Metric], *names: str) -> frozenset[str]:
+    return frozenset(f"{m.column}_{value}" for m in metrics if m.name in names for value in m.values)
+
+
+CONTAINER: Final = FileKind(
+    kind="container",
+    identity=(
+        "namespace", "workload", "workload_type", "owner_kind", "owner_name", "container_name", "image_name",
+    ),
+    unread=(*_PERIOD, "pod", "node", "resource_id"),
+    metrics=CONTAINER_METRICS,
+    usage=_usage(CONTAINER_METRICS, "cpuUsage", "memoryUsage", "memoryRSS"),
+)  # fmt: skip
+NAMESPACE: Final = FileKind(
+    kind="namespace",
+    identity=("namespace",),
+    unread=_PERIOD,
+    metrics=NAMESPACE_METRICS,
+    usage=_usage(NAMESPACE_METRICS, "namespaceCpuUsage", "namespaceMemoryUsage", "namespaceMemoryRSS"),
+)
+
+
+def kind_of(header: Sequence[str]) -> FileKind:
+    """Which kind of file has this header; raises `CsvRejected` for neither, naming what is missing."""
+    present = set(header)
+    missing = [[name for name in kind.required if name not in present] for kind in (CONTAINER, NAMESPACE)]
+    for kind, absent in zip((CONTAINER, NAMESPACE), missing, strict=True):
+        if not absent:
+            if twice := [name for name in kind.required if header.count(name) > 1]:
+                raise CsvRejected(f"CSV file has columns more than once: {', '.join(twice)}")
+            return kind
+    nearest = min(missing, key=len)
+    raise CsvRejected(f"CSV file does not have all the required columns: {', '.join(nearest)}")

@@ -1,0 +1,28 @@
+"""``headrace ros``: what the processor can do from a command line."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ros = typer.Typer(help="Resource-optimization usage files.", no_args_is_help=True)
+
+
+@ros.callback()
+def _main() -> None:
+    # One command alone would take the place of the group.
+    pass
+
+
+@ros.command("aggregate")
+def aggregate_usage(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A usage CSV.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write into.", file_okay=False)],
+) -> None:
+    """Write what the processor makes of a usage CSV to output.csv."""
+    from headrace_services.ros_processor.offline import aggregate_file
+
+    written, found = asyncio.run(aggregate_file(file, output))
+    dropped = "; ".join(f"{count} dropped: {reason}" for reason, count in found.dropped.items())
+    typer.echo(f"{written}: {found.kind}, {found.rows} rows{f'; {dropped}' if dropped else ''}")

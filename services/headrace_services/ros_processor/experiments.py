@@ -1,0 +1,141 @@
+"""What Kruize is told of a workload: its experiment, and its usage interval by interval."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from headrace.contracts.kruize import (
+    MEASUREMENT_MINUTES,
+    PERFORMANCE_PROFILE,
+    SEPARATORS,
+    cluster_name,
+    container_experiment,
+    namespace_experiment,
+    timestamp,
+)
+from headrace.contracts.ros import RosMetadata
+from headrace_services.ros_processor.aggregation import ContainerUsage, IntervalRecord, Workload
+
+_VERSION: Final = "1.0"
+# Recommendations that differ less from what is set, in percent, change nothing.
+_THRESHOLD: Final = "0.1"
+# PostgreSQL's index entries have 2700 bytes at most.
+_MAX_NAME_BYTES: Final = 1024
+# Every workload of a file has the same few intervals.
+_timestamp = lru_cache(maxsize=4096)(timestamp)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A workload under the name that Kruize knows it by."""
+
+    name: str
+    cluster: str
+    workload: Workload
+
+    @classmethod
+    def of(cls, metadata: RosMetadata, workload: Workload) -> "Experiment":
+        """The experiment of a workload of a cluster."""
+        whose = (metadata.org_id, metadata.source_id, metadata.cluster_uuid, workload.namespace)
+        name = (
+            namespace_experiment(*whose)
+            if workload.kind == "namespace"
+            else container_experiment(*whose, workload.object_type, workload.object_name)
+        )
+        return cls(name, cluster_name(metadata.org_id, metadata.cluster_uuid), workload)
+
+    @property
+    def fault(self) -> str | None:
+        """Why nobody could store it; None when it is well."""
+        texts = [self.name, *(text for pair in self.workload.containers for text in pair)]
+        if any("\0" in text for text in texts):
+            return "a name has a NUL in it"
+        workload = self.workload
+        if any(SEPARATORS & set(text) for text in (workload.namespace, workload.object_name or "")):
+            return f"a name has one of {''.join(sorted(SEPARATORS))!r} in it"
+        if any(len(text.encode()) > _MAX_NAME_BYTES for text in texts):
+            return f"a name has more than {_MAX_NAME_BYTES} bytes"
+        return None
+
+    def creation(self) -> dict[str, Any]:
+        """The one element of `/createExperiment`'s array."""
+        workload = self.workload
+        body: dict[str, Any] = {
+            "version": _VERSION,
+            "experiment_name": self.name,
+            "cluster_name": self.cluster,
+            "performance_profile": PERFORMANCE_PROFILE,
+            "mode": "monitor",
+            "target_cluster": "remote",
+        }
+        if workload.kind == "namespace":
+            body["experiment_type"] = "namespace"
+            what: dict[str, Any] = {"namespaces": {"namespace": workload.namespace}}
+        else:
+            containers = [
+                {"container_image_name": image, "container_name": name, "recommendations": {}}
+                for name, image in workload.containers
+            ]
+            what = self.kubernetes_object(containers)
+        return body | {
+            "kubernetes_objects": [what],
+            "trial_settings": {"measurement_duration": f"{MEASUREMENT_MINUTES}min"},
+            "recommendation_settings": {"threshold": _THRESHOLD},
+        }
+
+    def kubernetes_object(self, containers: list[dict[str, Any]]) -> dict[str, Any]:
+        """The workload with its containers."""
+        workload = self.workload
+        return {
+            "type": workload.object_type,
+            "name": workload.object_name,
+            "namespace": workload.namespace,
+            "containers": containers,
+        }
+
+
+@dataclass(slots=True)
+class Result:
+    """One interval of an experiment: an element of `/updateResults`' array.
+
+    ``key`` is what tells it from others, as Kruize writes it: experiment, start, end.
+    """
+
+    experiment: Experiment
+    record: IntervalRecord
+    key: tuple[str, str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key = self.experiment.name, _timestamp(self.record.start), _timestamp(self.record.end)
+
+    @property
+    def end(self) -> datetime:
+        """The interval's end."""
+        return self.record.end
+
+    def body(self) -> dict[str, Any]:
+        """The element."""
+        name, start, end = self.key
+        return {
+            "version": _VERSION,
+            "experiment_name": name,
+            "interval_start_time": start,
+            "interval_end_time": end,
+            "kubernetes_objects": [self._object()],
+        }
+
+    def _object(self) -> dict[str, Any]:
+        usages = self.record.containers
+        workload = self.experiment.workload
+        if workload.kind == "namespace":
+            return {"namespaces": {"namespace": workload.namespace, "metrics": usages[0].metrics}}
+        return self.experiment.kubernetes_object([_container(usage) for usage in usages])
+
+
+def _container(usage: ContainerUsage) -> dict[str, Any]:
+    return {
+        "container_image_name": usage.image,
+        "container_name": usage.name,
+        "metrics": usage.metrics,
+    }

@@ -1,0 +1,186 @@
+"""What the processor does with usage files.
+
+Every effect is found done when the message comes again: an experiment and an interval by their names in Kruize, rows
+by their keys. A request for recommendations may go out twice; the poller does nothing the second time.
+"""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import itemgetter
+from typing import Final
+
+from headrace.bus.delivery import Delivery
+from headrace.bus.producer import Outgoing, Producer
+from headrace.contracts.kruize import SEPARATORS
+from headrace.contracts.ros import RecommendationMetadata, RecommendationRequest, RosEvent
+from headrace.contracts.topics import Topic
+from headrace.database.owners import ForeignCluster
+from headrace.objects.fetch import Fetcher, Location, stored
+from headrace.runtime.errors import Rejected, Retryable
+from headrace_services.ros_processor import metrics
+from headrace_services.ros_processor.aggregation import Aggregate, CsvRejected, aggregate
+from headrace_services.ros_processor.client import Kruize
+from headrace_services.ros_processor.loading import Loader, Tally
+from headrace_services.ros_processor.store import Ask, Cluster, RosStore
+
+# Organisation, source, cluster and alias stand in one index entry, which has 2700 bytes at most.
+_MAX_CLUSTER_BYTES: Final = 2000
+_SHOWN_FILES: Final = 5
+_SEND_SECONDS: Final = 30.0
+
+
+class Gone(Rejected):
+    """A file that cannot be had."""
+
+
+@dataclass
+class Outcome:
+    """How a message's files ended."""
+
+    tally: Tally = field(default_factory=Tally)
+    rejected: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    used: int = 0
+    cluster: Cluster | None = None
+    asks: dict[str, Ask] = field(default_factory=dict)
+
+    def conclude(self) -> str:
+        """What to tell of it; raises `Rejected` when no file was of use."""
+        shown = self.rejected[:_SHOWN_FILES]
+        if more := len(self.rejected) - len(shown):
+            shown.append(f"{more} more files rejected")
+        if self.used and not self.asks:
+            raise Rejected("; ".join([self.tally.refusals(), *shown]))
+        if self.rejected and not self.used and not self.skipped:
+            raise Rejected("; ".join(shown))
+        done = [self.tally.text()] if self.used else []
+        return "; ".join([*done, *self.skipped, *shown]) or "no files"
+
+
+@dataclass(frozen=True)
+class UsageFiles:
+    """Takes in the files of one payload; ``bucket`` is where object keys lead."""
+
+    fetcher: Fetcher
+    bucket: str
+    kruize: Kruize
+    store: RosStore
+    producer: Producer
+    requests: Topic[RecommendationRequest]
+    namespaces: bool = True
+
+    async def handle(self, message: RosEvent, delivery: Delivery) -> str:
+        """Take in every file; returns what came of it."""
+        whose = message.metadata
+        names = (whose.org_id, whose.source_id, whose.cluster_uuid, whose.cluster_alias)
+        if len("".join(names).encode()) > _MAX_CLUSTER_BYTES:
+            raise Rejected(f"the cluster's names have more than {_MAX_CLUSTER_BYTES} bytes")
+        if SEPARATORS & {*whose.org_id, *whose.source_id}:
+            separators = "".join(sorted(SEPARATORS))
+            raise Rejected(f"org_id or source_id: has one of {separators!r}, which part names in Kruize")
+        outcome = Outcome()
+        for number, url in enumerate(message.files):
+            try:
+                await self._take(message, number, url, delivery.timestamp, outcome)
+            except ForeignCluster:
+                raise
+            except Rejected as error:
+                outcome.rejected.append(f"{_name(url)}: {error}")
+        if not message.more_follow:
+            await self._ask_for_recommendations(message, outcome)
+        elif outcome.cluster:
+            # Without one no file was of use, and there is nothing to keep.
+            await self.store.defer(outcome.cluster, list(outcome.asks.values()))
+        # Counted once, though an attempt that failed has seen them too.
+        metrics.INVALID_DATAPOINTS.inc(outcome.tally.dropped.total())
+        return outcome.conclude()
+
+    async def _take(
+        self, message: RosEvent, number: int, url: str, reported_at: datetime, outcome: Outcome
+    ) -> None:
+        async with AsyncExitStack() as stack:
+            try:
+                file = await self._read(message, number, url, reported_at, stack)
+            except CsvRejected as error:
+                metrics.INVALID_CSV[getattr(error, "kind", "container")].inc()
+                raise
+            except (Gone, Retryable):
+                metrics.FETCH_ERRORS.inc()
+                raise
+            outcome.tally.dropped.update(file.dropped)
+            if file.kind == "namespace" and not self.namespaces:
+                outcome.skipped.append(
+                    f"{_name(url)}: left alone, since namespace recommendations are disabled"
+                )
+                return
+            outcome.cluster = outcome.cluster or await self.store.cluster(message.metadata, reported_at)
+            loader = Loader(
+                kruize=self.kruize,
+                store=self.store,
+                metadata=message.metadata,
+                reported_at=reported_at,
+                cluster=outcome.cluster,
+                tally=outcome.tally,
+                asks=outcome.asks,
+            )
+            outcome.used += 1
+            await loader.load(file.workloads())
+
+    async def _read(
+        self, message: RosEvent, number: int, url: str, now: datetime, stack: AsyncExitStack
+    ) -> Aggregate:
+        """The file, read to its end: nothing is held open at the other side while Kruize and the database work."""
+        reason = Rejected("it has no place")
+        for locate in self._places(message, number, url):
+            try:
+                location = locate()
+                async with self.fetcher.open(location) as chunks:
+                    return await stack.enter_async_context(aggregate(chunks, now=now))
+            except CsvRejected:
+                raise
+            except Rejected as error:
+                reason = error
+        raise Gone(str(reason)) from reason
+
+    def _places(self, message: RosEvent, number: int, url: str) -> list[Callable[[], Location]]:
+        """By its key where there is one; else, or where another S3 than ours holds that key, by its URL."""
+        keys = message.object_keys or []
+        key = keys[number] if number < len(keys) else ""
+        by_key = [lambda: stored(self.bucket, key)] if key else []
+        return [*by_key, lambda: self.fetcher.locate(url, request_id=message.request_id)]
+
+    async def _ask_for_recommendations(self, message: RosEvent, outcome: Outcome) -> None:
+        """Ask for the workloads of this event and of those that said that it would follow, once for each."""
+        deferred = await self.store.deferred(message.metadata)
+        asks = deferred | {
+            name: ask
+            for name, ask in outcome.asks.items()
+            if name not in deferred or deferred[name].until < ask.until
+        }
+        requests = [
+            Outgoing.of(self.requests, _request(message, name, ask), key=name)
+            for name, ask in sorted(asks.items(), key=itemgetter(0))
+        ]
+        if requests:
+            await self.producer.send_all(requests, timeout_seconds=_SEND_SECONDS)
+        if deferred:
+            await self.store.forget_deferred([ask.workload_id for ask in deferred.values()])
+
+
+def _request(message: RosEvent, name: str, ask: Ask) -> RecommendationRequest:
+    whose = RecommendationMetadata(
+        Org_id=message.metadata.org_id,
+        Workload_id=ask.workload_id,
+        Experiment_name=name,
+        Max_endtime_report=ask.until,
+        ExperimentType=ask.kind,
+    )
+    return RecommendationRequest(Request_id=message.request_id, Metadata=whose)
+
+
+def _name(url: str) -> str:
+    """A file's name without what is secret in its URL."""
+    path = url.partition("?")[0]
+    return path.rpartition("/")[2][:200] or path[:200] or "a file without a name"

@@ -1,0 +1,137 @@
+"""``headrace segment``: the document's scripts as stages that pipe, and the chain in one."""
+
+from collections.abc import Coroutine
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+class Kind(StrEnum):
+    """Of a map."""
+
+    uid = "uid"
+    workspace = "workspace"
+
+
+segment = typer.Typer(help="Audit records of a cluster to Segment.", no_args_is_help=True)
+
+DeadLetters = Annotated[
+    Path | None,
+    typer.Option("--dead-letters", help="File that takes what cannot be sent, with the reason."),
+]
+Ledger = Annotated[
+    Path | None,
+    typer.Option("--ledger", help="SQLite file that remembers what was sent; it is not sent again."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Everything but the requests to Segment.")]
+
+
+@segment.command("fetch")
+def fetch_records() -> None:
+    """Splunk's rows of the eight queries, to stdout (fetch-uj-records.sh)."""
+    from headrace_services.segment_bridge import stages
+
+    _end(_run(stages.fetch()))
+
+
+@segment.command("transform")
+def transform_records(dead_letters: DeadLetters = None) -> None:
+    """Rows on stdin to Segment's events on stdout (splunk-to-segment.sh)."""
+    from headrace.cli.lifetime import reported
+    from headrace_services.segment_bridge import stages
+
+    with reported():
+        _end(stages.transform(dead_letters))
+
+
+@segment.command("upload")
+def upload_events(
+    dead_letters: DeadLetters = None,
+    ledger: Ledger = None,
+    dry_run: DryRun = False,  # noqa: FBT002
+) -> None:
+    """Events on stdin to Segment, in batches (segment-mass-uploader.sh, segment-uploader.sh)."""
+    from headrace_services.segment_bridge import stages
+
+    _end(_run(stages.upload(stages.UploadOptions(dead_letters, ledger, dry_run))))
+
+
+@segment.command("payload")
+def wrap_events() -> None:
+    """Events on stdin as the body of one batch call on stdout (mk-segment-batch-payload.sh)."""
+    from headrace_services.segment_bridge import stages
+
+    _end(stages.payload())
+
+
+@segment.command("run")
+def run_chain(
+    once: Annotated[bool, typer.Option("--once", help="One pass; the service runs by the clock.")] = False,  # noqa: FBT002
+    dead_letters: DeadLetters = None,
+    ledger: Ledger = None,
+    dry_run: DryRun = False,  # noqa: FBT002
+) -> None:
+    """The whole chain in one process: fetch, transform, upload."""
+    if not once:
+        raise typer.BadParameter("`headrace serve segment_bridge` runs by the clock; here it is --once")
+    from headrace_services.segment_bridge import stages
+
+    _end(_run(stages.run(stages.UploadOptions(dead_letters, ledger, dry_run))))
+
+
+@segment.command("maps")
+def write_map(
+    kind: Annotated[Kind, typer.Argument(help="Which: user ids, or the workspaces of namespaces.")],
+    upload: Annotated[bool, typer.Option("--upload-to-splunk", help="Into Splunk's KV store too.")] = False,  # noqa: FBT002
+) -> None:
+    """A map from Kubernetes as one JSON object on stdout (get-uid-map.sh, get-workspace-map.sh)."""
+    from headrace_services.segment_bridge import stages
+
+    _end(_run(stages.write_map(workspaces=kind is Kind.workspace, upload=upload)))
+
+
+@segment.command("audit")
+def read_audit_logs(
+    files: Annotated[list[Path], typer.Argument(help="Audit logs, a record a line, plain or gzip.")],
+) -> None:
+    """What the eight queries find in audit logs, to stdout: fetch without Splunk."""
+    from headrace_services.segment_bridge import stages
+
+    _end(_run(stages.read_audit_logs(files)))
+
+
+@segment.command("demo")
+def show_chain(
+    records: Annotated[int, typer.Option(help="Audit records.", min=50)] = 2500,
+) -> None:
+    """The whole chain against simulators of Splunk, Kubernetes and Segment, and its counts."""
+    from headrace_services.segment_bridge import demo
+
+    _end(_run(demo.run(records)))
+
+
+@segment.command("letters")
+def show_letters(
+    file: Annotated[Path, typer.Argument(help="A dead-letter file.", dir_okay=False)],
+    rows: Annotated[  # noqa: FBT002
+        bool, typer.Option("--rows", help="The rows that became no event, to be transformed again.")
+    ] = False,
+) -> None:
+    """The events of a dead-letter file to stdout, to be piped to upload again."""
+    from headrace.cli.lifetime import reported
+    from headrace_services.segment_bridge import stages
+
+    with reported():
+        _end(stages.letters(file, rows=rows))
+
+
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    from headrace.cli.lifetime import run
+
+    return run(work)
+
+
+def _end(code: int) -> None:
+    raise typer.Exit(code)

@@ -1,0 +1,39 @@
+"""``headrace segment demo``: the chain from audit records to Segment, everything outside simulated."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from headrace.cli.output import Output
+from headrace.local.simulators.chain import VARIABLES, Chain, ChainPorts, simulated_chain
+from headrace_services.segment_bridge import stages
+
+
+async def run(records: int) -> int:
+    """Run once, show what came of it; fails unless every event arrived."""
+    output = Output()
+    with tempfile.TemporaryDirectory(prefix="headrace-segment-") as name:
+        directory = Path(name)
+        async with simulated_chain(directory, ChainPorts(0, 0, 0), count=records) as chain:
+            _point_at(chain)
+            output.line(f"{records} audit records in a simulated Splunk, of which about a fifth are meant")
+            options = stages.UploadOptions(directory / "dead-letters.jsonl", directory / "ledger.sqlite")
+            code = await stages.run(options)
+            _show(output, chain)
+            output.line("once more: the ledger knows them")
+            again = await stages.run(options)
+    return code or again or int(not chain.segment.ids)
+
+
+def _point_at(chain: Chain) -> None:
+    """This process alone talks to the simulators, whatever else its environment names."""
+    for name in VARIABLES:
+        os.environ.pop(name, None)
+    for name in ("QUERY_EARLIEST_TIME", "QUERY_LATEST_TIME", "CONTEXTS", "SEGMENT_HOST_CONTEXT"):
+        os.environ.pop(name, None)
+    os.environ.update(chain.environment)
+
+
+def _show(output: Output, chain: Chain) -> None:
+    names = sorted(chain.segment.names.items())
+    output.table(("event at the simulated Segment", "count"), [*names, ("all", len(chain.segment.ids))])

@@ -1,0 +1,70 @@
+"""A map in Splunk's KV store, for the ``lookup`` command: ``| lookup segment_uid_map username OUTPUT uid``."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from headrace.runtime.errors import Rejected
+from headrace.runtime.retries import RetryPolicy, retrying
+from headrace_services.segment_bridge.splunk import Splunk
+
+# Splunk's limit of documents a batch.
+_BATCH: Final = 1000
+_RETRY: Final = RetryPolicy(attempts=4, budget_seconds=60.0, base_seconds=1.0)
+_EXISTS: Final = 409
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A collection and the names of its two fields."""
+
+    collection: str
+    key: str
+    value: str
+
+
+async def upload(splunk: Splunk, lookup: Lookup, entries: Mapping[str, str | int]) -> None:
+    """Make the collection hold exactly ``entries``; at no time does it lack one that was there and stays.
+
+    Raises `Rejected` for an empty map: it would take everybody away, and more likely something is wrong.
+    """
+    if not entries:
+        raise Rejected(f"the map is empty: nothing is uploaded, {lookup.collection} stays as it is")
+    await _form(splunk, "/storage/collections/config", name=lookup.collection)
+    await _form(
+        splunk,
+        "/data/transforms/lookups",
+        name=lookup.collection,
+        external_type="kvstore",
+        collection=lookup.collection,
+        fields_list=f"_key, {lookup.key}, {lookup.value}",
+    )
+    upload_id = secrets.token_hex(8)
+    documents = [
+        {"_key": key, lookup.key: key, lookup.value: str(value), "upload": upload_id}
+        for key, value in entries.items()
+    ]
+    data = f"/storage/collections/data/{lookup.collection}"
+    for start in range(0, len(documents), _BATCH):
+        body = orjson.dumps(documents[start : start + _BATCH])
+        await _ask(splunk, "POST", f"{data}/batch_save", data=body, headers=_JSON)
+    # What an earlier upload left and this one has not.
+    query = orjson.dumps({"upload": {"$ne": upload_id}}).decode()
+    await _ask(splunk, "DELETE", data, params={"query": query})
+
+
+async def _form(splunk: Splunk, path: str, **fields: str) -> None:
+    """Create; that it is there already is fine."""
+    await _ask(splunk, "POST", path, data=fields, params={"output_mode": "json"}, fine={_EXISTS})
+
+
+async def _ask(splunk: Splunk, method: str, path: str, **request: Any) -> None:
+    async def ask() -> None:
+        async with splunk.call(method, path, **request) as response:
+            await response.read()
+
+    await retrying(_RETRY, ask)

@@ -1,0 +1,60 @@
+"""Routes between services of the platform: with a key (PSK), or where access is not checked."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from headrace.database.pool import Database
+from headrace.web.errors import json_response
+from headrace_services.sources_api import filters, store
+from headrace_services.sources_api.callers import Gate
+from headrace_services.sources_api.errors import NotFound, Unauthorized
+from headrace_services.sources_api.models import AUTHENTICATIONS, SOURCES
+from headrace_services.sources_api.pages import page_response, row_id_of
+from headrace_services.sources_api.store import Passwords
+from headrace_services.sources_api.tenants import Tenants
+
+PREFIXES: Final = ("/internal/v1.0", "/internal/v2.0")
+_EXPOSE: Final = "expose_encrypted_attribute[]"
+
+
+@dataclass(frozen=True)
+class Internal:
+    """The handlers and what they stand on."""
+
+    database: Database
+    tenants: Tenants
+    passwords: Passwords
+    gate: Gate
+
+    def add_routes(self, app: web.Application) -> None:
+        """Below each prefix."""
+        for prefix in PREFIXES:
+            for end in ("", "/"):
+                app.router.add_get(f"{prefix}/sources{end}", self.sources)
+                app.router.add_get(f"{prefix}/authentications/{{id}}{end}", self.authentication)
+
+    async def sources(self, request: web.Request) -> web.Response:
+        """Every tenant's sources, whatever organisation the headers of the service name."""
+        self.gate.service(request)
+        listing = filters.listing(request.query.items(), SOURCES)
+        count, rows = await store.sources_of_all(self.database, listing)
+        return page_response(request, listing, count, [dict(row) | {"id": str(row["id"])} for row in rows])
+
+    async def authentication(self, request: web.Request) -> web.Response:
+        """One authentication, its password included when asked for."""
+        caller = self.gate.service(request)
+        if caller is None:
+            raise Unauthorized("whose authentication? Name the organisation")
+        tenant = await self.tenants.of(caller)
+        row_id = row_id_of(request)
+        async with self.database.connection() as connection:
+            row = await store.one(connection, AUTHENTICATIONS, tenant.id, row_id)
+        if row is None:
+            raise NotFound(AUTHENTICATIONS.singular)
+        shown = AUTHENTICATIONS.shown(row)
+        if "password" in request.query.getall(_EXPOSE, []):
+            password = await self.passwords.get(tenant.id, row_id)
+            shown |= {} if password is None else {"password": password}
+        return json_response(shown)
