@@ -1,7 +1,7 @@
 """Settings: one small class a service, read from the environment, checked at start."""
 
 import os
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from headrace.runtime.errors import ConfigurationError
 
 S = TypeVar("S", bound="Settings")
+_Default = TypeVar("_Default")
 
 
 class Settings(BaseSettings):
@@ -39,14 +40,39 @@ class Settings(BaseSettings):
         return given
 
 
-def env(name: str, default: Any, description: str, *, blank: Any = None, **constraints: Any) -> Any:
+class _Constraints(TypedDict, total=False):
+    """What a setting's declaration may demand of the value; ``repr=False`` keeps the value out of messages."""
+
+    gt: float
+    ge: float
+    le: float
+    pattern: str
+    min_length: int
+    repr: bool
+
+
+def env(
+    name: str,
+    default: _Default,
+    description: str,
+    *,
+    blank: _Default | None = None,
+    **constraints: Unpack[_Constraints],
+) -> _Default:
     """Declare one setting: its environment variable, its default, what it means (with its unit).
 
-    ``blank`` is its value where the variable is set to nothing but blanks.
+    It is typed as its default, so that the type checker compares the default with the field's type.
+    ``blank`` is the value of the setting where its variable is set to nothing but blanks.
     """
-    if blank is not None:
-        constraints["json_schema_extra"] = {"blank": blank}
-    return Field(default=default, validation_alias=name, description=description, **constraints)
+    extra: Any = None if blank is None else {"blank": blank}
+    declared: _Default = Field(
+        default=default,
+        validation_alias=name,
+        description=description,
+        json_schema_extra=extra,
+        **constraints,
+    )
+    return declared
 
 
 def load(settings: type[S], **overrides: Any) -> S:
