@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, overload
 
+from aiokafka.errors import KafkaError
+
 T = TypeVar("T")
 
 
@@ -50,3 +52,21 @@ async def eventually(
             what = describe or getattr(condition, "__name__", "the condition")
             raise AssertionError(f"{what}: not within {within_seconds:g} s; last seen: {seen}")
         await asyncio.sleep(every_seconds)
+
+
+async def answered(question: Callable[[], Awaitable[T]], *, within_seconds: float = 60.0) -> T:
+    """Ask a Kafka broker until it answers.
+
+    A broker that was starved for some seconds is fenced for a moment, and no group has a coordinator meanwhile.
+    """
+
+    async def ask() -> tuple[T]:
+        try:
+            return (await question(),)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            raise AssertionError(repr(error)) from error
+
+    (answer,) = await eventually(ask, within_seconds=within_seconds, every_seconds=0.3)
+    return answer

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import aiohttp
 import asyncpg
@@ -22,7 +23,7 @@ from tests.faults.sending import ENDS
 from tests.faults.test_history import archived_digests, synced_keys, tracked_statuses
 from tests.history import Seen, check
 from tests.reading import reader
-from tests.waiting import eventually
+from tests.waiting import answered, eventually
 
 CONSUMERS = (
     "payload_tracker", "archiver", "koku", "ros_processor", "ros_poller", "rules_engine", "results_aggregator",
@@ -127,7 +128,7 @@ class Whole(Stack):
     async def bury(self, name):
         """Tell its groups that its dead process is gone, as the end of the session would after ten seconds."""
         for consumption in self.consumptions(name):
-            coordinator = await self._admin.find_coordinator(consumption.group)
+            coordinator = await answered(partial(self._admin.find_coordinator, consumption.group))
             answer = await self._admin.describe_consumer_groups([consumption.group], coordinator)
             for member_id, *_ in answer[0].groups[0][5]:
                 await self._admin._client.send(coordinator, LeaveGroupRequest(consumption.group, member_id))
@@ -156,7 +157,7 @@ class Whole(Stack):
         """Records of all its topics that it has not committed."""
         behind = 0
         for consumption in self.consumptions(name):
-            committed = await self._admin.list_consumer_group_offsets(consumption.group)
+            committed = await answered(partial(self._admin.list_consumer_group_offsets, consumption.group))
             for partition, end in (await self.ends(consumption.topic.name)).items():
                 at = committed[partition].offset if partition in committed else 0
                 behind += end - max(at, 0)

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -16,7 +17,7 @@ from headrace.bus.admin import admin_client
 from headrace.contracts.status import TERMINAL, PayloadStatus
 from headrace.contracts.topics import PAYLOAD_STATUS
 from tests.integration.bus.flow import Flow, Note, open_flow
-from tests.waiting import eventually
+from tests.waiting import answered, eventually
 
 REPOSITORY = Path(__file__).parents[3]
 MESSAGES = 1000
@@ -46,7 +47,7 @@ async def nursery(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 async def bury(flow: Flow) -> None:
     """Tell the group that its dead members are gone, as the end of their sessions would after seconds."""
     async with admin_client(flow.settings) as client:
-        coordinator = await client.find_coordinator(flow.group)
+        coordinator = await answered(partial(client.find_coordinator, flow.group))
         (described,) = (await client.describe_consumer_groups([flow.group], coordinator))[0].groups
         for member_id, *_ in described[5]:
             await client._client.send(coordinator, LeaveGroupRequest(flow.group, member_id))

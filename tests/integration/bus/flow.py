@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -22,7 +23,7 @@ from headrace.runtime.metrics import REGISTRY
 from headrace.runtime.retries import RetryPolicy
 from headrace.runtime.settings import EngineSettings
 from tests.reading import reader
-from tests.waiting import eventually
+from tests.waiting import answered, eventually
 
 # Fast enough for a test, jitter and all.
 QUICK = RetryPolicy(attempts=3, budget_seconds=1.0, base_seconds=0.01, cap_seconds=0.05)
@@ -129,7 +130,7 @@ class Flow:
     async def committed(self) -> int:
         """Sum of the committed offsets of all partitions."""
         async with admin_client(self.settings) as client:
-            offsets = await client.list_consumer_group_offsets(self.group)
+            offsets = await answered(partial(client.list_consumer_group_offsets, self.group))
         return sum(each.offset for each in offsets.values() if each.offset > 0)
 
     def counted(self, outcome: str) -> float:
