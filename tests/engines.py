@@ -153,9 +153,9 @@ class Host:
             engine,
             logs=self._directory / server / "logs",
             progress=_tell,
-            budget=RestartBudget(restarts=0),
-            # Every test shares it: one that is slow is better than none.
-            patience=Patience(silent_seconds=600, refusing_seconds=600),
+            # Every test shares it: a slow one is better than one that starts anew, that better than one that hangs.
+            budget=RestartBudget(restarts=3, seconds=3600.0),
+            patience=Patience(silent_seconds=60.0, refusing_seconds=20.0),
         )
         self._running.append(supervisor)
         await supervisor.start()

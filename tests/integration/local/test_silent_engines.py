@@ -4,16 +4,19 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
+from headrace.local import install
 from headrace.local.directory import read_run
-from headrace.local.ports import EnginePorts
+from headrace.local.ports import HOST, EnginePorts
+from headrace.local.seaweedfs import SeaweedFS
 from headrace.local.stack import Engines
 from headrace.local.supervisor import PATIENCE, Patience
 from tests.integration.local.clients import first_record, s3_client, send_record
@@ -50,20 +53,28 @@ async def is_kept(environment: dict[str, str]) -> bool:
     return True
 
 
+class MasterMoved(EnginePorts):
+    """SeaweedFS' master is looked for at the port that Kafka's controller would have."""
+
+    def seaweedfs(self) -> dict[str, int]:
+        return super().seaweedfs() | {"master": self.kafka_controller}
+
+
 @dataclass(frozen=True)
 class Impatient:
-    """A stack that is soon out of patience, where it keeps its data, and what it said."""
+    """A stack that is soon out of patience, its ports, where it keeps its data, and what it said."""
 
     stack: Engines
+    ports: EnginePorts
     directory: Path
     said: list[str]
 
 
 @pytest_asyncio.fixture(loop_scope="class", scope="class")
 async def impatient(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Impatient]:
-    directory, said = tmp_path_factory.mktemp("impatient"), []
-    async with Engines(directory, EnginePorts.random(), progress=said.append, patience=QUICK) as stack:
-        yield Impatient(stack, directory, said)
+    directory, said, ports = tmp_path_factory.mktemp("impatient"), [], EnginePorts.random()
+    async with Engines(directory, ports, progress=said.append, patience=QUICK) as stack:
+        yield Impatient(stack, ports, directory, said)
 
 
 @pytest.mark.asyncio(loop_scope="class")
@@ -111,6 +122,17 @@ class TestImpatience:
                 os.kill(pid, signal.SIGCONT)
             await eventually(lambda: rows(stack) == before, within_seconds=20)
         assert [status.restarts for status in stack.describe()] == restarts
+
+    async def test_a_master_that_hangs_behind_an_s3_part_that_answers_is_silence(
+        self, impatient: Impatient, tmp_path: Path
+    ):
+        """Before, reads went on working, every write failed for ever, and the stack was called ready."""
+        with socket.create_server((HOST, 0)) as silent:
+            moved = replace(impatient.ports, kafka_controller=silent.getsockname()[1])
+            behind = MasterMoved(**asdict(moved))
+            await SeaweedFS(tmp_path, impatient.ports, install.seaweedfs()).probe()
+            with pytest.raises(TimeoutError):
+                await SeaweedFS(tmp_path, behind, install.seaweedfs()).probe(within_seconds=0.5)
 
 
 @pytest.mark.timeout(300)
