@@ -142,8 +142,8 @@ def machine() -> str:
     """Cores, memory, system, and how long a fixed loop takes: what figures are to be compared by."""
     memory = psutil.virtual_memory().total / 2**30
     return (
-        f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}, "
-        f"calibration loop {calibration_seconds():.2f} s"
+        f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, "
+        f"Python {platform.python_version()}, calibration loop {calibration_seconds():.2f} s"
     )
 
 
