@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,9 @@ import orjson
 
 from headrace.cli.uploads import Upload, file_chunks
 from headrace.contracts.message import utc_now
+from headrace.runtime.answers import BUSY, retry_after_seconds
 from headrace.runtime.errors import Permanent, Retryable
+from headrace.web.multipart import file_form
 
 _CONNECT_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 60.0
@@ -54,7 +55,7 @@ class IngressClient:
                 seconds = time.monotonic() - began
                 return Acceptance(upload.request_id, status, _org_id(text), sent_at, seconds)
             reason = f"{self._url} answered {status} for {upload.path}: {text or 'without a reason'}"
-            if status not in {429, 503}:
+            if status not in BUSY:
                 raise Permanent(reason)
             pause = retry_after + random.uniform(0, _PAUSE_SECONDS)  # noqa: S311 -- jitter
             if time.monotonic() + pause > deadline:
@@ -62,46 +63,30 @@ class IngressClient:
             await asyncio.sleep(pause)
 
     async def _post(self, upload: Upload, sent: Sent) -> tuple[int, str, float]:
-        boundary = uuid.uuid4().hex
-        head = _part_head(boundary, upload)
-        tail = f"\r\n--{boundary}--\r\n".encode()
-        headers = upload.headers | {
-            "Content-Type": f"multipart/form-data; boundary={boundary}",
-            "Content-Length": str(len(head) + upload.size_bytes + len(tail)),
-            upload.request_id_header: upload.request_id,
-        }
-
-        async def body() -> AsyncIterator[bytes]:
-            yield head
+        async def chunks() -> AsyncIterator[bytes]:
             async for chunk in file_chunks(upload.path):
                 yield chunk
                 sent(len(chunk))
-            yield tail
 
+        form = file_form(
+            chunks(),
+            file_name=upload.path.name.replace("\r", "").replace("\n", ""),
+            content_type=upload.content_type,
+            size_bytes=upload.size_bytes,
+        )
+        headers = upload.headers | {upload.request_id_header: upload.request_id}
         timeout = aiohttp.ClientTimeout(
             total=_ANSWER_SECONDS + upload.size_bytes / _SLOWEST_BYTES_PER_SECOND, connect=_CONNECT_SECONDS
         )
         url = f"{self._url}/api/ingress/v1/upload"
         try:
-            async with self._session.post(url, data=body(), headers=headers, timeout=timeout) as response:
+            async with self._session.post(url, data=form, headers=headers, timeout=timeout) as response:
                 text = (await response.text(errors="replace")).strip()
-                return response.status, text, _seconds(response.headers.get("Retry-After", ""))
+                return response.status, text, retry_after_seconds(response.headers.get("Retry-After"))
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Retryable(
                 f"the ingress at {self._url} does not answer: {str(error) or type(error).__name__}"
             ) from None
-
-
-def _part_head(boundary: str, upload: Upload) -> bytes:
-    name = upload.path.name.replace("\\", "\\\\").replace('"', '\\"').replace("\r", "").replace("\n", "")
-    return (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
-        f"Content-Type: {upload.content_type}\r\n\r\n"
-    ).encode()
-
-
-def _seconds(retry_after: str) -> float:
-    return float(retry_after) if retry_after.isdigit() else 0.0
 
 
 def _org_id(text: str) -> str:

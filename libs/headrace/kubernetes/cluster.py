@@ -15,17 +15,16 @@ import orjson
 
 from headrace.kubernetes.access import Access
 from headrace.kubernetes.kubeconfig import Kubeconfig, default_kubeconfig, service_account
+from headrace.runtime.answers import is_transient, retry_after_seconds
 from headrace.runtime.errors import ConfigurationError, Permanent, Retryable
 from headrace.runtime.logging import redact
-from headrace.runtime.retries import RetryPolicy, retry_after_seconds, retrying
+from headrace.runtime.retries import RetryPolicy, retrying
 
 _CONNECT_SECONDS: Final = 10.0
 _REQUEST_SECONDS: Final = 60.0
 _MAX_ANSWER_BYTES: Final = 256 << 20
 _SHOWN_CHARACTERS: Final = 300
 _PAGE_ITEMS: Final = 500
-# It is there but cannot answer now.
-_LATER: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class NotFound(Permanent):
@@ -183,7 +182,7 @@ def _judged(name: str, path: str, response: aiohttp.ClientResponse, text: bytes)
     status = body if isinstance(body, dict) else {}
     shown = redact(str(status.get("message") or text[:_SHOWN_CHARACTERS].decode(errors="replace")))
     reason = f"cluster {name} answers {response.status} to {path}: {shown[:_SHOWN_CHARACTERS]}"
-    if response.status in _LATER:
+    if is_transient(response.status):
         raise Retryable(reason, retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After")))
     if response.status == HTTPStatus.GONE:
         raise _Gone(reason, str((status.get("metadata") or {}).get("continue") or ""))

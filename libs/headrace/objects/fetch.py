@@ -11,6 +11,7 @@ import aiohttp
 from headrace.contracts.announcement import Announcement
 from headrace.objects.store import ObjectStore
 from headrace.objects.wire import ObjectNotFound
+from headrace.runtime.answers import is_transient
 from headrace.runtime.errors import Rejected, Retryable
 
 _CHUNK_BYTES: Final = 1 << 18
@@ -134,7 +135,7 @@ def _check(response: aiohttp.ClientResponse, location: Location) -> None:
     if response.status == 200:
         return
     reason = f"fetching {location.name} was answered {response.status}"
-    if response.status == 429 or response.status >= 500:
+    if is_transient(response.status):
         raise Retryable(reason)
     raise Rejected(reason)
 

@@ -5,8 +5,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from headrace.runtime.errors import Retryable
@@ -52,18 +50,6 @@ class RetryPolicy:
 
 def _draw(draw: float | None) -> float:
     return random.random() if draw is None else draw  # noqa: S311 -- jitter, no secret
-
-
-def retry_after_seconds(header: str | None) -> float:
-    """What a ``Retry-After`` asks for, in seconds or as a date; 0 without one or when it says nothing."""
-    text = (header or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 async def retrying(policy: RetryPolicy, call: Callable[[], Awaitable[T]]) -> T:

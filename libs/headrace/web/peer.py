@@ -8,12 +8,11 @@ import aiohttp
 import orjson
 
 from headrace.runtime import tracing
+from headrace.runtime.answers import BUSY
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.runtime.logging import redact
 
 _CONNECT_SECONDS: Final = 5.0
-# It is there but cannot answer now.
-_LATER: Final = frozenset({429, 502, 503, 504})
 _SHOWN_CHARACTERS: Final = 300
 
 
@@ -77,7 +76,7 @@ class Peer:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Retryable(f"{self._name} does not answer: {type(error).__name__}") from error
         answer = Answer(response.status, _decoded(text), text.decode(errors="replace"))
-        if answer.status in _LATER:
+        if answer.status in BUSY:
             raise Retryable(f"{self._name} answers {answer.shown}")
         return answer
 

@@ -2,17 +2,16 @@
 
 import asyncio
 import random
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import aiohttp
 
 from headrace.contracts.assisted import CONTENT_TYPE, FILE_NAME, USER_AGENT
+from headrace.runtime.answers import retry_after_seconds
 from headrace.runtime.logging import get_logger, redact
+from headrace.web.multipart import file_form
 from headrace_services.assisted_events.archive import Archive
 from headrace_services.assisted_events.credentials import BadCredentials
 from headrace_services.assisted_events.settings import AssistedSettings
@@ -67,30 +66,23 @@ class Endpoint:
         """Post the whole archive; never raises for what the endpoint does."""
         if not token:
             raise BadCredentials("no credentials provided")
-        boundary = uuid.uuid4().hex
-        head = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{FILE_NAME}"\r\n'
-            f"Content-Type: {CONTENT_TYPE}\r\n\r\n"
-        ).encode()
-        tail = f"\r\n--{boundary}--\r\n".encode()
 
-        async def body() -> AsyncIterator[bytes]:
-            yield head
+        async def chunks() -> AsyncIterator[bytes]:
             for chunk in archive.chunks():
                 yield chunk
-            yield tail
 
+        form = file_form(
+            chunks(), file_name=FILE_NAME, content_type=CONTENT_TYPE, size_bytes=archive.size_bytes
+        )
         headers = {
             "Authorization": f"Bearer {token}",
             "User-Agent": USER_AGENT.format(revision=self.settings.git_ref, cluster_id=archive.cluster_id),
-            "Content-Type": f"multipart/form-data; boundary={boundary}",
-            "Content-Length": str(len(head) + archive.size_bytes + len(tail)),
             REQUEST_ID_HEADER: request_id,
         }
-        return await self._post(body(), headers, archive.size_bytes, token)
+        return await self._post(form, headers, archive.size_bytes, token)
 
     async def _post(
-        self, body: AsyncIterator[bytes], headers: dict[str, str], size_bytes: int, token: str
+        self, form: aiohttp.MultipartWriter, headers: dict[str, str], size_bytes: int, token: str
     ) -> Answer:
         url = self.settings.endpoint
         timeout = aiohttp.ClientTimeout(
@@ -99,10 +91,11 @@ class Endpoint:
         )
         try:
             async with self.session.post(
-                url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+                url, data=form, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 text = (await response.content.read(_SHOWN_BYTES)).decode(errors="replace").strip()
-                answered = Answer(response.status, retry_after_seconds=_retry_after(response))
+                pause = retry_after_seconds(response.headers.get("Retry-After"))
+                answered = Answer(response.status, retry_after_seconds=min(pause, _MAX_RETRY_AFTER_SECONDS))
                 _log.debug("upload_answered", request_id=response.headers.get(REQUEST_ID_HEADER))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Answer(None, f"uploading events: {redact(url)} does not answer: {type(error).__name__}")
@@ -113,18 +106,3 @@ class Endpoint:
             f"uploading events: upload to {redact(url)} returned status code {answered.status} (body: {text})"
         )
         return Answer(answered.status, reason, answered.retry_after_seconds)
-
-
-def _retry_after(response: aiohttp.ClientResponse) -> float:
-    text = response.headers.get("Retry-After", "")
-    try:
-        seconds = float(text) if text.isdigit() else _until(text)
-    except ValueError:
-        return 0.0
-    return min(max(seconds, 0.0), _MAX_RETRY_AFTER_SECONDS)
-
-
-def _until(date: str) -> float:
-    """Seconds until an HTTP date."""
-    when = parsedate_to_datetime(date)
-    return (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

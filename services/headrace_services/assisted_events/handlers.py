@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from headrace.contracts.message import utc_now
+from headrace.runtime.answers import is_transient
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy
@@ -23,8 +24,6 @@ _log = get_logger(__name__)
 
 # The secret has expired: it is put right for all clusters at once.
 _SECRET: Final = frozenset({401, 403})
-# 4xx that say "later".
-_LATER: Final = _SECRET | {408, 429}
 # The endpoint is busy or away: no cluster is to blame.
 _BLAMELESS: Final = frozenset({429, 503})
 
@@ -46,7 +45,7 @@ def verdict(answer: Answer) -> Verdict:
     status = answer.status
     if answer.accepted:
         return Verdict("sent")
-    if status is not None and 300 <= status < 500 and status not in _LATER:
+    if status is not None and 300 <= status < 500 and status not in _SECRET and not is_transient(status):
         return Verdict("given_up")
     return Verdict(None, blameless=status in _BLAMELESS, secret=status in _SECRET)
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from headrace.runtime.answers import is_transient
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy, retrying
@@ -20,7 +21,6 @@ from headrace_services.ols.prompts import Message
 _log = get_logger(__name__)
 
 _CONNECT_SECONDS: Final = 5.0
-_LATER: Final = frozenset({408, 425, 429})
 _CODE: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _MAX_ANSWER_BYTES: Final = 4 << 20
 _MAX_ERROR_BYTES: Final = 64 << 10
@@ -121,7 +121,7 @@ class OpenAi:
         """What its answer means. Its own words may repeat a key or a question: nobody is shown them."""
         _log.warning("llm_refuses", status=status, code=_code(text))
         cause = f"the LLM answers {status}"
-        if status in _LATER or status >= 500:
+        if is_transient(status):
             return LlmUnavailable(cause)
         if any(words in text for words in _TOO_LONG):
             return PromptTooLong(cause)

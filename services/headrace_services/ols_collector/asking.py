@@ -1,4 +1,4 @@
-"""What SSO and ingress have in common: which answers may change, proxies, bounded answers."""
+"""What SSO and ingress have in common: proxies, bounded answers."""
 
 import ssl
 from collections.abc import Mapping
@@ -10,11 +10,10 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import orjson
 
+from headrace.runtime.answers import retry_after_seconds
 from headrace.runtime.errors import Retryable
-from headrace.runtime.retries import retry_after_seconds
 
 _MAX_ANSWER_BYTES: Final = 1 << 20
-_BUSY: Final = frozenset({408, 429})
 
 
 @dataclass(frozen=True)
@@ -76,11 +75,6 @@ async def read_answer(response: aiohttp.ClientResponse) -> Answer:
         body,
         retry_after_seconds(response.headers.get("Retry-After")),
     )
-
-
-def is_for_later(status: int) -> bool:
-    """Whether the same request may be answered otherwise later."""
-    return status in _BUSY or status >= 500
 
 
 def proxy_of(url: str) -> str | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,8 +10,10 @@ from typing import Final
 
 import aiohttp
 
+from headrace.runtime.answers import is_transient
 from headrace.runtime.errors import Permanent, Retryable
-from headrace_services.ols_collector.asking import is_for_later, proxy_of, read_answer, reason_of
+from headrace.web.multipart import file_form
+from headrace_services.ols_collector.asking import proxy_of, read_answer, reason_of
 from headrace_services.ols_collector.credentials import Access
 from headrace_services.ols_collector.packing import Archive
 from headrace_services.ols_collector.plan import Plan
@@ -46,11 +47,10 @@ class NothingLeft(Permanent):
 
 @dataclass
 class _Body:
-    """The form, a piece at a time. Each piece that goes moves the deadline."""
+    """The archive, a piece at a time. Each piece that goes moves the deadline."""
 
+    first: bytes
     pieces: Iterator[bytes]
-    head: bytes
-    tail: bytes
     thread: ThreadPoolExecutor
     progress: Callable[[], None]
     size_bytes: int = 0
@@ -58,7 +58,7 @@ class _Body:
     error: BaseException | None = field(default=None)
 
     async def stream(self) -> AsyncIterator[bytes]:
-        yield self.head
+        yield self.first
         loop = asyncio.get_running_loop()
         try:
             # A thread reads and compresses, so that the loop goes on; one piece, so that the network sets the pace.
@@ -71,7 +71,6 @@ class _Body:
             self.error = error
             raise
         self.progress()
-        yield self.tail
         self.complete = True
 
 
@@ -96,18 +95,13 @@ class IngressClient:
         first = await loop.run_in_executor(self._thread, next, pieces, b"")
         if not first:
             raise NothingLeft("none of the files is there any more as it was seen")
-        boundary = uuid.uuid4().hex
-        headers = access.headers | {
-            "Content-Type": f"multipart/form-data; boundary={boundary}",
-            REQUEST_ID_HEADER: request_id,
-        }
+        headers = access.headers | {REQUEST_ID_HEADER: request_id}
         body: _Body | None = None
         try:
             async with asyncio.timeout(seconds) as deadline:
                 body = _Body(
+                    first,
                     pieces,
-                    self._head(boundary) + first,
-                    f"\r\n--{boundary}--\r\n".encode(),
                     self._thread,
                     lambda: _postpone(deadline, loop.time() + seconds),
                     size_bytes=len(first),
@@ -129,7 +123,9 @@ class IngressClient:
         """Status and request id of an acceptance."""
         async with self._session.post(
             self._plan.ingress_url,
-            data=body.stream(),
+            data=file_form(
+                body.stream(), file_name=self._plan.form.file_name, content_type=self._plan.content_type
+            ),
             headers=headers,
             # The deadline is ours: it moves.
             timeout=aiohttp.ClientTimeout(total=None),
@@ -143,15 +139,9 @@ class IngressClient:
         text = self._scrubber.clean(answer.text)
         _log.error("posting payload failed, response: %d: %s", answer.status, text)
         reason = f"the ingress answered {answer.status}: {text}"
-        if is_for_later(answer.status):
+        if is_transient(answer.status):
             raise Retryable(reason, retry_after_seconds=answer.retry_after_seconds)
         raise Refused(reason, answer.status)
-
-    def _head(self, boundary: str) -> bytes:
-        return (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{self._plan.form.file_name}"\r\n'
-            f"Content-Type: {self._plan.content_type}\r\n\r\n"
-        ).encode()
 
 
 def _postpone(deadline: asyncio.Timeout, when: float) -> None:

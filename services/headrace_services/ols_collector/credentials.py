@@ -12,8 +12,9 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from headrace.runtime.answers import is_transient
 from headrace.runtime.errors import HeadraceError, Permanent, Retryable
-from headrace_services.ols_collector.asking import Answer, Asking, is_for_later
+from headrace_services.ols_collector.asking import Answer, Asking
 from headrace_services.ols_collector.plan import Plan
 from headrace_services.ols_collector.scrubbing import Scrubber
 
@@ -139,7 +140,7 @@ class Credentials:
         if answer.body is None:
             text = f"is not JSON. Response: {answer.status}: {text}"
             prefix = prefix.removesuffix(": ") + " "
-        if is_for_later(answer.status):
+        if is_transient(answer.status):
             raise Retryable(prefix + text, retry_after_seconds=answer.retry_after_seconds)
         raise NoCredentials(prefix + text)
 

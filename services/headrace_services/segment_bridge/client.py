@@ -9,17 +9,16 @@ from typing import Final, Self
 import aiohttp
 import orjson
 
+from headrace.runtime.answers import is_transient, retry_after_seconds
 from headrace.runtime.errors import ConfigurationError, Permanent, Rejected, Retryable
 from headrace.runtime.logging import redact
-from headrace.runtime.retries import RetryPolicy, retry_after_seconds
+from headrace.runtime.retries import RetryPolicy
 from headrace_services.segment_bridge.netrc import login_for
 from headrace_services.segment_bridge.settings import SegmentSettings
 
 _CONNECT_SECONDS: Final = 10.0
 _SHOWN_CHARACTERS: Final = 200
 _MAX_ANSWER_BYTES: Final = 1 << 16
-# It is there but cannot answer now.
-_LATER: Final = frozenset({408, 425, 429})
 # The batch itself is at fault; any other refusal is about who sends or where to.
 _BAD_BATCH: Final = frozenset({400, 413, 415, 422})
 _GZIP_LEVEL: Final = 1
@@ -111,7 +110,7 @@ def _judge(response: aiohttp.ClientResponse, text: bytes) -> None:
     if status // 100 == 2 and _succeeded(text):
         return
     reason = f"Segment answers {status}: {redact(text[:_SHOWN_CHARACTERS].decode(errors='replace'))}"
-    if status in _LATER or status >= 500:
+    if is_transient(status):
         raise Retryable(reason, retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After")))
     raise Rejected(reason) if status in _BAD_BATCH or status // 100 == 2 else Permanent(reason)
 

@@ -26,9 +26,10 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
+from headrace.runtime.answers import is_transient, retry_after_seconds
 from headrace.runtime.errors import ConfigurationError, Permanent, Retryable
 from headrace.runtime.logging import redact
-from headrace.runtime.retries import RetryPolicy, retry_after_seconds
+from headrace.runtime.retries import RetryPolicy
 from headrace_services.segment_bridge.netrc import login_for
 from headrace_services.segment_bridge.queries import QUERIES, Query
 from headrace_services.segment_bridge.settings import SplunkSettings
@@ -39,8 +40,6 @@ _MAX_LINE_BYTES: Final = 16 << 20
 _MAX_ERROR_BYTES: Final = 1 << 16
 _SHOWN_CHARACTERS: Final = 300
 _KEPT_MESSAGES: Final = 20
-# It is there but cannot answer now; curl's list of transient answers.
-_LATER: Final = frozenset({408, 429, 500, 502, 503, 504})
 # As Splunk writes rows; one in another layout is decoded to be known.
 _ROW: Final = re.compile(rb'\{"preview":false,(?:"offset":\d+,)?("lastrow":true,)?"result":\{')
 
@@ -291,7 +290,7 @@ async def _refusal(response: aiohttp.ClientResponse) -> Retryable | Permanent:
     text = await response.content.read(_MAX_ERROR_BYTES)
     shown = redact(text[:_SHOWN_CHARACTERS].decode(errors="replace"))
     reason = f"Splunk answers {response.status}: {shown}"
-    if response.status in _LATER:
+    if is_transient(response.status):
         return Retryable(reason, retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After")))
     return Permanent(reason)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.runtime.answers import is_transient
 from headrace.runtime.errors import Retryable
-from headrace_services.ols_collector.asking import is_for_later
 from headrace_services.ols_collector.client import Refused
 from headrace_services.ols_collector.credentials import NoCredentials, auth_of
 from headrace_services.ols_collector.handlers import policy_of
@@ -21,7 +21,7 @@ from tests.unit.ols_collector.data import plan
      (415, False), (422, False), (429, True), (500, True), (502, True), (503, True), (504, True)],
 )  # fmt: skip
 def test_only_busy_and_broken_are_tried_again(status, again):
-    assert is_for_later(status) is again
+    assert is_transient(status) is again
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import pytest
 
+from headrace.runtime.answers import retry_after_seconds
 from headrace.runtime.errors import (
     ConfigurationError,
     Fatal,
@@ -10,7 +11,7 @@ from headrace.runtime.errors import (
     Retryable,
 )
 from headrace.runtime.health import Health
-from headrace.runtime.retries import RetryPolicy, retry_after_seconds, retrying
+from headrace.runtime.retries import RetryPolicy, retrying
 from headrace.runtime.settings import EngineSettings, Settings, env, environment_name, load
 
 QUICK = RetryPolicy(attempts=3, budget_seconds=1.0, base_seconds=0.0)

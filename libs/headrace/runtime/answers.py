@@ -1,0 +1,27 @@
+"""What the HTTP answer of another service says about sending the same request again."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+# The service is there but cannot answer now; nothing is said about the request.
+BUSY: Final = frozenset({429, 502, 503, 504})
+# The request took too long or came too early; of the other 4xx only `BUSY` has one that ends by itself.
+_ENDS_BY_ITSELF: Final = BUSY | {408, 425}
+
+
+def is_transient(status: int) -> bool:
+    """Whether the same request may be answered otherwise later: `BUSY`, timeouts, faults of the server."""
+    return status in _ENDS_BY_ITSELF or status >= 500
+
+
+def retry_after_seconds(header: str | None) -> float:
+    """What a ``Retry-After`` asks for, in seconds or as a date; 0 without one or when it says nothing."""
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
