@@ -81,7 +81,7 @@ class Rows:
             get("/organizations/{organization}/clusters", reports.clusters, {"clusters": CLUSTERS}),
             get(f"{_REPORT}/report", reports.report, {"report": reference("Report")}, 404),
             get(f"{_REPORT}/report/info", reports.report_info, {"metainfo": reference("ReportInfo")}, 404),
-            get(f"{_REPORT}/rules/{{rule_selector}}", reports.rule, {"report": reference("Hit")}, 404),
+            get(f"{_REPORT}/rules/{{rule}}", reports.rule, {"report": reference("Hit")}, 404),
             get("/organizations/{org_id}/clusters/{cluster_list}/reports", reports.reports, MANY_REPORTS),
             post(
                 "/organizations/{org_id}/clusters/reports",

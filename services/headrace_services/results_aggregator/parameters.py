@@ -28,11 +28,14 @@ _UUID: Final = re.compile(_HEX_UUID, re.ASCII | re.IGNORECASE)
 _UUID_CHARACTERS: Final = 36
 _RULE_NAME: Final = f"[a-zA-Z_0-9.]{{1,{MAX_RULE_CHARACTERS}}}"
 _NAME: Final = re.compile(_RULE_NAME, re.ASCII)
+_SELECTOR: Final = re.compile(rf"{_RULE_NAME}\|{_RULE_NAME}", re.ASCII)
 _BAD_NAME: Final = "it must contain only from latin characters, number, underscores or dots"
 BAD_SELECTOR: Final = "invalid rule ID, it must contain only rule ID and error key separated by |"
 _BAD_PARTS: Final = (
     "invalid rule ID, each part of ID must contain only from latin characters, number, underscores or dots"
 )
+# Upstream reads a path's selector with another helper than a body's rule, which has its own words.
+_NO_SELECTOR: Final = "Param rule_selector is not a valid rule selector (plugin_name|error_key)"
 
 
 Fields = dict[str, Any]
@@ -176,7 +179,13 @@ def parse_selector(name: str, text: str) -> Rule:
 
 
 def _selector(name: str, text: str) -> Fields:
-    rule = parse_selector(name, text)
+    if not _SELECTOR.fullmatch(text):
+        raise unparsable(name, text, _NO_SELECTOR)
+    return _rule_and_key(name, text)
+
+
+def _rule_and_key(_name: str, text: str) -> Fields:
+    rule = parse_selector("rule_id", text)
     return {"rule_id": rule.fqdn, "error_key": rule.key}
 
 
@@ -233,6 +242,7 @@ PARAMETERS: Final[Mapping[str, Parameter[Fields]]] = {
         _of_path(
             "rule_selector", SELECTOR_SCHEMA, _selector, "`rule|KEY`, the rule with or without `.report`"
         ),
+        _of_path("rule", SELECTOR_SCHEMA, _rule_and_key, "`rule|KEY`, the rule with or without `.report`"),
         _of_path("namespace", _bounded(r"^[^\u0000\n]+$", MAX_NAMESPACE_CHARACTERS), _namespace),
     )
 }

@@ -234,7 +234,7 @@ def filled(endpoint: Endpoint, org_id: int | str, cluster: str, changed: dict[st
     values = {
         "org_id": org_id, "organization": org_id, "organizations": org_id, "cluster": cluster, "clusters": cluster,
         "cluster_list": cluster, "user_id": USER, "rule_id": f"{RULE}.report", "error_key": KEY,
-        "rule_selector": SELECTOR, "namespace": NAMESPACE,
+        "rule_selector": SELECTOR, "rule": SELECTOR, "namespace": NAMESPACE,
     } | (changed or {})  # fmt: skip
     return re.sub(r"{(\w+)}", lambda found: quote(str(values[found[1]]), safe=","), endpoint.path)
 

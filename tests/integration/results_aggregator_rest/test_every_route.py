@@ -48,7 +48,8 @@ MALFORMED_VALUES = {
     "user_id": (" ", "\0", "u" * 129),
     "rule_id": ("rule id with spaces", "a'b", "r" * 1001, "%"),
     "error_key": ("A|B", "é", "a\0"),
-    "rule_selector": ("no_key", "a|b|c", "a b|C", "|K"),
+    "rule_selector": ("no_key", "a|b|c", "a b|C", "|K", "not a rule"),
+    "rule": ("no_key", "a|b|c", "a b|C", "|K"),
     "namespace": ("\0", "n" * 257, "a\nb"),
 }
 
@@ -196,7 +197,8 @@ async def test_another_organisations_cluster_is_neither_shown_nor_changed(scene:
 @ROUTE
 async def test_what_is_not_there_is_404_where_one_thing_is_asked_for(scene: Scene, endpoint: Endpoint):
     unknown = {
-        "rule_id": "pack.rules.other", "rule_selector": "pack.rules.other|NONE", "namespace": "none",
+        "rule_id": "pack.rules.other", "rule_selector": "pack.rules.other|NONE",
+        "rule": "pack.rules.other|NONE", "namespace": "none",
     }  # fmt: skip
     answer = await scene.ask(endpoint, cluster=str(uuid.uuid4()), changed=unknown)
     assert answer.status == (404 if endpoint.has_unknown else 200)

@@ -40,7 +40,8 @@ async def test_every_answer_is_in_the_document(api: Client):
     await ours.namespace(cluster)
     known = {
         "org_id": ours.org_id, "organization": ours.org_id, "cluster": cluster, "cluster_list": cluster,
-        "user_id": USER, "rule_id": RULE, "error_key": KEY, "rule_selector": SELECTOR, "namespace": NAMESPACE,
+        "user_id": USER, "rule_id": RULE, "error_key": KEY,
+        "rule_selector": SELECTOR, "rule": SELECTOR, "namespace": NAMESPACE,
     }  # fmt: skip
     document = (await api.get("/openapi.json")).json
     checked = await asyncio.to_thread(

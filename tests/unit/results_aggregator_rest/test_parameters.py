@@ -12,6 +12,7 @@ from headrace_services.results_aggregator.parameters import (
 
 BAD_RULE = "invalid rule ID, it must contain only from latin characters, number, underscores or dots"
 BAD_SELECTOR = "invalid rule ID, it must contain only rule ID and error key separated by |"
+NO_SELECTOR = "Param rule_selector is not a valid rule selector (plugin_name|error_key)"
 CLUSTER = "34c3ecc5-624a-49a5-bab8-4fdc5e51a266"
 
 
@@ -66,8 +67,14 @@ def test_a_path_is_read_into_plain_values():
         (
             "rule_selector",
             "a",
-            f"Error during parsing param 'rule_selector' with value 'a'. Error: '{BAD_SELECTOR}'",
+            f"Error during parsing param 'rule_selector' with value 'a'. Error: '{NO_SELECTOR}'",
         ),
+        (
+            "rule_selector",
+            "|K",
+            f"Error during parsing param 'rule_selector' with value '|K'. Error: '{NO_SELECTOR}'",
+        ),
+        ("rule", "a", f"Error during parsing param 'rule_id' with value 'a'. Error: '{BAD_SELECTOR}'"),
     ],
 )
 def test_what_is_malformed_is_refused_in_upstreams_words(name: str, text: str, said: str):
