@@ -78,6 +78,14 @@ def test_a_wrong_file_is_named(tmp_path, content):
         settings_of(written(tmp_path, content), ASKED)
 
 
+def test_no_value_of_a_wrong_file_is_shown(tmp_path):
+    content = {"objectStore": {"secretKey": "hunter2", "port": "hunter2"}}
+    with pytest.raises(ConfigurationError) as caught:
+        settings_of(written(tmp_path, content), ASKED)
+    assert "objectStore.hostname: Field required; objectStore.port: " in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match="ACG_CONFIG"):
         settings_of(str(tmp_path / "nowhere.json"), ASKED)

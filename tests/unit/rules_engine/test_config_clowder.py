@@ -79,10 +79,11 @@ def test_without_the_variable_its_file_is_not_read():
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ("{", "expected a JSON file"),
-        ("[]", "got list, expected an object"),
-        ({"kafka": {"brokers": [{"port": 1}]}}, "KeyError 'hostname'; expected Clowder's"),
-        ({"kafka": {"topics": ["a"]}}, "expected Clowder's kafka.brokers"),
+        ("{", "expected a Clowder configuration: Invalid JSON"),
+        ("[]", "expected a Clowder configuration: Input should be an object"),
+        ({"kafka": {"brokers": [{"port": 1}]}}, r"kafka\.brokers\.0\.hostname: Field required"),
+        ({"kafka": {"topics": ["a"]}}, r"kafka\.brokers: Field required"),
+        ({"kafka": {"brokers": [{"hostname": "a", "authtype": "sasl"}]}}, "sasl.saslMechanism is missing"),
     ],
 )
 def test_a_file_that_is_not_clowders_is_told(tmp_path, given, line):
