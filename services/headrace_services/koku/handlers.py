@@ -121,8 +121,9 @@ class Koku:
         head, whole = await peeked(chunks, first_line(HEADER_BYTES))
         kind = ros_kind(head)
         if kind is None:
+            beginning = head[:40].decode("ascii", "backslashreplace")
             raise Rejected(
-                f"the upload is neither a gzip-compressed tar nor a ROS CSV: it begins with {head[:40]!r}"
+                f"the upload is neither a gzip-compressed tar nor a ROS CSV: it begins with '{beginning}'"
             )
         cluster_id = sender.cluster_id(lenient=self.lenient)
         source = await self.sources.of_cluster(

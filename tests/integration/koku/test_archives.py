@@ -255,7 +255,7 @@ CLUSTER = "11111111-2222-3333-4444-555555555555"
 GOOD = {"resource_optimization_files": ["a.csv"]}
 HOSTILE = {
     "empty": (b"", "the upload is empty"),
-    "text": (b"hello", r"neither a gzip-compressed tar nor a ROS CSV: it begins with b'hello'"),
+    "text": (b"hello", r"neither a gzip-compressed tar nor a ROS CSV: it begins with 'hello'"),
     "one byte": (b"\x1f", "neither a gzip-compressed tar"),
     "other csv": (b"a,b\n1,2\n", "nor a ROS CSV"),
     "gzip of no tar": (gzip.compress(ROS * 20), "tar"),
