@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.contracts.assisted import CONTENT_TYPE, FILE_NAME, SERVICE
+from headrace.installations.origin import DEFAULT_NOW
 from headrace.samples import assisted, cost, insights, ols
-from headrace.samples.options import DEFAULT_NOW, SampleOptions
+from headrace.samples.options import SampleOptions
 
 __all__ = ["DEFAULT_NOW", "KINDS", "SampleKind", "SampleOptions"]
 

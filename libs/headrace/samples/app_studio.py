@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from headrace.samples.options import random_uuid
+from headrace.installations.origin import random_uuid
 
 GROUP = "toolchain.dev.openshift.com"
 

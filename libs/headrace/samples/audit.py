@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from headrace.installations.origin import DEFAULT_NOW, random_uuid
 from headrace.samples.app_studio import user_name
-from headrace.samples.options import DEFAULT_NOW, random_uuid
 
 _APP_STUDIO: Final = "appstudio.redhat.com"
 _TEKTON: Final = "tekton.dev"

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headrace.installations.origin import random_uuid
 from headrace.samples import cost_columns
 from headrace.samples.cost_rows import CostRows
 from headrace.samples.cost_workloads import containers_of
 from headrace.samples.files import file_entry, json_entry, write_archive_file
-from headrace.samples.options import SampleOptions, random_uuid
+from headrace.samples.options import SampleOptions
 
 FILE_NAME = "cost-mgmt.tar.gz"
 ROS_CSV_NAME = "ros-ocp-usage.csv"

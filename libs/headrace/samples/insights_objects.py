@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from headrace.samples.options import SampleOptions, random_uuid
+from headrace.installations.origin import random_uuid
+from headrace.samples.options import SampleOptions
 
 
 class ObjectMaker:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from headrace.archives import Entry
+from headrace.installations.origin import random_uuid
 from headrace.samples.files import json_entry, write_archive_file
 from headrace.samples.ols_texts import ATTACHMENT, FEEDBACK, MODELS, TURNS
-from headrace.samples.options import SampleOptions, random_uuid
+from headrace.samples.options import SampleOptions
 
 FILE_NAME = "ols.tgz"
 _CONVERSATIONS_PER_DAY = 6

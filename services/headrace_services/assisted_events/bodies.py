@@ -16,10 +16,10 @@ from headrace.archives import ArchiveLimits
 from headrace.archives.assisted import cluster_members, read_json
 from headrace.contracts import assisted as names
 from headrace.contracts.message import utc_now
+from headrace.installations.installation import Installation
+from headrace.installations.origin import Origin
 from headrace.runtime.errors import Rejected
 from headrace.runtime.untrusted import Unreadable, check_json, load_json
-from headrace.samples import SampleOptions
-from headrace.samples.assisted import Installation
 
 MAX_CLUSTERS: Final = 100
 MAX_HOSTS: Final = 5000
@@ -56,9 +56,9 @@ class Simulation(Body):
         """What is simulated: it ends now."""
         seed = random.getrandbits(_SEED_BITS) if self.seed is None else self.seed
         cluster_id = str(self.cluster_id) if self.cluster_id else None
-        options = SampleOptions(seed=seed, cluster_id=cluster_id, now=utc_now())
+        origin = Origin(seed=seed, cluster_id=cluster_id, now=utc_now())
         return [
-            Installation(options, number=n, hosts=self.hosts, events=self.events, end_state=self.end_state)
+            Installation(origin, number=n, hosts=self.hosts, events=self.events, end_state=self.end_state)
             for n in range(self.clusters)
         ]
 

@@ -9,9 +9,9 @@ import pytest
 import headrace_services.assisted_events
 from headrace.database.migrations import migrate
 from headrace.database.pool import Database
+from headrace.installations.installation import Installation
+from headrace.installations.origin import Origin
 from headrace.runtime.errors import Rejected
-from headrace.samples.assisted import Installation
-from headrace.samples.options import SampleOptions
 from headrace_services.assisted_events.registering import Registry, Stored
 
 MIGRATIONS = Path(headrace_services.assisted_events.__path__[0]) / "migrations"
@@ -26,7 +26,7 @@ async def opened(database: str) -> AsyncIterator[Database]:
 
 
 async def register(opened: Database, org_id: str | None) -> Stored:
-    made = Installation(SampleOptions(org_id=org_id or ""), hosts=1)
+    made = Installation(Origin(org_id=org_id or ""), hosts=1)
     cluster = made.cluster()
     if org_id is None:
         del cluster["org_id"]
@@ -66,8 +66,8 @@ async def test_another_organisations_cluster_takes_no_hosts_and_no_infra_envs_al
 ) -> None:
     await register(opened, "1001")
     before = await dump(opened)
-    theirs = Installation(SampleOptions(org_id="1001"), hosts=1)
-    other = Installation(SampleOptions(org_id="2002"), number=7, hosts=1)
+    theirs = Installation(Origin(org_id="1001"), hosts=1)
+    other = Installation(Origin(org_id="2002"), number=7, hosts=1)
     cluster = other.cluster()
     stolen = {"hosts": [*theirs.hosts()], "infra_envs": [theirs.infra_env()]}[part]
     for model in stolen:

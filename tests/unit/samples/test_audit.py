@@ -1,8 +1,8 @@
 from datetime import datetime, timedelta
 
+from headrace.installations.origin import DEFAULT_NOW
 from headrace.samples.app_studio import tenant_namespaces, user_signups
 from headrace.samples.audit import AuditOptions, audit_records, write_audit_log
-from headrace.samples.options import DEFAULT_NOW
 from headrace_services.segment_bridge.audit import AuditOutcome, rows
 
 
