@@ -20,7 +20,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _PRELOADED = [
     "headrace_services.__main__",
     "headrace_services.segment_bridge.stages",
-    "headrace_services.rules_engine.run",
+    "headrace_services.rules_engine.config_yaml.run",
     *(f"headrace_services.{row.name}.app" for row in SERVICES),
 ]
 

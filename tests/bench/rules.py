@@ -27,7 +27,7 @@ TEXT = (
     "CPython built without profile-guided optimisation, as pyenv builds it, takes about a tenth longer "
     "than Debian's or the images'."
 )
-PACKAGES = ("headrace_services.rules_engine.pack",)
+PACKAGES = ("headrace.rule_pack",)
 ROUNDS = {"small": 60, "medium": 8}
 AT_ONCE = 5
 SHAPES: dict[str, Shape] = {"small": SMALL, "medium": MEDIUM}
@@ -48,7 +48,7 @@ async def measure() -> list[Figure]:
 
 
 def _loaded() -> Any:
-    from headrace_services.rules_engine.evaluation import Rules, RulesConfig
+    from headrace.rules.evaluation import Rules, RulesConfig
 
     return Rules.load(RulesConfig(PACKAGES))
 

@@ -21,13 +21,13 @@ from headrace.contracts.topics import OCP_RESULTS, PAYLOAD_STATUS, UPLOAD_ANNOUN
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.fetch import Fetcher
 from headrace.objects.store import ObjectStore
+from headrace.rules.evaluation import RulesConfig
+from headrace.rules.workers.pool import WorkerPool
 from headrace.runtime.settings import EngineSettings
 from headrace_services.rules_engine.app import consumption_for
 from headrace_services.rules_engine.downloading import Downloader
-from headrace_services.rules_engine.evaluation import RulesConfig
 from headrace_services.rules_engine.handlers import RulesEngine
 from headrace_services.rules_engine.messages import IncomingUpload
-from headrace_services.rules_engine.pool import WorkerPool
 from headrace_services.rules_engine.publishing import Publication, rules_result
 from tests.bench.load import closed_loop
 from tests.bench.report import Figure, of_rounds
@@ -53,7 +53,7 @@ ROUNDS = 3
 async def measure(settings: EngineSettings) -> list[Figure]:
     """Archives a second from message to published report, and of the workers alone."""
     pool = await WorkerPool.open(
-        RulesConfig(("headrace_services.rules_engine.pack",)),
+        RulesConfig(("headrace.rule_pack",)),
         workers=WORKERS,
         deadline_seconds=DEADLINE_SECONDS,
         max_rss_bytes=MAX_RSS_BYTES,

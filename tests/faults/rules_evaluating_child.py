@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from headrace.archives import ArchiveRejected
-from headrace_services.rules_engine.evaluation import Rules, RulesConfig
+from headrace.rules.evaluation import Rules, RulesConfig
 from tests.faults.archive_reading_child import note_writes, written
 
 
@@ -24,7 +24,7 @@ def used() -> tuple[float, int]:
 
 
 def main() -> None:
-    rules = Rules.load(RulesConfig(("headrace_services.rules_engine.pack",)))
+    rules = Rules.load(RulesConfig(("headrace.rule_pack",)))
     sys.addaudithook(note_writes)
     for number in range(int(sys.argv[1])):
         archive = Path(str(number)).read_bytes()

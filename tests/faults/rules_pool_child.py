@@ -6,8 +6,8 @@ import json
 import psutil
 import uvloop
 
-from headrace_services.rules_engine.pool import WorkerPool
-from tests.unit.rules_engine.service_archives import CONFIG, at_work, bidding
+from headrace.rules.workers.pool import WorkerPool
+from tests.unit.rules.worker_archives import CONFIG, at_work, bidding
 from tests.waiting import eventually
 
 

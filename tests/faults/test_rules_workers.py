@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from headrace_services.rules_engine import metrics
-from headrace_services.rules_engine.pool import (
+from headrace.rules.workers import metrics
+from headrace.rules.workers.pool import (
     RulesBloated,
     RulesFailed,
     RulesTimedOut,
@@ -25,7 +25,7 @@ from headrace_services.rules_engine.pool import (
 from tests.calibration import Calibration
 from tests.faults import rules_pool_child
 from tests.processes import ROOT
-from tests.unit.rules_engine.service_archives import CONFIG, at_work, bidding
+from tests.unit.rules.worker_archives import CONFIG, at_work, bidding
 from tests.waiting import eventually
 
 DEADLINE_SECONDS = 0.5
@@ -76,8 +76,8 @@ def replacement_seconds() -> tuple[float, float]:
 @pytest.mark.parametrize(
     ("words", "error", "reason"),
     [
-        (("hang",), RulesTimedOut, "no end within 0.5 s: rules_engine/service_pack/rules.py:"),
-        (("sleep", 60), RulesTimedOut, "no end within 0.5 s: rules_engine/service_pack/rules.py:"),
+        (("hang",), RulesTimedOut, "no end within 0.5 s: rules/worker_pack/rules.py:"),
+        (("sleep", 60), RulesTimedOut, "no end within 0.5 s: rules/worker_pack/rules.py:"),
         (("exit", 3), RulesFailed, "the rules crashed their process: it exited with code 3"),
         (("sys-exit", 5), RulesFailed, "the rules ended their process: SystemExit: 5"),
         (("segfault",), RulesFailed, "ended by SIGSEGV: python3.11/ctypes/__init__.py:"),

@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from headrace.rules import SHIPPED_PACK
+
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # A module in the text of a page, not only in an example.
 NAMED = re.compile(r"`((?:headrace|headrace_services)(?:\.[a-z_]+)+)(?:\.[A-Za-z]\w*)?`")
 PAGES = [ROOT / "docs" / "adding-a-service.md", ROOT / "docs" / "rules.md"]
 # What the pages name as a whole: it is given to the engine by name, and nothing is imported from it.
-PACKAGES = {"headrace_services.rules_engine.pack"}
+PACKAGES = {SHIPPED_PACK}
 # The folder that the page makes.
 EXAMPLE = "headrace_services.last_seen"
 
-PACK = "headrace_services.rules_engine.pack"
+RULES = "headrace.rules"
 PUBLIC = {
     # For authors of services.
     "headrace.bus.consumption": {"Consumption", "Membership"},
@@ -45,28 +47,29 @@ PUBLIC = {
     "headrace.service.row": {"Service"},
     "headrace.web.errors": {"excerpt", "json_errors", "json_response"},
     # For authors of rules.
-    f"{PACK}.contexts": {"CLUSTER_ID", "CLUSTER_VERSIONS", "GATHERING_REPORTS", "InsightsOperatorContext"},
-    f"{PACK}.details": {"MAX_OFFENDERS", "offenders", "pass_of_conditions"},
-    f"{PACK}.parsers.access": {
+    f"{RULES}.contexts": {"CLUSTER_ID", "CLUSTER_VERSIONS", "GATHERING_REPORTS", "InsightsOperatorContext"},
+    f"{RULES}.details": {"MAX_OFFENDERS", "offenders", "pass_of_conditions"},
+    f"{RULES}.evaluation": {"DEFAULT_LIMITS", "Evaluation", "Rules", "RulesConfig"},
+    f"{RULES}.parsers.access": {
         "ApiRequestCounts", "ApiUse", "Certificate", "CertificateSigningRequest", "IngressCertificates", "ListFile",
         "Webhook", "WebhookConfiguration",
     },
-    f"{PACK}.parsers.cluster": {"ClusterOperator", "ClusterVersion", "ImageRegistry"},
-    f"{PACK}.parsers.documents": {
+    f"{RULES}.parsers.cluster": {"ClusterOperator", "ClusterVersion", "ImageRegistry"},
+    f"{RULES}.parsers.documents": {
         "ConditionedObject", "JsonFile", "KubernetesObject", "Metadata", "ObjectFile", "ObjectHead", "Status",
     },
-    f"{PACK}.parsers.gathered": {"GatheredAt"},
-    f"{PACK}.parsers.monitoring": {"ActiveAlerts", "Alert", "Alerts", "MAX_ALERTS", "Metrics", "Sample"},
-    f"{PACK}.parsers.nodes": {"MachineConfigPool", "Node"},
-    f"{PACK}.parsers.pods": {
+    f"{RULES}.parsers.gathered": {"GatheredAt"},
+    f"{RULES}.parsers.monitoring": {"ActiveAlerts", "Alert", "Alerts", "MAX_ALERTS", "Metrics", "Sample"},
+    f"{RULES}.parsers.nodes": {"MachineConfigPool", "Node"},
+    f"{RULES}.parsers.pods": {
         "ContainerStatus", "Event", "Events", "MAX_IMAGE_CHARACTERS", "Pod", "RunningContainers",
     },
-    f"{PACK}.reading": {
+    f"{RULES}.reading": {
         "Condition", "MAX_NAME_CHARACTERS", "MAX_TEXT_CHARACTERS", "at", "condition", "integer", "mapping", "moment",
         "moment_of_milliseconds", "name_at", "newest", "objects", "shown", "text",
     },
-    f"{PACK}.specs": {"InsightsOperatorSpecs", "MAX_FILES", "Specs"},
-    f"{PACK}.testing": {"MODIFIED", "archive"},
+    f"{RULES}.specs": {"InsightsOperatorSpecs", "MAX_FILES", "Specs"},
+    f"{RULES}.testing": {"MODIFIED", "archive"},
 }  # fmt: skip
 
 

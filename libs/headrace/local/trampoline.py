@@ -1,7 +1,7 @@
 """Becomes a server that dies with its parent: `trampoline.py PARENT-PID ACCOUNT PROGRAM [ARGUMENT…]`.
 
 A program of its own and not a `preexec_fn`, because code between fork and exec can deadlock in a process with
-threads. Imports the standard library only: it runs isolated and must be quick.
+threads. It runs isolated and must be quick: of what is ours it imports one small module, else the standard library.
 """
 
 import ctypes
@@ -9,8 +9,11 @@ import os
 import sys
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
-SIGKILL = 9
+# Isolation leaves out where we are installed. At the end, so that nothing there hides the standard library.
+sys.path.append(str(Path(__file__).parents[2]))
+
+from headrace.runtime.children import die_with
+
 CLONE_NEWUSER = 0x10000000
 
 
@@ -40,18 +43,10 @@ def become(account: str) -> None:
     os.setuid(uid)
 
 
-def die_with(parent: int) -> None:
-    """Linux only. Comes after `become`, since a change of user clears it."""
-    if not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before the line above
-        os._exit(1)
-
-
 def main(parent: str, account: str, *command: str) -> None:
     """Does not return."""
     become(account)
+    # After `become`, since a change of user clears it.
     die_with(int(parent))
     os.execv(command[0], command)  # noqa: S606 -- no shell is wanted
 

@@ -28,10 +28,10 @@ async def start(context: Context) -> None:
         raise ConfigurationError(
             "rules_engine: insights-core is not installed; expected the extra headrace[rules]"
         )
+    from headrace.rules.evaluation import RulesConfig
+    from headrace.rules.workers.pool import WorkerPool
     from headrace_services.rules_engine.downloading import Downloader
-    from headrace_services.rules_engine.evaluation import RulesConfig
     from headrace_services.rules_engine.handlers import RulesEngine
-    from headrace_services.rules_engine.pool import WorkerPool
 
     settings = context.settings(RulesEngineSettings)
     pool = await WorkerPool.open(

@@ -1,45 +1,13 @@
-"""``headrace rules``: what the engine can do from a command line."""
+"""``headrace rules run``, beside the commands for authors."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-rules = typer.Typer(help="Rules for archives: write your own, try them.", no_args_is_help=True)
+from headrace.cli.rules import rules
 
-
-@rules.callback()
-def _main() -> None:
-    # One command alone would take the place of the group.
-    pass
-
-
-@rules.command("new")
-def new_package(
-    name: Annotated[str, typer.Argument(help="Of the package: lower-case letters, digits, - and _.")],
-) -> None:
-    """Begin a package of rules in a new directory here, with an example that is tested and described."""
-    from headrace_services.rules_engine.scaffold import scaffold
-
-    for path in scaffold(Path(), name):
-        typer.echo(path)
-
-
-@rules.command("try")
-def try_rules(
-    archive: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="An archive as it is uploaded.")
-    ],
-    package: Annotated[
-        list[str] | None,
-        typer.Option("--package", "-p", help="Rules to run, also from here; the shipped ones by default."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as it is published.")] = False,  # noqa: FBT002
-) -> None:
-    """Run rules on an archive and show what they say, which were skipped or failed, and why."""
-    from headrace_services.rules_engine.trial import run_trial
-
-    run_trial(archive, tuple(package or ()), as_json=as_json)
+__all__ = ["rules"]
 
 
 @rules.command("run")
@@ -47,6 +15,6 @@ def run_pipeline(
     config: Annotated[Path, typer.Argument(help="A config.yaml of the CCX data pipeline.")],
 ) -> None:
     """Run the engine as a config.yaml has it, until Ctrl-C."""
-    from headrace_services.rules_engine.run import run_config
+    from headrace_services.rules_engine.config_yaml.run import run_config
 
     run_config(config)

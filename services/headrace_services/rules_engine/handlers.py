@@ -10,12 +10,12 @@ from headrace.bus.producer import Outgoing, Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.contracts import status
 from headrace.contracts.clusters import is_cluster_uuid
+from headrace.rules.evaluation import Evaluation
+from headrace.rules.workers.pool import RulesTimedOut
 from headrace.runtime.errors import Rejected, Retryable
 from headrace.runtime.logging import get_logger
 from headrace_services.rules_engine import metrics
-from headrace_services.rules_engine.evaluation import Evaluation
 from headrace_services.rules_engine.messages import IncomingUpload, Upload, upload_of
-from headrace_services.rules_engine.pool import RulesTimedOut
 from headrace_services.rules_engine.publishing import Publication
 
 _log = get_logger(__name__)

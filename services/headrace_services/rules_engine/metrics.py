@@ -1,4 +1,4 @@
-"""Metrics of the pipeline under upstream's names, and a few of the workers.
+"""Metrics of the pipeline under upstream's names, and a few of our own.
 
 Source: RedHatInsights/insights-ccx-messaging, ccx_messaging/watchers/stats_watcher.py. Every announcement is
 received once and ends published or failed, where upstream forgets those that cannot be read. (An attempt that is made
@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from headrace.rules.workers import metrics as workers
 from headrace.runtime import metrics
 
 _OCP, _HYPERSHIFT = "ocp", "hypershift"
@@ -67,11 +68,10 @@ RULE_SKIPS: Final = _counter("headrace_rule_skips", "Rules that an archive lacke
 ON_DISK: Final = _counter(
     "headrace_rules_on_disk", "Archives evaluated on disk: a component wants real files"
 )
-# By why: hung, crashed, bloated and killed are worth a look; retired and abandoned are not.
-WORKERS_REPLACED: Final = _counter("headrace_rules_workers_replaced", "Workers replaced", "why")
-REPLACEMENT_SECONDS: Final = _histogram(
-    "headrace_rules_worker_replacement_seconds", "From noticing to the next one", _SECONDS
-)
+
+# The pool's, shown among the service's.
+WORKERS_REPLACED: Final = workers.WORKERS_REPLACED
+REPLACEMENT_SECONDS: Final = workers.REPLACEMENT_SECONDS
 
 for _family in (
     EXTRACTED, PROCESSED, PUBLISHED, FAILURES, TIMEOUTS, ARCHIVE_SIZE, PROCESS_SECONDS, PUBLISH_SECONDS

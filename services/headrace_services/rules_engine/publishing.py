@@ -14,8 +14,8 @@ from typing import Any, Final
 import orjson
 
 from headrace.bus.producer import Outgoing
+from headrace.rules.evaluation import Evaluation
 from headrace.runtime.untrusted import check_json
-from headrace_services.rules_engine.evaluation import Evaluation
 from headrace_services.rules_engine.messages import Upload
 
 _COMPRESSION_LEVEL: Final = 9

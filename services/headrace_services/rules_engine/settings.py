@@ -1,12 +1,10 @@
 """What an operator can set."""
 
 import os
-from typing import Final
 
 from headrace.contracts.topics import DVO_RESULTS, OCP_RESULTS
+from headrace.rules import SHIPPED_PACK
 from headrace.runtime.settings import Settings, env
-
-SHIPPED_PACK: Final = "headrace_services.rules_engine.pack"
 
 
 def available_cores() -> int:

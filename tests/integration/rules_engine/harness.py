@@ -24,7 +24,7 @@ from headrace.service.process import running
 from headrace_services.registry import BY_NAME
 from tests.integration.ingress.harness import Records, b64_identity, open_records
 from tests.reading import reader
-from tests.unit.rules_engine.service_archives import PACK
+from tests.unit.rules.worker_archives import PACK
 from tests.waiting import eventually
 
 

@@ -31,7 +31,7 @@ from tests.reading import reader
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
-COMPAT = ROOT / "services" / "headrace_services" / "rules_engine" / "compat"
+COMPAT = ROOT / "services" / "headrace_services" / "rules_engine" / "config_yaml" / "compat"
 IDENTITY = {
     "identity": {
         "account_number": "6212377",
@@ -153,7 +153,7 @@ async def engine(
 SEED = """
 plugins:
   default_component_enabled: true
-  packages: [headrace_services.rules_engine.pack]
+  packages: [headrace.rule_pack]
 service:
   format: insights.formats._json.JsonFormat
   consumer:
@@ -189,7 +189,7 @@ async def test_a_config_of_the_documents_vocabulary_runs_by_the_documents_own_co
 
 TODAY = """
 plugins:
-  packages: [headrace_services.rules_engine.pack, ccx_messaging]
+  packages: [headrace.rule_pack, ccx_messaging]
 service:
   extract_timeout: ${EXTRACT_TIMEOUT:}
   format: insights.formats._json.JsonFormat
@@ -330,7 +330,7 @@ async def test_publisher_downloader_and_watchers_of_ones_own_are_called_as_the_f
     (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
     consumer = yaml.safe_load(SEED)["service"]["consumer"] | {}
     document = {
-        "plugins": {"packages": ["headrace_services.rules_engine.pack"]},
+        "plugins": {"packages": ["headrace.rule_pack"]},
         "service": {
             "format": "insights.formats._json.JsonFormat",
             "consumer": consumer,
@@ -372,7 +372,7 @@ async def test_publisher_downloader_and_watchers_of_ones_own_are_called_as_the_f
 
 
 SYNCED = """
-plugins: {packages: [headrace_services.rules_engine.pack]}
+plugins: {packages: [headrace.rule_pack]}
 service:
   format: insights.formats._json.JsonFormat
   consumer:

@@ -7,14 +7,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from headrace.rules import SHIPPED_PACK
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.metrics import exposition
 from headrace.samples import insights
 from headrace.samples.options import SampleOptions
-from headrace_services.rules_engine.settings import SHIPPED_PACK
 from tests.integration.ingress.harness import ID_HEADER, b64_identity, new_id, open_ingress, part
 from tests.integration.rules_engine.harness import metric, open_engine
-from tests.unit.rules_engine.service_archives import CLUSTER, bidding
+from tests.unit.rules.worker_archives import CLUSTER, bidding
 from tests.waiting import eventually
 
 OPERATOR_TYPE = "application/vnd.redhat.openshift.periodic+tar"
@@ -83,10 +83,7 @@ async def test_each_archive_ends_by_itself_with_its_reason(kafka_url, s3_url):
         }
     assert published == {sent["good"], sent["fails"]}
     assert ends["good"][0] == ends["fails"][0] == "success"
-    assert (
-        "1 component failed: tests.unit.rules_engine.service_pack.rules.report (ValueError"
-        in ends["fails"][1]
-    )
+    assert "1 component failed: tests.unit.rules.worker_pack.rules.report (ValueError" in ends["fails"][1]
     expected = {
         "damaged": "the archive is not acceptable: the gzip stream is cut short",
         "no archive": "the archive is not acceptable: ",

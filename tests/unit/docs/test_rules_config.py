@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from headrace_services.rules_engine.config import classes, names
-from headrace_services.rules_engine.config.adapters import EVENTS
-from headrace_services.rules_engine.config.document import read
-from headrace_services.rules_engine.config.plan import OutgoingForm
+from headrace_services.rules_engine.config_yaml import classes, names
+from headrace_services.rules_engine.config_yaml.adapters import EVENTS
+from headrace_services.rules_engine.config_yaml.document import read
+from headrace_services.rules_engine.config_yaml.plan import OutgoingForm
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rules-config.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

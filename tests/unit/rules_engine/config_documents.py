@@ -6,9 +6,9 @@ from yaml import CSafeDumper, CSafeLoader
 TODAY = """
 plugins:
   default_component_enabled: true
-  packages: [headrace_services.rules_engine.pack, ccx_messaging]
+  packages: [headrace.rule_pack, ccx_messaging]
   configs:
-    - {name: headrace_services.rules_engine.pack.rules.clocks_skewed, enabled: false}
+    - {name: headrace.rule_pack.rules.clocks_skewed, enabled: false}
 service:
   extract_timeout: ${EXTRACT_TIMEOUT:}
   extract_tmp_dir:

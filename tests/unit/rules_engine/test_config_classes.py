@@ -11,15 +11,15 @@ import structlog
 
 from headrace.runtime.errors import ConfigurationError, Rejected
 from headrace.runtime.settings import ProcessSettings
-from headrace_services.rules_engine.config import classes, logs
-from headrace_services.rules_engine.config.adapters import (
+from headrace_services.rules_engine.config_yaml import classes, logs
+from headrace_services.rules_engine.config_yaml.adapters import (
     EVENTS,
     OwnDownloader,
     OwnPublisher,
     OwnThread,
     OwnWatchers,
 )
-from headrace_services.rules_engine.config.plan import OwnClass
+from headrace_services.rules_engine.config_yaml.plan import OwnClass
 
 MODULE = """
 class Publisher:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from headrace.runtime.errors import ConfigurationError
-from headrace_services.rules_engine.config.document import read
+from headrace_services.rules_engine.config_yaml.document import read
 from tests.unit.rules_engine.config_documents import TODAY, changed
 
 GIVEN = {

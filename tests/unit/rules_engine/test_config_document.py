@@ -3,9 +3,14 @@
 import pytest
 
 from headrace.runtime.errors import ConfigurationError
-from headrace_services.rules_engine.config.document import read, read_file
-from headrace_services.rules_engine.config.plan import DownloadForm, EngineForm, IncomingForm, OutgoingForm
-from headrace_services.rules_engine.config.sizes import parse_bytes
+from headrace_services.rules_engine.config_yaml.document import read, read_file
+from headrace_services.rules_engine.config_yaml.plan import (
+    DownloadForm,
+    EngineForm,
+    IncomingForm,
+    OutgoingForm,
+)
+from headrace_services.rules_engine.config_yaml.sizes import parse_bytes
 from tests.unit.rules_engine.config_documents import TODAY, changed
 
 CONSUMER = "service/consumer/kwargs/"
@@ -15,10 +20,8 @@ DOWNLOADER = "service/downloader/kwargs/"
 
 def test_todays_vocabulary_is_understood_whole():
     plan = read(TODAY, {})
-    assert plan.rules.packages == ("headrace_services.rules_engine.pack",)
-    assert plan.rules.configs == (
-        {"name": "headrace_services.rules_engine.pack.rules.clocks_skewed", "enabled": False},
-    )
+    assert plan.rules.packages == ("headrace.rule_pack",)
+    assert plan.rules.configs == ({"name": "headrace.rule_pack.rules.clocks_skewed", "enabled": False},)
     incoming = plan.incoming
     assert (incoming.form, incoming.topic) == (IncomingForm.ANNOUNCEMENT, "platform.upload.announce")
     assert (incoming.group, incoming.service) == ("ccx_data_pipeline_app", "openshift")
@@ -67,7 +70,7 @@ def test_what_has_no_effect_is_named_in_a_line_each():
 
 
 SEED = """
-plugins: {packages: [headrace_services.rules_engine.pack]}
+plugins: {packages: [headrace.rule_pack]}
 service:
   format: insights.formats._json.JsonFormat
   consumer:

@@ -11,9 +11,9 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.fetch import Fetcher
 from headrace.objects.store import ObjectStore
 from headrace.runtime.errors import Poison, Rejected
-from headrace_services.rules_engine.config.archives import ArchivePath, SyncedArchive, SyncedResult
-from headrace_services.rules_engine.config.downloads import PipelineDownloads
-from headrace_services.rules_engine.config.plan import Download, DownloadForm
+from headrace_services.rules_engine.config_yaml.archives import ArchivePath, SyncedArchive, SyncedResult
+from headrace_services.rules_engine.config_yaml.downloads import PipelineDownloads
+from headrace_services.rules_engine.config_yaml.plan import Download, DownloadForm
 from headrace_services.rules_engine.messages import upload_of
 from headrace_services.rules_engine.publishing import rules_result
 

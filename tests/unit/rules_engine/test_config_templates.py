@@ -4,7 +4,12 @@ import math
 
 import pytest
 
-from headrace_services.rules_engine.config.templates import retyped, retyped_text, substituted, unset_variable
+from headrace_services.rules_engine.config_yaml.templates import (
+    retyped,
+    retyped_text,
+    substituted,
+    unset_variable,
+)
 
 SET = {"A": "value", "EMPTY": "", "lower": "small", "N": "007", "_X1": "under"}
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from headrace_services.rules_engine.evaluation import Evaluation
+from headrace.rules.evaluation import Evaluation
 from headrace_services.rules_engine.messages import IncomingUpload, Upload, upload_of
 from headrace_services.rules_engine.publishing import (
     Publication,

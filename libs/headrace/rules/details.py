@@ -1,0 +1,27 @@
+"""Details of bounded size: insights-core drops a response of more than 65,535 characters."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from insights.core.plugins import Response, make_pass
+
+from headrace.rules.parsers.documents import KubernetesObject
+
+MAX_OFFENDERS: Final = 20
+
+
+def offenders(name: str, found: Iterable[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """Return the first ``MAX_OFFENDERS`` of what was found under ``name``, the count of all, and ``more``."""
+    everything = list(found)
+    return {name: everything[:MAX_OFFENDERS], "count": len(everything), **more}
+
+
+def pass_of_conditions(
+    key: str, name: str, found: Sequence[KubernetesObject], *kinds: str
+) -> Response | None:
+    """Pass those that say yes or no to one of the conditions, and count the others as ``untold``.
+
+    Nothing is said where none tells: that nobody complains is no sign of health.
+    """
+    told = sum(1 for one in found if any(one.condition(kind, "True", "False") for kind in kinds))
+    return make_pass(key, **{name: told, "untold": len(found) - told}) if told else None

@@ -1,0 +1,6 @@
+"""From the bytes of an uploaded archive to insights-core's JSON report, without disk."""
+
+from headrace.rules.evaluation.loading import RulesConfig
+from headrace.rules.evaluation.rules import DEFAULT_LIMITS, Evaluation, Rules
+
+__all__ = ["DEFAULT_LIMITS", "Evaluation", "Rules", "RulesConfig"]

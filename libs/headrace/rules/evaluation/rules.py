@@ -1,0 +1,215 @@
+"""Rules, loaded once, and their evaluation of archives."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Self
+
+from insights.core import archives, dr, hydration, serde
+from insights.core.context import ExecutionContext, SerializedArchiveContext
+from insights.core.exceptions import SkipComponent
+
+from headrace.archives import ArchiveLimits
+from headrace.archives.errors import shown
+from headrace.rules.evaluation.disk import extracted
+from headrace.rules.evaluation.execution import Plan, rare_collections, short_tracebacks
+from headrace.rules.evaluation.facts import facts_of
+from headrace.rules.evaluation.hydration import hydrate
+from headrace.rules.evaluation.loading import (
+    RulesConfig,
+    configure,
+    load_packages,
+    target_graph,
+)
+from headrace.rules.evaluation.memory import keep_freed_memory
+from headrace.rules.evaluation.providers import Place
+from headrace.rules.evaluation.report import Report
+from headrace.rules.evaluation.tree import Tree
+from headrace.rules.evaluation.unpacking import unpack
+from headrace.rules.evaluation.virtual import (
+    ROOT,
+    NeedsDisk,
+    virtual_context,
+    was_needed,
+    watch_paths,
+)
+
+DEFAULT_LIMITS: Final = ArchiveLimits(host_tree=True)
+_SHOWN_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What rules made of one archive; plain data, so that it can be pickled."""
+
+    report: dict[str, Any]
+    """The engine's JSON: ``reports``, ``fingerprints``, ``system`` and so on, metadata keys at the top level."""
+    cluster_id: str | None
+    hypershift: bool
+    workload_info: bytes | None
+    """config/workload_info.json, not parsed."""
+    remote_configuration_version: str | None
+    exceptions: tuple[tuple[str, str], ...]
+    """Components that failed and responses that could not be reported, each with the reason."""
+    skips: tuple[tuple[str, str], ...]
+    """Rules that could not run, each with what it missed."""
+    context: str | None
+    """The class name of the kind of archive."""
+    empty_because: str | None
+    """Why nothing that needs the archive could run; None if it could."""
+    on_disk: str | None
+    """What needed real files; None if all was done in memory."""
+    seconds: float
+
+
+class Rules:
+    """Loaded rules. Loading is process-wide and lasts: two configurations need two processes."""
+
+    def __init__(self, plan: Plan, extract_directory: str | None) -> None:
+        self._plan = plan
+        self._extract_directory = extract_directory
+        self._filters: dict[Any, dict[str, int]] = {}
+        self._by_name: dict[str, Any] = {}
+        for component in dr.DELEGATES:
+            self._by_name.setdefault(dr.get_name(component), component)
+
+    @classmethod
+    def load(cls, config: RulesConfig) -> Self:
+        """Import the packages, apply the configuration, find what is to be run.
+
+        Raises:
+            ConfigurationError: a module cannot be imported, or the targets match nothing.
+        """
+        load_packages(config.packages)
+        configure(config)
+        watch_paths()
+        keep_freed_memory()
+        return cls(Plan(target_graph(config.target_components)), config.extract_directory)
+
+    def evaluate(
+        self,
+        archive: bytes,
+        *,
+        limits: ArchiveLimits = DEFAULT_LIMITS,
+        seeds: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Evaluation:
+        """Run the rules on an archive. CPU-bound and synchronous.
+
+        Args:
+            archive: a tar, plain or compressed with gzip, bzip2 or xz.
+            limits: what it may cost.
+            seeds: what the broker holds before, by name.
+
+        Raises:
+            ArchiveRejected: the archive is not acceptable.
+
+        """
+        began = time.perf_counter()
+        tree = unpack(archive, limits)
+        was_needed()
+        with short_tracebacks(), rare_collections():
+            try:
+                run = _Run(self._plan, tree, seeds)
+                finished = run.in_memory(self._by_name, self._filters)
+                needed = "a component" if was_needed() else None
+            except NeedsDisk as error:
+                needed = str(error)
+            if needed is not None:
+                finished = self._on_disk(tree, seeds)
+                was_needed()
+        facts = facts_of(tree)
+        return Evaluation(**vars(facts), **finished, on_disk=needed, seconds=time.perf_counter() - began)
+
+    def _on_disk(self, tree: Tree, seeds: Mapping[str, Any]) -> dict[str, Any]:
+        with extracted(tree, self._extract_directory) as root:
+            return _Run(self._plan, tree, seeds, root).on_disk()
+
+
+class _Run:
+    """One evaluation, in memory or on disk."""
+
+    def __init__(self, plan: Plan, tree: Tree, seeds: Mapping[str, Any], root: str = ROOT) -> None:
+        self._plan = plan
+        self._tree = tree
+        self._root = root
+        self._paths = [f"{root}/{path}" for path in tree.files]
+        self._broker = dr.Broker()
+        self._failures: list[tuple[str, str]] = []
+        for name, value in seeds.items():
+            self._broker[name] = value
+
+    def in_memory(self, by_name: Mapping[str, Any], filters: dict[Any, dict[str, int]]) -> dict[str, Any]:
+        kind, base = self._identified()
+        if kind is None:
+            return self._finished(None, None)
+        context = virtual_context(kind)(f"{self._root}{base}", all_files=self._paths)
+        place = Place(self._tree, base.lstrip("/"), context, filters)
+        self._broker[kind] = context
+        if issubclass(kind, SerializedArchiveContext):
+            hydrate(self._broker, place, by_name)
+        return self._finished(kind, place)
+
+    def on_disk(self) -> dict[str, Any]:
+        kind, base = self._identified()
+        if kind is None:
+            return self._finished(None, None)
+        context = kind(f"{self._root}{base}", all_files=self._paths)
+        self._broker[kind] = context
+        if issubclass(kind, SerializedArchiveContext):
+            serde.Hydration(root=context.root, ctx=context).hydrate(broker=self._broker)
+        return self._finished(kind, None)
+
+    def _identified(self) -> tuple[type[ExecutionContext] | None, str]:
+        """Return the kind of archive, and where below the root it begins."""
+        if _packed_again(self._tree):
+            return None, ""
+        path, kind = hydration.identify(self._paths)
+        return kind, path.removeprefix(self._root).rstrip("/")
+
+    def _finished(self, kind: type[ExecutionContext] | None, place: Place | None) -> dict[str, Any]:
+        report = Report(self._broker, kind, lambda component, why: self._failures.append((component, why)))
+        try:
+            self._plan.run(self._broker, place, report.handle_rule)
+            return {
+                "report": report.finished(),
+                "exceptions": (*self._exceptions(), *self._failures),
+                "skips": tuple(sorted(report.skips())),
+                "context": None if kind is None else dr.get_name(kind),
+                "empty_because": None if kind else _packed_again(self._tree),
+            }
+        finally:
+            self._let_go()
+
+    def _exceptions(self) -> list[tuple[str, str]]:
+        return sorted(
+            (dr.get_name(component), _described(error))
+            for component, errors in self._broker.exceptions.items()
+            for error in errors
+            if not isinstance(error, SkipComponent)
+        )
+
+    def _let_go(self) -> None:
+        """Break the circles of exceptions, their frames and the broker, which else wait for the collector."""
+        broker = self._broker
+        for errors in broker.exceptions.values():
+            for error in errors:
+                error.__traceback__ = error.__context__ = error.__cause__ = None
+        for contents in (broker.instances, broker.exceptions, broker.tracebacks, broker.missing_requirements):
+            contents.clear()
+
+
+def _packed_again(tree: Tree) -> str | None:
+    """Why insights-core takes an archive for one of archives, and runs nothing on it."""
+    for name in tree.list_directory("") or ():
+        if name.endswith(archives.COMPRESSION_TYPES) and tree.read(name) is not None:
+            return f"it holds {shown(name)} at its top, so that insights-core takes it for an archive of archives"
+    return None
+
+
+def _described(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}"[:_SHOWN_CHARACTERS]
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return text if at is None else f"{text} ({at.tb_frame.f_code.co_filename}:{at.tb_lineno})"

@@ -1,5 +1,0 @@
-"""``python -m insights_messaging config.yaml``."""
-
-from headrace_services.rules_engine.run import main
-
-main()

@@ -1,0 +1,100 @@
+"""Fetching archives as a config.yaml says."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from headrace.objects.fetch import Fetcher, Location, stored
+from headrace.runtime.errors import Rejected
+from headrace_services.rules_engine.config_yaml.adapters import OwnDownloader, read_bounded
+from headrace_services.rules_engine.config_yaml.plan import Download, DownloadForm
+from headrace_services.rules_engine.downloading import read_whole
+from headrace_services.rules_engine.messages import Upload
+
+# What the pipeline takes for a presigned URL of AWS.
+_PRESIGNED: Final = re.compile(
+    r"https://(?:[^/?#@:]+\.s3\.amazonaws\.com|s3\.[^/?#@:.]+\.amazonaws\.com/[^/?#]+)/[0-9a-zA-Z/-]+"
+    r"\?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=[^/]+"
+)
+_INVALID: Final = "Invalid URL format"
+
+
+@dataclass(frozen=True)
+class PipelineDownloads:
+    """Where an upload is, by the plan's rules.
+
+    ``own_store``: the fetcher's store is configured to be the platform's, so that what the announcement says of bucket
+    and key, or a URL that leads there, is read with our own keys, however old the URL is.
+    """
+
+    plan: Download
+    fetcher: Fetcher
+    max_bytes: int
+    own_store: bool
+    own: OwnDownloader | None = None
+
+    async def download(self, upload: Upload) -> bytes:
+        """The archive; raises `Rejected` when it is nowhere we may read, not there, too big or empty."""
+        archive = await self._bytes(upload)
+        if not archive:
+            raise Rejected("Empty input archive")
+        return archive
+
+    async def _bytes(self, upload: Upload) -> bytes:
+        if self.own is not None:
+            return await self.own.fetch(upload.url, self.max_bytes)
+        if self.plan.form is DownloadForm.FILES:
+            return await asyncio.to_thread(_local, upload.url, self.max_bytes)
+        return await read_whole(self.fetcher, self._location(upload), self.max_bytes)
+
+    def _location(self, upload: Upload) -> Location:
+        if self.plan.form is DownloadForm.OBJECTS:
+            return self._object(upload.url)
+        bucket, key = upload.attributes.get("bucket"), upload.attributes.get("object_key")
+        if self.own_store:
+            if isinstance(bucket, str) and isinstance(key, str) and bucket and key:
+                return stored(bucket, key)
+            try:
+                return self.fetcher.locate(upload.url, request_id=upload.request_id or "")
+            except Rejected:
+                # Not ours: it is judged as any other.
+                pass
+        return self._url(upload)
+
+    def _object(self, path: str) -> Location:
+        key = path.removeprefix("s3://").lstrip("/")
+        bucket = self.plan.bucket
+        if not bucket:
+            bucket, _, key = key.partition("/")
+        if not bucket or not key:
+            raise Rejected(f"{_INVALID}: the path names no object")
+        return stored(bucket, key)
+
+    def _url(self, upload: Upload) -> Location:
+        if self.plan.form is DownloadForm.PRESIGNED and not _PRESIGNED.fullmatch(upload.url):
+            raise Rejected(
+                f"{_INVALID}: not a presigned URL of AWS; allow_unsafe_links of the downloader admits others"
+            )
+        try:
+            parts = urlsplit(upload.url)
+            host = parts.hostname
+            parts.port  # noqa: B018 -- raises when it is none
+        except ValueError:
+            raise Rejected(_INVALID) from None
+        if parts.scheme not in {"http", "https"} or not host:
+            raise Rejected(f"{_INVALID}: expected http:// or https:// and a host")
+        # The query of a presigned URL is a credential, and a name is told.
+        name = f"{upload.request_id or ''} {parts.scheme}://{host}{parts.path}".strip()
+        return Location(name=name, path=parts.path, url=upload.url)
+
+
+def _local(source: str, max_bytes: int) -> bytes:
+    path = Path(source.removeprefix("file://"))
+    try:
+        return read_bounded(path, max_bytes)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Rejected(f"{path} cannot be read: {reason}") from None

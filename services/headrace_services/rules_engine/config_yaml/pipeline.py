@@ -1,0 +1,146 @@
+"""The engine as a config.yaml puts it together: classes of one's own take part where ours would."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from insights.core import dr
+
+from headrace.bus.delivery import Delivery
+from headrace.bus.producer import Outgoing, Producer
+from headrace.rules.evaluation import Evaluation
+from headrace.rules.workers.pool import RulesTimedOut
+from headrace_services.rules_engine.config_yaml.adapters import OwnPublisher, OwnWatchers
+from headrace_services.rules_engine.config_yaml.plan import EngineForm
+from headrace_services.rules_engine.handlers import Evaluator, RulesEngine
+from headrace_services.rules_engine.messages import IncomingUpload, Upload, upload_of
+from headrace_services.rules_engine.publishing import Publication
+
+STDOUT: Final = "standard output"
+NOWHERE: Final = "nowhere (its publisher does nothing)"
+
+
+@dataclass(frozen=True)
+class Response(Publication):
+    """What the engine made, as a publisher of the framework is given it: text, or None."""
+
+    engine: EngineForm = EngineForm.REPORT
+
+    def message(self, upload: Upload, cluster: str, evaluation: Evaluation) -> Outgoing | None:  # noqa: ARG002
+        """Not for a topic: its name says where it goes."""
+        text = response_text(self.engine, evaluation)
+        return Outgoing(self.topic, None if text is None else text.encode(), None, ())
+
+
+def response_text(engine: EngineForm, evaluation: Evaluation) -> str | None:
+    """Give the text that the framework's engine gives."""
+    if engine is EngineForm.WORKLOAD_INFO:
+        info = evaluation.workload_info
+        return None if info is None else info.decode(errors="surrogateescape")
+    return json.dumps(evaluation.report)
+
+
+class Routes(Producer):
+    """Sends each message by its topic's name: statuses and results may have brokers of their own, or none at all."""
+
+    def __init__(
+        self,
+        producers: Mapping[str, Producer],
+        own: OwnPublisher | None = None,
+        message: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._producers = producers
+        self._own = own
+        self._message = message
+
+    def of(self, message: Mapping[str, Any]) -> "Routes":
+        """The same for one message, which a publisher of one's own is given with its results."""
+        return Routes(self._producers, self._own, message)
+
+    async def send_all(self, messages: Sequence[Outgoing], *, timeout_seconds: float = 10.0) -> None:
+        """Send and wait for every acknowledgement, in the order of the messages' kinds; raises as `Producer` does."""
+        for name in dict.fromkeys(item.topic_name for item in messages):
+            of_topic = [item for item in messages if item.topic_name == name]
+            if name in self._producers:
+                await self._producers[name].send_all(of_topic, timeout_seconds=timeout_seconds)
+                continue
+            for item in of_topic:
+                await self._hand_over(item)
+
+    async def _hand_over(self, item: Outgoing) -> None:
+        text = None if item.value is None else item.value.decode(errors="surrogateescape")
+        if self._own is not None and self._message is not None:
+            await self._own.publish(self._message, text)
+        elif item.topic_name == STDOUT:
+            sys.stdout.write(f"{text or ''}\n")
+            sys.stdout.flush()
+
+
+@dataclass(frozen=True)
+class OwnEngine:
+    """The engine, with classes of one's own told of each message."""
+
+    engine: RulesEngine
+    form: EngineForm
+    routes: Routes
+    publisher: OwnPublisher | None
+    watchers: OwnWatchers
+
+    async def handle(self, message: IncomingUpload, delivery: Delivery) -> str:
+        """Handle as `RulesEngine.handle` does; each attempt is told as a message of its own."""
+        upload = upload_of(message)
+        told = input_message(upload)
+        await self.watchers.fire("on_recv", told)
+        passage = _Passage(self, told)
+        engine = replace(self.engine, evaluator=passage, producer=self.routes.of(told))
+        try:
+            text = await engine.handle(message, delivery)
+        except Exception as error:
+            if self.publisher is not None:
+                await self.publisher.error(told, error)
+            if isinstance(error, RulesTimedOut):
+                await self.watchers.fire("on_process_timeout")
+            await self.watchers.fire("on_consumer_failure", told, error)
+            await self.watchers.fire("on_consumer_complete", told)
+            raise
+        await self.watchers.fire("on_consumer_success", told, passage.broker, passage.response)
+        await self.watchers.fire("on_consumer_complete", told)
+        return text
+
+
+class _Passage(Evaluator):
+    """One message's way through the engine, as watchers see it."""
+
+    def __init__(self, own: OwnEngine, message: dict[str, Any]) -> None:
+        self._own = own
+        self._message = message
+        self.broker = dr.Broker()
+        self.response: str | None = None
+
+    async def evaluate(self, archive: bytes, seeds: Mapping[str, Any]) -> Evaluation:
+        """Evaluate, and tell watchers before and after."""
+        watchers = self._own.watchers
+        for name, value in seeds.items():
+            self.broker[name] = value
+        await watchers.engine_begins(self.broker, archive)
+        try:
+            evaluation = await self._own.engine.evaluator.evaluate(archive, seeds)
+        except Exception as error:
+            await watchers.fire("on_engine_failure", self.broker, error)
+            await watchers.fire("on_engine_complete", self.broker)
+            raise
+        if not self._message.get("cluster_name"):
+            self._message["cluster_name"] = evaluation.cluster_id
+        self.response = response_text(self._own.form, evaluation)
+        await watchers.fire("on_engine_success", self.broker, self.response)
+        await watchers.fire("on_engine_complete", self.broker)
+        await watchers.fire("on_process", self._message, self.response)
+        return evaluation
+
+
+def input_message(upload: Upload) -> dict[str, Any]:
+    """Give a message as the pipeline's classes know it: the identity decoded, the cluster by name."""
+    attributes = {name: value for name, value in upload.attributes.items() if name != "b64_identity"}
+    return {**attributes, "identity": upload.identity, "cluster_name": upload.cluster_name}

@@ -1,0 +1,70 @@
+"""``headrace rules run config.yaml``: the engine as a config.yaml of the CCX data pipeline has it."""
+
+import os
+import sys
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from headrace.cli import lifetime
+from headrace.cli.output import fail
+from headrace.runtime.errors import ConfigurationError, HeadraceError
+from headrace.runtime.settings import EngineSettings, ProcessSettings, load
+from headrace.service.row import Service
+
+if TYPE_CHECKING:
+    from headrace_services.rules_engine.config_yaml.plan import Pipeline
+
+_USAGE = "expected the path of a config.yaml: python -m insights_messaging config.yaml"
+
+
+@dataclass(frozen=True)
+class PipelineService(Service):
+    """The engine's row, started by a plan instead of by the environment alone."""
+
+    plan: "Pipeline | None" = None
+
+    def module(self, name: str) -> ModuleType:
+        """Its ``app`` starts the plan."""
+        if name != "app" or self.plan is None:
+            return super().module(name)
+        from headrace_services.rules_engine.config_yaml import wiring
+
+        module = ModuleType("headrace_services.rules_engine.config_yaml.wired")
+        module.start = partial(wiring.start, plan=self.plan)  # type: ignore[attr-defined]
+        return module
+
+
+def service_of(path: Path) -> PipelineService:
+    """Read a config.yaml, let its log be written as it says; raises `ConfigurationError` with one line."""
+    if find_spec("insights") is None:
+        raise ConfigurationError("insights-core is not installed; expected the extra headrace[rules]")
+    from headrace_services.rules_engine.config_yaml import classes
+    from headrace_services.rules_engine.config_yaml.document import read_file
+    from headrace_services.rules_engine.config_yaml.logs import configure_logs
+
+    classes.make_importable(Path.cwd())
+    plan = read_file(path, os.environ)
+    configure_logs(plan, load(ProcessSettings))
+    return PipelineService(name="rules_engine", summary="runs Insights rules on archives", plan=plan)
+
+
+def run_config(path: Path) -> None:
+    """Run until a signal; a fault of the file is one line and exit code 1."""
+    from headrace.service.process import serve
+
+    row = service_of(path)
+    lifetime.run(serve([row], load(EngineSettings), load(ProcessSettings)))
+
+
+def main() -> None:
+    """Run with the one argument that the framework's module takes."""
+    if len(sys.argv) != 2:
+        fail(_USAGE)
+    try:
+        run_config(Path(sys.argv[1]))
+    except HeadraceError as error:
+        fail(str(error))
