@@ -69,7 +69,7 @@ PUBLIC = {
         "moment_of_milliseconds", "name_at", "newest", "objects", "shown", "text",
     },
     f"{RULES}.specs": {"InsightsOperatorSpecs", "MAX_FILES", "Specs"},
-    f"{RULES}.testing": {"MODIFIED", "archive"},
+    f"{RULES}.testing": {"MODIFIED", "archive", "judge"},
 }  # fmt: skip
 
 

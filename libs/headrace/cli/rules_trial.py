@@ -22,14 +22,15 @@ def run_trial(archive: Path, packages: Sequence[str], *, as_json: bool) -> None:
 
     Raises:
         ArchiveRejected: the archive is not acceptable.
-        ConfigurationError: a package cannot be imported, or the archive is too large to be one.
+        ConfigurationError: a package cannot be imported, a rule reads a key that a parser's ``EXCERPT`` does not
+            name, or the archive is too large to be one.
     """
     if archive.stat().st_size > MAX_ARCHIVE_BYTES:
         raise ConfigurationError(f"{archive} has more than {MAX_ARCHIVE_BYTES} bytes")
     if packages and (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     rules = Rules.load(RulesConfig(packages=tuple(packages) or (SHIPPED_PACK,)))
-    evaluation = rules.evaluate(archive.read_bytes())
+    evaluation = rules.evaluate(archive.read_bytes(), checked=True)
     if as_json:
         sys.stdout.write(json.dumps(evaluation.report, indent=2) + "\n")
     else:

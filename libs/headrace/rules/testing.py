@@ -1,11 +1,14 @@
-"""For tests of rules: archives in a few words."""
+"""For tests of rules: archives in a few words, and what rules make of them."""
 
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from headrace.archives import Entry, write_archive
+
+if TYPE_CHECKING:
+    from headrace.rules.evaluation import Evaluation, Rules
 
 MODIFIED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _ALWAYS: Final[Mapping[str, Any]] = {
@@ -22,3 +25,12 @@ def archive(files: Mapping[str, Any]) -> bytes:
         if content is not None
     ]
     return b"".join(write_archive(entries, modified=MODIFIED, level=1))
+
+
+def judge(rules: "Rules", files: Mapping[str, Any]) -> "Evaluation":
+    """Run loaded rules on an Insights Operator archive of these files, as `archive` takes them.
+
+    Raises:
+        ConfigurationError: a rule reads a key that a parser's ``EXCERPT`` does not name, so that it would never see it.
+    """
+    return rules.evaluate(archive(files), checked=True)

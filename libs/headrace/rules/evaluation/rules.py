@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Self
@@ -12,6 +13,7 @@ from insights.core.exceptions import SkipComponent
 
 from headrace.archives import ArchiveLimits
 from headrace.archives.errors import shown
+from headrace.rules.evaluation import rehearsal
 from headrace.rules.evaluation.disk import extracted
 from headrace.rules.evaluation.execution import Plan, rare_collections, short_tracebacks
 from headrace.rules.evaluation.facts import facts_of
@@ -34,6 +36,8 @@ from headrace.rules.evaluation.virtual import (
     was_needed,
     watch_paths,
 )
+from headrace.rules.excerpts import UnnamedKey, checking
+from headrace.runtime.errors import ConfigurationError
 
 DEFAULT_LIMITS: Final = ArchiveLimits(host_tree=True)
 _SHOWN_CHARACTERS = 500
@@ -79,13 +83,17 @@ class Rules:
         """Import the packages, apply the configuration, find what is to be run.
 
         Raises:
-            ConfigurationError: a module cannot be imported, or the targets match nothing.
+            ConfigurationError: a module cannot be imported, the targets match nothing, or a rule reads a key that
+                a parser's ``EXCERPT`` does not name.
         """
         load_packages(config.packages)
         configure(config)
         watch_paths()
         keep_freed_memory()
-        return cls(Plan(target_graph(config.target_components)), config.extract_directory)
+        rules = cls(Plan(target_graph(config.target_components)), config.extract_directory)
+        for archive in rehearsal.archives(rules._plan.graph):
+            rules.evaluate(archive, checked=True)
+        return rules
 
     def evaluate(
         self,
@@ -93,6 +101,7 @@ class Rules:
         *,
         limits: ArchiveLimits = DEFAULT_LIMITS,
         seeds: Mapping[str, Any] = MappingProxyType({}),
+        checked: bool = False,
     ) -> Evaluation:
         """Run the rules on an archive. CPU-bound and synchronous.
 
@@ -100,15 +109,17 @@ class Rules:
             archive: a tar, plain or compressed with gzip, bzip2 or xz.
             limits: what it may cost.
             seeds: what the broker holds before, by name.
+            checked: whether to look for rules that read a key which a parser's ``EXCERPT`` does not name; slower.
 
         Raises:
             ArchiveRejected: the archive is not acceptable.
+            ConfigurationError: checked, and a rule does so; the text names rule, key, parser and the keys there are.
 
         """
         began = time.perf_counter()
         tree = unpack(archive, limits)
         was_needed()
-        with short_tracebacks(), rare_collections():
+        with short_tracebacks(), rare_collections(), checking() if checked else nullcontext():
             try:
                 run = _Run(self._plan, tree, seeds)
                 finished = run.in_memory(self._by_name, self._filters)
@@ -171,6 +182,7 @@ class _Run:
         report = Report(self._broker, kind, lambda component, why: self._failures.append((component, why)))
         try:
             self._plan.run(self._broker, place, report.handle_rule)
+            self._refuse_unnamed_keys()
             return {
                 "report": report.finished(),
                 "exceptions": (*self._exceptions(), *self._failures),
@@ -180,6 +192,12 @@ class _Run:
             }
         finally:
             self._let_go()
+
+    def _refuse_unnamed_keys(self) -> None:
+        for component, errors in self._broker.exceptions.items():
+            for error in errors:
+                if isinstance(error, UnnamedKey):
+                    raise ConfigurationError(f"{dr.get_name(component)} reads {error}")
 
     def _exceptions(self) -> list[tuple[str, str]]:
         return sorted(

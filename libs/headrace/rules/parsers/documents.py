@@ -9,6 +9,7 @@ import orjson
 from insights.core import Parser
 from insights.core.exceptions import ContentException, SkipComponent
 
+from headrace.rules.excerpts import checked
 from headrace.rules.reading import Condition, condition, name_at
 
 
@@ -42,6 +43,7 @@ class JsonFile(Parser):
         except (ValueError, RecursionError):
             # No JSON, or values of other types than Kubernetes has there: each rule passes over those for itself.
             self.excerpt = self.data
+        self.excerpt = checked(self.excerpt, self.EXCERPT, type(self))
         if not isinstance(self.excerpt, self.HOLDS):
             raise ContentException(f"{self.file_path} holds no JSON {self.WHAT}")
 

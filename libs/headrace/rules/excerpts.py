@@ -1,0 +1,104 @@
+"""What parsers keep of a document: the keys that their ``EXCERPT``, a TypedDict, names.
+
+A key that it does not name is absent for rules, whatever the file holds: a rule that reads one would be wrong on every
+archive and look right. Within `checking` such a read raises `UnnamedKey`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+
+class UnnamedKey(LookupError):
+    """A key is read that ``EXCERPT`` does not name; the text says which, of which parser, and which there are."""
+
+
+class _Checking:
+    on = False
+
+
+_checking: Final = _Checking()
+
+
+@contextmanager
+def checking() -> Iterator[None]:
+    """Check the documents that are parsed within; slower, so for tests and at load."""
+    before = _checking.on
+    _checking.on = True
+    try:
+        yield
+    finally:
+        _checking.on = before
+
+
+def checked(found: Any, excerpt: Any, parser: type) -> Any:
+    """Return what was decoded, within `checking` so that it tells of keys that the excerpt does not name."""
+    return _checked(found, excerpt, parser, "") if _checking.on else found
+
+
+def example(excerpt: Any) -> Any:
+    """Return a document with every object and list that the excerpt names; None for a value of any type."""
+    if is_typeddict(excerpt):
+        parts = {key: example(kind) for key, kind in get_type_hints(excerpt).items()}
+        return {key: part for key, part in parts.items() if part is not None}
+    if get_origin(excerpt) is list:
+        return [part for part in map(example, get_args(excerpt)) if part is not None]
+    if get_origin(excerpt) is dict:
+        part = example(get_args(excerpt)[1])
+        return {} if part is None else {"example": part}
+    return next((part for part in map(example, get_args(excerpt)) if part is not None), None)
+
+
+class _Checked(dict[str, Any]):
+    """An object of a document that knows which of its keys are named."""
+
+    def __init__(self, found: dict[str, Any], named: dict[str, Any], parser: type, path: str) -> None:
+        super().__init__(found)
+        self._named = named
+        self._parser = parser
+        self._path = path
+
+    def _check(self, key: Any) -> None:
+        if key not in self._named:
+            raise UnnamedKey(
+                f"{_below(self._path, key)} of {self._parser.__qualname__}, whose EXCERPT does not name it; "
+                f"there it names {', '.join(sorted(self._named)) or 'nothing'}"
+            )
+
+    def __getitem__(self, key: str) -> Any:
+        self._check(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self._check(key)
+        return super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._check(key)
+        return super().get(key, default)
+
+
+def _checked(found: Any, excerpt: Any, parser: type, path: str) -> Any:
+    """Go along the document and the excerpt, into objects, lists, and either of two types."""
+    origin, inner = get_origin(excerpt), get_args(excerpt)
+    if is_typeddict(excerpt) and isinstance(found, dict):
+        named = get_type_hints(excerpt)
+        values = {
+            key: _checked(value, named.get(key, Any), parser, _below(path, key))
+            for key, value in found.items()
+        }
+        return _Checked(values, named, parser, path)
+    if origin is list and isinstance(found, list):
+        return [_checked(one, inner[0], parser, f"{path}[]") for one in found]
+    if origin is dict and isinstance(found, dict):
+        return {key: _checked(value, inner[1], parser, _below(path, key)) for key, value in found.items()}
+    if origin is Union or origin is UnionType:
+        for kind in inner:
+            if (within := _checked(found, kind, parser, path)) is not found:
+                return within
+    return found
+
+
+def _below(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
