@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from headrace.bus.consumption import Consumption
+from headrace.bus.consumption import Consumption, Setting
+from headrace.contracts.announcement import UnjudgedAnnouncement
+from headrace.contracts.rules import UnjudgedResult, UnjudgedWorkloads
 from headrace.contracts.topics import (
     ARCHIVE_SYNCED,
     DVO_RESULTS,
@@ -14,6 +16,7 @@ from headrace.contracts.topics import (
     SOURCES_RESOURCES,
     UPLOAD_ANNOUNCE,
     UPLOAD_VALIDATION,
+    WORKLOAD_INFO,
 )
 from headrace.ros import DATABASE as ROS_DATABASE
 from headrace.service.row import Service
@@ -32,6 +35,12 @@ SERVICES: Final = (
         ),
         produces=(UPLOAD_ANNOUNCE, SOURCES_EVENTS, PAYLOAD_STATUS),
         buckets=("insights-upload-perma",),
+        set_by={
+            UPLOAD_ANNOUNCE.name: Setting("INGRESS_KAFKAANNOUNCETOPIC"),
+            SOURCES_EVENTS.name: Setting("INGRESS_KAFKASOURCESTOPIC", off="none"),
+            PAYLOAD_STATUS.name: Setting("INGRESS_KAFKATRACKERTOPIC"),
+            "insights-upload-perma": Setting("INGRESS_STAGEBUCKET"),
+        },
     ),
     Service(
         name="payload_tracker",
@@ -59,10 +68,14 @@ SERVICES: Final = (
                 values=frozenset(
                     {"openshift", "ols", "hccm", "assisted-installer", "ocm-assisted-chat", "rhos-lightspeed"}
                 ),
+                set_by={
+                    "values": Setting("ARCHIVER_SERVICES", by="archived_services", also=("BUCKET_MAP_FILE",))
+                },
             ),
         ),
         produces=(ARCHIVE_SYNCED, PAYLOAD_STATUS),
         buckets=("insights-archives",),
+        set_by={"insights-archives": Setting("ARCHIVER_BUCKET")},
         database="archiver",
         owns_clusters=True,
     ),
@@ -92,12 +105,22 @@ SERVICES: Final = (
         ),
         produces=(ROS_EVENTS, UPLOAD_VALIDATION, PAYLOAD_STATUS),
         buckets=("ros-data", "koku-bucket"),
+        set_by={
+            "ros-data": Setting("REQUESTED_ROS_BUCKET"),
+            "koku-bucket": Setting("REQUESTED_BUCKET", off="none"),
+        },
     ),
     Service(
         name="ros_processor",
         summary="turns usage CSVs into workloads, metrics and Kruize experiments",
         consumes=(
-            Consumption(ROS_EVENTS, group="ros-ocp", concurrency=4, deadline_seconds=900.0),
+            Consumption(
+                ROS_EVENTS,
+                group="ros-ocp",
+                concurrency=4,
+                deadline_seconds=900.0,
+                set_by={"topic": Setting("UPLOAD_TOPIC"), "group": Setting("KAFKA_CONSUMER_GROUP_ID")},
+            ),
             Consumption(
                 SOURCES_RESOURCES,
                 group="ros-ocp-housekeeper",
@@ -105,10 +128,18 @@ SERVICES: Final = (
                 values=frozenset({"Application.destroy"}),
                 concurrency=1,
                 deadline_seconds=900.0,
+                set_by={
+                    "topic": Setting("SOURCES_EVENT_TOPIC"),
+                    "group": Setting("KAFKA_CONSUMER_GROUP_ID", form="{}-housekeeper"),
+                },
             ),
         ),
         produces=(RECOMMENDATION_REQUESTS, PAYLOAD_STATUS),
         buckets=("ros-data",),
+        set_by={
+            RECOMMENDATION_REQUESTS.name: Setting("RECOMMENDATION_TOPIC"),
+            "ros-data": Setting("REQUESTED_ROS_BUCKET"),
+        },
         database=ROS_DATABASE,
         schema="headrace.ros",
         owns_clusters=True,
@@ -126,7 +157,17 @@ SERVICES: Final = (
         name="ros_poller",
         access="writes",
         summary="fetches recommendations and keeps them",
-        consumes=(Consumption(RECOMMENDATION_REQUESTS, group="ros-ocp-poller", concurrency=8),),
+        consumes=(
+            Consumption(
+                RECOMMENDATION_REQUESTS,
+                group="ros-ocp-poller",
+                concurrency=8,
+                set_by={
+                    "topic": Setting("RECOMMENDATION_TOPIC"),
+                    "group": Setting("KAFKA_CONSUMER_GROUP_ID", form="{}-poller"),
+                },
+            ),
+        ),
         produces=(PAYLOAD_STATUS,),
         database=ROS_DATABASE,
         schema="headrace.ros",
@@ -151,10 +192,26 @@ SERVICES: Final = (
                 group="rules_engine",
                 header="service",
                 values=frozenset({"openshift"}),
-                concurrency=4,
+                # With one worker; each further one adds as many.
+                concurrency=5,
+                deadline_seconds=270.0,
+                reads=UnjudgedAnnouncement,
+                set_by={
+                    "concurrency": Setting("RULES_ENGINE_WORKERS", by="concurrency"),
+                    "deadline_seconds": Setting(
+                        "RULES_ENGINE_DEADLINE_SECONDS",
+                        by="attempt_seconds",
+                        also=("RULES_ENGINE_FETCH_SECONDS",),
+                    ),
+                },
             ),
         ),
-        produces=(OCP_RESULTS, DVO_RESULTS, PAYLOAD_STATUS),
+        produces=(OCP_RESULTS, DVO_RESULTS, WORKLOAD_INFO, PAYLOAD_STATUS),
+        set_by={
+            OCP_RESULTS.name: Setting("RULES_ENGINE_RESULTS_TOPIC"),
+            DVO_RESULTS.name: Setting("RULES_ENGINE_WORKLOADS_TOPIC", off="none"),
+            WORKLOAD_INFO.name: Setting("RULES_ENGINE_WORKLOAD_INFO_TOPIC", off=""),
+        },
     ),
     Service(
         name="results_aggregator",
@@ -164,8 +221,13 @@ SERVICES: Final = (
         health_path="/api/v1/openapi.json",
         openapi_path="/api/v1/openapi.json",
         consumes=(
-            Consumption(OCP_RESULTS, group="aggregator"),
-            Consumption(DVO_RESULTS, group="aggregator_dvo"),
+            Consumption(OCP_RESULTS, group="aggregator", reads=UnjudgedResult),
+            Consumption(
+                DVO_RESULTS,
+                group="aggregator_dvo",
+                reads=UnjudgedWorkloads,
+                set_by={"topic": Setting("RESULTS_AGGREGATOR_DVO_TOPIC", off="none")},
+            ),
         ),
         produces=(PAYLOAD_STATUS,),
         database="aggregator",

@@ -16,12 +16,12 @@ from headrace.bus.consumption import Consumption
 from headrace.bus.delivery import Delivery
 from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
+from headrace.contracts.rules import UnjudgedResult
 from headrace.contracts.topics import OCP_RESULTS, PAYLOAD_STATUS, Topic
 from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.runtime.settings import EngineSettings
 from headrace_services.results_aggregator.handlers import Aggregator
-from headrace_services.results_aggregator.messages import IncomingReport
 from headrace_services.results_aggregator.store import AggregatorStore
 from tests.bench.load import closed_loop
 from tests.bench.report import Figure, of_rounds
@@ -66,14 +66,14 @@ async def _rate(
     settings: EngineSettings, producer: Producer, aggregator: Aggregator, *, minute: int
 ) -> tuple[float, float, float]:
     """Messages a second, a core second of this process, and one of PostgreSQL's and this process' together."""
-    topic = Topic(f"bench-{uuid.uuid4().hex[:8]}", IncomingReport, OCP_RESULTS.partitions)
+    topic = Topic(f"bench-{uuid.uuid4().hex[:8]}", UnjudgedResult, OCP_RESULTS.partitions)
     await ensure_topics(settings, [topic, PAYLOAD_STATUS])
     bodies = [_message(cluster, minute) for cluster in range(CLUSTERS)]
     await closed_loop(lambda n: producer.send_raw(topic.name, bodies[n], key=None), CLUSTERS, 64)
     began, ended = asyncio.Event(), asyncio.Event()
     count = 0
 
-    async def handle(message: IncomingReport, delivery: Delivery) -> str:
+    async def handle(message: UnjudgedResult, delivery: Delivery) -> str:
         nonlocal count
         text = await aggregator.handle_report(message, delivery)
         count += 1

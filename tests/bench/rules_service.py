@@ -15,7 +15,7 @@ from headrace.bus.consumption import Consumption
 from headrace.bus.delivery import Delivery
 from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
-from headrace.contracts.announcement import Announcement
+from headrace.contracts.announcement import Announcement, UnjudgedAnnouncement
 from headrace.contracts.identity import Identity, Internal, encode_identity
 from headrace.contracts.topics import OCP_RESULTS, PAYLOAD_STATUS, UPLOAD_ANNOUNCE, Topic
 from headrace.objects.endpoint import S3Endpoint
@@ -24,11 +24,10 @@ from headrace.objects.store import ObjectStore
 from headrace.rules.evaluation import RulesConfig
 from headrace.rules.workers.pool import WorkerPool
 from headrace.runtime.settings import EngineSettings
-from headrace_services.rules_engine.app import consumption_for
 from headrace_services.rules_engine.downloading import Downloader
 from headrace_services.rules_engine.handlers import RulesEngine
-from headrace_services.rules_engine.messages import IncomingUpload
 from headrace_services.rules_engine.publishing import Publication, rules_result
+from headrace_services.rules_engine.settings import RulesEngineSettings
 from tests.bench.load import closed_loop
 from tests.bench.report import Figure, of_rounds
 from tests.bench.rules_archives import MEDIUM, SMALL, archive
@@ -105,7 +104,7 @@ async def _rates(
         await pool.evaluate(content)
 
     alone = await closed_loop(evaluate, count, WORKERS * 2)
-    topic = Topic(f"bench-{uuid.uuid4().hex[:8]}", IncomingUpload, UPLOAD_ANNOUNCE.partitions)
+    topic = Topic(f"bench-{uuid.uuid4().hex[:8]}", UnjudgedAnnouncement, UPLOAD_ANNOUNCE.partitions)
     await ensure_topics(settings, [topic])
     await store.ensure_bucket(topic.name)
     for number in range(OBJECTS):
@@ -121,14 +120,14 @@ async def _consume(
     producer: Producer,
     engine: RulesEngine,
     pool: WorkerPool,
-    topic: Topic[IncomingUpload],
+    topic: Topic[UnjudgedAnnouncement],
     count: int,
 ) -> tuple[float, float]:
     ended = asyncio.Event()
     times: list[float] = []
     spent: list[float] = []
 
-    async def handle(message: IncomingUpload, delivery: Delivery) -> str:
+    async def handle(message: UnjudgedAnnouncement, delivery: Delivery) -> str:
         text = await engine.handle(message, delivery)
         times.append(time.perf_counter())
         if len(times) in {1, count}:
@@ -137,7 +136,10 @@ async def _consume(
             ended.set()
         return text
 
-    consumption = consumption_for(Consumption(topic, group=topic.name), WORKERS, DEADLINE_SECONDS, 60.0)
+    terms = RulesEngineSettings(workers=WORKERS, deadline_seconds=DEADLINE_SECONDS)
+    consumption = Consumption(
+        topic, group=topic.name, concurrency=terms.concurrency, deadline_seconds=terms.attempt_seconds
+    )
     consumer = Consumer(
         consumption,
         handle,

@@ -22,7 +22,7 @@ EXAMPLE = "headrace_services.last_seen"
 RULES = "headrace.rules"
 PUBLIC = {
     # For authors of services.
-    "headrace.bus.consumption": {"Consumption", "Membership"},
+    "headrace.bus.consumption": {"Consumption", "Membership", "Setting", "Term"},
     "headrace.bus.delivery": {
         "Delivery", "Ending", "Handler", "KeyFunction", "Later", "M", "Payload", "Spent", "Work", "plain", "written_at",
     },
@@ -33,7 +33,7 @@ PUBLIC = {
     "headrace.contracts.topics": {
         "ARCHIVE_SYNCED", "DEAD_LETTER_SUFFIX", "DVO_RESULTS", "M", "OCP_RESULTS", "PAYLOAD_STATUS",
         "RECOMMENDATION_REQUESTS", "ROS_EVENTS", "SOURCES_EVENTS", "SOURCES_RESOURCES", "Topic", "UPLOAD_ANNOUNCE",
-        "UPLOAD_VALIDATION",
+        "UPLOAD_VALIDATION", "WORKLOAD_INFO",
     },
     "headrace.database.owners": {"ForeignCluster", "Owned", "foreign", "move_cluster", "owned_clusters"},
     "headrace.database.pool": {"Connection", "Database", "Record"},

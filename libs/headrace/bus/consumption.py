@@ -1,7 +1,8 @@
 """The terms on which a service consumes a topic: data, read by the registry and kept by the consumer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from headrace.contracts.topics import Topic
 from headrace.runtime.retries import RetryPolicy
@@ -23,12 +24,50 @@ class Membership:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """The setting by which an operator changes a value of the services' table.
+
+    ``variable`` is one of the service's settings; its text takes the place of ``{}`` in ``form``. Where it is empty the
+    table's own value stands. ``off`` is the value that switches the topic or bucket off. A value that is computed is
+    the attribute ``by`` of the settings class, and ``also`` are the other variables that it is computed of.
+    """
+
+    variable: str
+    form: str = "{}"
+    off: str | None = None
+    by: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Every variable that has a say."""
+        return (self.variable, *self.also)
+
+    @property
+    def text(self) -> str:
+        """The value in a document, by its variables."""
+        if self.by:
+            return "computed from " + ", ".join(f"`{name}`" for name in self.variables)
+        off = f"; `{self.off}` switches it off" if self.off else ""
+        return f"`{self.form.format(f'${{{self.variable}}}')}`{off}"
+
+    @property
+    def is_opt_in(self) -> bool:
+        """Whether the value is used only where the variable is set."""
+        return self.off == ""
+
+
+Term = Literal["topic", "group", "values", "concurrency", "deadline_seconds"]
+
+
+@dataclass(frozen=True)
 class Consumption:
     """One topic a service consumes.
 
     ``header`` and ``values``: only records whose header of that name has one of the values are handled; the
     others are counted as filtered. ``concurrency`` bounds the handlers running at once, ``deadline_seconds``
-    each attempt.
+    each attempt. ``reads`` is the form in which a handler gets messages that it judges itself. ``set_by`` are the
+    settings that change these terms; there are none left once they are applied.
     """
 
     topic: Topic[Any]
@@ -41,3 +80,5 @@ class Consumption:
     # So many dead letters in a row mean a bad deploy, not bad messages: the consumer stops.
     dead_letters_in_a_row: int = 100
     membership: Membership = field(default_factory=Membership)
+    reads: type[Any] | None = None
+    set_by: Mapping[Term, Setting] = field(default_factory=dict, hash=False)

@@ -92,6 +92,7 @@ class Processor(Generic[M]):
         key: KeyFunction[M] | None,
     ) -> None:
         self._consumption = consumption
+        self._kind: type[M] = consumption.reads or consumption.topic.message
         self._handler = handler
         self._service = service
         self._producer = producer
@@ -151,7 +152,7 @@ class Processor(Generic[M]):
             work.ending = Ending(DEAD_LETTERED, "the message is empty", "EmptyMessage")
         else:
             try:
-                work.message = self._consumption.topic.message.from_json(value)
+                work.message = self._kind.from_json(value)
             except ValidationError as error:
                 work.ending = Ending(DEAD_LETTERED, _validation_text(error), "ValidationError")
             except Exception as error:  # noqa: BLE001 -- whatever decoding trips over is in the message

@@ -17,6 +17,7 @@ from headrace.local.directory import read_run
 from headrace.local.stack import VARIABLES
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import EngineSettings, is_set, load
+from headrace.service.resolution import resolved
 from headrace.service.row import Service
 
 
@@ -90,7 +91,7 @@ def _tell_skipped(name: str, skipped: Counter[str]) -> None:
 def _topics(services: Sequence[Service], topic: str | None) -> list[str]:
     if topic is not None:
         return [_dead(topic)]
-    return sorted({item.topic.dead_letters for row in services for item in row.consumes})
+    return sorted({item.topic.dead_letters for row in services for item in resolved(row).consumes})
 
 
 def _dead(topic: str) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
+from headrace.bus.consumption import Consumption
 from headrace.cli.output import Output
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import EngineSettings, ProcessSettings, environment_name
@@ -38,6 +39,8 @@ def configuration_page(rows: Sequence[Service]) -> str:
         _roles(rows),
         _section("The process", ProcessSettings),
         _ports(rows),
+        _consumers(rows),
+        _changes(rows),
     ]
     for row in rows:
         if kinds := settings_of(row):
@@ -93,6 +96,55 @@ def _ports(rows: Sequence[Service]) -> str:
     lines = [("variable", "default", "service"), ("---", "---", "---")]
     lines += [(f"`{row.port_variable}`", f"`{row.port}`", row.name) for row in rows if row.port_variable]
     return "## Where services listen\n\n" + "".join(_line(cells) for cells in lines)
+
+
+def _consumers(rows: Sequence[Service]) -> str:
+    lines = [
+        ("service", "topic", "group", "only where", "handlers at once", "deadline of an attempt, seconds"),
+        ("---", "---", "---", "---", "---", "---"),
+    ]
+    lines += [
+        (
+            row.name,
+            f"`{item.topic.name}`",
+            f"`{item.group}`",
+            f"header `{item.header}` is {_values(item)}" if item.header else "",
+            str(item.concurrency),
+            f"{item.deadline_seconds:g}",
+        )
+        for row in rows
+        for item in row.consumes
+    ]
+    return "## What services consume\n\n" + "".join(_line(cells) for cells in lines)
+
+
+def _values(item: Consumption) -> str:
+    return ", ".join(f"`{value}`" for value in sorted(item.values))
+
+
+def _changes(rows: Sequence[Service]) -> str:
+    lines = [("service", "what", "in the table", "with a setting"), ("---", "---", "---", "---")]
+    for row in rows:
+        for item in row.consumes:
+            terms = {
+                "topic": ("topic that it consumes", f"`{item.topic.name}`"),
+                "group": (f"group on `{item.topic.name}`", f"`{item.group}`"),
+                "values": (f"values of the header `{item.header}`", _values(item)),
+                "concurrency": (f"handlers at once of `{item.topic.name}`", str(item.concurrency)),
+                "deadline_seconds": (
+                    f"deadline on `{item.topic.name}`, seconds",
+                    f"{item.deadline_seconds:g}",
+                ),
+            }
+            lines += [(row.name, *terms[term], setting.text) for term, setting in item.set_by.items()]
+        for name, setting in row.set_by.items():
+            kind = "bucket" if name in row.buckets else "topic that it sends to"
+            lines.append((row.name, kind, "nothing" if setting.is_opt_in else f"`{name}`", setting.text))
+    return (
+        "## Settings that change the services' table\n\n"
+        "`headrace services` shows the table as these settings change it, and `headrace init` makes topics and buckets "
+        "under the names that they give.\n\n" + "".join(_line(cells) for cells in lines)
+    )
 
 
 def _without_effect(row: Service, idle: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from headrace.runtime.retries import RetryPolicy, retrying
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
 from headrace.service.host import Host
 from headrace.service.process import running
+from headrace.service.resolution import resolved
 from headrace.service.row import Service
 
 # Between two looks whether engines have come up.
@@ -69,6 +70,7 @@ async def initialise_services(rows: Sequence[Service], *, wait_seconds: float = 
     from headrace.database.roles import ensure_roles
     from headrace.service.databases import roles_of
 
+    rows = [resolved(row) for row in rows]
     output = Output()
     engines, roles = load(EngineSettings), roles_of(rows)
     await retrying(_patience(wait_seconds), lambda: ensure_roles(engines.postgres, roles))
@@ -101,7 +103,7 @@ def _patience(wait_seconds: float) -> RetryPolicy:
 
 
 def show_services(services: Sequence[Service]) -> None:
-    """Print the services' table."""
+    """Print the services' table, as this environment's settings change it."""
     headers = ("service", "port", "consumes", "produces", "stores", "what it does")
     rows = [
         (
@@ -112,6 +114,6 @@ def show_services(services: Sequence[Service]) -> None:
             ", ".join([*row.buckets, *([f"database {row.database}"] if row.database else [])]),
             row.summary,
         )
-        for row in services
+        for row in map(resolved, services)
     ]
     Output().table(headers, rows)

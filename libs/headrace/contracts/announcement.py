@@ -1,5 +1,7 @@
 """The announcement of an upload, as ingress publishes it."""
 
+from typing import Any, Final
+
 from pydantic import ConfigDict, Field, SerializeAsAny
 
 from headrace.contracts.identity import (
@@ -9,9 +11,10 @@ from headrace.contracts.identity import (
     check_same,
     decode_identity,
 )
-from headrace.contracts.message import Element, Message, Part
+from headrace.contracts.message import Element, Message, Part, Unjudged
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
+_SHOWN_CHARACTERS: Final = 64
 
 
 class UploadMetadata(Part):
@@ -77,3 +80,20 @@ class Announcement(Message):
         return identity.model_copy(
             update={"org_id": org_id, "account_number": identity.account_number or self.account}
         )
+
+
+class UnjudgedAnnouncement(Unjudged):
+    """An announcement as it came, also from other senders than our ingress: account a number, no request id.
+
+    Its faults are worded as ccx-messaging words them.
+    """
+
+    @classmethod
+    def no_json(cls, error: Exception) -> str:
+        """The reason why bytes cannot be decoded."""
+        return f"Unable to decode received message: {error}"
+
+    @classmethod
+    def no_object(cls, document: Any) -> str:
+        """The reason why a document is no message."""
+        return f"Invalid input message JSON schema: {repr(document)[:_SHOWN_CHARACTERS]} is no object"

@@ -1,9 +1,13 @@
 """What every message on a topic has in common."""
 
+import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
+import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+_SHOWN_CHARACTERS: Final = 64
 
 # In a list or a map there is no absence: null is the empty text there.
 Element = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
@@ -54,6 +58,82 @@ class Message(Part):
     def to_json(self) -> bytes:
         """Encode in declared field order, absent (None) fields left out."""
         return self.model_dump_json(exclude_none=True).encode()
+
+
+class Unjudged(Message):
+    """A JSON object that is decoded but not judged, for a handler that says in its own words what is wrong with it.
+
+    ``problem`` says why the bytes are no JSON object; ``raw`` are the bytes. ``NAMES`` are the attributes that hold
+    request id, organisation and account: the payload's status names them whatever else is wrong.
+    """
+
+    NAMES: ClassVar[tuple[str, str, str]] = ("request_id", "org_id", "account")
+
+    attributes: dict[str, Any]
+    raw: bytes = b""
+    problem: str = ""
+
+    @classmethod
+    def from_json(cls, value: bytes) -> Self:
+        """Never raises."""
+        try:
+            value = cls.unpacked(value)
+            document = cls.parsed(value)
+        except (ValueError, RecursionError) as error:
+            return cls(attributes={}, raw=value, problem=cls.no_json(error))
+        if not isinstance(document, dict):
+            return cls(attributes={}, raw=value, problem=cls.no_object(document))
+        return cls(attributes=document, raw=value)
+
+    @classmethod
+    def unpacked(cls, value: bytes) -> bytes:
+        """The JSON text in a record's value; raises ``ValueError``."""
+        return value
+
+    @classmethod
+    def parsed(cls, value: bytes) -> Any:
+        """The document; raises ``ValueError``."""
+        return orjson.loads(value)
+
+    @classmethod
+    def no_json(cls, error: Exception) -> str:
+        """The reason why bytes cannot be decoded."""
+        return f"the message is not JSON: {error}"
+
+    @classmethod
+    def no_object(cls, document: Any) -> str:
+        """The reason why a document is no message."""
+        return f"the message is not an object: {shown(document)}"
+
+    @property
+    def request_id(self) -> str:
+        """For the payload's status."""
+        value = self.attributes.get(self.NAMES[0])
+        return value if isinstance(value, str) else ""
+
+    @property
+    def org_id(self) -> str:
+        """For the payload's status."""
+        return str(self.attributes.get(self.NAMES[1]) or "")
+
+    @property
+    def account(self) -> str:
+        """For the payload's status."""
+        return str(self.attributes.get(self.NAMES[2]) or "")
+
+
+def json_text(value: Any) -> str:
+    """Compact JSON that PostgreSQL's text can hold."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # half a surrogate pair, or an integer beyond 64 bits
+        return json.dumps(value, separators=(",", ":"))
+
+
+def shown(value: Any) -> str:
+    """A JSON value in an error's text, cut."""
+    text = json_text(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
 def utc_now() -> datetime:

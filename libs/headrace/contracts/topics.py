@@ -7,7 +7,7 @@ from headrace.contracts.announcement import Announcement
 from headrace.contracts.archive_synced import ArchiveSynced
 from headrace.contracts.message import Message
 from headrace.contracts.ros import RecommendationRequest, RosEvent, UploadValidation
-from headrace.contracts.rules import RulesResult, WorkloadsResult
+from headrace.contracts.rules import RulesResult, WorkloadInfo, WorkloadsResult
 from headrace.contracts.sources import SourcesEvent
 from headrace.contracts.status import PayloadStatus
 
@@ -43,3 +43,4 @@ RECOMMENDATION_REQUESTS: Final = Topic("rosocp.kruize.recommendations", Recommen
 UPLOAD_VALIDATION: Final = Topic("platform.upload.validation", UploadValidation)
 OCP_RESULTS: Final = Topic("ccx.ocp.results", RulesResult)
 DVO_RESULTS: Final = Topic("ccx.dvo.results", WorkloadsResult)
+WORKLOAD_INFO: Final = Topic("ccx.workload.info", WorkloadInfo)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from headrace.bus.consumption import Consumption
+from headrace.bus.consumption import Consumption, Setting
 from headrace.contracts.message import Message
 from headrace.contracts.topics import Topic
 from headrace.runtime.settings import EngineSettings
@@ -67,11 +67,15 @@ def _channels(topics: Sequence[Topic[Any]]) -> Json:
 
 def _operations(row: Service) -> list[tuple[str, Json]]:
     received = [
-        (f"{row.name}.receive.{item.topic.name}", _operation("receive", row, item.topic) | _terms(item))
+        (
+            f"{row.name}.receive.{item.topic.name}",
+            _operation("receive", row, item.topic) | _terms(item),
+        )
         for item in row.consumes
     ]
     sent = [
-        (f"{row.name}.send.{topic.name}", _operation("send", row, topic)) for topic in _by_name(row.produces)
+        (f"{row.name}.send.{topic.name}", _operation("send", row, topic, row.set_by.get(topic.name)))
+        for topic in _by_name(row.produces)
     ]
     return [*received, *sent]
 
@@ -80,22 +84,36 @@ def _by_name(topics: Sequence[Topic[Any]]) -> list[Topic[Any]]:
     return list({topic.name: topic for topic in topics}.values())
 
 
-def _operation(action: str, row: Service, topic: Topic[Any]) -> Json:
-    return {
+def _operation(action: str, row: Service, topic: Topic[Any], setting: Setting | None = None) -> Json:
+    operation: Json = {
         "action": action,
         "channel": {"$ref": f"#/channels/{topic.name}"},
         "summary": f"{row.name} {row.summary}",
         "tags": [{"name": row.name}],
         "messages": [{"$ref": f"#/channels/{topic.name}/messages/{topic.message.__name__}"}],
     }
+    if setting and setting.is_opt_in:
+        operation["description"] = f"The topic is {setting.text}. Nothing is sent unless that is set."
+    elif setting:
+        operation["description"] = f"Where it is set, the topic is {setting.text}."
+    return operation
 
 
 def _terms(consumption: Consumption) -> Json:
-    terms: Json = {"bindings": {"kafka": {"groupId": {"type": "string", "const": consumption.group}}}}
+    set_by = consumption.set_by
+    group: Json = {"type": "string", "default" if "group" in set_by else "const": consumption.group}
+    told = [
+        f"Where it is set, the {name} is {set_by[name].text}."
+        for name in ("topic", "group")
+        if name in set_by
+    ]
     if consumption.header:
         values = ", ".join(f"`{value}`" for value in sorted(consumption.values))
-        terms["description"] = f"Only records whose header `{consumption.header}` is one of: {values}."
-    return terms
+        told.append(f"Only records whose header `{consumption.header}` is one of: {values}.")
+        if "values" in set_by:
+            told.append(f"These are {set_by['values'].text}.")
+    terms: Json = {"bindings": {"kafka": {"groupId": group}}}
+    return terms | ({"description": " ".join(told)} if told else {})
 
 
 def _message(message: type[Message]) -> Json:

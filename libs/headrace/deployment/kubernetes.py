@@ -16,6 +16,7 @@ from headrace.deployment.pods import (
     labels,
     serving_pod,
 )
+from headrace.service.resolution import rendered
 from headrace.service.row import Service
 
 INIT: Final = "headrace-init"
@@ -109,7 +110,7 @@ def scaled_object(row: Service, facts: Facts) -> Manifest:
                         "offsetResetPolicy": "earliest",
                     },
                 }
-                for consumption in row.consumes
+                for consumption in rendered(row, facts.environment).consumes
             ],
         },
     }

@@ -109,10 +109,14 @@ def _settings(rows: Sequence[Service]) -> list[Manifest]:
         # Who makes roles and databases; a service has nothing but its own role.
         found.append({"secretRef": {"name": POSTGRES_SECRET}})
     found += [{"secretRef": {"name": f"{POSTGRES_SECRET}-{dashed(row)}"}} for row in rows if row.database]
-    for row in rows if len(rows) == 1 else ():
+    for row in rows:
         own = f"{CONFIG}-{dashed(row)}"
-        found.append({"configMapRef": {"name": own}})
-        found.append({"secretRef": {"name": own, "optional": True}})
+        if len(rows) == 1:
+            found.append({"configMapRef": {"name": own}})
+            found.append({"secretRef": {"name": own, "optional": True}})
+        elif row.settings:
+            # Topics and buckets are made under the names that the service is given for them.
+            found.append({"configMapRef": {"name": own}})
     return found
 
 

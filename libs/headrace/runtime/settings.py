@@ -1,7 +1,7 @@
 """Settings: one small class a service, read from the environment, checked at start."""
 
 import os
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -22,6 +22,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_ignore_empty=True, extra="forbid", frozen=True, populate_by_name=True, env_nested_delimiter="__"
     )
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read from where an operator writes them; raises `ConfigurationError` with a line for each wrong variable."""
+        return load(cls)
 
     @model_validator(mode="before")
     @classmethod

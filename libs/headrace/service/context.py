@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiohttp import web
 
@@ -18,7 +18,8 @@ from headrace.runtime import tracing
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.health import Health
 from headrace.runtime.logging import get_logger
-from headrace.runtime.settings import EngineSettings, Settings, is_set, load
+from headrace.runtime.settings import EngineSettings, Settings, is_set
+from headrace.service.resolution import Loaded, resolved
 from headrace.service.row import Service
 from headrace.service.shared import STOP_SHARE, Shared
 from headrace.web.listener import Listener
@@ -42,15 +43,25 @@ M = TypeVar("M", bound=Message)
 
 @dataclass
 class Context:
-    """One service in one process. ``app.start(context)`` wires everything through it."""
+    """One service in one process. ``app.start(context)`` wires everything through it.
+
+    ``row`` is final: the settings that change it are applied.
+    """
 
     row: Service
     shared: Shared
+    loaded: Loaded = field(default_factory=Loaded)
     health: Health = field(default_factory=Health)
     listeners: list[Listener] = field(default_factory=list)
     consumers: "list[Consumer[Any]]" = field(default_factory=list)
     stoppers: list[Callable[[float], Awaitable[None]]] = field(default_factory=list)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @classmethod
+    def of(cls, row: Service, shared: Shared) -> Self:
+        """Of a row of the table; raises `ConfigurationError` for a setting that cannot change it so."""
+        loaded = Loaded()
+        return cls(resolved(row, loaded), shared, loaded)
 
     @property
     def lenient(self) -> bool:
@@ -76,7 +87,7 @@ class Context:
         for name, reason in idle.items():
             if is_set(name):
                 _log.warning("setting_without_effect", service=self.row.name, name=name, reason=reason)
-        return load(kind)
+        return self.loaded.of(kind)
 
     async def producer(self, engines: EngineSettings | None = None) -> "Producer":
         """The process' producer, counting for this service; the platform's own Kafka unless told otherwise."""

@@ -42,7 +42,7 @@ class Host:
         self._shared.spawn("loop lag", _measure_loop_lag)
         self._watchdog.start()
         for row in rows:
-            context = Context(row, self._shared)
+            context = Context.of(row, self._shared)
             self.contexts.append(context)
             self._healths[row.name] = context.health
             await row.module("app").start(context)

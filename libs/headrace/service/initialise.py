@@ -6,12 +6,13 @@ from headrace.bus.admin import ensure_topics
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.runtime.settings import EngineSettings
+from headrace.service.resolution import resolved
 from headrace.service.row import Service
 
 
 async def initialise(engines: EngineSettings, rows: Iterable[Service]) -> None:
     """Create what is missing; safe to repeat and to race."""
-    services = list(rows)
+    services = [resolved(row) for row in rows]
     topics = {topic.name: topic for row in services for topic in row.topics}
     if topics:
         await ensure_topics(engines, topics.values())

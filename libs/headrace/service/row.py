@@ -1,12 +1,13 @@
 """The row type of the services' table."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from headrace.bus.consumption import Consumption
+from headrace.bus.consumption import Consumption, Setting
 from headrace.contracts.topics import Topic
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ class Service:
     there: one of those that share a database owns it. ``owns_clusters``: it files things under clusters, and its
     database says whose each is. ``health_path`` is what a health curl asks, ``openapi_path`` where the service
     describes itself. ``known_by`` are the environment variables in which others are told its URL, each with the path
-    that goes with it. ``simulated``: the local shape simulates the systems outside the platform that it talks to,
-    unless a person names their own.
+    that goes with it. ``set_by`` are the settings that rename or switch off a topic that it produces or a bucket, by
+    the name in the table (`Consumption` has its own). ``simulated``: the local shape simulates the systems outside the
+    platform that it talks to, unless a person names their own.
     """
 
     name: str
@@ -42,11 +44,18 @@ class Service:
     access: "Access" = "owns"
     owns_clusters: bool = False
     simulated: bool = False
+    set_by: Mapping[str, Setting] = field(default_factory=dict, hash=False)
 
     @property
     def topics(self) -> tuple[Topic[Any], ...]:
         """Every topic it reads or writes."""
         return (*(item.topic for item in self.consumes), *self.produces)
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """Every setting that changes a value of this row."""
+        terms = (setting for item in self.consumes for setting in item.set_by.values())
+        return (*terms, *self.set_by.values())
 
     @property
     def role(self) -> str:

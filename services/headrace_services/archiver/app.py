@@ -1,6 +1,5 @@
 """Wiring: announcements in, archives and messages out, and where they are by REST."""
 
-from dataclasses import replace
 from functools import partial
 
 import aiohttp
@@ -43,8 +42,7 @@ async def start(context: Context) -> None:
         table, fetcher, archive_targets, stores, await context.producer(), lenient=context.lenient
     )
     (announcements,) = context.row.consumes
-    # The row names the default table's services; an operator's own table replaces it.
-    await context.consume(replace(announcements, values=frozenset(archive_targets)), archiver.handle)
+    await context.consume(announcements, archiver.handle)
     await context.listen(Api(table, stores, settings).application())
 
 

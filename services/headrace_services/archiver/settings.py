@@ -1,7 +1,15 @@
 """What an operator can set."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from headrace.contracts.topics import UPLOAD_ANNOUNCE
+from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import Settings, env
 from headrace_services.archiver.templates import CLUSTER_LAYOUT
 
@@ -70,3 +78,38 @@ class ArchiverSettings(Settings):
         "want an `x-rh-identity` and show an organisation its own archives only; false shows everyone all, as "
         "storage-broker does, for a port that only trusted services reach",
     )
+
+    @cached_property
+    def table(self) -> Mapping[str, TargetRow]:
+        """The rows by service, from whichever place has them; raises `ConfigurationError` naming what is wrong."""
+        rows = _rows_of_map_file(self.bucket_map_file) if self.bucket_map_file else self.services
+        if not rows:
+            raise ConfigurationError("ARCHIVER_SERVICES: got an empty table, expected at least one service")
+        return rows
+
+    @property
+    def archived_services(self) -> frozenset[str]:
+        """The services whose archives are taken."""
+        return frozenset(self.table)
+
+
+def _rows_of_map_file(path: str) -> dict[str, TargetRow]:
+    """Storage-broker's table: topic, then ``services``, then service to format and bucket."""
+    try:
+        table: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"BUCKET_MAP_FILE: cannot read {path!r}: {error}") from error
+    topic = table.get(UPLOAD_ANNOUNCE.name) if isinstance(table, dict) else None
+    services = topic.get("services") if isinstance(topic, dict) else None
+    if not isinstance(services, dict):
+        raise ConfigurationError(
+            f"BUCKET_MAP_FILE: {path!r} has no {UPLOAD_ANNOUNCE.name}: services: <service>: {{format, bucket}}"
+        )
+    try:
+        return {
+            # Which code reads an identity is not the table's to say here.
+            str(service): TargetRow.model_validate({k: v for k, v in row.items() if k != "normalizer"})
+            for service, row in services.items()
+        }
+    except (ValidationError, AttributeError) as error:
+        raise ConfigurationError(f"BUCKET_MAP_FILE: {path!r}: {error}") from error

@@ -1,7 +1,7 @@
 """Telling the world: the announcement, its copy for the ROS document's readers, and the payload's status."""
 
 import time
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -9,12 +9,11 @@ from headrace.bus.producer import Outgoing, Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.contracts.announcement import Announcement
 from headrace.contracts.identity import Identity
-from headrace.contracts.status import ERROR, RECEIVED, SUCCESS
-from headrace.contracts.topics import PAYLOAD_STATUS, SOURCES_EVENTS, UPLOAD_ANNOUNCE
+from headrace.contracts.status import ERROR, RECEIVED, SUCCESS, PayloadStatus
+from headrace.contracts.topics import Topic
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
 from headrace_services.ingress import metrics
-from headrace_services.ingress.settings import IngressSettings
 
 _log = get_logger(__name__)
 
@@ -27,15 +26,19 @@ _ERROR_SECONDS: Final = 1.0
 class Announcer:
     """Publishes; every send is acknowledged by all in-sync replicas or raises `Retryable`."""
 
-    def __init__(self, producer: Producer, settings: IngressSettings) -> None:
+    def __init__(
+        self,
+        producer: Producer,
+        topics: Sequence[Topic[Announcement]],
+        statuses: Topic[PayloadStatus],
+        *,
+        timeout_seconds: float,
+    ) -> None:
+        """``topics`` get each announcement, ``statuses`` what became of the upload."""
         self._producer = producer
-        self._timeout_seconds = settings.announce_seconds
-        self._topics = [replace(UPLOAD_ANNOUNCE, name=settings.announce_topic)]
-        if settings.sources_topic != "none":
-            self._topics.append(replace(SOURCES_EVENTS, name=settings.sources_topic))
-        self._statuses = StatusReporter(
-            producer, "ingress", topic=replace(PAYLOAD_STATUS, name=settings.status_topic)
-        )
+        self._timeout_seconds = timeout_seconds
+        self._topics = topics
+        self._statuses = StatusReporter(producer, "ingress", topic=statuses)
 
     async def announce(
         self, announcement: Announcement, key: str | None, *, received: datetime | None, note: str

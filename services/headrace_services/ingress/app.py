@@ -13,7 +13,7 @@ from headrace.runtime.logging import get_logger
 from headrace.runtime.settings import EngineSettings
 from headrace.service.context import Context
 from headrace.web.admin import admin_app
-from headrace_services.ingress import clowder, metrics
+from headrace_services.ingress import metrics
 from headrace_services.ingress.announcer import Announcer
 from headrace_services.ingress.api import Api
 from headrace_services.ingress.budget import Budget
@@ -35,7 +35,8 @@ _SWEEP_EVERY_SECONDS: Final = 600.0
 
 async def start(context: Context) -> None:
     """Wire and serve."""
-    settings = _settings(context)
+    settings = context.settings(IngressSettings)
+    *announced, statuses = context.row.produces
     identities = Identities(
         required=settings.auth,
         lenient=context.lenient,
@@ -49,7 +50,9 @@ async def start(context: Context) -> None:
         settings,
         identities,
         stager,
-        Announcer(await context.producer(kafka), settings),
+        Announcer(
+            await context.producer(kafka), announced, statuses, timeout_seconds=settings.announce_seconds
+        ),
         Admission(
             places=Budget(settings.max_concurrent_uploads, settings.queue_seconds, metrics.UPLOADS_IN_FLIGHT),
             memory=Budget(settings.buffer_bytes, _MEMORY_SECONDS, metrics.BUFFERED_BYTES),
@@ -69,14 +72,6 @@ async def start(context: Context) -> None:
 async def _answers(kafka: EngineSettings) -> None:
     if not await reachable(kafka):
         raise Retryable(f"no broker at {kafka.kafka}")
-
-
-def _settings(context: Context) -> IngressSettings:
-    settings = context.settings(IngressSettings)
-    if settings.acg_config:
-        asked = {name: getattr(settings, name) for name in ("announce_topic", "status_topic", "stage_bucket")}
-        settings = settings.model_copy(update=clowder.settings_of(settings.acg_config, asked))
-    return settings
 
 
 async def _stager(context: Context, settings: IngressSettings) -> Stager:

@@ -2,7 +2,7 @@
 
 import json
 from functools import cached_property
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_settings import NoDecode
@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 from headrace.contracts.identity import NAME_PATTERN
 from headrace.objects.endpoint import S3Endpoint
 from headrace.runtime.settings import EngineSettings, Settings, env
+from headrace_services.ingress import clowder
 
 PRODUCTION_SERVICES: Final = (
     "advisor,compliance,hccm,qpc,rhv,tower,leapp-reporting,xavier,mkt,playbook,playbook-sat,"
@@ -188,6 +189,15 @@ class IngressSettings(Settings):
         "INGRESS_ANNOUNCESECONDS", 8.0, "time the broker has to acknowledge, then 503", gt=0
     )
     url_expiry_seconds: int = env("INGRESS_URLEXPIRYSECONDS", 86400, "life of the presigned URL", gt=0)
+
+    @classmethod
+    def read(cls) -> Self:
+        """From the environment, then from Clowder's file."""
+        settings = super().read()
+        if not settings.acg_config:
+            return settings
+        asked = {name: getattr(settings, name) for name in ("announce_topic", "status_topic", "stage_bucket")}
+        return settings.model_copy(update=clowder.settings_of(settings.acg_config, asked))
 
     def limit_bytes(self, service: str) -> int:
         """Largest upload for a service."""

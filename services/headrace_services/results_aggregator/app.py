@@ -1,15 +1,11 @@
 """Wiring: reports from Kafka into PostgreSQL, REST out of it, and forgetting what is old."""
 
-from dataclasses import replace
 from datetime import timedelta
 
-from headrace.bus.consumption import Consumption
-from headrace.contracts.topics import Topic
 from headrace.runtime.logging import get_logger
 from headrace.service.context import Context
 from headrace_services.results_aggregator.api import Api
 from headrace_services.results_aggregator.handlers import Aggregator
-from headrace_services.results_aggregator.messages import Incoming, IncomingReport, IncomingWorkloads
 from headrace_services.results_aggregator.metrics import EXPORTED
 from headrace_services.results_aggregator.retention import keep_forgetting
 from headrace_services.results_aggregator.settings import load_settings, read_allowlist
@@ -27,20 +23,12 @@ async def start(context: Context) -> None:
     database = await context.database()
     store = AggregatorStore(database, follow=context.clusters_follow)
     aggregator = Aggregator(store, read_allowlist(settings))
-    reports, workloads = context.row.consumes
-    await context.consume(_taken_as(IncomingReport, reports), aggregator.handle_report)
-    if settings.dvo_topic != "none":
-        await context.consume(
-            _taken_as(IncomingWorkloads, workloads, settings.dvo_topic), aggregator.handle_workloads
-        )
+    reports, *workloads = context.row.consumes
+    await context.consume(reports, aggregator.handle_report)
+    for item in workloads:
+        await context.consume(item, aggregator.handle_workloads)
     api = Api(database, settings, lenient=context.lenient)
     await context.listen(api.application(), port=settings.port)
     if settings.retention_days:
         age = timedelta(days=settings.retention_days)
         context.spawn("retention", lambda: keep_forgetting(store, age))
-
-
-def _taken_as(kind: type[Incoming], consumption: Consumption, topic: str = "") -> Consumption:
-    """The row's terms with messages that are judged here, so that every fault is put on record."""
-    known = consumption.topic
-    return replace(consumption, topic=Topic(topic or known.name, kind, known.partitions))

@@ -7,12 +7,12 @@ from typing import Final, TypeAlias
 import asyncpg
 
 from headrace.bus.delivery import Delivery
-from headrace.contracts.message import rfc3339, utc_now
+from headrace.contracts.message import Unjudged, rfc3339, utc_now
 from headrace.runtime import metrics as runtime_metrics
 from headrace.runtime.errors import HeadraceError, Permanent, Poison, Rejected
 from headrace.runtime.logging import get_logger
 from headrace_services.results_aggregator import metrics
-from headrace_services.results_aggregator.messages import Incoming, IncomingReport, IncomingWorkloads, Origin
+from headrace_services.results_aggregator.messages import Origin
 from headrace_services.results_aggregator.reports import EmptyReport, Hits, cluster_report
 from headrace_services.results_aggregator.store import AggregatorStore, Stored
 from headrace_services.results_aggregator.workloads import cluster_workloads
@@ -32,15 +32,15 @@ class Aggregator:
         self._store = store
         self._allowlist = allowlist
 
-    async def handle_report(self, message: IncomingReport, delivery: Delivery) -> str:
+    async def handle_report(self, message: Unjudged, delivery: Delivery) -> str:
         """Of topic ``ccx.ocp.results``."""
         return await self._on_record(message, delivery, lambda: self._report(message, delivery))
 
-    async def handle_workloads(self, message: IncomingWorkloads, delivery: Delivery) -> str:
+    async def handle_workloads(self, message: Unjudged, delivery: Delivery) -> str:
         """Of topic ``ccx.dvo.results``."""
         return await self._on_record(message, delivery, lambda: self._workloads(message))
 
-    async def _report(self, message: IncomingReport, delivery: Delivery) -> str:
+    async def _report(self, message: Unjudged, delivery: Delivery) -> str:
         try:
             report = cluster_report(message)
         except EmptyReport:
@@ -50,7 +50,7 @@ class Aggregator:
         stored = await self._store.store_report(report, delivery)
         return _told(report.origin, stored, _hits_text(report.hits))
 
-    async def _workloads(self, message: IncomingWorkloads) -> str:
+    async def _workloads(self, message: Unjudged) -> str:
         workloads = cluster_workloads(message)
         self._check(workloads.origin)
         stored = await self._store.store_workloads(workloads)
@@ -71,7 +71,7 @@ class Aggregator:
             )
         metrics.LAG_MINUTES.observe(max(0.0, (now - origin.last_checked_at).total_seconds() / 60))
 
-    async def _on_record(self, message: Incoming, delivery: Delivery, work: Work) -> str:
+    async def _on_record(self, message: Unjudged, delivery: Delivery, work: Work) -> str:
         """Count how a message ends; one that fails for good leaves a row in consumer_error."""
         began = perf_counter()
         try:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from headrace.contracts.message import Unjudged, json_text, shown
+from headrace.contracts.rules import RulesResult
 from headrace.runtime.errors import Poison
-from headrace_services.results_aggregator.messages import Incoming, Origin, origin, shown, text_of
+from headrace_services.results_aggregator.messages import Origin, judged
 
 # The special rule whose details hold the cluster's version.
 _VERSION_ID: Final = "version_info|CLUSTER_VERSION_INFO"
@@ -37,16 +39,16 @@ class ClusterReport:
     cluster_version: str | None
 
 
-def cluster_report(message: Incoming) -> ClusterReport:
+def cluster_report(message: Unjudged) -> ClusterReport:
     """Check and take apart; raises `Poison`, or `EmptyReport` when no rule was run."""
-    whence = origin(message, body="Report")
-    report: dict[str, Any] = message.attributes["Report"]
+    result = judged(message, RulesResult)
+    origin, report = Origin.of(result), result.Report
     missing = [key for key in _EXPECTED_KEYS if key not in report]
     if missing:
         if all(_is_empty(key, value) for key, value in report.items()):
             raise EmptyReport
         raise Poison(f"improper report structure, missing key(s) with name '[{' '.join(missing)}]'")
-    return ClusterReport(whence, text_of(report), _hits(report["reports"]), _cluster_version(report))
+    return ClusterReport(origin, json_text(report), _hits(report["reports"]), _cluster_version(report))
 
 
 def _is_empty(key: str, value: Any) -> bool:
@@ -63,7 +65,7 @@ def _hits(reports: Any) -> Hits:
     for number, entry in enumerate(entries):
         where = f"reports[{number}]"
         rule = (name(f"{where}.component", entry.get("component")), name(f"{where}.key", entry.get("key")))
-        found.setdefault(rule, text_of(entry.get("details")))
+        found.setdefault(rule, json_text(entry.get("details")))
     return Hits(
         rule_fqdn=[component for component, _ in found],
         error_key=[key for _, key in found],

@@ -4,8 +4,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from headrace.contracts.message import Unjudged, json_text, shown
+from headrace.contracts.rules import WorkloadsResult
 from headrace.runtime.errors import Poison
-from headrace_services.results_aggregator.messages import Incoming, Origin, origin, shown, text_of
+from headrace_services.results_aggregator.messages import Origin, judged
 from headrace_services.results_aggregator.reports import name
 
 _SUFFIX: Final = ".recommendation"
@@ -23,12 +25,12 @@ class Namespace:
     @property
     def report(self) -> str:
         """The message's contents with nothing but this namespace in them."""
-        return text_of({"workload_recommendations": self.recommendations})
+        return json_text({"workload_recommendations": self.recommendations})
 
     @property
     def rule_hits_count(self) -> str:
         """JSON: how often each rule hits here."""
-        return text_of(self.rule_hits)
+        return json_text(self.rule_hits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,10 @@ class ClusterWorkloads:
     namespaces: dict[str, Namespace]
 
 
-def cluster_workloads(message: Incoming) -> ClusterWorkloads:
+def cluster_workloads(message: Unjudged) -> ClusterWorkloads:
     """Check and take apart; raises `Poison`."""
-    whence = origin(message, body="Metrics")
-    recommendations = message.attributes["Metrics"].get("workload_recommendations")
+    result = judged(message, WorkloadsResult)
+    origin, recommendations = Origin.of(result), result.Metrics.get("workload_recommendations")
     if recommendations is None:
         raise Poison("improper report structure, missing key(s) with name '[workload_recommendations]'")
     namespaces: dict[str, Namespace] = {}
@@ -58,7 +60,7 @@ def cluster_workloads(message: Incoming) -> ClusterWorkloads:
     for uid, namespace in namespaces.items():
         if namespace.name:
             name(f"the name of namespace {uid}", namespace.name)
-    return ClusterWorkloads(whence, namespaces)
+    return ClusterWorkloads(origin, namespaces)
 
 
 def _by_namespace(where: str, workloads: Any) -> dict[str, list[dict[str, Any]]]:

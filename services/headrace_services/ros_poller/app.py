@@ -1,10 +1,7 @@
 """Wiring: requests in, recommendations of Kruize into the ROS database."""
 
-from dataclasses import replace
-
 import aiohttp
 
-from headrace.bus.consumption import Consumption
 from headrace.bus.delivery import Delivery
 from headrace.contracts.ros import RecommendationRequest
 from headrace.runtime.logging import get_logger
@@ -35,14 +32,4 @@ async def start(context: Context) -> None:
         # A payload has many workloads, each with a status of its own.
         return f"{workload_of(message)}: {await poller.handle(message, delivery)}"
 
-    await context.consume(_consumption(requests, settings), handle, key=experiment_of)
-
-
-def _consumption(requests: Consumption, settings: PollerSettings) -> Consumption:
-    """As the services' table has it, but for what an operator named."""
-    topic, group = requests.topic, requests.group
-    if settings.recommendation_topic:
-        topic = replace(topic, name=settings.recommendation_topic)
-    if settings.consumer_group:
-        group = f"{settings.consumer_group}-poller"
-    return replace(requests, topic=topic, group=group)
+    await context.consume(requests, handle, key=experiment_of)

@@ -1,16 +1,11 @@
 """Wiring: usage files in; workloads, usage, experiments and requests for recommendations out."""
 
-from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
 
 import aiohttp
 
-from headrace.bus.consumption import Consumption
 from headrace.bus.delivery import Delivery
-from headrace.contracts.message import Message
 from headrace.contracts.ros import RosEvent
-from headrace.contracts.topics import RECOMMENDATION_REQUESTS, Topic
 from headrace.objects.fetch import Fetcher
 from headrace.runtime.logging import get_logger
 from headrace.service.context import Context
@@ -24,8 +19,6 @@ from headrace_services.ros_processor.store import RosStore
 
 _log = get_logger(__name__)
 
-M = TypeVar("M", bound=Message)
-
 
 async def start(context: Context) -> None:
     """Consume, and keep partitions and the performance profile."""
@@ -35,13 +28,14 @@ async def start(context: Context) -> None:
     session = aiohttp.ClientSession()
     context.on_close(session.close)
     kruize = _kruize(context, settings, session)
+    requests, _statuses = context.row.produces
     files = UsageFiles(
         fetcher=await _fetcher(context, settings),
         bucket=settings.bucket,
         kruize=kruize,
         store=store,
         producer=await context.producer(),
-        requests=_named(RECOMMENDATION_REQUESTS, settings.recommendation_topic),
+        requests=requests,
         namespaces=not settings.namespaces_disabled,
     )
     sources = Peer(
@@ -49,9 +43,6 @@ async def start(context: Context) -> None:
     )
     housekeeper = Housekeeper(sources, settings.sources_prefix.rstrip("/"), kruize, database)
     events, resources = context.row.consumes
-    events = _consumption(events, settings.upload_topic, settings.consumer_group)
-    group = settings.consumer_group and f"{settings.consumer_group}-housekeeper"
-    resources = _consumption(resources, settings.sources_event_topic, group)
     keeper = PartitionKeeper(store, timedelta(days=settings.retention_days))
     context.spawn("partitions", keeper.run)
     await context.consume(events, files.handle, key=_cluster)
@@ -83,15 +74,6 @@ async def _fetcher(context: Context, settings: RosProcessorSettings) -> Fetcher:
         max_bytes=settings.max_fetch_bytes,
         fetch_seconds=settings.fetch_seconds,
     )
-
-
-def _consumption(consumption: Consumption, topic_name: str, group: str) -> Consumption:
-    """As the services' table has it, but for what an operator named."""
-    return replace(consumption, topic=_named(consumption.topic, topic_name), group=group or consumption.group)
-
-
-def _named(topic: Topic[M], name: str) -> Topic[M]:
-    return replace(topic, name=name) if name else topic
 
 
 def _cluster(message: RosEvent, _delivery: Delivery) -> str:

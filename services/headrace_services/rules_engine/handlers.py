@@ -9,13 +9,14 @@ from headrace.bus.delivery import Delivery
 from headrace.bus.producer import Outgoing, Producer
 from headrace.bus.statuses import StatusReporter
 from headrace.contracts import status
+from headrace.contracts.announcement import UnjudgedAnnouncement
 from headrace.contracts.clusters import is_cluster_uuid
 from headrace.rules.evaluation import Evaluation
 from headrace.rules.workers.pool import RulesTimedOut
 from headrace.runtime.errors import Rejected, Retryable
 from headrace.runtime.logging import get_logger
 from headrace_services.rules_engine import metrics
-from headrace_services.rules_engine.messages import IncomingUpload, Upload, upload_of
+from headrace_services.rules_engine.messages import Upload, upload_of
 from headrace_services.rules_engine.publishing import Publication
 
 _log = get_logger(__name__)
@@ -41,7 +42,7 @@ class RulesEngine:
     producer: Producer
     statuses: StatusReporter | None = None
 
-    async def handle(self, message: IncomingUpload, delivery: Delivery) -> str:
+    async def handle(self, message: UnjudgedAnnouncement, delivery: Delivery) -> str:
         """Of topic ``platform.upload.announce``."""
         progress = metrics.Progress(first_attempt=delivery.attempt <= 1)
         try:
@@ -52,7 +53,7 @@ class RulesEngine:
             progress.failed(timed_out=isinstance(error, RulesTimedOut))
             raise
 
-    async def _handle(self, message: IncomingUpload, upload: Upload, progress: metrics.Progress) -> str:
+    async def _handle(self, message: UnjudgedAnnouncement, upload: Upload, progress: metrics.Progress) -> str:
         archive = await self.download(upload)
         progress.downloaded(len(archive))
         try:
@@ -73,7 +74,7 @@ class RulesEngine:
         progress.published()
         return _told(evaluation, cluster, sent)
 
-    def _processing(self, message: IncomingUpload) -> list[Outgoing]:
+    def _processing(self, message: UnjudgedAnnouncement) -> list[Outgoing]:
         """The status that upstream reports between its others, sent together with the results."""
         if self.statuses is None or not message.request_id:
             return []

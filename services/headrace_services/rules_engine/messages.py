@@ -1,4 +1,4 @@
-"""Announcements as they come, valid or not, and what rules and reports need of them. No I/O.
+"""What rules and reports need of an announcement, checked. No I/O.
 
 The texts of the faults are upstream's.
 """
@@ -6,10 +6,9 @@ The texts of the faults are upstream's.
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Any, Final
 
-import orjson
-
+from headrace.contracts.announcement import UnjudgedAnnouncement
 from headrace.contracts.identity import (
     Contradiction,
     Identity,
@@ -18,7 +17,6 @@ from headrace.contracts.identity import (
     decode_identity,
     identity_document,
 )
-from headrace.contracts.message import Message
 from headrace.runtime.errors import Poison, Rejected
 
 _UINT32: Final = 0xFFFF_FFFF
@@ -26,47 +24,9 @@ _SHOWN_CHARACTERS: Final = 64
 _STRINGS_OF_USER: Final = ("email", "first_name", "last_name", "locale", "username")
 _BOOLEANS_OF_USER: Final = ("is_active", "is_internal", "is_org_admin")
 _DIGITS: Final = re.compile(r"\d{1,10}", re.ASCII)
-_NOT_DECODED: Final = "Unable to decode received message"
 _WRONG_SCHEMA: Final = "Invalid input message JSON schema"
 _WRONG_IDENTITY: Final = "Base64 encoded identity could not be parsed"
 _WRONG_ORG: Final = "Error extracting the OrgID"
-
-
-class IncomingUpload(Message):
-    """A record decoded but not judged: the handler does that, so that its reasons are upstream's.
-
-    Also records of senders other than our ingress: account a number, no request id.
-    """
-
-    attributes: dict[str, Any]
-    problem: str = ""
-
-    @classmethod
-    def from_json(cls, value: bytes) -> Self:
-        """Never raises; ``problem`` says what is wrong with the bytes."""
-        try:
-            parsed = orjson.loads(value)
-        except ValueError as error:
-            return cls(attributes={}, problem=f"{_NOT_DECODED}: {error}")
-        if not isinstance(parsed, dict):
-            return cls(attributes={}, problem=f"{_WRONG_SCHEMA}: {_shown(parsed)} is no object")
-        return cls(attributes=parsed)
-
-    @property
-    def request_id(self) -> str:
-        """For the payload's status."""
-        value = self.attributes.get("request_id")
-        return value if isinstance(value, str) else ""
-
-    @property
-    def org_id(self) -> str:
-        """For the payload's status."""
-        return str(self.attributes.get("org_id") or "")
-
-    @property
-    def account(self) -> str:
-        """For the payload's status."""
-        return str(self.attributes.get("account") or "")
 
 
 @dataclass(frozen=True)
@@ -117,7 +77,7 @@ class Upload:
         }
 
 
-def upload_of(message: IncomingUpload) -> Upload:
+def upload_of(message: UnjudgedAnnouncement) -> Upload:
     """Check an announcement; raises `Poison` or `Rejected` with the reason."""
     if message.problem:
         raise Poison(message.problem)

@@ -7,13 +7,13 @@ Source: RedHatInsights/insights-ccx-messaging, ccx_messaging/publishers.
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 from headrace.bus.producer import Outgoing
+from headrace.contracts.message import Message
+from headrace.contracts.rules import RulesResult, WorkloadInfo, WorkloadsResult
 from headrace.rules.evaluation import Evaluation
 from headrace.runtime.untrusted import check_json
 from headrace_services.rules_engine.messages import Upload
@@ -21,7 +21,7 @@ from headrace_services.rules_engine.messages import Upload
 _COMPRESSION_LEVEL: Final = 9
 _WORKLOAD_INFO_VERSION: Final = 2
 
-Form = Callable[[Upload, str, Evaluation], dict[str, Any] | None]
+Form = Callable[[Upload, str, Evaluation], Message | None]
 """Of an upload, its cluster's id and its evaluation; None where there is nothing to say."""
 
 
@@ -38,44 +38,44 @@ class Publication:
         body = self.form(upload, cluster, evaluation)
         if body is None:
             return None
-        value = to_line(body)
+        value = body.to_json()
         if self.compressed:
             value = gzip.compress(value, _COMPRESSION_LEVEL, mtime=0)
         return Outgoing(self.topic, value, cluster.encode(), ())
 
 
-def rules_result(upload: Upload, cluster: str, evaluation: Evaluation) -> dict[str, Any] | None:
+def rules_result(upload: Upload, cluster: str, evaluation: Evaluation) -> RulesResult | None:
     """Make the message for ``ccx.ocp.results``."""
     if "reports" not in evaluation.report:
         return None
-    return {
-        "OrgID": upload.org_id,
-        **_account(upload),
-        "ClusterName": cluster,
-        "Report": _without(evaluation.report, "version", "workload_recommendations"),
-        "LastChecked": upload.timestamp,
-        "Version": _version(evaluation),
-        "RequestId": upload.request_id,
-        "Metadata": {"gathering_time": upload.gathered_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
-    }
+    return RulesResult(
+        OrgID=upload.org_id,
+        AccountNumber=upload.account,
+        ClusterName=cluster,
+        Report=_without(evaluation.report, "version", "workload_recommendations"),
+        LastChecked=upload.timestamp,
+        Version=_version(evaluation),
+        RequestId=upload.request_id,
+        Metadata={"gathering_time": upload.gathered_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
+    )
 
 
-def workloads_result(upload: Upload, cluster: str, evaluation: Evaluation) -> dict[str, Any] | None:
+def workloads_result(upload: Upload, cluster: str, evaluation: Evaluation) -> WorkloadsResult | None:
     """Make the message for ``ccx.dvo.results``: recommendations for workloads."""
     if "workload_recommendations" not in evaluation.report:
         return None
-    return {
-        "OrgID": upload.org_id,
-        "ClusterName": cluster,
-        "Metrics": _without(evaluation.report, "version", "reports"),
-        "RequestId": upload.request_id,
-        "LastChecked": upload.timestamp,
-        "Version": _version(evaluation),
-        **_account(upload),
-    }
+    return WorkloadsResult(
+        OrgID=upload.org_id,
+        ClusterName=cluster,
+        Metrics=_without(evaluation.report, "version", "reports"),
+        RequestId=upload.request_id,
+        LastChecked=upload.timestamp,
+        Version=_version(evaluation),
+        AccountNumber=upload.account,
+    )
 
 
-def workload_info(upload: Upload, cluster: str, evaluation: Evaluation) -> dict[str, Any] | None:
+def workload_info(upload: Upload, cluster: str, evaluation: Evaluation) -> WorkloadInfo | None:
     """Make the message that passes on config/workload_info.json: which images run where."""
     try:
         text = evaluation.workload_info or b""
@@ -83,27 +83,23 @@ def workload_info(upload: Upload, cluster: str, evaluation: Evaluation) -> dict[
         images = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return {
-        "OrgID": upload.org_id,
-        "ClusterName": cluster,
-        "Images": images,
-        "LastChecked": upload.timestamp,
-        "Version": _WORKLOAD_INFO_VERSION,
-        "RequestId": upload.request_id,
-        **_account(upload),
-    }
+    return WorkloadInfo(
+        OrgID=upload.org_id,
+        ClusterName=cluster,
+        Images=images,
+        LastChecked=upload.timestamp,
+        Version=_WORKLOAD_INFO_VERSION,
+        RequestId=upload.request_id,
+        AccountNumber=upload.account,
+    )
 
 
-def to_line(body: dict[str, Any]) -> bytes:
-    """Encode as one line."""
-    try:
-        return orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # integers beyond 64 bits
-        return json.dumps(body).encode() + b"\n"
-
-
-def _account(upload: Upload) -> dict[str, int]:
-    return {} if upload.account is None else {"AccountNumber": upload.account}
+FORMS: Final[Mapping[type[Message], Form]] = {
+    RulesResult: rules_result,
+    WorkloadsResult: workloads_result,
+    WorkloadInfo: workload_info,
+}
+"""How each kind of message is made."""
 
 
 def _version(evaluation: Evaluation) -> int:

@@ -1,10 +1,15 @@
 """What an operator can set."""
 
 import os
+from typing import Final
 
 from headrace.contracts.topics import DVO_RESULTS, OCP_RESULTS
 from headrace.rules import SHIPPED_PACK
 from headrace.runtime.settings import Settings, env
+
+# One in each worker; the others on their way from S3, or to Kafka.
+ARCHIVES_PER_WORKER: Final = 5
+_PUBLISH_SECONDS: Final = 30.0
 
 
 def available_cores() -> int:
@@ -59,7 +64,7 @@ class RulesEngineSettings(Settings):
     workloads_topic: str = env(
         "RULES_ENGINE_WORKLOADS_TOPIC",
         DVO_RESULTS.name,
-        "topic of recommendations for workloads, which rules of one's own may give; empty: not sent",
+        "topic of recommendations for workloads, which rules of your own may give; `none`: not sent",
     )
     workload_info_topic: str = env(
         "RULES_ENGINE_WORKLOAD_INFO_TOPIC",
@@ -71,3 +76,14 @@ class RulesEngineSettings(Settings):
     def worker_count(self) -> int:
         """Processes."""
         return self.workers or available_cores()
+
+    @property
+    def concurrency(self) -> int:
+        """Archives in hand that keep so many processes busy."""
+        return self.worker_count * ARCHIVES_PER_WORKER
+
+    @property
+    def attempt_seconds(self) -> float:
+        """The deadline of one attempt: an archive may wait for others that all come to their own deadline."""
+        turns = ARCHIVES_PER_WORKER + 1
+        return self.fetch_seconds + turns * self.deadline_seconds + _PUBLISH_SECONDS

@@ -10,9 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from headrace.bus.delivery import Delivery
+from headrace.contracts.rules import UnjudgedResult, UnjudgedWorkloads
 from headrace.database.pool import Database
 from headrace_services.results_aggregator.handlers import Aggregator
-from headrace_services.results_aggregator.messages import IncomingReport, IncomingWorkloads
 from headrace_services.results_aggregator.store import AggregatorStore
 
 CLUSTER = "11111111-2222-4333-8444-555555555555"
@@ -123,7 +123,7 @@ class Bench:
         value = message if isinstance(message, bytes) else json.dumps(message).encode()
         self.offsets += 1
         return await (aggregator or self.aggregator).handle_report(
-            IncomingReport.from_json(value), delivered(self.offsets)
+            UnjudgedResult.from_json(value), delivered(self.offsets)
         )
 
     async def take_workloads(self, message: Any, *, compressed: bool = False) -> str:
@@ -131,7 +131,7 @@ class Bench:
         value = gzip.compress(value) if compressed else value
         self.offsets += 1
         return await self.aggregator.handle_workloads(
-            IncomingWorkloads.from_json(value), delivered(self.offsets, topic="ccx.dvo.results")
+            UnjudgedWorkloads.from_json(value), delivered(self.offsets, topic="ccx.dvo.results")
         )
 
     async def rows(self, table: str, order: str = "1, 2, 3") -> list[dict[str, Any]]:

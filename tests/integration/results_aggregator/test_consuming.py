@@ -15,13 +15,13 @@ from headrace.bus.consumer import Consumer
 from headrace.bus.consumption import Consumption
 from headrace.bus.dead_letters import DeadLetter, list_dead_letters
 from headrace.bus.producer import Producer
+from headrace.contracts.rules import UnjudgedResult
 from headrace.contracts.topics import Topic
 from headrace.database.pool import Database
 from headrace.runtime.metrics import REGISTRY
 from headrace.runtime.retries import RetryPolicy
 from headrace.runtime.settings import EngineSettings
 from headrace_services.results_aggregator.handlers import Aggregator
-from headrace_services.results_aggregator.messages import IncomingReport
 from headrace_services.results_aggregator.store import AggregatorStore
 from tests.engines import SessionEngines
 from tests.integration.results_aggregator.reporting import CLUSTER, REPORT_TABLES, TABLES, dump, hit, reported
@@ -37,7 +37,7 @@ class Line:
 
     settings: EngineSettings
     producer: Producer
-    topic: Topic[IncomingReport]
+    topic: Topic[UnjudgedResult]
     handled: Counter[str] = field(default_factory=Counter)
 
     async def send(self, messages: Iterable[Any]) -> None:
@@ -47,7 +47,7 @@ class Line:
     @asynccontextmanager
     async def consumed(
         self, group: str, *databases: Database, allowlist: frozenset[int] | None = None
-    ) -> AsyncIterator[list[Consumer[IncomingReport]]]:
+    ) -> AsyncIterator[list[Consumer[UnjudgedResult]]]:
         """By one replica for each database handle; counts how messages end, by the first word."""
         consumers = []
         for database in databases:
@@ -84,7 +84,7 @@ class Line:
 @pytest.fixture
 async def line(engines: SessionEngines, fresh: Callable[[str], str]) -> AsyncIterator[Line]:
     settings = EngineSettings(kafka=engines.kafka)
-    topic = Topic(fresh("results"), IncomingReport)
+    topic = Topic(fresh("results"), UnjudgedResult)
     await ensure_topics(settings, [topic])
     producer = await Producer.open(settings, service="results_aggregator")
     yield Line(settings, producer, topic)

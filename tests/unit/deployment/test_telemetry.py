@@ -126,7 +126,8 @@ def test_every_topic_of_the_table_has_a_channel_and_its_operations(asyncapi):
     for row in SERVICES:
         for item in row.consumes:
             operation = operations[f"{row.name}.receive.{item.topic.name}"]
-            assert operation["bindings"]["kafka"]["groupId"]["const"] == item.group
+            group = operation["bindings"]["kafka"]["groupId"]
+            assert group["default" if "group" in item.set_by else "const"] == item.group
             assert asyncapi["channels"][item.topic.name]["address"] == item.topic.name
         for topic in row.produces:
             assert operations[f"{row.name}.send.{topic.name}"]["action"] == "send"

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.contracts.rules import RulesResult, UnjudgedResult, UnjudgedWorkloads
 from headrace.runtime.errors import Poison
-from headrace_services.results_aggregator.messages import Incoming, IncomingReport, IncomingWorkloads, origin
+from headrace_services.results_aggregator.messages import Origin, judged
 
 CLUSTER = "11111111-2222-4333-8444-555555555555"
 
@@ -29,16 +30,16 @@ def message(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (whole | changes).items() if value is not ...}
 
 
-def judged(value: Any) -> str:
+def fault_of(value: Any) -> str:
     """The fault of a message."""
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     with pytest.raises(Poison) as raised:
-        origin(IncomingReport.from_json(body), body="Report")
+        Origin.of(judged(UnjudgedResult.from_json(body), RulesResult))
     return str(raised.value)
 
 
 def test_a_message_says_which_cluster_and_as_of_when() -> None:
-    found = origin(IncomingReport.from_json(json.dumps(message()).encode()), body="Report")
+    found = Origin.of(judged(UnjudgedResult.from_json(json.dumps(message()).encode()), RulesResult))
     assert (found.org_id, found.cluster, found.version) == (12383032, UUID(CLUSTER), 2)
     assert found.last_checked_at == datetime(2026, 11, 21, 21, 28, 22, 990776, tzinfo=UTC)
     assert found.gathered_at == datetime(2026, 11, 21, 21, tzinfo=UTC)
@@ -66,8 +67,8 @@ def test_a_message_says_which_cluster_and_as_of_when() -> None:
     ],
 )
 def test_what_may_be_absent_or_otherwise_is_taken(changes: dict[str, Any]) -> None:
-    incoming = IncomingReport.from_json(json.dumps(message(**changes)).encode())
-    assert origin(incoming, body="Report").cluster == UUID(CLUSTER)
+    incoming = UnjudgedResult.from_json(json.dumps(message(**changes)).encode())
+    assert Origin.of(judged(incoming, RulesResult)).cluster == UUID(CLUSTER)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_what_may_be_absent_or_otherwise_is_taken(changes: dict[str, Any]) -> No
     ],
 )
 def test_each_fault_has_its_text(changes: dict[str, Any], fault: str) -> None:
-    assert judged(message(**changes)) == fault
+    assert fault_of(message(**changes)) == fault
 
 
 @pytest.mark.parametrize(
@@ -126,37 +127,37 @@ def test_each_fault_has_its_text(changes: dict[str, Any], fault: str) -> None:
     ],
 )
 def test_bytes_that_are_no_object_are_a_fault_of_the_message(body: bytes, fault: str) -> None:
-    assert judged(body).startswith(fault)
+    assert fault_of(body).startswith(fault)
 
 
 def test_what_only_python_writes_is_read() -> None:
     body = json.dumps(message(Report={"n": float("nan"), "half": "\ud800"})).encode()
-    incoming = IncomingReport.from_json(body)
+    incoming = UnjudgedResult.from_json(body)
     assert incoming.problem == ""
     assert incoming.attributes["Report"] == {"n": None, "half": "\ud800"}
 
 
 def test_the_request_is_known_for_its_status_even_when_the_message_is_wrong() -> None:
-    incoming = IncomingReport.from_json(json.dumps(message(ClusterName=...)).encode())
+    incoming = UnjudgedResult.from_json(json.dumps(message(ClusterName=...)).encode())
     assert (incoming.request_id, incoming.org_id, incoming.account) == ("b44bfb83", "12383032", "6212377")
-    assert IncomingReport.from_json(b'{"RequestId":5}').request_id == ""
+    assert UnjudgedResult.from_json(b'{"RequestId":5}').request_id == ""
 
 
 def test_only_workloads_are_inflated() -> None:
     body = gzip.compress(json.dumps({"OrgID": 5}).encode())
-    assert IncomingWorkloads.from_json(body).attributes == {"OrgID": 5}
-    assert IncomingWorkloads.from_json(b'{"OrgID": 5}').attributes == {"OrgID": 5}
-    assert IncomingReport.from_json(body).problem.startswith("the message is not JSON")
+    assert UnjudgedWorkloads.from_json(body).attributes == {"OrgID": 5}
+    assert UnjudgedWorkloads.from_json(b'{"OrgID": 5}').attributes == {"OrgID": 5}
+    assert UnjudgedResult.from_json(body).problem.startswith("the message is not JSON")
 
 
 def test_a_gzip_that_grows_too_large_or_ends_early_is_a_fault() -> None:
     bomb = gzip.compress(b" " * (64 << 20))
-    assert IncomingWorkloads.from_json(bomb).problem == (
+    assert UnjudgedWorkloads.from_json(bomb).problem == (
         "the message is not JSON: more than 16777216 bytes inflated"
     )
     cut = gzip.compress(json.dumps(message()).encode())[:-9]
-    assert IncomingWorkloads.from_json(cut).problem == "the message is not JSON: truncated gzip"
-    assert IncomingWorkloads.from_json(b"\x1f\x8b\x07junk").problem.startswith("the message is not JSON")
+    assert UnjudgedWorkloads.from_json(cut).problem == "the message is not JSON: truncated gzip"
+    assert UnjudgedWorkloads.from_json(b"\x1f\x8b\x07junk").problem.startswith("the message is not JSON")
 
 
 @given(st.binary(max_size=64) | st.recursive(
@@ -167,7 +168,7 @@ def test_a_gzip_that_grows_too_large_or_ends_early_is_a_fault() -> None:
     max_leaves=12,
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_bytes_are_read_or_refused_with_a_reason(body: bytes) -> None:
-    for kind in (IncomingReport, IncomingWorkloads):
-        incoming: Incoming = kind.from_json(body)
+    for kind in (UnjudgedResult, UnjudgedWorkloads):
+        incoming: UnjudgedResult = kind.from_json(body)
         with suppress(Poison):
-            assert origin(incoming, body="Report").cluster
+            assert Origin.of(judged(incoming, RulesResult)).cluster

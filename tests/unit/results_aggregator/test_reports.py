@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from headrace.contracts.rules import UnjudgedResult
 from headrace.runtime.errors import Poison
-from headrace_services.results_aggregator.messages import IncomingReport
 from headrace_services.results_aggregator.reports import EmptyReport, cluster_report
 
 WHOLE: dict[str, Any] = {"system": {"metadata": {}, "hostname": None}, "reports": [], "fingerprints": []}
@@ -14,14 +14,14 @@ VERSION: dict[str, Any] = {
 }  # fmt: skip
 
 
-def incoming(report: Any) -> IncomingReport:
+def incoming(report: Any) -> UnjudgedResult:
     fields = {
         "OrgID": 1,
         "ClusterName": "11111111-2222-4333-8444-555555555555",
         "Report": report,
         "LastChecked": "2026-11-21T21:28:22Z",
     }
-    return IncomingReport.from_json(json.dumps(fields).encode())
+    return UnjudgedResult.from_json(json.dumps(fields).encode())
 
 
 def test_a_report_is_taken_apart() -> None:

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from headrace.contracts.rules import UnjudgedWorkloads
 from headrace.runtime.errors import Poison
-from headrace_services.results_aggregator.messages import IncomingWorkloads
 from headrace_services.results_aggregator.workloads import cluster_workloads
 
 
@@ -12,14 +12,14 @@ def workload(space: str, uid: str) -> dict[str, str]:
     return {"namespace": space, "namespace_uid": f"{space}-uid", "kind": "Pod", "name": uid, "uid": uid}
 
 
-def incoming(*recommendations: Any, metrics: Any = None) -> IncomingWorkloads:
+def incoming(*recommendations: Any, metrics: Any = None) -> UnjudgedWorkloads:
     fields = {
         "OrgID": 1,
         "ClusterName": "11111111-2222-4333-8444-555555555555",
         "Metrics": metrics or {"workload_recommendations": list(recommendations)},
         "LastChecked": "2026-11-21T21:28:22Z",
     }
-    return IncomingWorkloads.from_json(json.dumps(fields).encode())
+    return UnjudgedWorkloads.from_json(json.dumps(fields).encode())
 
 
 def recommendation(rule: str, *workloads: Any) -> dict[str, Any]:
@@ -62,12 +62,12 @@ def test_no_recommendation_is_news_too() -> None:
             "workload_recommendations[0].workloads[0].namespace_uid: got null, expected a text",
         ),
         (
-            IncomingWorkloads.from_json(b'{"OrgID":1,"ClusterName":"x"}'),
+            UnjudgedWorkloads.from_json(b'{"OrgID":1,"ClusterName":"x"}'),
             "missing required attribute 'Metrics'",
         ),
     ],
 )
-def test_each_fault_says_where_it_is(message: IncomingWorkloads, fault: str) -> None:
+def test_each_fault_says_where_it_is(message: UnjudgedWorkloads, fault: str) -> None:
     with pytest.raises(Poison) as raised:
         cluster_workloads(message)
     assert str(raised.value) == fault

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from headrace.contracts.announcement import UnjudgedAnnouncement
 from headrace.runtime.errors import Poison, Rejected
-from headrace_services.rules_engine.messages import IncomingUpload, Upload, upload_of
+from headrace_services.rules_engine.messages import Upload, upload_of
 
 # As the CCX data pipeline's document shows it.
 IDENTITY: dict[str, Any] = {
@@ -33,7 +34,7 @@ def record(identity: Any = None, **changes: Any) -> bytes:
 
 
 def uploaded(identity: Any = None, **changes: Any) -> Upload:
-    return upload_of(IncomingUpload.from_json(record(identity, **changes)))
+    return upload_of(UnjudgedAnnouncement.from_json(record(identity, **changes)))
 
 
 def test_a_record_of_the_documents_form_is_read():
@@ -139,12 +140,12 @@ def encoded(document: Any) -> str:
     ],
 )
 def test_what_cannot_be_read_is_poison_with_its_reason(value, reason):
-    message = IncomingUpload.from_json(value)
+    message = UnjudgedAnnouncement.from_json(value)
     with pytest.raises(Poison) as raised:
         upload_of(message)
     assert reason in str(raised.value)
 
 
 def test_a_status_names_the_request_whatever_else_is_wrong():
-    message = IncomingUpload.from_json(b'{"request_id": "r", "org_id": 5, "account": 7}')
+    message = UnjudgedAnnouncement.from_json(b'{"request_id": "r", "org_id": 5, "account": 7}')
     assert (message.request_id, message.org_id, message.account) == ("r", "5", "7")

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from headrace.contracts.announcement import UnjudgedAnnouncement
+from headrace.contracts.message import Message
+from headrace.contracts.rules import RulesResult
 from headrace.rules.evaluation import Evaluation
-from headrace_services.rules_engine.messages import IncomingUpload, Upload, upload_of
+from headrace_services.rules_engine.messages import Upload, upload_of
 from headrace_services.rules_engine.publishing import (
     Publication,
     rules_result,
-    to_line,
     workload_info,
     workloads_result,
 )
@@ -26,13 +28,19 @@ def evaluated(report: Any = None, workloads: bytes | None = None) -> Evaluation:
     )  # fmt: skip
 
 
+def body_of(result: Message | None) -> dict[str, Any]:
+    """What is on the wire."""
+    assert result is not None
+    return json.loads(result.to_json())
+
+
 @pytest.fixture
 def upload() -> Upload:
-    return upload_of(IncomingUpload.from_json(record(request_id="b44bfb83")))
+    return upload_of(UnjudgedAnnouncement.from_json(record(request_id="b44bfb83")))
 
 
 def test_a_rules_result_has_upstreams_fields_in_upstreams_order(upload):
-    body = rules_result(upload, CLUSTER, evaluated())
+    body = body_of(rules_result(upload, CLUSTER, evaluated()))
     assert list(body.items()) == [
         ("OrgID", 12383032),
         ("AccountNumber", 6212377),
@@ -46,8 +54,8 @@ def test_a_rules_result_has_upstreams_fields_in_upstreams_order(upload):
 
 
 def test_what_is_not_known_is_null_or_absent():
-    upload = upload_of(IncomingUpload.from_json(record({"internal": {"org_id": "1"}})))
-    body = rules_result(upload, CLUSTER, evaluated(REPORT))
+    upload = upload_of(UnjudgedAnnouncement.from_json(record({"internal": {"org_id": "1"}})))
+    body = body_of(rules_result(upload, CLUSTER, evaluated(REPORT)))
     assert "AccountNumber" not in body
     assert (body["RequestId"], body["Version"]) == (None, 0)
 
@@ -60,8 +68,8 @@ def test_a_report_without_reports_gives_no_message(upload):
 def test_recommendations_for_workloads_are_a_message_of_their_own(upload):
     recommendations = [{"key": "K", "workloads": []}]
     evaluation = evaluated(REPORT | {"version": 2, "workload_recommendations": recommendations})
-    assert rules_result(upload, CLUSTER, evaluation)["Report"] == REPORT
-    body = workloads_result(upload, CLUSTER, evaluation)
+    assert body_of(rules_result(upload, CLUSTER, evaluation))["Report"] == REPORT
+    body = body_of(workloads_result(upload, CLUSTER, evaluation))
     assert list(body) == [
         "OrgID", "ClusterName", "Metrics", "RequestId", "LastChecked", "Version", "AccountNumber"
     ]  # fmt: skip
@@ -71,7 +79,7 @@ def test_recommendations_for_workloads_are_a_message_of_their_own(upload):
 
 
 def test_workload_info_is_passed_on(upload):
-    body = workload_info(upload, CLUSTER, evaluated(workloads=b'{"pods": 1}'))
+    body = body_of(workload_info(upload, CLUSTER, evaluated(workloads=b'{"pods": 1}')))
     assert (body["Images"], body["Version"]) == ({"pods": 1}, 2)
     assert workload_info(upload, CLUSTER, evaluated()) is None
     assert workload_info(upload, CLUSTER, evaluated(workloads=b"{")) is None
@@ -96,4 +104,5 @@ def test_a_compressed_message_is_gzip_of_the_same_line(upload):
 
 
 def test_integers_of_any_length_are_written():
-    assert json.loads(to_line({"n": 2**70})) == {"n": 2**70}
+    result = RulesResult(OrgID=1, ClusterName=CLUSTER, Report={"n": 2**70})
+    assert body_of(result)["Report"] == {"n": 2**70}

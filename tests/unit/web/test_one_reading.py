@@ -11,7 +11,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from headrace.bus.delivery import Delivery
-from headrace.contracts.announcement import Announcement
+from headrace.contracts.announcement import Announcement, UnjudgedAnnouncement
 from headrace.contracts.identity import IdentityError
 from headrace.runtime.errors import Poison, Rejected
 from headrace_services.archiver.api import Api as ArchiverApi
@@ -21,7 +21,7 @@ from headrace_services.ingress.identities import BadCredentials, Identities
 from headrace_services.koku.payload import Sender
 from headrace_services.results_aggregator.auth import identify as identify_for_the_aggregator
 from headrace_services.ros_api.identity import identify as identify_for_ros
-from headrace_services.rules_engine.messages import IncomingUpload, upload_of
+from headrace_services.rules_engine.messages import upload_of
 from headrace_services.sources_api.callers import Gate
 from headrace_services.sources_api.errors import Unauthorized
 from tests.identities import HEADER, encoded, headers, identity, odd, user
@@ -86,7 +86,7 @@ def koku(sent: Headers) -> str:
 
 
 def rules_engine(sent: Headers) -> str:
-    return str(upload_of(IncomingUpload.from_json(announced(sent).to_json())).org_id)
+    return str(upload_of(UnjudgedAnnouncement.from_json(announced(sent).to_json())).org_id)
 
 
 READERS: Final[tuple[Reader, ...]] = (

@@ -10,8 +10,9 @@ from typing import Any, Final, Self
 import orjson
 
 from headrace.bus.producer import Outgoing
+from headrace.contracts.announcement import UnjudgedAnnouncement
 from headrace.rules.evaluation import Evaluation
-from headrace_services.rules_engine.messages import IncomingUpload, Upload
+from headrace_services.rules_engine.messages import Upload
 from headrace_services.rules_engine.publishing import Publication
 
 _PATH: Final = re.compile(
@@ -23,7 +24,7 @@ _WRONG_SCHEMA: Final = "Invalid input message JSON schema"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class SyncedArchive(IncomingUpload):
+class SyncedArchive(UnjudgedAnnouncement):
     """Of ``ccx.archive.synced``: ``path`` and ``metadata`` with the cluster and its organisation."""
 
     @classmethod
@@ -50,7 +51,7 @@ class SyncedArchive(IncomingUpload):
         )
 
 
-class ArchivePath(IncomingUpload):
+class ArchivePath(UnjudgedAnnouncement):
     """``path``, which names organisation, cluster and time, and maybe ``cluster_id``."""
 
     @classmethod

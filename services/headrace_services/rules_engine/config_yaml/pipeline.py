@@ -10,12 +10,13 @@ from insights.core import dr
 
 from headrace.bus.delivery import Delivery
 from headrace.bus.producer import Outgoing, Producer
+from headrace.contracts.announcement import UnjudgedAnnouncement
 from headrace.rules.evaluation import Evaluation
 from headrace.rules.workers.pool import RulesTimedOut
 from headrace_services.rules_engine.config_yaml.adapters import OwnPublisher, OwnWatchers
 from headrace_services.rules_engine.config_yaml.plan import EngineForm
 from headrace_services.rules_engine.handlers import Evaluator, RulesEngine
-from headrace_services.rules_engine.messages import IncomingUpload, Upload, upload_of
+from headrace_services.rules_engine.messages import Upload, upload_of
 from headrace_services.rules_engine.publishing import Publication
 
 STDOUT: Final = "standard output"
@@ -88,7 +89,7 @@ class OwnEngine:
     publisher: OwnPublisher | None
     watchers: OwnWatchers
 
-    async def handle(self, message: IncomingUpload, delivery: Delivery) -> str:
+    async def handle(self, message: UnjudgedAnnouncement, delivery: Delivery) -> str:
         """Handle as `RulesEngine.handle` does; each attempt is told as a message of its own."""
         upload = upload_of(message)
         told = input_message(upload)

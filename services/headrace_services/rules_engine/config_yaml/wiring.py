@@ -12,6 +12,7 @@ from headrace.bus.consumer import Consumer
 from headrace.bus.consumption import Consumption
 from headrace.bus.producer import Producer
 from headrace.bus.statuses import StatusReporter
+from headrace.contracts.announcement import Announcement, UnjudgedAnnouncement
 from headrace.contracts.message import Message
 from headrace.contracts.status import PayloadStatus
 from headrace.contracts.topics import Topic
@@ -24,7 +25,6 @@ from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.settings import is_set
 from headrace.service.context import Context
-from headrace_services.rules_engine.app import consumption_for
 from headrace_services.rules_engine.config_yaml import classes
 from headrace_services.rules_engine.config_yaml.adapters import (
     EVENTS,
@@ -38,7 +38,6 @@ from headrace_services.rules_engine.config_yaml.downloads import PipelineDownloa
 from headrace_services.rules_engine.config_yaml.pipeline import NOWHERE, STDOUT, OwnEngine, Response, Routes
 from headrace_services.rules_engine.config_yaml.plan import DownloadForm, IncomingForm, OutgoingForm, Pipeline
 from headrace_services.rules_engine.handlers import RulesEngine
-from headrace_services.rules_engine.messages import IncomingUpload
 from headrace_services.rules_engine.publishing import (
     Publication,
     rules_result,
@@ -51,7 +50,7 @@ _log: Final = get_logger(__name__)
 
 _RETRY_TOPICS_SECONDS: Final = 5.0
 _MESSAGES: Final = {
-    IncomingForm.ANNOUNCEMENT: IncomingUpload,
+    IncomingForm.ANNOUNCEMENT: UnjudgedAnnouncement,
     IncomingForm.SYNCED: SyncedArchive,
     IncomingForm.IDP: ArchivePath,
 }
@@ -205,17 +204,19 @@ async def _consume(
 ) -> None:
     came = plan.incoming
     engines = came.kafka.engines(context.engines)
-    usual = Consumption(
-        Topic(came.topic, IncomingUpload),
+    topic = _IncomingTopic(came.topic, Announcement, dead_letter_topic=came.dead_letter_topic)
+    terms = Consumption(
+        topic,
         group=came.group,
         header="service" if came.service else "",
         values=frozenset({came.service} - {""}),
+        reads=_MESSAGES[came.form],
+        concurrency=settings.concurrency,
+        deadline_seconds=settings.attempt_seconds,
         membership=came.membership,
     )
-    terms = consumption_for(usual, settings.worker_count, settings.deadline_seconds, settings.fetch_seconds)
-    topic = _IncomingTopic(came.topic, _MESSAGES[came.form], dead_letter_topic=came.dead_letter_topic)
     consumer: Consumer[Any] = Consumer(
-        replace(terms, topic=topic),
+        terms,
         handler.handle,
         service=context.row.name,
         settings=engines,
