@@ -1,10 +1,14 @@
-"""What Kruize's clients and Kruize agree on: names, metrics, units, times.
+"""Kruize's vocabulary, for Kruize, its clients and those that show its recommendations.
+
+Names of terms, engines, resources, metrics, notifications, experiments, and how times are written. The columns of the
+ROS database that are named by them stand here, too.
 
 Source: kruize/autotune (design/MonitoringModeAPI.md) and RedHatInsights/ros-ocp-backend (internal/utils).
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Final, Literal
 
 Value = Literal["sum", "avg", "min", "max"]
@@ -28,28 +32,146 @@ class Metric:
     column: str
 
 
+CPU_REQUEST: Final = Metric("cpuRequest", ("sum", "avg"), "cores", "cpu_request_container")
+CPU_LIMIT: Final = Metric("cpuLimit", ("sum", "avg"), "cores", "cpu_limit_container")
+CPU_USAGE: Final = Metric("cpuUsage", ("sum", "avg", "min", "max"), "cores", "cpu_usage_container")
+CPU_THROTTLE: Final = Metric("cpuThrottle", ("sum", "avg", "max"), "cores", "cpu_throttle_container")
+MEMORY_REQUEST: Final = Metric("memoryRequest", ("sum", "avg"), "bytes", "memory_request_container")
+MEMORY_LIMIT: Final = Metric("memoryLimit", ("sum", "avg"), "bytes", "memory_limit_container")
+MEMORY_USAGE: Final = Metric("memoryUsage", ("sum", "avg", "min", "max"), "bytes", "memory_usage_container")
+MEMORY_RSS: Final = Metric("memoryRSS", ("sum", "avg", "min", "max"), "bytes", "memory_rss_usage_container")
 CONTAINER_METRICS: Final = (
-    Metric("cpuRequest", ("sum", "avg"), "cores", "cpu_request_container"),
-    Metric("cpuLimit", ("sum", "avg"), "cores", "cpu_limit_container"),
-    Metric("cpuUsage", ("sum", "avg", "min", "max"), "cores", "cpu_usage_container"),
-    Metric("cpuThrottle", ("sum", "avg", "max"), "cores", "cpu_throttle_container"),
-    Metric("memoryRequest", ("sum", "avg"), "bytes", "memory_request_container"),
-    Metric("memoryLimit", ("sum", "avg"), "bytes", "memory_limit_container"),
-    Metric("memoryUsage", ("sum", "avg", "min", "max"), "bytes", "memory_usage_container"),
-    Metric("memoryRSS", ("sum", "avg", "min", "max"), "bytes", "memory_rss_usage_container"),
+    CPU_REQUEST,
+    CPU_LIMIT,
+    CPU_USAGE,
+    CPU_THROTTLE,
+    MEMORY_REQUEST,
+    MEMORY_LIMIT,
+    MEMORY_USAGE,
+    MEMORY_RSS,
 )
+
+NAMESPACE_CPU_REQUEST: Final = Metric("namespaceCpuRequest", ("sum",), "cores", "cpu_request_namespace")
+NAMESPACE_CPU_LIMIT: Final = Metric("namespaceCpuLimit", ("sum",), "cores", "cpu_limit_namespace")
+NAMESPACE_CPU_USAGE: Final = Metric(
+    "namespaceCpuUsage", ("avg", "min", "max"), "cores", "cpu_usage_namespace"
+)
+NAMESPACE_CPU_THROTTLE: Final = Metric(
+    "namespaceCpuThrottle", ("avg", "min", "max"), "cores", "cpu_throttle_namespace"
+)
+NAMESPACE_MEMORY_REQUEST: Final = Metric(
+    "namespaceMemoryRequest", ("sum",), "bytes", "memory_request_namespace"
+)
+NAMESPACE_MEMORY_LIMIT: Final = Metric("namespaceMemoryLimit", ("sum",), "bytes", "memory_limit_namespace")
+NAMESPACE_MEMORY_USAGE: Final = Metric(
+    "namespaceMemoryUsage", ("avg", "min", "max"), "bytes", "memory_usage_namespace"
+)
+NAMESPACE_MEMORY_RSS: Final = Metric(
+    "namespaceMemoryRSS", ("avg", "min", "max"), "bytes", "memory_rss_usage_namespace"
+)
+NAMESPACE_TOTAL_PODS: Final = Metric("namespaceTotalPods", ("avg", "max"), "", "namespace_total_pods")
+NAMESPACE_RUNNING_PODS: Final = Metric("namespaceRunningPods", ("avg", "max"), "", "namespace_running_pods")
 NAMESPACE_METRICS: Final = (
-    Metric("namespaceCpuRequest", ("sum",), "cores", "cpu_request_namespace"),
-    Metric("namespaceCpuLimit", ("sum",), "cores", "cpu_limit_namespace"),
-    Metric("namespaceCpuUsage", ("avg", "min", "max"), "cores", "cpu_usage_namespace"),
-    Metric("namespaceCpuThrottle", ("avg", "min", "max"), "cores", "cpu_throttle_namespace"),
-    Metric("namespaceMemoryRequest", ("sum",), "bytes", "memory_request_namespace"),
-    Metric("namespaceMemoryLimit", ("sum",), "bytes", "memory_limit_namespace"),
-    Metric("namespaceMemoryUsage", ("avg", "min", "max"), "bytes", "memory_usage_namespace"),
-    Metric("namespaceMemoryRSS", ("avg", "min", "max"), "bytes", "memory_rss_usage_namespace"),
-    Metric("namespaceTotalPods", ("avg", "max"), "", "namespace_total_pods"),
-    Metric("namespaceRunningPods", ("avg", "max"), "", "namespace_running_pods"),
+    NAMESPACE_CPU_REQUEST,
+    NAMESPACE_CPU_LIMIT,
+    NAMESPACE_CPU_USAGE,
+    NAMESPACE_CPU_THROTTLE,
+    NAMESPACE_MEMORY_REQUEST,
+    NAMESPACE_MEMORY_LIMIT,
+    NAMESPACE_MEMORY_USAGE,
+    NAMESPACE_MEMORY_RSS,
+    NAMESPACE_TOTAL_PODS,
+    NAMESPACE_RUNNING_PODS,
 )
+
+# Names that Kruize knows and that recommendations of this profile do not read.
+NAMESPACE_MAX_DATE: Final = "namespaceMaxDate"
+MAX_DATE: Final = "maxDate"
+ACCELERATOR_CORE_USAGE: Final = "acceleratorCoreUsage"
+ACCELERATOR_MEMORY_USAGE: Final = "acceleratorMemoryUsage"
+ACCELERATOR_FRAME_BUFFER_USAGE: Final = "acceleratorFrameBufferUsage"
+
+Resource = Literal["cpu", "memory"]
+RESOURCES: Final[tuple[Resource, ...]] = ("cpu", "memory")
+Section = Literal["requests", "limits"]
+SECTIONS: Final[tuple[Section, ...]] = ("requests", "limits")
+
+SHORT_TERM: Final = "short_term"
+MEDIUM_TERM: Final = "medium_term"
+LONG_TERM: Final = "long_term"
+TERMS: Final = (SHORT_TERM, MEDIUM_TERM, LONG_TERM)
+COST: Final = "cost"
+PERFORMANCE: Final = "performance"
+ENGINES: Final = (COST, PERFORMANCE)
+
+
+def short_name(term: str) -> str:
+    """A term as settings and columns name it: ``short`` for ``short_term``."""
+    return term.removesuffix("_term")
+
+
+def percentage_column(resource: Resource, term: str, engine: str) -> str:
+    """The column of a variation of requests, in percent of the current ones."""
+    return f"{resource}_variation_{short_name(term)}_{engine}_pct"
+
+
+CURRENT_COLUMNS: Final = ("cpu_request_current", "memory_request_current")
+PERCENTAGE_COLUMNS: Final = tuple(
+    percentage_column(resource, term, engine)
+    for resource in RESOURCES
+    for term in TERMS
+    for engine in ENGINES
+)
+
+
+class Code(IntEnum):
+    """What a recommendation says beside its numbers.
+
+    The first digit of a code is its kind, the second and third say the resource: 23 CPU, 24 memory, 28 accelerator.
+    Each code of upstream's table is named; those that need accelerators, runtimes or negative numbers are never given.
+    """
+
+    AVAILABLE = 111000
+    SHORT_TERM_AVAILABLE = 111101
+    MEDIUM_TERM_AVAILABLE = 111102
+    LONG_TERM_AVAILABLE = 111103
+    COST_AVAILABLE = 112101
+    PERFORMANCE_AVAILABLE = 112102
+    MODEL_AVAILABLE = 112103
+    RUNTIMES_AVAILABLE = 112104
+    NOT_ENOUGH_DATA = 120001
+    ACCELERATOR_AVAILABLE = 128001
+    PODS_ZERO = 221001
+    PODS_NEGATIVE = 221002
+    HOURS_ZERO = 221003
+    HOURS_NEGATIVE = 221004
+    CPU_AMOUNT_MISSING = 223001
+    CPU_AMOUNT_INVALID = 223002
+    CPU_FORMAT_MISSING = 223003
+    CPU_FORMAT_INVALID = 223004
+    MEMORY_AMOUNT_MISSING = 224001
+    MEMORY_AMOUNT_INVALID = 224002
+    MEMORY_FORMAT_MISSING = 224003
+    MEMORY_FORMAT_INVALID = 224004
+    CPU_IDLE = 323001
+    CPU_ZERO = 323002
+    CPU_UNKNOWN = 323003
+    CPU_REQUEST_OPTIMISED = 323004
+    CPU_LIMIT_OPTIMISED = 323005
+    MEMORY_ZERO = 324001
+    MEMORY_UNKNOWN = 324002
+    MEMORY_REQUEST_OPTIMISED = 324003
+    MEMORY_LIMIT_OPTIMISED = 324004
+    ACCELERATOR_UNSUPPORTED = 328001
+    CPU_LIMIT_UNSET = 423001
+    CPU_REQUEST_UNSET = 523001
+    MEMORY_REQUEST_UNSET = 524001
+    MEMORY_LIMIT_UNSET = 524002
+
+    @property
+    def key(self) -> str:
+        """The code as JSON has it, where it is a key."""
+        return str(int(self))
 
 
 # They part what a name is made of. Nothing in a name may have one, else two organisations' names could be the same.

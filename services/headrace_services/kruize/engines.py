@@ -4,22 +4,20 @@ Source: kruize/autotune (RecommendationEngine.populateRecommendation, Recommenda
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from headrace_services.kruize.notifications import Code, notifications
+from headrace.contracts.kruize import COST, PERFORMANCE, SECTIONS, Code, Resource, Section
+from headrace_services.kruize.notifications import notifications
 from headrace_services.kruize.series import Floats
 from headrace_services.kruize.usage import cpu_amount, memory_amount
 
-Resource = Literal["cpu", "memory"]
-Setting = Literal["requests", "limits"]
 # requests and limits, then cpu and memory, then amount and format.
 Config = dict[str, dict[str, dict[str, Any]]]
 
-SETTINGS: Final[tuple[Setting, ...]] = ("requests", "limits")
 # A number of percent: 0.1 means a thousandth, not a tenth.
 DEFAULT_THRESHOLD_PERCENT: Final = 0.1
 ONE_MILLICORE: Final = 0.001
-OPTIMISED: Final[dict[tuple[Resource, Setting], Code]] = {
+OPTIMISED: Final[dict[tuple[Resource, Section], Code]] = {
     ("cpu", "requests"): Code.CPU_REQUEST_OPTIMISED,
     ("cpu", "limits"): Code.CPU_LIMIT_OPTIMISED,
     ("memory", "requests"): Code.MEMORY_REQUEST_OPTIMISED,
@@ -41,8 +39,8 @@ class Engine:
 
 
 ENGINES: Final = (
-    Engine("cost", 60, Code.COST_AVAILABLE),
-    Engine("performance", 98, Code.PERFORMANCE_AVAILABLE),
+    Engine(COST, 60, Code.COST_AVAILABLE),
+    Engine(PERFORMANCE, 98, Code.PERFORMANCE_AVAILABLE),
 )
 
 
@@ -109,13 +107,13 @@ def _set(
         return [FORMAT_MISSING[resource]]
     codes = []
     kept = amount
-    for setting in SETTINGS:
-        now = current.get(setting, {}).get(resource, {}).get("amount", 0.0)
+    for section in SECTIONS:
+        now = current.get(section, {}).get(resource, {}).get("amount", 0.0)
         distance = amount - now
         if now > 0 and abs(distance / now * 100) <= threshold_percent:
             kept, distance = now, 0.0
-            codes.append(OPTIMISED[resource, setting])
-        variation.setdefault(setting, {})[resource] = {"amount": distance, "format": unit}
-    for setting in SETTINGS:
-        config.setdefault(setting, {})[resource] = {"amount": kept, "format": unit}
+            codes.append(OPTIMISED[resource, section])
+        variation.setdefault(section, {})[resource] = {"amount": distance, "format": unit}
+    for section in SECTIONS:
+        config.setdefault(section, {})[resource] = {"amount": kept, "format": unit}
     return codes

@@ -1,56 +1,14 @@
-"""What a recommendation says beside its numbers: codes, kinds and texts.
+"""The kinds and texts of notifications.
 
-Source: kruize/autotune (RecommendationConstants, design/NotificationCodes.md). The first digit of a code is its
-kind, the second and third say the resource: 23 CPU, 24 memory, 28 accelerator. Each code of the table is named
-here; those that need accelerators, runtimes or negative numbers are never given.
+Source: kruize/autotune (RecommendationConstants, design/NotificationCodes.md).
 """
 
 from collections.abc import Iterable
-from enum import IntEnum
 from typing import Any, Final
 
+from headrace.contracts.kruize import Code
+
 KINDS: Final = {1: "info", 2: "error", 3: "notice", 4: "warning", 5: "critical"}
-
-
-class Code(IntEnum):
-    """Every code by what it says."""
-
-    AVAILABLE = 111000
-    SHORT_TERM_AVAILABLE = 111101
-    MEDIUM_TERM_AVAILABLE = 111102
-    LONG_TERM_AVAILABLE = 111103
-    COST_AVAILABLE = 112101
-    PERFORMANCE_AVAILABLE = 112102
-    MODEL_AVAILABLE = 112103
-    RUNTIMES_AVAILABLE = 112104
-    NOT_ENOUGH_DATA = 120001
-    ACCELERATOR_AVAILABLE = 128001
-    PODS_ZERO = 221001
-    PODS_NEGATIVE = 221002
-    HOURS_ZERO = 221003
-    HOURS_NEGATIVE = 221004
-    CPU_AMOUNT_MISSING = 223001
-    CPU_AMOUNT_INVALID = 223002
-    CPU_FORMAT_MISSING = 223003
-    CPU_FORMAT_INVALID = 223004
-    MEMORY_AMOUNT_MISSING = 224001
-    MEMORY_AMOUNT_INVALID = 224002
-    MEMORY_FORMAT_MISSING = 224003
-    MEMORY_FORMAT_INVALID = 224004
-    CPU_IDLE = 323001
-    CPU_ZERO = 323002
-    CPU_UNKNOWN = 323003
-    CPU_REQUEST_OPTIMISED = 323004
-    CPU_LIMIT_OPTIMISED = 323005
-    MEMORY_ZERO = 324001
-    MEMORY_UNKNOWN = 324002
-    MEMORY_REQUEST_OPTIMISED = 324003
-    MEMORY_LIMIT_OPTIMISED = 324004
-    ACCELERATOR_UNSUPPORTED = 328001
-    CPU_LIMIT_UNSET = 423001
-    CPU_REQUEST_UNSET = 523001
-    MEMORY_REQUEST_UNSET = 524001
-    MEMORY_LIMIT_UNSET = 524002
 
 
 MESSAGES: Final = {
@@ -96,7 +54,7 @@ _ENTRIES: Final = {
     code: {"type": KINDS[code // 100_000], "message": message, "code": int(code)}
     for code, message in MESSAGES.items()
 }
-_KEYS: Final = {code: str(int(code)) for code in Code}
+_KEYS: Final = {code: code.key for code in Code}
 
 
 def notifications(codes: Iterable[Code]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from headrace.contracts.kruize import CPU_USAGE, MEMORY_USAGE
 from headrace_services.kruize.series import Floats, Integers
 from headrace_services.kruize.terms import Term
 from headrace_services.kruize.usage import Units, Usage
@@ -76,8 +77,8 @@ def _points(windows: list[tuple[int, int]], usage: Usage) -> list[dict[str, Any]
             continue
         points.append(
             {
-                "cpuUsage": _box(of_cpu, usage.cpu_units, begin, end),
-                "memoryUsage": _box(of_memory, usage.memory_units, begin, end),
+                CPU_USAGE.name: _box(of_cpu, usage.cpu_units, begin, end),
+                MEMORY_USAGE.name: _box(of_memory, usage.memory_units, begin, end),
             }
         )
     return points

@@ -8,17 +8,31 @@ from typing import Any, Final
 
 import numpy as np
 
+from headrace.contracts.kruize import (
+    CPU_LIMIT,
+    CPU_REQUEST,
+    MEMORY_LIMIT,
+    MEMORY_REQUEST,
+    NAMESPACE_CPU_LIMIT,
+    NAMESPACE_CPU_REQUEST,
+    NAMESPACE_MEMORY_LIMIT,
+    NAMESPACE_MEMORY_REQUEST,
+    RESOURCES,
+    SECTIONS,
+    Code,
+    Metric,
+    Resource,
+    Section,
+)
+from headrace.contracts.ros import ExperimentType
 from headrace_services.kruize.engines import (
     DEFAULT_THRESHOLD_PERCENT,
     ENGINES,
-    SETTINGS,
     Config,
-    Resource,
-    Setting,
     Window,
     recommendation_of,
 )
-from headrace_services.kruize.notifications import Code, notifications
+from headrace_services.kruize.notifications import notifications
 from headrace_services.kruize.plots import plots as plots_of
 from headrace_services.kruize.plots import timestamps
 from headrace_services.kruize.series import UNITS, Series
@@ -26,14 +40,21 @@ from headrace_services.kruize.terms import TERMS, Term, duration_hours, terms_wi
 from headrace_services.kruize.usage import Usage, usage_of, whole_pods
 
 VERSION: Final = "1.0"
-RESOURCES: Final[tuple[Resource, ...]] = ("cpu", "memory")
-_METRIC: Final[dict[tuple[Resource, Setting], str]] = {
-    ("cpu", "requests"): "cpuRequest",
-    ("cpu", "limits"): "cpuLimit",
-    ("memory", "requests"): "memoryRequest",
-    ("memory", "limits"): "memoryLimit",
+_METRICS: Final[dict[ExperimentType, dict[tuple[Resource, Section], Metric]]] = {
+    "container": {
+        ("cpu", "requests"): CPU_REQUEST,
+        ("cpu", "limits"): CPU_LIMIT,
+        ("memory", "requests"): MEMORY_REQUEST,
+        ("memory", "limits"): MEMORY_LIMIT,
+    },
+    "namespace": {
+        ("cpu", "requests"): NAMESPACE_CPU_REQUEST,
+        ("cpu", "limits"): NAMESPACE_CPU_LIMIT,
+        ("memory", "requests"): NAMESPACE_MEMORY_REQUEST,
+        ("memory", "limits"): NAMESPACE_MEMORY_LIMIT,
+    },
 }
-_UNSET: Final[dict[tuple[Resource, Setting], Code]] = {
+_UNSET: Final[dict[tuple[Resource, Section], Code]] = {
     ("cpu", "requests"): Code.CPU_REQUEST_UNSET,
     ("cpu", "limits"): Code.CPU_LIMIT_UNSET,
     ("memory", "requests"): Code.MEMORY_REQUEST_UNSET,
@@ -85,23 +106,22 @@ def recommend(
 
 def _current(series: Series) -> tuple[Config, list[Code]]:
     """What the newest interval says is set, and what is wrong with it."""
-    container = series.kind == "container"
+    value = "avg" if series.kind == "container" else "sum"
     current: Config = {}
     codes: list[Code] = []
-    for setting in SETTINGS:
+    for section in SECTIONS:
         for resource in RESOURCES:
-            name = _METRIC[resource, setting]
-            metric = name if container else f"namespace{name[0].upper()}{name[1:]}"
-            amount = float(series.column(metric, "avg" if container else "sum")[-1])
+            metric = _METRICS[series.kind][resource, section].name
+            amount = float(series.column(metric, value)[-1])
             unit = UNITS[series.units[-1, series.position(metric)]]
             if np.isnan(amount):
-                codes += [_UNSET[resource, setting], _AMOUNT_MISSING[resource]]
+                codes += [_UNSET[resource, section], _AMOUNT_MISSING[resource]]
             elif amount <= 0:
                 codes.append(_AMOUNT_INVALID[resource])
             elif not unit:
                 codes.append(_FORMAT_INVALID[resource])
             else:
-                current.setdefault(setting, {})[resource] = {"amount": amount, "format": unit}
+                current.setdefault(section, {})[resource] = {"amount": amount, "format": unit}
     return current, codes
 
 

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import orjson
 
-from headrace.contracts.kruize import timestamp
+from headrace.contracts.kruize import Code, timestamp
 from headrace_services.kruize import metrics, packing
 from headrace_services.kruize.answers import NO_EXPERIMENT, Refused
 from headrace_services.kruize.experiments import Experiment
-from headrace_services.kruize.notifications import Code, notifications
+from headrace_services.kruize.notifications import notifications
 from headrace_services.kruize.recommendations import VERSION, recommend
 from headrace_services.kruize.store import ResultStore
 

@@ -10,9 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from headrace.contracts.kruize import MEASUREMENT_MINUTES
+from headrace.contracts.kruize import LONG_TERM, MEASUREMENT_MINUTES, MEDIUM_TERM, SHORT_TERM, Code
 from headrace.contracts.ros import ExperimentType
-from headrace_services.kruize.notifications import Code
 from headrace_services.kruize.series import Integers, Series
 
 DAY_MS: Final = 86_400_000
@@ -41,9 +40,9 @@ class Term:
 
 
 TERMS: Final = (
-    Term("short_term", 1, 30, 4, 6 * HOUR_MS, Code.SHORT_TERM_AVAILABLE),
-    Term("medium_term", 7, 2 * 1440, 7, DAY_MS, Code.MEDIUM_TERM_AVAILABLE),
-    Term("long_term", 15, 8 * 1440, 15, DAY_MS, Code.LONG_TERM_AVAILABLE),
+    Term(SHORT_TERM, 1, 30, 4, 6 * HOUR_MS, Code.SHORT_TERM_AVAILABLE),
+    Term(MEDIUM_TERM, 7, 2 * 1440, 7, DAY_MS, Code.MEDIUM_TERM_AVAILABLE),
+    Term(LONG_TERM, 15, 8 * 1440, 15, DAY_MS, Code.LONG_TERM_AVAILABLE),
 )
 _REACH_MS: Final = max(term.duration_ms for term in TERMS)
 

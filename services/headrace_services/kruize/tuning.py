@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from headrace.contracts.kruize import ENGINES, TERMS, short_name
 from headrace_services.kruize.answers import JSON_ERROR, Refused, named
 
 _EMPTY: Final = "Empty term or model value."
@@ -12,13 +13,13 @@ _CHOICES: Final = (
     (
         "term_settings",
         "terms",
-        ("short", "medium", "long"),
+        tuple(map(short_name, TERMS)),
         "Term name is not supported. Use short, medium or long term.",
     ),
     (
         "model_settings",
         "models",
-        ("cost", "performance"),
+        ENGINES,
         "Model name is not supported. Use cost or performance.",
     ),
 )

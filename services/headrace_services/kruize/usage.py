@@ -11,6 +11,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from headrace.contracts.kruize import (
+    CPU_THROTTLE,
+    CPU_USAGE,
+    MEMORY_RSS,
+    MEMORY_USAGE,
+    NAMESPACE_CPU_THROTTLE,
+    NAMESPACE_CPU_USAGE,
+    NAMESPACE_MEMORY_RSS,
+    NAMESPACE_MEMORY_USAGE,
+    NAMESPACE_TOTAL_PODS,
+)
 from headrace_services.kruize.series import UNITS, Floats, Series
 
 ONE_CORE: Final = 1.0
@@ -78,7 +89,7 @@ def whole_pods(pods: float) -> int:
 
 
 def _of_container(series: Series) -> Usage:
-    metrics = [series.position(name) for name in ("cpuUsage", "cpuThrottle", "memoryUsage", "memoryRSS")]
+    metrics = [series.position(metric.name) for metric in (CPU_USAGE, CPU_THROTTLE, MEMORY_USAGE, MEMORY_RSS)]
     cpu, throttle, memory, rss = _given(series, metrics)
     cpu_sum, cpu_avg, cpu_min, _ = cpu
     throttle_sum, _, throttle_min, _ = throttle
@@ -104,8 +115,14 @@ def _of_container(series: Series) -> Usage:
 
 def _of_namespace(series: Series) -> Usage:
     metrics = [
-        series.position(f"namespace{name}")
-        for name in ("CpuUsage", "CpuThrottle", "MemoryUsage", "MemoryRSS", "TotalPods")
+        series.position(metric.name)
+        for metric in (
+            NAMESPACE_CPU_USAGE,
+            NAMESPACE_CPU_THROTTLE,
+            NAMESPACE_MEMORY_USAGE,
+            NAMESPACE_MEMORY_RSS,
+            NAMESPACE_TOTAL_PODS,
+        )
     ]
     cpu, throttle, memory, rss, pods = _given(series, metrics)
     total = _highest(cpu) + _highest(throttle)

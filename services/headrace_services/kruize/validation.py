@@ -7,7 +7,20 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from headrace.contracts.kruize import VALUES
+from headrace.contracts.kruize import (
+    ACCELERATOR_CORE_USAGE,
+    ACCELERATOR_FRAME_BUFFER_USAGE,
+    ACCELERATOR_MEMORY_USAGE,
+    CPU_USAGE,
+    MAX_DATE,
+    MEMORY_RSS,
+    MEMORY_USAGE,
+    NAMESPACE_CPU_USAGE,
+    NAMESPACE_MAX_DATE,
+    NAMESPACE_MEMORY_RSS,
+    NAMESPACE_MEMORY_USAGE,
+    VALUES,
+)
 from headrace.contracts.message import utc_now
 from headrace.contracts.ros import ExperimentType
 from headrace_services.kruize import packing
@@ -27,8 +40,8 @@ _OLDEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _AHEAD: Final = timedelta(days=366)
 
 _REQUIRED: Final[dict[ExperimentType, tuple[str, ...]]] = {
-    "container": ("cpuUsage", "memoryUsage", "memoryRSS"),
-    "namespace": ("namespaceCpuUsage", "namespaceMemoryUsage", "namespaceMemoryRSS"),
+    "container": (CPU_USAGE.name, MEMORY_USAGE.name, MEMORY_RSS.name),
+    "namespace": (NAMESPACE_CPU_USAGE.name, NAMESPACE_MEMORY_USAGE.name, NAMESPACE_MEMORY_RSS.name),
 }
 _POSITIONS: Final = {
     kind: {metric.name: number for number, metric in enumerate(metrics)} for kind, metrics in METRICS.items()
@@ -39,11 +52,11 @@ _WITHOUT_UNIT: Final = frozenset(
 # Known names that recommendations of this profile do not read.
 _UNREAD: Final = frozenset(
     {
-        "namespaceMaxDate",
-        "maxDate",
-        "acceleratorCoreUsage",
-        "acceleratorMemoryUsage",
-        "acceleratorFrameBufferUsage",
+        NAMESPACE_MAX_DATE,
+        MAX_DATE,
+        ACCELERATOR_CORE_USAGE,
+        ACCELERATOR_MEMORY_USAGE,
+        ACCELERATOR_FRAME_BUFFER_USAGE,
     }
 )
 _NAMES: Final = [name for positions in _POSITIONS.values() for name in positions] + sorted(_UNREAD)

@@ -4,27 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-TERMS: Final = ("short_term", "medium_term", "long_term")
-ENGINES: Final = ("cost", "performance")
+from headrace.contracts.kruize import CURRENT_COLUMNS, PERCENTAGE_COLUMNS
+
 WORKLOAD_TYPES: Final = (
     "daemonset", "deployment", "deploymentconfig", "replicaset", "replicationcontroller", "statefulset"
 )  # fmt: skip
 
-Resource = Literal["cpu", "memory"]
 FilterKind = Literal["cluster", "text", "type", "array"]
-
-
-def percentage_column(resource: Resource, term: str, engine: str) -> str:
-    """Where a variation of requests is stored, in percent of the current ones."""
-    return f"{resource}_variation_{term.removesuffix('_term')}_{engine}_pct"
-
-
-PERCENTAGES: Final = tuple(
-    percentage_column(resource, term, engine)
-    for resource in ("cpu", "memory")
-    for term in TERMS
-    for engine in ENGINES
-)
 
 
 @dataclass(frozen=True)
@@ -78,12 +64,12 @@ _WORKLOAD_SORTS: Final = {
 
 
 def _amount_sorts(table: str) -> dict[str, str]:
-    names = ("cpu_request_current", "memory_request_current", *PERCENTAGES)
+    names = (*CURRENT_COLUMNS, *PERCENTAGE_COLUMNS)
     return {name.removesuffix("_pct"): f"{table}.{name}" for name in names}
 
 
 def _stored(table: str) -> str:
-    return ", ".join(f"{table}.{name}" for name in ("id", "recommendations", *PERCENTAGES))
+    return ", ".join(f"{table}.{name}" for name in ("id", "recommendations", *PERCENTAGE_COLUMNS))
 
 
 CONTAINERS: Final = Collection(

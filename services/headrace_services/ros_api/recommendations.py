@@ -6,17 +6,32 @@ Source: RedHatInsights/ros-ocp-backend, internal/api; its rules, applied to what
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from headrace.contracts.kruize import (
+    CPU_USAGE,
+    ENGINES,
+    MEMORY_USAGE,
+    RESOURCES,
+    SECTIONS,
+    TERMS,
+    Code,
+    Resource,
+    percentage_column,
+)
 from headrace.ros.amounts import Number, cpu_percent, memory_percent, plain, tenths
-from headrace_services.ros_api.listings import ENGINES, TERMS, Resource, percentage_column
 from headrace_services.ros_api.units import Units, is_number
 
 Json = dict[str, Any]
 Percentages = Mapping[str, Any]
 
-SECTIONS: Final = ("requests", "limits")
-RESOURCES: Final[tuple[Resource, ...]] = ("cpu", "memory")
-
-_SHOWN_NOTIFICATIONS: Final = frozenset({"323004", "323005", "324003", "324004"})
+_SHOWN_NOTIFICATIONS: Final = frozenset(
+    code.key
+    for code in (
+        Code.CPU_REQUEST_OPTIMISED,
+        Code.CPU_LIMIT_OPTIMISED,
+        Code.MEMORY_REQUEST_OPTIMISED,
+        Code.MEMORY_LIMIT_OPTIMISED,
+    )
+)
 _NO_TIME: Final = "0001-01-01T00:00:00Z"
 _PLOTTED: Final = ("min", "q1", "median", "q3", "max")
 _PERCENT: Final[Mapping[Resource, Callable[[Number, Number], float]]] = {
@@ -121,8 +136,8 @@ def _show_plots(term: Json, units: Units, *, wanted: bool) -> None:
         if not isinstance(point, dict):
             continue
         for name, convert, unit in (
-            ("cpuUsage", units.cpu_amount, units.cpu_format),
-            ("memoryUsage", units.memory_amount, units.memory_format),
+            (CPU_USAGE.name, units.cpu_amount, units.cpu_format),
+            (MEMORY_USAGE.name, units.memory_amount, units.memory_format),
         ):
             usage = point.get(name)
             if not isinstance(usage, dict):

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from headrace.contracts.kruize import ENGINES, TERMS
 from headrace.web.schemas import (
     COUNT,
     MOMENT,
@@ -17,7 +18,6 @@ from headrace.web.schemas import (
     record,
     reference,
 )
-from headrace_services.ros_api.listings import ENGINES, TERMS
 from headrace_services.ros_api.parameters import UNLIMITED
 
 

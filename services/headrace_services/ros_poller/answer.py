@@ -9,9 +9,6 @@ from headrace.contracts.message import Part
 from headrace.contracts.ros import ExperimentType, Text
 from headrace_services.ros_poller.recommendation import Notifications
 
-AVAILABLE: Final = "111000"
-NOT_ENOUGH_DATA: Final = "120001"
-
 
 class Recommendations(Part):
     """By the moment up to which usage was read, as Kruize writes it; each as it came."""

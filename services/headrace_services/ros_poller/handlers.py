@@ -11,11 +11,11 @@ from typing import Final
 from pydantic import ValidationError
 
 from headrace.bus.delivery import Delivery
-from headrace.contracts.kruize import timestamp
+from headrace.contracts.kruize import Code, timestamp
 from headrace.contracts.message import rfc3339
 from headrace.contracts.ros import RecommendationRequest
 from headrace_services.ros_poller import metrics
-from headrace_services.ros_poller.answer import AVAILABLE, NOT_ENOUGH_DATA, Experiment, Recommendations
+from headrace_services.ros_poller.answer import Experiment, Recommendations
 from headrace_services.ros_poller.client import KruizeClient, NoUsage, UnexpectedAnswer
 from headrace_services.ros_poller.schedule import reason_to_wait
 from headrace_services.ros_poller.store import RecommendationStore, Workload
@@ -66,7 +66,7 @@ class Poller:
         kept: list[StoredRecommendation] = []
         remarks: list[str] = []
         for name, found in experiment.recommendations().items():
-            raw = found.data.get(timestamp(end)) if AVAILABLE in found.notifications else None
+            raw = found.data.get(timestamp(end)) if Code.AVAILABLE.key in found.notifications else None
             if raw is None:
                 remarks.append(f"{name}: {await self._reason(workload, name, end, found)}")
                 continue
@@ -87,11 +87,11 @@ class Poller:
 
     async def _reason(self, workload: Workload, name: str, end: datetime, found: Recommendations) -> str:
         """Why there is no recommendation for a container or namespace."""
-        if AVAILABLE in found.notifications:
+        if Code.AVAILABLE.key in found.notifications:
             metrics.INVALID[workload.kind].inc()
             newest = max(found.data, default="")
             return f"Kruize has usage up to {newest or 'an unknown time'} only, asked up to {timestamp(end)}"
-        if NOT_ENOUGH_DATA in found.notifications:
+        if Code.NOT_ENOUGH_DATA.key in found.notifications:
             minutes = await self.store.usage_minutes(workload, name, end)
             if 0 < minutes < _MINIMUM_MINUTES:
                 return f"not enough data: {minutes} of {_MINIMUM_MINUTES} minutes"

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import orjson
 
-from headrace.contracts.kruize import MEASUREMENT_MINUTES
+from headrace.contracts.kruize import CURRENT_COLUMNS, MEASUREMENT_MINUTES, PERCENTAGE_COLUMNS
 from headrace.contracts.ros import ExperimentType
 from headrace.database.partitions import Partitions
 from headrace.database.pool import Database
 from headrace.ros import PARTITION_MAKER
 from headrace.ros.metrics import PARTITION_MISSING, database_errors_counted
-from headrace_services.ros_poller.stored import CURRENT_COLUMNS, VARIATION_COLUMNS, StoredRecommendation
+from headrace_services.ros_poller.stored import StoredRecommendation
 
 _SHORT_TERM: Final = timedelta(days=1)
 _ROW: Final = (
@@ -21,7 +21,7 @@ _ROW: Final = (
     "monitoring_end_time",
     "recommendations",
     *CURRENT_COLUMNS,
-    *VARIATION_COLUMNS,
+    *PERCENTAGE_COLUMNS,
 )
 _HISTORY_ROW: Final = (
     "org_id",

@@ -4,21 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from headrace.contracts.kruize import CURRENT_COLUMNS, ENGINES, TERMS, Code, percentage_column
 from headrace.ros.amounts import bytes_column, cores_column, cpu_percent, memory_percent
 from headrace_services.ros_poller.recommendation import Recommendation
 
-TERMS: Final = ("short", "medium", "long")
-ENGINES: Final = ("cost", "performance")
-CURRENT_COLUMNS: Final = ("cpu_request_current", "memory_request_current")
-VARIATION_COLUMNS: Final = tuple(
-    f"{resource}_variation_{term}_{engine}_pct"
-    for resource in ("cpu", "memory")
-    for term in TERMS
-    for engine in ENGINES
-)
-
 # What is left is a number without a sentence about it: the resource is missing from the recommendation.
-_MISSING: Final = frozenset({"323001", "323002", "323003", "324001", "324002"})
+_MISSING: Final = frozenset(
+    code.key
+    for code in (Code.CPU_IDLE, Code.CPU_ZERO, Code.CPU_UNKNOWN, Code.MEMORY_ZERO, Code.MEMORY_UNKNOWN)
+)
 
 
 @dataclass(frozen=True)
@@ -52,15 +46,15 @@ def _columns(recommendation: Recommendation) -> dict[str, float | None]:
     cores, memory_bytes = cores_column(current.cpu.amount), bytes_column(current.memory.amount)
     columns: dict[str, float | None] = dict(zip(CURRENT_COLUMNS, (cores, memory_bytes), strict=True))
     for term in TERMS:
-        engines = getattr(recommendation.recommendation_terms, f"{term}_term").recommendation_engines
+        engines = getattr(recommendation.recommendation_terms, term).recommendation_engines
         for engine in ENGINES:
             cpu = memory = None
             if engines is not None:
                 variation = getattr(engines, engine).variation.requests
                 cpu = cpu_percent(variation.cpu.amount, cores)
                 memory = memory_percent(variation.memory.amount, memory_bytes)
-            columns[f"cpu_variation_{term}_{engine}_pct"] = cpu
-            columns[f"memory_variation_{term}_{engine}_pct"] = memory
+            columns[percentage_column("cpu", term, engine)] = cpu
+            columns[percentage_column("memory", term, engine)] = memory
     return columns
 
 

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from headrace.contracts.kruize import CONTAINER_METRICS, NAMESPACE_METRICS, Metric
+from headrace.contracts.kruize import (
+    CONTAINER_METRICS,
+    CPU_USAGE,
+    MEMORY_RSS,
+    MEMORY_USAGE,
+    NAMESPACE_CPU_USAGE,
+    NAMESPACE_MEMORY_RSS,
+    NAMESPACE_MEMORY_USAGE,
+    NAMESPACE_METRICS,
+    Metric,
+)
 from headrace.contracts.ros import ExperimentType
 from headrace_services.ros_processor.limits import CsvRejected
 
@@ -53,8 +63,8 @@ class FileKind:
         return (*self.unread, *self.read)
 
 
-def _usage(metrics: Sequence[Metric], *names: str) -> frozenset[str]:
-    return frozenset(f"{m.column}_{value}" for m in metrics if m.name in names for value in m.values)
+def _usage(*metrics: Metric) -> frozenset[str]:
+    return frozenset(f"{metric.column}_{value}" for metric in metrics for value in metric.values)
 
 
 CONTAINER: Final = FileKind(
@@ -64,14 +74,14 @@ CONTAINER: Final = FileKind(
     ),
     unread=(*_PERIOD, "pod", "node", "resource_id"),
     metrics=CONTAINER_METRICS,
-    usage=_usage(CONTAINER_METRICS, "cpuUsage", "memoryUsage", "memoryRSS"),
+    usage=_usage(CPU_USAGE, MEMORY_USAGE, MEMORY_RSS),
 )  # fmt: skip
 NAMESPACE: Final = FileKind(
     kind="namespace",
     identity=("namespace",),
     unread=_PERIOD,
     metrics=NAMESPACE_METRICS,
-    usage=_usage(NAMESPACE_METRICS, "namespaceCpuUsage", "namespaceMemoryUsage", "namespaceMemoryRSS"),
+    usage=_usage(NAMESPACE_CPU_USAGE, NAMESPACE_MEMORY_USAGE, NAMESPACE_MEMORY_RSS),
 )
 
 

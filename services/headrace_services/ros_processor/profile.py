@@ -6,6 +6,7 @@ Kruize does not evaluate the queries for clusters that send their own results.
 import asyncio
 from typing import Any, Final
 
+from headrace.contracts import kruize
 from headrace.contracts.kruize import CONTAINER_METRICS, NAMESPACE_METRICS, PERFORMANCE_PROFILE
 from headrace.runtime.errors import HeadraceError, Retryable
 from headrace.runtime.logging import get_logger
@@ -27,30 +28,31 @@ _BACKOFF: Final = RetryPolicy(base_seconds=0.5, cap_seconds=15.0)
 
 _CONTAINER: Final = 'namespace="$NAMESPACE$",container="$CONTAINER_NAME$"'
 _NAMESPACE: Final = 'namespace="$NAMESPACE$"'
+_DURATION: Final = "[$MEASUREMENT_DURATION_IN_MIN$m])"
 # Metric to the series it is made of; a rate or an average over the measurement duration where it is not a gauge.
 _SERIES: Final = {
-    "cpuRequest": 'kube_pod_container_resource_requests{%s,resource="cpu"}',
-    "cpuLimit": 'kube_pod_container_resource_limits{%s,resource="cpu"}',
-    "cpuUsage": "rate(container_cpu_usage_seconds_total{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
-    "cpuThrottle": "rate(container_cpu_cfs_throttled_seconds_total{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
-    "memoryRequest": 'kube_pod_container_resource_requests{%s,resource="memory"}',
-    "memoryLimit": 'kube_pod_container_resource_limits{%s,resource="memory"}',
-    "memoryUsage": "avg_over_time(container_memory_working_set_bytes{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
-    "memoryRSS": "avg_over_time(container_memory_rss{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
-    "namespaceCpuRequest": 'kube_resourcequota{%s,resource="requests.cpu",type="hard"}',
-    "namespaceCpuLimit": 'kube_resourcequota{%s,resource="limits.cpu",type="hard"}',
-    "namespaceMemoryRequest": 'kube_resourcequota{%s,resource="requests.memory",type="hard"}',
-    "namespaceMemoryLimit": 'kube_resourcequota{%s,resource="limits.memory",type="hard"}',
-    "namespaceCpuUsage": "rate(container_cpu_usage_seconds_total{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
-    "namespaceCpuThrottle": "rate(container_cpu_cfs_throttled_seconds_total{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
-    "namespaceMemoryUsage": "avg_over_time(container_memory_working_set_bytes{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
-    "namespaceMemoryRSS": "avg_over_time(container_memory_rss{%s}[$MEASUREMENT_DURATION_IN_MIN$m])",
-    "namespaceTotalPods": "count(kube_pod_info{%s})",
-    "namespaceRunningPods": 'count(kube_pod_status_phase{%s,phase="Running"} == 1)',
-    "namespaceMaxDate": "timestamp(container_cpu_usage_seconds_total{%s} > 0)",
-    "acceleratorCoreUsage": "DCGM_FI_DEV_GPU_UTIL{%s}",
-    "acceleratorMemoryUsage": "DCGM_FI_DEV_MEM_COPY_UTIL{%s}",
-    "acceleratorFrameBufferUsage": "DCGM_FI_DEV_FB_USED{%s}",
+    kruize.CPU_REQUEST.name: 'kube_pod_container_resource_requests{%s,resource="cpu"}',
+    kruize.CPU_LIMIT.name: 'kube_pod_container_resource_limits{%s,resource="cpu"}',
+    kruize.CPU_USAGE.name: "rate(container_cpu_usage_seconds_total{%s}" + _DURATION,
+    kruize.CPU_THROTTLE.name: "rate(container_cpu_cfs_throttled_seconds_total{%s}" + _DURATION,
+    kruize.MEMORY_REQUEST.name: 'kube_pod_container_resource_requests{%s,resource="memory"}',
+    kruize.MEMORY_LIMIT.name: 'kube_pod_container_resource_limits{%s,resource="memory"}',
+    kruize.MEMORY_USAGE.name: "avg_over_time(container_memory_working_set_bytes{%s}" + _DURATION,
+    kruize.MEMORY_RSS.name: "avg_over_time(container_memory_rss{%s}" + _DURATION,
+    kruize.NAMESPACE_CPU_REQUEST.name: 'kube_resourcequota{%s,resource="requests.cpu",type="hard"}',
+    kruize.NAMESPACE_CPU_LIMIT.name: 'kube_resourcequota{%s,resource="limits.cpu",type="hard"}',
+    kruize.NAMESPACE_MEMORY_REQUEST.name: 'kube_resourcequota{%s,resource="requests.memory",type="hard"}',
+    kruize.NAMESPACE_MEMORY_LIMIT.name: 'kube_resourcequota{%s,resource="limits.memory",type="hard"}',
+    kruize.NAMESPACE_CPU_USAGE.name: "rate(container_cpu_usage_seconds_total{%s}" + _DURATION,
+    kruize.NAMESPACE_CPU_THROTTLE.name: "rate(container_cpu_cfs_throttled_seconds_total{%s}" + _DURATION,
+    kruize.NAMESPACE_MEMORY_USAGE.name: "avg_over_time(container_memory_working_set_bytes{%s}" + _DURATION,
+    kruize.NAMESPACE_MEMORY_RSS.name: "avg_over_time(container_memory_rss{%s}" + _DURATION,
+    kruize.NAMESPACE_TOTAL_PODS.name: "count(kube_pod_info{%s})",
+    kruize.NAMESPACE_RUNNING_PODS.name: 'count(kube_pod_status_phase{%s,phase="Running"} == 1)',
+    kruize.NAMESPACE_MAX_DATE: "timestamp(container_cpu_usage_seconds_total{%s} > 0)",
+    kruize.ACCELERATOR_CORE_USAGE: "DCGM_FI_DEV_GPU_UTIL{%s}",
+    kruize.ACCELERATOR_MEMORY_USAGE: "DCGM_FI_DEV_MEM_COPY_UTIL{%s}",
+    kruize.ACCELERATOR_FRAME_BUFFER_USAGE: "DCGM_FI_DEV_FB_USED{%s}",
 }
 
 
@@ -73,10 +75,10 @@ def performance_profile(version: float) -> dict[str, Any]:
     spread = ("avg", "min", "max")
     variables = [
         *((metric.name, metric.values) for metric in (*CONTAINER_METRICS, *NAMESPACE_METRICS)),
-        ("namespaceMaxDate", ("max",)),
-        ("acceleratorCoreUsage", spread),
-        ("acceleratorMemoryUsage", spread),
-        ("acceleratorFrameBufferUsage", spread),
+        (kruize.NAMESPACE_MAX_DATE, ("max",)),
+        (kruize.ACCELERATOR_CORE_USAGE, spread),
+        (kruize.ACCELERATOR_MEMORY_USAGE, spread),
+        (kruize.ACCELERATOR_FRAME_BUFFER_USAGE, spread),
     ]
     return {
         "name": PERFORMANCE_PROFILE,

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from headrace.contracts.kruize import PERCENTAGE_COLUMNS
 from headrace.runtime.metrics import REGISTRY
-from headrace_services.ros_api.listings import PERCENTAGES
 from tests.integration.ros_api.harness import (
     COLLECTIONS,
     CONTAINER,
@@ -153,7 +153,7 @@ async def test_a_resource_without_advice_varies_by_its_stored_percentage(api: Ap
 
 async def test_what_was_stored_without_its_zero_is_shown_with_it(api: Api, tenant: Tenant):
     stored = json.loads(json.dumps(BARE))
-    await tenant.container(await tenant.workload(), stored=stored, **dict.fromkeys(PERCENTAGES))
+    await tenant.container(await tenant.workload(), stored=stored, **dict.fromkeys(PERCENTAGE_COLUMNS))
     (item,) = (await api.get(OPENSHIFT, tenant)).data
     assert item["recommendations"]["current"] == {"requests": cpu(0, ""), "limits": {"memory": {}}}
     engine = item["recommendations"]["recommendation_terms"]["long_term"]["recommendation_engines"]["cost"]
@@ -431,7 +431,7 @@ async def test_every_order_is_the_one_asked_for_with_ids_to_settle_ties(api: Api
     tenant = await api.tenant()
     for number, name in enumerate("ba"):
         await tenant.cluster(name, reported=MOMENT + timedelta(hours=number))
-        values = dict.fromkeys(PERCENTAGES, float(number)) | {"cpu_request_current": float(number)}
+        values = dict.fromkeys(PERCENTAGE_COLUMNS, float(number)) | {"cpu_request_current": float(number)}
         values["memory_request_current"] = float(number)
         workload_id = await tenant.workload(
             name, project=name, name=name, kind=SORTED["workload_type"][name == "b"], containers=(name,)

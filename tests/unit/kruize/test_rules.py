@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from headrace_services.kruize.notifications import MESSAGES, Code, notifications
+from headrace.contracts.kruize import Code
+from headrace_services.kruize.notifications import MESSAGES, notifications
 from headrace_services.kruize.recommendations import recommend
 from headrace_services.kruize.terms import terms_with_enough_data
 from headrace_services.kruize.usage import percentile

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import MultiDict
 
+from headrace.contracts.kruize import PERCENTAGE_COLUMNS
 from headrace.web.parameters import BadParameter
-from headrace_services.ros_api.listings import CONTAINERS, NAMESPACES, PERCENTAGES, Collection
+from headrace_services.ros_api.listings import CONTAINERS, NAMESPACES, Collection
 from headrace_services.ros_api.parameters import Choice, Listing, ListParameters
 
 NOW = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)
@@ -92,8 +93,8 @@ def test_dates_have_one_form(text: str):
 
 
 def test_every_variation_can_be_sorted_by():
-    assert len(PERCENTAGES) == 12
-    for name in PERCENTAGES:
+    assert len(PERCENTAGE_COLUMNS) == 12
+    for name in PERCENTAGE_COLUMNS:
         key = name.removesuffix("_pct")
         assert read(("order_by", f" {key} ")).order_by == key
         assert key in NAMESPACES.sorts

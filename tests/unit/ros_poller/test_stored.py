@@ -6,8 +6,9 @@ from typing import Any, Final
 import pytest
 from pydantic import ValidationError
 
+from headrace.contracts.kruize import PERCENTAGE_COLUMNS
 from headrace_services.ros_poller.recommendation import NO_TIME
-from headrace_services.ros_poller.stored import VARIATION_COLUMNS, StoredRecommendation
+from headrace_services.ros_poller.stored import StoredRecommendation
 from tests.unit.ros_poller import answers
 
 # By the workload: what Kruize answers for one moment, and what `encoding/json` writes of it with upstream's structs.
@@ -62,7 +63,7 @@ def test_the_columns_of_the_sample() -> None:
     assert stored.columns == {
         "cpu_request_current": 1.0,
         "memory_request_current": 1073741824.0,
-        **dict.fromkeys(VARIATION_COLUMNS),
+        **dict.fromkeys(PERCENTAGE_COLUMNS),
         "cpu_variation_short_cost_pct": -93.5,
         "cpu_variation_short_performance_pct": -93.5,
         "memory_variation_short_cost_pct": -51.757,
