@@ -2,6 +2,7 @@
 
 import gc
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ def command() -> "Typer":
     from headrace_services.rules_engine.commands import rules
     from headrace_services.segment_bridge.commands import segment
 
+    # The image of the services is made without it.
+    if find_spec("headrace.laptop"):
+        from headrace.laptop.commands import laptop
+
+        app.add_typer(laptop)
     app.add_typer(assisted, name="assisted")
     app.add_typer(ros, name="ros")
     app.add_typer(rules, name="rules")

@@ -15,7 +15,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from headrace.cli.uploads import as_organisation
+from headrace.laptop.uploads import as_organisation
 from headrace.local.ports import EnginePorts
 from headrace.samples import KINDS, SampleOptions
 from headrace_services.registry import SERVICES as REGISTRY

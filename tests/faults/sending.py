@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from headrace.cli.uploads import as_organisation
+from headrace.laptop.uploads import as_organisation
 from headrace.samples import KINDS, SampleOptions
 from tests.faults.test_history_of_recommendations import make_day
 from tests.history import Sent

@@ -123,7 +123,7 @@ async def test_a_clock_that_jumps_an_hour_stops_nothing_for_longer_than_it_is_wr
 
 
 async def resent(whole, upload, payload):
-    from headrace.cli.uploads import as_organisation
+    from headrace.laptop.uploads import as_organisation
 
     headers = as_organisation("1", payload.cluster_id) | {"x-rh-insights-request-id": upload.request_id}
     form = aiohttp.FormData()

@@ -11,8 +11,8 @@ import aiohttp
 import asyncpg
 import pytest
 
-from headrace.cli.uploads import as_organisation
 from headrace.contracts.message import utc_now
+from headrace.laptop.uploads import as_organisation
 from headrace.samples import KINDS, SampleOptions
 from headrace_services.ros_processor.aggregation import aggregate
 from tests.faults.killing import Stack, kill_at_random

@@ -216,7 +216,7 @@ async def answers_200(session, url):
 
 
 def _reader():
-    from headrace.cli.uploads import as_organisation
+    from headrace.laptop.uploads import as_organisation
 
     return as_organisation("1", "11111111-2222-3333-4444-555555555555")["x-rh-identity"]
 

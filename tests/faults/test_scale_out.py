@@ -18,7 +18,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from headrace.cli.uploads import as_organisation
+from headrace.laptop.uploads import as_organisation
 from headrace.samples import KINDS, SampleOptions
 from headrace_services.registry import SERVICES
 from tests.faults.test_history import archived_digests, synced_keys, tracked_statuses

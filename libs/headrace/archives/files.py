@@ -1,11 +1,15 @@
-"""Files that may or may not be compressed."""
+"""Files that may or may not be compressed, and files in chunks."""
 
+import asyncio
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from isal import igzip
 
-_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_CHUNK_BYTES: Final = 256 * 1024
 
 
 def open_inflated(path: Path) -> BinaryIO:
@@ -18,3 +22,13 @@ def open_inflated(path: Path) -> BinaryIO:
     plain.close()
     opened: BinaryIO = igzip.open(path, "rb")  # type: ignore[no-untyped-call]
     return opened
+
+
+async def file_chunks(path: Path) -> AsyncIterator[bytes]:
+    """The file's bytes, read beside the event loop and never held."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        while chunk := await asyncio.to_thread(os.read, descriptor, _CHUNK_BYTES):
+            yield chunk
+    finally:
+        os.close(descriptor)

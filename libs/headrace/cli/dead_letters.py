@@ -13,10 +13,9 @@ from headrace.bus import dead_letters
 from headrace.bus.dead_letters import DeadLetter
 from headrace.cli.output import Output, plain
 from headrace.contracts.topics import DEAD_LETTER_SUFFIX
-from headrace.local.directory import read_run
-from headrace.local.stack import VARIABLES
 from headrace.runtime.errors import ConfigurationError
-from headrace.runtime.settings import EngineSettings, is_set, load
+from headrace.runtime.run_file import read_run
+from headrace.runtime.settings import EngineSettings, environment_name, is_set, load
 from headrace.service.resolution import resolved
 from headrace.service.row import Service
 
@@ -24,7 +23,11 @@ from headrace.service.row import Service
 def engines(directory: Path) -> EngineSettings:
     """The engines of the environment, else of the stack that runs on the directory, else the defaults."""
     run = read_run(directory) or {"engines": []}
-    running = {row["name"]: row["url"] for row in run["engines"] if not is_set(VARIABLES[row["name"]])}
+    running = {
+        row["name"]: row["url"]
+        for row in run["engines"]
+        if not is_set(environment_name(EngineSettings, row["name"]))
+    }
     return load(EngineSettings, **running)
 
 

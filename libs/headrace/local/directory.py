@@ -14,6 +14,7 @@ import psutil
 from headrace.local.install import S3Server
 from headrace.local.ports import describe_process
 from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.run_file import NAME, is_still, started, written_run
 
 PRODUCTS: dict[S3Server, str] = {"minio": "MinIO", "seaweedfs": "SeaweedFS"}
 LEFTOVER_SECONDS = 5.0
@@ -27,7 +28,7 @@ class DataDirectory:
         self._lock: IO[str] | None = None
         self._publishing = threading.Lock()
         self._choice = self.path / "s3.json"
-        self._run = self.path / "run.json"
+        self._run = self.path / NAME
 
     def acquire(self) -> None:
         """Raises ConfigurationError naming the process that uses the directory; a dead one's lock is void."""
@@ -90,39 +91,11 @@ class DataDirectory:
 
     def end_leftovers(self) -> None:
         """Kill what a former stack that was itself killed left running, and forget it."""
-        for part in self._read().get("engines", ()):
+        for part in written_run(self.path).get("engines", ()):
             with contextlib.suppress(psutil.Error):
-                if _is_still(part["pid"], part["started"]):
+                if is_still(part["pid"], part["started"]):
                     _kill(psutil.Process(part["pid"]))
         self._run.unlink(missing_ok=True)
-
-    def running(self) -> dict[str, Any] | None:
-        """What `publish` wrote last; None unless its writer lives."""
-        state = self._read()
-        return state if state and _is_still(state["pid"], state["started"]) else None
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            state: dict[str, Any] = json.loads(self._run.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        return state
-
-
-def read_run(directory: Path) -> dict[str, Any] | None:
-    """What the stack on this directory is, for another process; None when none runs.
-
-    Keys: pid, started, ready, engines (rows of `EngineStatus`), and what `Engines.publish` added.
-    """
-    return DataDirectory(directory).running()
-
-
-def started(pid: int) -> float | None:
-    """When a process began, which tells it from a later one of the same number; None when there is none."""
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
-        return None
 
 
 def _kill(process: psutil.Process) -> None:
@@ -131,14 +104,6 @@ def _kill(process: psutil.Process) -> None:
     # A dead one that nobody has reaped yet holds no port and no file.
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
         time.sleep(0.01)
-
-
-def _is_still(pid: int | None, began: float | None) -> bool:
-    if pid is None or began is None:
-        return False
-    now = started(pid)
-    # The system tells it in hundredths since boot, so a corrected clock moves it a little.
-    return now is not None and abs(now - began) < 1.0
 
 
 def _server_in(text: str) -> S3Server | None:

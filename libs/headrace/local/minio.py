@@ -37,7 +37,7 @@ class MinIO(S3Engine):
     def command(self) -> Command:
         """One directory, no update check."""
         inner, console = f"{HOST}:{self._ports.s3_inner}", f"{HOST}:{self._ports.s3_console}"
-        guard = ("-m", "headrace.local.minio_guard", "--listen", f"{HOST}:{self._ports.s3}", "--to", inner)
+        guard = ("-m", "headrace.objects.minio_guard", "--listen", f"{HOST}:{self._ports.s3}", "--to", inner)
         options = ("--quiet", "--address", inner, "--console-address", console)
         environment = clean_environment(
             MINIO_ROOT_USER=self._credentials["access_key"],

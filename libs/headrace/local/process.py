@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.runtime.children import TRAMPOLINE
 from headrace.runtime.errors import Fatal, Retryable
 
-TRAMPOLINE = Path(__file__).with_name("trampoline.py")
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
 POLL_SECONDS = 0.05
 

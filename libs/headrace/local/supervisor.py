@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 import structlog
 
-from headrace.local.directory import started
 from headrace.local.engine import Engine, EngineName
 from headrace.local.install import Progress
 from headrace.local.ports import check_free
 from headrace.local.process import Child, ChildFailed
 from headrace.runtime.errors import Fatal, Retryable
+from headrace.runtime.run_file import started
 
 State = Literal["starting", "ready", "silent", "restarting", "failed", "stopped", "given"]
 

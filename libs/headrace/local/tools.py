@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from headrace.cli.segment_scripts import write_scripts
 from headrace.local import install, postgres
 from headrace.local.install import Progress
 from headrace.local.ports import HOST
-from headrace.local.segment_scripts import write_scripts
 from headrace.local.simulators import chain
 from headrace.local.supervisor import EngineStatus
 from headrace.runtime.errors import ConfigurationError

@@ -4,8 +4,11 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Final
 
+# Run as a program, it becomes another one that ends with us.
+TRAMPOLINE: Final = Path(__file__).with_name("trampoline.py")
 _PR_SET_PDEATHSIG: Final = 1
 
 

@@ -7,9 +7,9 @@ from typing import Any, Final, Self
 import aiohttp
 import orjson
 
-from headrace.cli.run_file import running_stack
-from headrace.cli.uploads import file_chunks
+from headrace.archives.files import file_chunks
 from headrace.runtime.errors import ConfigurationError, Permanent, Retryable
+from headrace.runtime.run_file import running_stack
 from headrace_services.assisted_events.api import PREFIX
 
 # A large simulation is stored in one request.

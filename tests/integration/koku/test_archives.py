@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from headrace.archives.files import file_chunks
 from headrace.archives.reader import read_members
-from headrace.cli.uploads import file_chunks
 from headrace.contracts.identity import decode_identity
 from headrace.contracts.topics import ROS_EVENTS, UPLOAD_VALIDATION
 from headrace.objects.endpoint import S3Endpoint

@@ -14,11 +14,11 @@ import pytest
 import pytest_asyncio
 
 from headrace.local import install
-from headrace.local.directory import read_run
 from headrace.local.ports import HOST, EnginePorts
 from headrace.local.seaweedfs import SeaweedFS
 from headrace.local.stack import Engines
 from headrace.local.supervisor import PATIENCE, Patience
+from headrace.runtime.run_file import read_run
 from tests.integration.local.clients import first_record, s3_client, send_record
 from tests.waiting import eventually
 

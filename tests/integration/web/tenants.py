@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from headrace.bus.producer import Producer
-from headrace.cli.ingress_client import IngressClient
-from headrace.cli.uploads import Upload
 from headrace.contracts.topics import DVO_RESULTS, OCP_RESULTS
+from headrace.laptop.ingress_client import IngressClient
+from headrace.laptop.uploads import Upload
 from headrace.runtime.settings import EngineSettings
 from headrace.samples import KINDS, SampleOptions
 from tests import identities

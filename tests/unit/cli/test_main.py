@@ -9,6 +9,7 @@ from headrace.cli.serving import chosen
 from headrace.local.shape import settings_of_ports, urls_told
 from headrace.runtime.errors import ConfigurationError
 from headrace.service.row import Service
+from headrace_services.__main__ import command as whole
 
 ROWS = (
     Service("ingress", "takes", port=3000, port_variable="INGRESS_WEBPORT"),
@@ -24,6 +25,8 @@ ROWS = (
 
 @pytest.fixture
 def command(monkeypatch, capsys, restored_logs):
+    whole()
+
     def typed(*arguments):
         monkeypatch.setattr("sys.argv", ["headrace", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:

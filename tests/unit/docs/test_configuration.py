@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from headrace.cli.reference import configuration_page, write_page
+from headrace.laptop.reference import configuration_page, write_page
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import EngineSettings, ProcessSettings, Settings, env
 from headrace.service.declarations import settings_of, without_effect

@@ -178,7 +178,7 @@ def test_of_s3_only_the_port_that_asks_for_keys_leaves_the_container():
     assert services["minio"]["command"][2:4] == ["--address", "127.0.0.1:9001"]
     assert services["minio"]["network_mode"] == "service:s3"
     assert "ports" not in services["minio"]
-    assert services["s3"]["entrypoint"] == ["python", "-m", "headrace.local.minio_guard"]
+    assert services["s3"]["entrypoint"] == ["python", "-m", "headrace.objects.minio_guard"]
     assert services["s3"]["ports"] == ["127.0.0.1:9000:9000", "127.0.0.1:9990:9990"]
 
 

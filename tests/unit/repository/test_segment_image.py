@@ -69,6 +69,6 @@ def test_the_application_stays_nobodys():
     assert "USER 10001:10001" in lines
     assert lines[-3:-1] == ['ENTRYPOINT ["headrace"]', 'CMD ["services"]']
     assert (
-        'RUN ["/opt/headrace/bin/python", "-m", "headrace.local.segment_scripts", "/usr/local/bin"]'
+        'RUN ["/opt/headrace/bin/python", "-m", "headrace.cli.segment_scripts", "/usr/local/bin"]'
         not in lines
     )

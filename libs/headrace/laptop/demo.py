@@ -14,17 +14,18 @@ from typing import Final
 
 import aiohttp
 
-from headrace.cli.demo_senders import SENDERS, Senders
-from headrace.cli.following import Flow, Trail, consumers_of, soon
-from headrace.cli.ingress_client import Acceptance, IngressClient
+from headrace.archives.files import file_chunks
 from headrace.cli.lifetime import until_signal
 from headrace.cli.output import Output
-from headrace.cli.recommendations import COLUMNS as ADVICE_COLUMNS
-from headrace.cli.recommendations import RosApi, table_rows
-from headrace.cli.stack import LocalOptions, kept_log, started_stack
-from headrace.cli.uploads import OCTETS, Upload, as_cluster, as_organisation, file_chunks
 from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.contracts.status import TERMINAL
+from headrace.laptop.demo_senders import SENDERS, Senders
+from headrace.laptop.following import Flow, Trail, consumers_of, soon
+from headrace.laptop.ingress_client import Acceptance, IngressClient
+from headrace.laptop.recommendations import COLUMNS as ADVICE_COLUMNS
+from headrace.laptop.recommendations import RosApi, table_rows
+from headrace.laptop.stack import LocalOptions, kept_log, started_stack
+from headrace.laptop.uploads import OCTETS, Upload, as_cluster, as_organisation
 from headrace.local.shape import LocalShape
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore

@@ -1,15 +1,13 @@
 """What is sent and as whom: the file, its type, its sender."""
 
-import asyncio
-import os
 import uuid
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from headrace.archives import ArchiveRejected, read_members
+from headrace.archives.files import file_chunks
 from headrace.contracts.identity import LOCAL_ORG_ID, Identity, Internal, System, encode_identity
 from headrace.runtime.errors import ConfigurationError
 from headrace.samples import KINDS, SampleOptions
@@ -22,7 +20,6 @@ _OPERATORS: Final = {
     "assisted-installer": "assisted-installer-operator/headrace",
 }
 _NAMING_NO_CLUSTER: Final = frozenset(kind.service for kind in KINDS.values() if not kind.names_cluster)
-_CHUNK_BYTES: Final = 256 * 1024
 # An archive shows what it is in its first members.
 _MEMBERS_LOOKED_AT: Final = 50
 
@@ -133,13 +130,3 @@ def _kind_by_member(name: str) -> str | None:
     if name.startswith(("config/", "insights-operator/")):
         return "insights"
     return "assisted" if name.endswith("/events.json") else None
-
-
-async def file_chunks(path: Path) -> AsyncIterator[bytes]:
-    """The file's bytes, read beside the event loop and never held."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        while chunk := await asyncio.to_thread(os.read, descriptor, _CHUNK_BYTES):
-            yield chunk
-    finally:
-        os.close(descriptor)

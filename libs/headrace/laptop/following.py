@@ -12,9 +12,9 @@ import aiohttp
 import orjson
 
 from headrace.bus.consumption import Consumption
-from headrace.cli.uploads import as_organisation
 from headrace.contracts.status import ERROR, TERMINAL
 from headrace.contracts.topics import PAYLOAD_STATUS, UPLOAD_ANNOUNCE
+from headrace.laptop.uploads import as_organisation
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.service.row import Service
 

@@ -4,8 +4,8 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from headrace.cli.demo_senders import Senders
-from headrace.cli.following import Flow
+from headrace.laptop.demo_senders import Senders
+from headrace.laptop.following import Flow
 
 
 async def test_an_upload_that_the_tracker_does_not_know_yet_has_no_archive():

@@ -6,9 +6,9 @@ from typing import Any, Final
 import aiohttp
 
 from headrace.cli.output import Output
-from headrace.cli.run_file import running_stack
-from headrace.cli.uploads import as_organisation
+from headrace.laptop.uploads import as_organisation
 from headrace.runtime.errors import Permanent
+from headrace.runtime.run_file import running_stack
 from headrace.web.peer import Peer
 
 COLUMNS: Final = (

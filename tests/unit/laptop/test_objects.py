@@ -1,6 +1,6 @@
 import pytest
 
-from headrace.cli.objects import Place
+from headrace.laptop.objects import Place
 from headrace.runtime.errors import ConfigurationError
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import aiohttp
 import orjson
 
-from headrace.cli.following import Flow, Hop, Trail, consumers_of
-from headrace.cli.ingress_client import Acceptance, IngressClient
 from headrace.cli.output import Output
-from headrace.cli.uploads import Upload, content_type_of, sender
 from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.contracts.message import rfc3339
-from headrace.local.directory import read_run
+from headrace.laptop.following import Flow, Hop, Trail, consumers_of
+from headrace.laptop.ingress_client import Acceptance, IngressClient
+from headrace.laptop.uploads import Upload, content_type_of, sender
 from headrace.runtime.errors import ConfigurationError, Permanent
+from headrace.runtime.run_file import read_run
 from headrace.service.row import Service
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import IO, Final
 
 from headrace.cli.output import Output
-from headrace.local.directory import DataDirectory
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import OCTETS, ObjectStore
 from headrace.objects.streaming import store_stream
 from headrace.objects.wire import ObjectNotFound
 from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.run_file import read_run
 from headrace.runtime.settings import EngineSettings, is_set, load
 
 _PIECE_BYTES: Final = 1 << 20
@@ -97,7 +97,7 @@ async def remove(directory: Path, place: str) -> None:
 
 @asynccontextmanager
 async def _opened(directory: Path) -> AsyncIterator[ObjectStore]:
-    run = None if is_set("HEADRACE_S3") else DataDirectory(directory).running()
+    run = None if is_set("HEADRACE_S3") else read_run(directory)
     urls = {row["name"]: row["url"] for row in run["engines"] if row["name"] == "s3"} if run else {}
     store = await ObjectStore.open(S3Endpoint.of(load(EngineSettings, **urls)))
     try:

@@ -12,13 +12,13 @@ from pathlib import Path
 import structlog
 
 from headrace.cli.lifetime import until_signal
-from headrace.cli.logs import LOGS, SERVICES
 from headrace.cli.output import Output
-from headrace.cli.run_file import part_rows
-from headrace.local.directory import read_run
+from headrace.laptop.logs import LOGS, SERVICES
+from headrace.laptop.status import part_rows
 from headrace.local.install import S3Server
 from headrace.local.shape import LocalShape, local_shape
 from headrace.runtime.logging import KeptLog, configure
+from headrace.runtime.run_file import read_run
 from headrace.runtime.settings import ProcessSettings, is_set, load
 from headrace.service.row import Service
 

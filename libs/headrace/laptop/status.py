@@ -8,10 +8,7 @@ from typing import Any, Final
 import orjson
 
 from headrace.cli.output import Output, fail
-from headrace.local.directory import read_run
-from headrace.runtime.errors import ConfigurationError
-
-Run = Mapping[str, Any]
+from headrace.runtime.run_file import Run, running_stack
 
 _HEALTH_SECONDS: Final = 5.0
 _WELL: Final = frozenset({"ready", "given", "well"})
@@ -29,14 +26,6 @@ class PartStatus:
     def is_well(self) -> bool:
         """Whether nothing needs to be done about it."""
         return self.state in _WELL
-
-
-def running_stack(directory: Path) -> Run:
-    """What runs on the directory; raises ConfigurationError when nothing does."""
-    run = read_run(directory)
-    if run is None:
-        raise ConfigurationError(f"no stack runs on {directory.absolute()}: start one with `headrace up`")
-    return run
 
 
 def urls(run: Run) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from headrace.archives import Entry, write_archive
-from headrace.cli.samples import write
-from headrace.cli.uploads import content_type_of, file_chunks, sender, service_of
+from headrace.archives.files import file_chunks
 from headrace.contracts.clusters import is_cluster_uuid
 from headrace.contracts.identity import decode_identity
+from headrace.laptop.samples import write
+from headrace.laptop.uploads import content_type_of, sender, service_of
 from headrace.runtime.errors import ConfigurationError
 from headrace.samples import KINDS, SampleOptions
 from headrace_services.archiver import clusters

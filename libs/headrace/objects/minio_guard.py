@@ -1,11 +1,11 @@
-"""A door in front of MinIO that keeps one kind of request out: `python -m headrace.local.minio_guard`.
+"""A door in front of MinIO that keeps one kind of request out: `python -m headrace.objects.minio_guard`.
 
 MinIO's last open source writes objects for whoever knows the access key alone (CVE-2026-41145): a request whose
 `x-amz-content-sha256` is STREAMING-UNSIGNED-PAYLOAD-TRAILER is not asked for a signature when it names the key in
 its query, and the key stands in every presigned URL. Requests that say so in any way are refused here; all others
 pass unchanged, their bodies as they come.
 
-    python -m headrace.local.minio_guard --listen HOST:PORT --to HOST:PORT [-- COMMAND…]
+    python -m headrace.objects.minio_guard --listen HOST:PORT --to HOST:PORT [-- COMMAND…]
 
 With a command that is MinIO, it runs as a child and both end together. Without one, MinIO is somebody else's.
 """
@@ -16,7 +16,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -25,7 +24,8 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-_TRAMPOLINE: Final = Path(__file__).with_name("trampoline.py")
+from headrace.runtime.children import TRAMPOLINE
+
 _REFUSED: Final = "UNSIGNED-PAYLOAD-TRAILER"
 # Of one connection, not of a request.
 _HOP_BY_HOP: Final = frozenset(
@@ -152,7 +152,7 @@ async def _until_ended(command: Sequence[str], stop: asyncio.Event, lost: asynci
     waiting: set[asyncio.Task[object]] = {asyncio.create_task(stop.wait())}
     if command:
         # It dies with us, however we end.
-        through = (sys.executable, "-I", "-S", str(_TRAMPOLINE), str(os.getpid()), "same")
+        through = (sys.executable, "-I", "-S", str(TRAMPOLINE), str(os.getpid()), "same")
         child = await asyncio.create_subprocess_exec(*through, *command, stdin=asyncio.subprocess.DEVNULL)
         waiting.add(asyncio.create_task(child.wait()))
     else:

@@ -5,7 +5,7 @@ import socket
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from headrace.cli.run_file import PartStatus, part_rows, statuses, urls
+from headrace.laptop.status import PartStatus, part_rows, statuses, urls
 from headrace.runtime.health import Health
 from headrace.web.admin import admin_app
 

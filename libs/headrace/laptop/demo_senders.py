@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from headrace.archives import read_members
-from headrace.cli.following import Archive, Flow, soon
+from headrace.laptop.following import Archive, Flow, soon
 from headrace.objects.store import ObjectStore
 from headrace.runtime.errors import Permanent
 from headrace.web.peer import Peer

@@ -11,8 +11,9 @@ from typing import Final
 import aiohttp
 import orjson
 
-from headrace.cli.uploads import Upload, file_chunks
+from headrace.archives.files import file_chunks
 from headrace.contracts.message import utc_now
+from headrace.laptop.uploads import Upload
 from headrace.runtime.answers import BUSY, retry_after_seconds
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.web.multipart import file_form

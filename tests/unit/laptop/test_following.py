@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from headrace.bus.consumption import Consumption
-from headrace.cli.following import Hop, Trail, consumers_of
 from headrace.contracts.topics import ARCHIVE_SYNCED, PAYLOAD_STATUS, UPLOAD_ANNOUNCE
+from headrace.laptop.following import Hop, Trail, consumers_of
 from headrace.service.row import Service
 
 ROWS = (

@@ -7,8 +7,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from headrace.cli.ingress_client import IngressClient
-from headrace.cli.uploads import Upload
+from headrace.laptop.ingress_client import IngressClient
+from headrace.laptop.uploads import Upload
 from headrace.runtime.errors import Permanent, Retryable
 
 ACCEPTED = (202, {"request_id": "r1", "upload": {"org_id": "7"}}, {})

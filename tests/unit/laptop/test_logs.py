@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from headrace.cli import logs
+from headrace.laptop import logs
 from headrace.runtime.errors import ConfigurationError
 from headrace_services.registry import SERVICES
 

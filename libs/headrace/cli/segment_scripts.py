@@ -1,6 +1,6 @@
 """The scripts of the segment bridge's document, by their names: each is a command of ours.
 
-``python -m headrace.local.segment_scripts DIRECTORY`` writes them, as into an image.
+``python -m headrace.cli.segment_scripts DIRECTORY`` writes them, as into an image.
 """
 
 import sys

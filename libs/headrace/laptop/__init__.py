@@ -1,0 +1,1 @@
+"""What people run on a laptop: the local stack, the demonstration, sending and following uploads."""
