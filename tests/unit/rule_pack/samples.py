@@ -23,6 +23,7 @@ UNANSWERED = (
     'Internal error occurred: failed calling webhook "check.example.com": failed to call webhook: Post '
     '"https://demo-webhook.demo.svc:443/": no endpoints available for service "demo-webhook"'
 )
+WATCHDOG = alert("Watchdog", "none")
 HEALTHY_POOL = made("MachineConfigPool", "worker", condition("Degraded", "False"), spec={"paused": False})
 
 
@@ -296,7 +297,7 @@ PASSES = [
         {"config/machineconfigpools/worker.json": HEALTHY_POOL},
         "MACHINE_CONFIG_POOLS_NOT_PAUSED",
     ),
-    ("etcd_leader_changes", {"config/alerts.json": []}, "ETCD_LEADER_STABLE"),
+    ("etcd_leader_changes", {"config/alerts.json": [WATCHDOG]}, "ETCD_LEADER_STABLE"),
     ("clocks_skewed", {"config/node/a.json": READY}, "CLOCKS_AGREE"),
     (
         "resource_quotas_exhausted",
@@ -324,7 +325,7 @@ PASSES = [
         {"events/demo.json": events("Created pod")},
         "NO_WEBHOOK_FAILURES_TOLD",
     ),
-    ("removed_apis_in_use", {"config/alerts.json": []}, "NO_REMOVED_APIS_IN_USE"),
+    ("removed_apis_in_use", {"config/alerts.json": [WATCHDOG]}, "NO_REMOVED_APIS_IN_USE"),
     (
         "cluster_update_failing",
         {"config/version.json": version("4.20.1", condition("Failing", "False"))},
@@ -359,6 +360,13 @@ UNKNOWN = [
     ),
     ("cluster_update_failing", {"config/version.json": version("4.20.1")}),
     ("cluster_update_failing", {"config/version.json": version("4.20.1", condition("Failing", "Unknown"))}),
+    # A list without the alert that always fires says nothing of the others.
+    ("critical_alerts_firing", {"config/alerts.json": []}),
+    ("etcd_leader_changes", {"config/alerts.json": []}),
+    ("removed_apis_in_use", {"config/alerts.json": []}),
+    ("resource_quotas_exhausted", {"config/alerts.json": []}),
+    ("clocks_skewed", {"config/metrics": None, "config/alerts.json": []}),
+    ("image_registry_without_storage", {REGISTRY: made("Config", "cluster")}),
     # Metrics without the alert that always fires were gathered without alerts.
     ("critical_alerts_firing", {}),
     ("etcd_leader_changes", {}),

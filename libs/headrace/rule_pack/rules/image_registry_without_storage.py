@@ -12,8 +12,11 @@ REMOVED_KEY: Final = "IMAGE_REGISTRY_REMOVED"
 
 
 @rule(ImageRegistry, tags=["image_registry", "storage"])
-def report(registry: ImageRegistry) -> Response:
-    """Hit when the registry is managed and has no storage, or only an emptyDir, or says that it does not exist."""
+def report(registry: ImageRegistry) -> Response | None:
+    """Hit when the registry is managed and has no storage, or only an emptyDir, or says that it does not exist.
+
+    A configuration that says neither how the registry is managed nor what it stores in is not judged.
+    """
     state = registry.management_state
     if state == "Removed":
         return make_pass(REMOVED_KEY)
@@ -21,6 +24,8 @@ def report(registry: ImageRegistry) -> Response:
     missing = registry.condition("StorageExists", "False")
     if kinds and kinds != ["emptyDir"] and missing is None:
         return make_pass(GOOD_KEY, storage=kinds[0][:64])
+    if not (state or kinds or missing):
+        return None
     exists = registry.condition("StorageExists")
     return make_fail(
         ERROR_KEY,

@@ -105,10 +105,12 @@ class ActiveAlerts(ListFile):
 class Alerts:
     """The alerts that fire, each once, from Alertmanager or, in older archives, from the metric ``ALERTS``.
 
-    Every cluster has an alert that always fires: metrics without any were gathered without alerts.
+    Every cluster has an alert that always fires, Watchdog: a file without any alert says nothing about the others.
     """
 
     def __init__(self, active: ActiveAlerts | None, metrics: Metrics | None) -> None:
+        if active is not None and not objects(active.excerpt):
+            active = None
         if active is None and (metrics is None or not any(metrics.of("ALERTS"))):
             raise SkipComponent("no file of the archive tells of alerts")
         self.firing = _distinct(_from_metrics(metrics) if active is None else active.of(suppressed=False))
