@@ -31,6 +31,9 @@ def try_rules(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as it is published.")] = False,
 ) -> None:
     """Run rules on an archive and show what they say, which were skipped or failed, and why."""
+    from headrace.rules import require_insights_core
+
+    require_insights_core()
     from headrace.cli.rules_trial import run_trial
 
     run_trial(archive, tuple(package or ()), as_json=as_json)

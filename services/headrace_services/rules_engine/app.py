@@ -1,21 +1,16 @@
 """Wiring: announcements in, archives fetched and evaluated in worker processes, reports out."""
 
-from importlib.util import find_spec
-
 import aiohttp
 
 from headrace.objects.fetch import Fetcher
-from headrace.runtime.errors import ConfigurationError
+from headrace.rules import require_insights_core
 from headrace.service.context import Context
 from headrace_services.rules_engine.settings import RulesEngineSettings
 
 
 async def start(context: Context) -> None:
     """Load the rules, consume."""
-    if find_spec("insights") is None:
-        raise ConfigurationError(
-            "rules_engine: insights-core is not installed; expected the extra headrace[rules]"
-        )
+    require_insights_core()
     from headrace.rules.evaluation import RulesConfig
     from headrace.rules.workers.pool import WorkerPool
     from headrace_services.rules_engine.downloading import Downloader

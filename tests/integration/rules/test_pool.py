@@ -42,7 +42,7 @@ async def test_an_evaluation_comes_back_whole():
         assert evaluation.workload_info == b"\xff\x00"
         assert evaluation.report["version"] == 2
         ((component, why),) = evaluation.exceptions
-        assert component.endswith("service_pack.rules.report")
+        assert component.endswith("worker_pack.rules.report")
         assert why.startswith("ValueError: reason")
         assert (await pool.evaluate(bidding("say"))).workload_info is None
 

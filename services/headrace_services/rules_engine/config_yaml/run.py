@@ -4,14 +4,14 @@ import os
 import sys
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from headrace.cli import lifetime
 from headrace.cli.output import fail
-from headrace.runtime.errors import ConfigurationError, HeadraceError
+from headrace.rules import require_insights_core
+from headrace.runtime.errors import HeadraceError
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
 from headrace.service.row import Service
 
@@ -40,8 +40,7 @@ class PipelineService(Service):
 
 def service_of(path: Path) -> PipelineService:
     """Read a config.yaml, let its log be written as it says; raises `ConfigurationError` with one line."""
-    if find_spec("insights") is None:
-        raise ConfigurationError("insights-core is not installed; expected the extra headrace[rules]")
+    require_insights_core()
     from headrace_services.rules_engine.config_yaml import classes
     from headrace_services.rules_engine.config_yaml.document import read_file
     from headrace_services.rules_engine.config_yaml.logs import configure_logs
