@@ -15,26 +15,28 @@ class UnnamedKey(LookupError):
 
 
 class _Checking:
-    on = False
+    found: list[UnnamedKey] | None = None
 
 
 _checking: Final = _Checking()
 
 
 @contextmanager
-def checking() -> Iterator[None]:
-    """Check the documents that are parsed within; slower, so for tests and at load."""
-    before = _checking.on
-    _checking.on = True
+def checking() -> Iterator[list[UnnamedKey]]:
+    """Check the documents that are parsed within; slower, so for tests and at load.
+
+    What is found is raised where the key is read, and in the list for the case that it is caught there.
+    """
+    before, _checking.found = _checking.found, []
     try:
-        yield
+        yield _checking.found
     finally:
-        _checking.on = before
+        _checking.found = before
 
 
-def checked(found: Any, excerpt: Any, parser: type) -> Any:
+def checked(value: Any, excerpt: Any, parser: type) -> Any:
     """Return what was decoded, within `checking` so that it tells of keys that the excerpt does not name."""
-    return _checked(found, excerpt, parser, "") if _checking.on else found
+    return value if _checking.found is None else _checked(value, excerpt, parser, "", _checking.found)
 
 
 def example(excerpt: Any) -> Any:
@@ -53,18 +55,23 @@ def example(excerpt: Any) -> Any:
 class _Checked(dict[str, Any]):
     """An object of a document that knows which of its keys are named."""
 
-    def __init__(self, found: dict[str, Any], named: dict[str, Any], parser: type, path: str) -> None:
-        super().__init__(found)
+    def __init__(
+        self, values: dict[str, Any], named: dict[str, Any], parser: type, path: str, found: list[UnnamedKey]
+    ) -> None:
+        super().__init__(values)
         self._named = named
         self._parser = parser
         self._path = path
+        self._found = found
 
     def _check(self, key: Any) -> None:
         if key not in self._named:
-            raise UnnamedKey(
+            error = UnnamedKey(
                 f"{_below(self._path, key)} of {self._parser.__qualname__}, whose EXCERPT does not name it; "
                 f"there it names {', '.join(sorted(self._named)) or 'nothing'}"
             )
+            self._found.append(error)
+            raise error
 
     def __getitem__(self, key: str) -> Any:
         self._check(key)
@@ -79,25 +86,27 @@ class _Checked(dict[str, Any]):
         return super().get(key, default)
 
 
-def _checked(found: Any, excerpt: Any, parser: type, path: str) -> Any:
+def _checked(value: Any, excerpt: Any, parser: type, path: str, found: list[UnnamedKey]) -> Any:
     """Go along the document and the excerpt, into objects, lists, and either of two types."""
     origin, inner = get_origin(excerpt), get_args(excerpt)
-    if is_typeddict(excerpt) and isinstance(found, dict):
+    if is_typeddict(excerpt) and isinstance(value, dict):
         named = get_type_hints(excerpt)
-        values = {
-            key: _checked(value, named.get(key, Any), parser, _below(path, key))
-            for key, value in found.items()
+        parts = {
+            key: _checked(part, named.get(key, Any), parser, _below(path, key), found)
+            for key, part in value.items()
         }
-        return _Checked(values, named, parser, path)
-    if origin is list and isinstance(found, list):
-        return [_checked(one, inner[0], parser, f"{path}[]") for one in found]
-    if origin is dict and isinstance(found, dict):
-        return {key: _checked(value, inner[1], parser, _below(path, key)) for key, value in found.items()}
+        return _Checked(parts, named, parser, path, found)
+    if origin is list and isinstance(value, list):
+        return [_checked(one, inner[0], parser, f"{path}[]", found) for one in value]
+    if origin is dict and isinstance(value, dict):
+        return {
+            key: _checked(part, inner[1], parser, _below(path, key), found) for key, part in value.items()
+        }
     if origin is Union or origin is UnionType:
         for kind in inner:
-            if (within := _checked(found, kind, parser, path)) is not found:
+            if (within := _checked(value, kind, parser, path, found)) is not value:
                 return within
-    return found
+    return value
 
 
 def _below(path: str, key: Any) -> str:

@@ -94,6 +94,22 @@ def test_a_misspelt_key_stops_a_pack_from_loading_whatever_the_archive_holds(tmp
     )
 
 
+def test_a_pack_that_catches_every_exception_is_refused_all_the_same(tmp_path):
+    folder = pack(tmp_path, "catching", key="pausd", asked="name")
+    rule = folder / "catching" / "rules" / "pools.py"
+    rule.write_text(
+        rule.read_text().replace(
+            "    found = [",
+            "    try:\n        pools[0].paused\n    except Exception:\n        pass\n    found = [",
+        )
+    )
+    tried = headrace(folder, "rules", "try", "a.tar.gz", "-p", "catching")
+    assert (tried.returncode, tried.stderr) == (
+        1,
+        "headrace: a rule or parser reads spec.paused of Pool, whose EXCERPT does not name it; there it names pausd\n",
+    )
+
+
 def test_a_key_that_is_read_only_where_a_value_leads_is_found_by_an_archive_with_that_value(tmp_path):
     folder = pack(tmp_path, "led", asked="ready")
     tried = headrace(folder, "rules", "try", "a.tar.gz", "-p", "led")
@@ -156,11 +172,12 @@ def test_what_is_named_is_read_as_ever():
     ],
 )
 def test_what_is_not_named_is_told_with_its_place_the_parser_and_the_keys_there_are(read, place, known):
-    with checking():
+    with checking() as unnamed:
         found = checked(FOUND, Whole, Parser)
     told = f"{place} of Parser, whose EXCERPT does not name it; there it names {known}"
     with pytest.raises(UnnamedKey, match=f"^{re.escape(told)}$"):
         read(found)
+    assert [str(error) for error in unnamed] == [told]
 
 
 def test_outside_of_a_check_documents_stay_as_they_are():

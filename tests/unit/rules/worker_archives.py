@@ -1,4 +1,4 @@
-"""Archives that bid the rules of `service_pack` do something."""
+"""Archives that bid the rules of `worker_pack` do something."""
 
 from headrace.rules.evaluation import RulesConfig
 from headrace.rules.workers.pool import WorkerPool

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Self
@@ -11,7 +11,7 @@ from insights.core import archives, dr, hydration, serde
 from insights.core.context import ExecutionContext, SerializedArchiveContext
 from insights.core.exceptions import SkipComponent
 
-from headrace.archives import ArchiveLimits
+from headrace.archives import ArchiveLimits, ArchiveRejected
 from headrace.archives.errors import shown
 from headrace.rules.evaluation import rehearsal
 from headrace.rules.evaluation.disk import extracted
@@ -37,7 +37,7 @@ from headrace.rules.evaluation.virtual import (
     watch_paths,
 )
 from headrace.rules.excerpts import UnnamedKey, checking
-from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.errors import ConfigurationError, Retryable
 
 DEFAULT_LIMITS: Final = ArchiveLimits(host_tree=True)
 _SHOWN_CHARACTERS = 500
@@ -91,9 +91,14 @@ class Rules:
         watch_paths()
         keep_freed_memory()
         rules = cls(Plan(target_graph(config.target_components)), config.extract_directory)
-        for archive in rehearsal.archives(rules._plan.graph):
-            rules.evaluate(archive, checked=True)
+        rules._rehearse()
         return rules
+
+    def _rehearse(self) -> None:
+        for archive in rehearsal.archives(self._plan.graph):
+            # Whatever else becomes of it says nothing about the archives that will come.
+            with suppress(ArchiveRejected, Retryable, SystemExit):
+                self.evaluate(archive, checked=True)
 
     def evaluate(
         self,
@@ -119,7 +124,7 @@ class Rules:
         began = time.perf_counter()
         tree = unpack(archive, limits)
         was_needed()
-        with short_tracebacks(), rare_collections(), checking() if checked else nullcontext():
+        with short_tracebacks(), rare_collections(), checking() if checked else nullcontext() as unnamed:
             try:
                 run = _Run(self._plan, tree, seeds)
                 finished = run.in_memory(self._by_name, self._filters)
@@ -129,6 +134,8 @@ class Rules:
             if needed is not None:
                 finished = self._on_disk(tree, seeds)
                 was_needed()
+        if unnamed:
+            raise ConfigurationError(f"a rule or parser reads {unnamed[0]}")
         facts = facts_of(tree)
         return Evaluation(**vars(facts), **finished, on_disk=needed, seconds=time.perf_counter() - began)
 
