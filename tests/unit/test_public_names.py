@@ -45,7 +45,7 @@ PUBLIC = {
     },
     "headrace.service.context": {"Context", "M", "S"},
     "headrace.service.row": {"Service"},
-    "headrace.web.errors": {"excerpt", "json_errors", "json_response"},
+    "headrace.web.errors": {"Refusal", "excerpt", "json_errors", "json_response"},
     # For authors of rules.
     f"{RULES}.contexts": {"CLUSTER_ID", "CLUSTER_VERSIONS", "GATHERING_REPORTS", "InsightsOperatorContext"},
     f"{RULES}.details": {"MAX_OFFENDERS", "offenders", "pass_of_conditions"},

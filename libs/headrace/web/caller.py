@@ -4,7 +4,8 @@ from typing import Final
 
 from multidict import MultiMapping
 
-from headrace.contracts.identity import Contradiction
+from headrace.contracts.identity import Contradiction, Identity, IdentityError, decode_identity
+from headrace.web.errors import Refusal
 from headrace.web.schemas import Json
 
 IDENTITY_HEADER: Final = "x-rh-identity"
@@ -24,6 +25,19 @@ def sent_identity(headers: MultiMapping[str]) -> str:
     not; which of them the gateway vouches for nobody knows: raises `Contradiction`.
     """
     return _only(headers, IDENTITY_HEADER)
+
+
+def has_identity(headers: MultiMapping[str]) -> bool:
+    """Whether the ``x-rh-identity`` header was sent, be it empty."""
+    return IDENTITY_HEADER in headers
+
+
+def identity_of(headers: MultiMapping[str]) -> Identity:
+    """The sender's identity; raises a `Refusal` of 401 where there is none, or one that cannot be read."""
+    try:
+        return decode_identity(sent_identity(headers), type_required=False)
+    except IdentityError as error:
+        raise Refusal(401, str(error)) from None
 
 
 def sent_authorization(headers: MultiMapping[str]) -> tuple[str, str]:

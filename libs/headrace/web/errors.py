@@ -16,7 +16,7 @@ from headrace.web.parameters import BadParameter
 
 _log = get_logger(__name__)
 
-
+_RETRY_SECONDS: Final = "5"
 # What an error says of what was sent: enough to find it, whoever sent it.
 _SHOWN_CHARACTERS: Final = 256
 _SHOWN_ITEMS: Final = 10
@@ -58,37 +58,69 @@ class _Excerpt:
         return text if len(text) <= allowed else f"{text[:allowed]}..."
 
 
-def json_errors(
-    body: Callable[[int, str], object],
-) -> Middleware:
-    """Middleware that answers every failure as ``body(status, message)`` in JSON.
+class Refusal(Exception):
+    """A request is refused: raise it with a status and the reason, and the API answers in its own form.
 
-    A parameter that cannot be used is a 400, an engine that is away a 503 with Retry-After. Any other exception is
-    logged whole and answered with a 500 that says nothing of it. A client that hung up is left to the listener.
+    ``body`` replaces the API's usual form where the answer contains more than the reason.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: object | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.headers = headers or {}
+        self.body = body
+
+
+def json_errors(
+    body: Callable[[int, str], object], *, bad_requests: tuple[type[Exception], ...] = ()
+) -> Middleware:
+    """Middleware that answers every failure as ``body(status, reason)`` in JSON.
+
+    A parameter that cannot be used is a 400, as are the service's own exceptions in ``bad_requests``; an engine that is
+    away is a 503 with Retry-After. Any other exception is logged whole and answered with a 500 that says nothing of it.
+    A client that hung up is left to the listener.
     """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
-        except web.HTTPException as error:
-            if error.status < 400:
-                raise
-            answer = json_response(body(error.status, error.text or error.reason), error.status)
-            if "Allow" in error.headers:
-                answer.headers["Allow"] = error.headers["Allow"]
-            return answer
-        except BadParameter as error:
-            return json_response(body(400, str(error)), 400)
-        except Retryable as error:
-            _log.warning("engine_unavailable", path=request.path, reason=str(error))
-            answer = json_response(body(503, redact(str(error))), 503)
-            answer.headers["Retry-After"] = "5"
-            return answer
         except Exception as error:
             if isinstance(error, ConnectionError) and has_left(request):
                 raise
-            _log.exception("unexpected_error", path=request.path)
-            return json_response(body(500, HTTPStatus.INTERNAL_SERVER_ERROR.phrase), 500)
+            if isinstance(error, web.HTTPException) and error.status < HTTPStatus.BAD_REQUEST:
+                raise
+            refusal = _refusal_of(error, request, (BadParameter, *bad_requests))
+        shown = body(refusal.status, refusal.reason) if refusal.body is None else refusal.body
+        answer = json_response(shown, refusal.status)
+        answer.headers.update(refusal.headers)
+        if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            answer.headers["Retry-After"] = _RETRY_SECONDS
+        return answer
 
     return middleware
+
+
+def _refusal_of(error: Exception, request: web.Request, bad_requests: tuple[type[Exception], ...]) -> Refusal:
+    match error:
+        case Refusal():
+            return error
+        case web.HTTPException():
+            # The framework's own: no such route, a body that is too long.
+            allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+            return Refusal(error.status, error.text or error.reason, headers=allow)
+        case Retryable():
+            _log.warning("engine_unavailable", path=request.path, reason=str(error))
+            return Refusal(503, redact(str(error)))
+    if isinstance(error, bad_requests):
+        return Refusal(400, str(error))
+    _log.exception("unexpected_error", path=request.path, exc_info=error)
+    return Refusal(500, HTTPStatus.INTERNAL_SERVER_ERROR.phrase)

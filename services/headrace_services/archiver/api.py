@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from headrace.contracts.identity import Identity, IdentityError, decode_identity
+from headrace.contracts.identity import Identity
 from headrace.contracts.message import rfc3339
 from headrace.objects.store import ObjectStore
-from headrace.web.caller import IDENTITY_SCHEME, sent_identity
-from headrace.web.errors import json_errors, json_response
+from headrace.web.caller import IDENTITY_SCHEME, identity_of
+from headrace.web.errors import Refusal, json_errors, json_response
 from headrace.web.operations import Answer, Dialect, Operation, Operations
 from headrace.web.parameters import Parameter, Text
 from headrace.web.schemas import COUNT, MOMENT, TEXT, array, nullable, record, reference
@@ -125,19 +125,14 @@ class Api:
             and _may_read(identity, archive)
         ]
         if not copied:
-            raise web.HTTPBadRequest(text=f"no archive of request id {request_id!r}")
+            raise Refusal(400, f"no archive of request id {request_id!r}")
         seconds = self.settings.url_seconds
         archive = copied[-1]
         url = self.stores[archive.endpoint].presign(archive.bucket, archive.key, expires_seconds=seconds)
         return json_response({"request_id": request_id, "url": url, "timeout": seconds})
 
     def _identity(self, request: web.Request) -> Identity | None:
-        if not self.settings.auth:
-            return None
-        try:
-            return decode_identity(sent_identity(request.headers), type_required=False)
-        except IdentityError as error:
-            raise web.HTTPUnauthorized(text=str(error)) from None
+        return identity_of(request.headers) if self.settings.auth else None
 
 
 def _may_read(identity: Identity | None, archive: Archive) -> bool:

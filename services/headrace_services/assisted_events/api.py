@@ -15,7 +15,7 @@ from headrace.contracts.message import rfc3339
 from headrace.runtime.errors import Permanent
 from headrace.web import schemas
 from headrace.web.caller import BadAuthorization, sent_authorization
-from headrace.web.errors import json_errors, json_response
+from headrace.web.errors import Refusal, json_errors, json_response
 from headrace.web.operations import Answer, Body, Dialect, Operation, Operations
 from headrace.web.parameters import Custom, Parameter
 from headrace.web.schemas import BINARY, reference
@@ -46,7 +46,7 @@ def _uuid(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise web.HTTPNotFound(text=f"cluster id: got {text[:40]!r}, expected a UUID") from None
+        raise Refusal(404, f"cluster id: got {text[:40]!r}, expected a UUID") from None
 
 
 def _state(text: str) -> str:
@@ -109,8 +109,8 @@ class Api:
 
     def application(self) -> web.Application:
         """Every route."""
-        errors = json_errors(lambda _status, message: {"message": message})
-        app = web.Application(middlewares=[errors, _refusals, self._authenticated])
+        errors = json_errors(lambda _status, reason: {"message": reason}, bad_requests=(Permanent,))
+        app = web.Application(middlewares=[errors, self._authenticated])
         app.router.add_get("/health", self.health)
         self.operations().add_to(app)
         return app
@@ -276,7 +276,7 @@ class Api:
         """The archive, to be carried to the endpoint by hand; it is not sent any more."""
         sending = await self._wanted(request)
         if not await self.ledger.take_for_export(sending):
-            raise web.HTTPConflict(text="it is being sent at this moment")
+            raise Refusal(409, "it is being sent at this moment")
         try:
             return await _streamed(request, self._archive(sending.cluster_id))
         except BaseException:
@@ -311,7 +311,7 @@ class Api:
     async def _known(self, request: web.Request) -> str:
         cluster_id = _CLUSTER_ID.read(request.match_info)
         if not await self.installer.exists(cluster_id):
-            raise web.HTTPNotFound(text=f"the installer has no cluster {cluster_id}")
+            raise Refusal(404, f"the installer has no cluster {cluster_id}")
         return cluster_id
 
     async def _wanted(self, request: web.Request) -> Sending:
@@ -319,17 +319,15 @@ class Api:
         cluster_id = await self._known(request)
         refusal = OPTED_OUT if await self.ledger.opted_out(cluster_id) else self.consent.refusal()
         if refusal:
-            raise web.HTTPConflict(text=refusal)
+            raise Refusal(409, refusal)
         sending = await self.ledger.newest(cluster_id)
         if sending is None:
-            raise web.HTTPConflict(text="no end of its installation has been seen yet")
+            raise Refusal(409, "no end of its installation has been seen yet")
         return sending
 
     def _own_tables(self) -> Registry:
         if self.registry is None:
-            raise web.HTTPConflict(
-                text="ASSISTED_DATABASE_URL names an installer's database, which is only read"
-            )
+            raise Refusal(409, "ASSISTED_DATABASE_URL names an installer's database, which is only read")
         return self.registry
 
     @web.middleware
@@ -344,18 +342,10 @@ def _check_token(request: web.Request, token: str) -> None:
     try:
         scheme, sent = sent_authorization(request.headers)
     except BadAuthorization as error:
-        raise web.HTTPBadRequest(text=str(error)) from None
+        raise Refusal(400, str(error)) from None
     if not token or scheme != "bearer" or not hmac.compare_digest(sent.encode(), token.encode()):
         unset = "" if token else ", which is not set"
-        raise web.HTTPUnauthorized(text=f"expected the bearer token of ASSISTED_EVENTS_TOKEN{unset}")
-
-
-@web.middleware
-async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except Permanent as error:
-        raise web.HTTPBadRequest(text=str(error)) from error
+        raise Refusal(401, f"expected the bearer token of ASSISTED_EVENTS_TOKEN{unset}")
 
 
 async def _streamed(

@@ -11,11 +11,11 @@ from aiohttp.typedefs import Handler
 from headrace.runtime import tracing
 from headrace.runtime.logging import get_logger
 from headrace.web.caller import IDENTITY_HEADER
-from headrace.web.errors import json_response
+from headrace.web.errors import Refusal, json_response
 from headrace.web.operations import Answer, Body, Dialect, Header, Operation, Operations
 from headrace.web.parameters import Custom, Parameter
 from headrace.web.schemas import TEXT, reference
-from headrace_services.ingress.handlers import Uploads, answer, identify
+from headrace_services.ingress.handlers import Uploads, identify, refused
 from headrace_services.ingress.identities import Identities
 from headrace_services.ingress.request_ids import (
     HEADER,
@@ -36,6 +36,7 @@ _log = get_logger(__name__)
 PREFIXES: Final = ("/api/ingress/v1", "/r/insights/platform/ingress/v1")
 _PLAIN: Final = "text/plain"
 _ALIVE: Final = "lubdub"
+_NOT_FOUND: Final = "404 page not found\n"
 
 # These describe what is read elsewhere: the id by the middleware, the form's substitutes with the form.
 _SENT_ID: Final = Parameter(
@@ -193,8 +194,8 @@ class Api:
 
     async def root(self, request: web.Request) -> web.Response:
         """The process answers a sender that it knows."""
-        sender = identify(self.identities, request)
-        return sender if isinstance(sender, web.Response) else web.Response(text=_ALIVE)
+        identify(self.identities, request)
+        return web.Response(text=_ALIVE)
 
     async def version(self, _request: web.Request) -> web.Response:
         """What runs."""
@@ -209,9 +210,11 @@ async def _upstream_answers(request: web.Request, handler: Handler) -> web.Strea
     tracing.annotate(request_id=request[REQUEST_ID])
     response: web.StreamResponse
     if sent and not is_valid(sent):
-        response = answer(
-            400,
-            f"Bad Request: the request id is not valid: letters, digits and ._:=+@-/ only, at most {MAX_LENGTH}",
+        response = refused(
+            Refusal(
+                400,
+                f"Bad Request: the request id is not valid: letters, digits and ._:=+@-/ only, at most {MAX_LENGTH}",
+            )
         )
     else:
         response = await _routed(request, handler)
@@ -222,25 +225,27 @@ async def _upstream_answers(request: web.Request, handler: Handler) -> web.Strea
 async def _routed(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
+    except Refusal as refusal:
+        return refused(refusal)
     except web.HTTPNotFound:
-        return answer(404, "404 page not found\n")
+        return refused(Refusal(404, _NOT_FOUND))
     except web.HTTPMethodNotAllowed as error:
         return web.Response(status=405, headers={"Allow": ", ".join(sorted(error.allowed_methods))})
     except web.HTTPException as error:
         return error
     except Exception:  # noqa: BLE001 -- logged whole; the sender is told nothing of us
         _log.exception("unexpected_error", path=request.path)
-        return answer(500, "Internal Server Error")
+        return refused(Refusal(500, "Internal Server Error"))
 
 
 def _download(stager: FileStager) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         request_id = request.match_info["request_id"]
         if not re.search(r"[A-Za-z0-9]", request_id):
-            return answer(400, "Bad Request: Invalid request ID")
+            raise Refusal(400, "Bad Request: Invalid request ID")
         path = stager.path(request_id)
         if not path.is_file():
-            return answer(404, "404 page not found\n")
+            raise Refusal(404, _NOT_FOUND)
         name = re.sub(r"[^A-Za-z0-9._~-]", "_", request_id)
         headers = {
             "Content-Disposition": f'attachment; filename="{name}.tar.gz"', "Content-Type": "application/gzip"

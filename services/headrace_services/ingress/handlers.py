@@ -17,6 +17,7 @@ from headrace.contracts.identity import IdentityError
 from headrace.contracts.message import rfc3339, utc_now
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger, redact
+from headrace.web.errors import Refusal
 from headrace_services.ingress import metrics
 from headrace_services.ingress.announcer import Announcer
 from headrace_services.ingress.budget import Busy
@@ -43,16 +44,16 @@ _TEST_BODY: Final = re.compile(rb'\{\s*"test"\s*:\s*"test"\s*\}')
 _MAX_TEST_BYTES: Final = 64 << 10
 _ABORT_SECONDS: Final = 5.0
 _STORE_BYTES_PER_SECOND: Final = 1 << 20
-_RETRY_AFTER_SECONDS: Final = 5
+_RETRY_AFTER: Final = {"Retry-After": "5"}
 
 
 class Unsupported(Exception):
     """No service takes this content type; answered 415."""
 
 
-def answer(status: int, text: str, **headers: str) -> web.Response:
-    """A refusal, with its reason."""
-    return web.Response(status=status, text=text, headers=headers)
+def refused(refusal: Refusal) -> web.Response:
+    """The answer of a refusal: its reason as plain text."""
+    return web.Response(status=refusal.status, text=refusal.reason, headers=refusal.headers)
 
 
 # What each failure is answered with. A sender that sees 429 or 503 may try again with the same request id.
@@ -104,19 +105,20 @@ class Uploads:
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one upload."""
         label = metrics.user_agent_label(request.headers.get("User-Agent", ""), OPERATORS)
-        response = await self._handle(request, label)
+        try:
+            response = await self._handle(request, label)
+        except Refusal as refusal:
+            response = refused(refusal)
         metrics.RESPONSES.labels(label, str(response.status)).inc()
         return response
 
     async def _handle(self, request: web.Request, label: str) -> web.Response:
         sender = identify(self._identities, request)
-        if isinstance(sender, web.Response):
-            return sender
         request_id = request[REQUEST_ID]
         if await _is_test(request):
             return self._accepted(200, request_id, sender)
         if sender.identity.org_id in self._settings.deny_listed_org_ids:
-            return answer(403, DENIED)
+            raise Refusal(403, DENIED)
         metrics.REQUESTS.labels(label).inc()
         session = _Session(request_id, sender)
         try:
@@ -124,7 +126,7 @@ class Uploads:
             staged = await self._store(session, pending)
             await self._announce(session, form, pending, staged)
         except tuple(_ANSWERS) as error:
-            return await self._refuse(session, error)
+            raise await self._refusal(session, error) from None
         finally:
             await _abort(session)
         metrics.PAYLOAD_SIZES.labels(label).observe(staged.size)
@@ -241,7 +243,7 @@ class Uploads:
             seconds=round(time.monotonic() - session.started, 4),
         )
 
-    async def _refuse(self, session: _Session, error: Exception) -> web.Response:
+    async def _refusal(self, session: _Session, error: Exception) -> Refusal:
         status, text = next(
             (row for kind, row in _ANSWERS.items() if isinstance(error, kind)), (500, "Internal Server Error")
         )
@@ -255,10 +257,10 @@ class Uploads:
             await self._announcer.failed(
                 session.request_id, session.sender.identity, session.received, reason
             )
-            return answer(status, text, **{"Retry-After": str(_RETRY_AFTER_SECONDS)})
+            return Refusal(status, text, headers=_RETRY_AFTER)
         if isinstance(error, Busy):
-            return answer(status, text, **{"Retry-After": str(_RETRY_AFTER_SECONDS)})
-        return answer(status, ": ".join(part for part in (text, reason) if part))
+            return Refusal(status, text, headers=_RETRY_AFTER)
+        return Refusal(status, ": ".join(part for part in (text, reason) if part))
 
     def _accepted(self, status: int, request_id: str, sender: Sender) -> web.Response:
         identity = sender.identity
@@ -267,14 +269,15 @@ class Uploads:
         return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
 
 
-def identify(identities: Identities, request: web.Request) -> Sender | web.Response:
-    """The sender of a request, or the refusal to send instead."""
+def identify(identities: Identities, request: web.Request) -> Sender:
+    """The sender of a request; raises a `Refusal` of 400 or 401."""
     try:
         return identities.sender(request.headers)
     except (IdentityError, BadCredentials) as error:
-        return answer(400, f"Bad Request: {error}\n", **{"X-Content-Type-Options": "nosniff"})
+        headers = {"X-Content-Type-Options": "nosniff"}
+        raise Refusal(400, f"Bad Request: {error}\n", headers=headers) from None
     except Unauthenticated as error:
-        return answer(401, f"Unauthorized: {error}\n")
+        raise Refusal(401, f"Unauthorized: {error}\n") from None
 
 
 async def _abort(session: _Session) -> None:

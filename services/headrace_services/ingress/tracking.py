@@ -10,9 +10,10 @@ from aiohttp import web
 from headrace.contracts.identity import Identity
 from headrace.runtime.logging import get_logger
 from headrace.web.caller import IDENTITY_HEADER
+from headrace.web.errors import Refusal
 from headrace.web.parameters import Custom, Parameter
 from headrace.web.schemas import TEXT
-from headrace_services.ingress.handlers import answer, identify
+from headrace_services.ingress.handlers import identify
 from headrace_services.ingress.identities import Identities, Sender
 from headrace_services.ingress.request_ids import is_valid
 
@@ -51,23 +52,21 @@ class Tracking:
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one question."""
         sender = identify(self._identities, request)
-        if isinstance(sender, web.Response):
-            return sender
         request_id = ASKED.read(request.match_info)
         if not is_valid(request_id):
-            return answer(400, f"request id is not valid: {request_id[:200]!r}")
+            raise Refusal(400, f"request id is not valid: {request_id[:200]!r}")
         try:
             status, body = await self._ask(request_id, sender)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             _log.warning("tracker_unavailable", reason=f"{type(error).__name__}: {error}")
-            return answer(500, "The payload tracker does not answer")
+            raise Refusal(500, "The payload tracker does not answer") from None
         rows = body.get("data") if isinstance(body, dict) else None
         if status == 404 or not rows:
-            return answer(404, f"No payload with the request id {request_id}")
+            raise Refusal(404, f"No payload with the request id {request_id}")
         # A tracker that is open shows everybody's of an id; ours shows the sender its own.
         own = [row for row in rows if _may_read(sender.identity, row)]
         if not own:
-            return answer(403, "The payload belongs to another organisation")
+            raise Refusal(403, "The payload belongs to another organisation")
         if VERBOSITY.read(request.query) < 2:
             body = {name: own[0][name] for name in _SHOWN if own[0].get(name)}
         elif own != rows:

@@ -11,10 +11,9 @@ from typing import Any, Final
 import aiohttp
 import orjson
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from headrace.runtime.untrusted import Unreadable, load_json
-from headrace.web.errors import json_response
+from headrace.web.errors import Refusal, json_response
 from headrace.web.parameters import Custom, Parameter
 from headrace.web.schemas import TEXT, Json
 
@@ -32,19 +31,18 @@ _SHOWN_CHARACTERS: Final = 100
 _TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{1,6}Z")
 
 
-class Refused(Exception):
+def error_body(status: int, reason: str) -> dict[str, Any]:
+    """What every error looks like."""
+    return {"message": reason, "httpcode": status, "documentationLink": "", "status": "ERROR"}
+
+
+class Refused(Refusal):
     """A request that is answered with an error; ``data`` says which parts failed."""
 
     def __init__(self, message: str, status: int = HTTPStatus.BAD_REQUEST, data: object = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-        self.data = data
-
-
-def error_body(status: int, message: str) -> dict[str, Any]:
-    """What every error looks like."""
-    return {"message": message, "httpcode": status, "documentationLink": "", "status": "ERROR"}
+        # Of every record, however many: a client reads which ones have to be sent again.
+        whole = error_body(status, message) | {"data": orjson.Fragment(orjson.dumps(data))}
+        super().__init__(status, message, body=None if data is None else whole)
 
 
 def named(value: Any) -> str:
@@ -57,20 +55,6 @@ def success(message: str, status: int = HTTPStatus.CREATED) -> web.Response:
     """What every success without data looks like."""
     body = {"message": message, "httpcode": status, "documentationLink": "", "status": "SUCCESS"}
     return json_response(body, status)
-
-
-@web.middleware
-async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer what was refused."""
-    try:
-        return await handler(request)
-    except Refused as refused:
-        body = error_body(refused.status, refused.message)
-        if refused.data is None:
-            return json_response(body, refused.status)
-        # Of every record, however many: a client reads which ones have to be sent again.
-        text = orjson.dumps(body | {"data": refused.data})
-        return web.Response(body=text, status=refused.status, content_type="application/json")
 
 
 async def read_json(request: web.Request, *, max_depth: int = _MAX_DEPTH) -> Any:

@@ -26,7 +26,6 @@ from headrace_services.kruize.answers import (
     error_body,
     moment_parameter,
     read_json,
-    refusals,
     success,
     text_parameter,
 )
@@ -130,7 +129,7 @@ class Api:
     def application(self) -> web.Application:
         """Every route."""
         app = web.Application(
-            middlewares=[_timed, json_errors(error_body), refusals],
+            middlewares=[_timed, json_errors(error_body)],
             client_max_size=self.settings.max_body_bytes,
         )
         self.operations().add_to(app)

@@ -25,7 +25,7 @@ from headrace.web.schemas import BOOLEAN, COUNT, OBJECT, TEXT, Json, array, reco
 from headrace_services.ols import records
 from headrace_services.ols.authentication import USER_ID, Authentication
 from headrace_services.ols.bodies import B, FeedbackRequest, LLMRequest, parsed
-from headrace_services.ols.errors import Problem, error_body, problem, problems
+from headrace_services.ols.errors import Problem, error_body, problem
 from headrace_services.ols.handlers import Question, Questions, answered
 from headrace_services.ols.metrics import CALLS, SECONDS
 from headrace_services.ols.store import UserData, reason_of
@@ -101,7 +101,7 @@ class Api:
     def application(self) -> web.Application:
         """Every route."""
         app = web.Application(
-            middlewares=[_measured, json_errors(error_body), problems], client_max_size=self.max_body_bytes
+            middlewares=[_measured, json_errors(error_body)], client_max_size=self.max_body_bytes
         )
         self.operations.add_to(app)
         for path in self.operations.document["paths"]:

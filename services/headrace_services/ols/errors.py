@@ -1,22 +1,16 @@
 """What goes wrong, in FastAPI's shapes: ``{"detail": text}``, or ``{"detail": {"response", "cause"}}``."""
 
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
-from aiohttp import web
-from aiohttp.typedefs import Handler
-
-from headrace.web.errors import json_response
-
-RETRY_SECONDS: Final = "5"
+from headrace.web.errors import Refusal
 
 
-class Problem(Exception):
+class Problem(Refusal):
     """An answer other than success; ``detail`` is for the caller."""
 
     def __init__(self, status: int, detail: Any) -> None:
-        super().__init__(str(status))
-        self.status = status
+        super().__init__(status, str(status), body={"detail": detail})
         self.detail = detail
 
 
@@ -25,20 +19,8 @@ def problem(status: int, response: str, cause: str) -> Problem:
     return Problem(status, {"response": response, "cause": cause})
 
 
-def error_body(status: int, text: str) -> dict[str, Any]:
+def error_body(status: int, reason: str) -> dict[str, Any]:
     """For what is raised elsewhere."""
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return {"detail": {"response": "Service is not available", "cause": text}}
+        return {"detail": {"response": "Service is not available", "cause": reason}}
     return {"detail": HTTPStatus(status).phrase}
-
-
-@web.middleware
-async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer problems."""
-    try:
-        return await handler(request)
-    except Problem as found:
-        answer = json_response({"detail": found.detail}, found.status)
-        if found.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            answer.headers["Retry-After"] = RETRY_SECONDS
-        return answer

@@ -9,12 +9,11 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from headrace.contracts.identity import Identity, IdentityError, decode_identity
 from headrace.contracts.message import rfc3339
 from headrace.database.pool import Record
 from headrace.objects.store import ObjectStore
-from headrace.web.caller import IDENTITY_HEADER, IDENTITY_SCHEME, sent_identity
-from headrace.web.errors import json_errors, json_response
+from headrace.web.caller import IDENTITY_SCHEME, has_identity, identity_of
+from headrace.web.errors import Refusal, json_errors, json_response
 from headrace.web.operations import Answer, Dialect, Operation, Operations
 from headrace.web.parameters import Parameter, Text
 from headrace.web.schemas import BOOLEAN, MOMENT, NUMBER, TEXT, Json, array, mapping, record, reference
@@ -194,7 +193,7 @@ class Api:
         request_id = request.match_info["request_id"]
         bucket = self.settings.stage_bucket
         if "\0" in request_id or await self.uploads.head(bucket, request_id) is None:
-            raise web.HTTPNotFound(text=f"no upload of request id {_shown(request_id)} is stored")
+            raise Refusal(404, f"no upload of request id {_shown(request_id)} is stored")
         seconds = self.settings.archive_link_seconds
         return json_response({"url": self.uploads.presign(bucket, request_id, expires_seconds=seconds)})
 
@@ -206,7 +205,7 @@ class Api:
     async def kibana_link(self, request: web.Request) -> web.Response:
         """Where a payload's log lines are."""
         if not self.settings.kibana_url:
-            raise web.HTTPNotImplemented(text="no Kibana is configured (KIBANA_URL)")
+            raise Refusal(501, "no Kibana is configured (KIBANA_URL)")
         service = _SERVICE.read(request.query)
         await self._found(request, PAYLOAD_SORTING.id, self._organisation(request))
         url = kibana_url(self.settings, request.match_info["request_id"], service)
@@ -216,25 +215,25 @@ class Api:
         request_id = request.match_info["request_id"]
         rows = [] if "\0" in request_id else await self.store.payload(request_id, order, org_id)
         if not rows:
-            raise web.HTTPNotFound(text=f"payload with request id {_shown(request_id)} not found")
+            raise Refusal(404, f"payload with request id {_shown(request_id)} not found")
         return rows
 
     def _organisation(self, request: web.Request) -> str | None:
         """Whose payloads to show; None is everybody's. Raises 401, or 403 for an identity that names nobody."""
-        if not self.auth and IDENTITY_HEADER not in request.headers:
+        if not self.auth and not has_identity(request.headers):
             return None
-        identity = _identity(request)
+        identity = identity_of(request.headers)
         if identity.is_associate:
             return None
         if not identity.org_id:
-            raise web.HTTPForbidden(text="the identity names no organisation")
+            raise Refusal(403, "the identity names no organisation")
         return identity.org_id
 
     def _check_role(self, request: web.Request) -> None:
-        identity = _identity(request)
+        identity = identity_of(request.headers)
         role = self.settings.archive_link_role
         if role not in identity.roles:
-            raise web.HTTPForbidden(text=f"the identity is not an associate's with the role {role}")
+            raise Refusal(403, f"the identity is not an associate's with the role {role}")
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
@@ -255,13 +254,6 @@ def kibana_url(settings: TrackerSettings, request_id: str, service: str) -> str:
         + "?_a="
         + quote(f"({index}query:(language:kuery,query:'{query}'))", safe="():,'!")
     )
-
-
-def _identity(request: web.Request) -> Identity:
-    try:
-        return decode_identity(sent_identity(request.headers), type_required=False)
-    except IdentityError as error:
-        raise web.HTTPUnauthorized(text=str(error)) from None
 
 
 def _kuery(value: str) -> str:

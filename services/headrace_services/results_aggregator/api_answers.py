@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
-from aiohttp import web
 
 from headrace.contracts.message import rfc3339
+from headrace.web.errors import Refusal
 
 _NO_MOMENT: Final = "0001-01-01T00:00:00Z"
 
@@ -26,7 +26,7 @@ def verbatim(text: str) -> orjson.Fragment:
     return orjson.Fragment(text)
 
 
-def not_found(*parts: object) -> web.HTTPNotFound:
+def not_found(*parts: object) -> Refusal:
     """Upstream's text; the parts are the item's id."""
     item = "/".join(str(part) for part in parts)
-    return web.HTTPNotFound(text=f"Item with ID {item} was not found in the storage")
+    return Refusal(404, f"Item with ID {item} was not found in the storage")

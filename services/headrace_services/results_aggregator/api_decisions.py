@@ -7,6 +7,7 @@ from aiohttp import web
 
 from headrace.contracts.message import rfc3339
 from headrace.database.pool import Record
+from headrace.web.errors import Refusal
 from headrace_services.results_aggregator.api_answers import not_found, nullable
 from headrace_services.results_aggregator.auth import forbidden
 from headrace_services.results_aggregator.bodies import read_clusters, read_rating, read_text
@@ -86,14 +87,14 @@ class Decided:
         """Change the reason why a rule is disabled for all clusters."""
         justification = await self._justification(request)
         if not await self.decisions.justify(asked.org_id, asked.rule, justification):
-            raise web.HTTPNotFound(text=_NOT_DISABLED)
+            raise Refusal(404, _NOT_DISABLED)
         return {"justification": justification}
 
     async def read_system_wide(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
         """A rule that is disabled for all clusters."""
         rows = await self.queries.disabled_system_wide(asked.org_id, asked.rule)
         if not rows:
-            raise web.HTTPNotFound(text=_NOT_DISABLED)
+            raise Refusal(404, _NOT_DISABLED)
         return {"disabledRule": _system_wide(rows[0])}
 
     async def disabled_system_wide(self, _request: web.Request, asked: Asked) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from headrace.contracts.identity import Contradiction, IdentityError, decode_identity
 from headrace.web.caller import sent_identity
+from headrace.web.errors import Refusal
 from headrace_services.results_aggregator.parameters import MAX_ORG_ID, ORG_ID
 
 MISSING: Final = "Missing auth token"
@@ -26,18 +26,18 @@ def identify(headers: CIMultiDictProxy[str], *, lenient: bool) -> int | None:
         if not header and lenient:
             return None
         if not header:
-            raise web.HTTPUnauthorized(text=MISSING)
+            raise Refusal(401, MISSING)
         # Upstream decodes base64's URL alphabet, with or without its padding.
         org_id = decode_identity(header, type_required=False, url_alphabet=True).org_id
     except Contradiction as error:
-        raise web.HTTPUnauthorized(text=str(error)) from None
+        raise Refusal(401, str(error)) from None
     except IdentityError:
-        raise web.HTTPUnauthorized(text=MALFORMED) from None
+        raise Refusal(401, MALFORMED) from None
     if not ORG_ID.fullmatch(org_id) or int(org_id) > MAX_ORG_ID:
-        raise web.HTTPUnauthorized(text=MALFORMED)
+        raise Refusal(401, MALFORMED)
     return int(org_id)
 
 
-def forbidden(asked: object = None, own: int | None = None) -> web.HTTPForbidden:
+def forbidden(asked: object = None, own: int | None = None) -> Refusal:
     """Another organisation's: one that the request names, or, without it, whoever has the cluster."""
-    return web.HTTPForbidden(text=FOREIGN.format(asked=asked, own=own) if asked else FOREIGN_CLUSTER)
+    return Refusal(403, FOREIGN.format(asked=asked, own=own) if asked else FOREIGN_CLUSTER)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from aiohttp import web
-
+from headrace.web.errors import Refusal
 from headrace.web.parameters import Custom, Parameter
 from headrace.web.schemas import UUID, Json
 
@@ -84,17 +83,17 @@ class Asked:
         return Rule(self.rule_id, self.error_key)
 
 
-def bad(text: str) -> web.HTTPBadRequest:
+def bad(text: str) -> Refusal:
     """The request cannot be used."""
-    return web.HTTPBadRequest(text=text)
+    return Refusal(400, text)
 
 
-def unparsable(name: str, value: str, why: str) -> web.HTTPBadRequest:
+def unparsable(name: str, value: str, why: str) -> Refusal:
     """A parameter is not of its form."""
     return bad(f"Error during parsing param '{name}' with value '{shown(value)}'. Error: '{why}'")
 
 
-def invalid(name: str, value: object, why: str) -> web.HTTPBadRequest:
+def invalid(name: str, value: object, why: str) -> Refusal:
     """A parameter is of its form, yet not acceptable."""
     return bad(f"Error during validating param '{name}' with value '{shown(str(value))}'. Error: '{why}'")
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from headrace.contracts.message import rfc3339_nano, utc_now
 from headrace.database.pool import Record
 from headrace.web.caller import IDENTITY_SCHEME
-from headrace.web.errors import json_errors, json_response
+from headrace.web.errors import Refusal, json_errors, json_response
 from headrace.web.operations import Answer, Dialect, Operation, Operations
 from headrace.web.schemas import TEXT, reference
 from headrace_services.ros_api import spreadsheet
@@ -148,7 +148,7 @@ class Api:
             if not parameters.csv:
                 return await self._answer_json(request, collection, org_id, access, parameters)
             if not has_csv:
-                raise web.HTTPNotAcceptable(text=_NO_CSV)
+                raise Refusal(406, _NO_CSV)
             return await self._answer_csv(request, collection, org_id, access, parameters)
 
         return Operation(
@@ -173,7 +173,7 @@ class Api:
             units = read_units(request.query, memory=collection.detail_memory)
             row = await self.store.row(*one(collection, org_id, access, wanted))
             if row is None:
-                raise web.HTTPNotFound(text=unknown)
+                raise Refusal(404, unknown)
             item = _recommendation(row, units, plots=True)
             if not item["recommendations"]:
                 return json_response({"status": "not_found", "message": empty}, 404)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from headrace.contracts.identity import (
@@ -17,7 +16,8 @@ from headrace.contracts.identity import (
     decode_identity,
     encode_identity,
 )
-from headrace.web.caller import sent_identity
+from headrace.web.caller import has_identity, sent_identity
+from headrace.web.errors import Refusal
 
 HEADER: Final = "X-Rh-Identity"
 _UNREADABLE: Final = "Unable to marshal X-Rh-Identity into struct"
@@ -44,7 +44,7 @@ class Caller:
 
 def identify(headers: CIMultiDictProxy[str], default_org_id: str) -> Caller:
     """The caller; ``default_org_id`` stands in for a header that is not there. Raises 401."""
-    if HEADER not in headers and default_org_id:
+    if default_org_id and not has_identity(headers):
         identity = Identity(org_id=default_org_id)
         return Caller(default_org_id, encode_identity(identity))
     try:
@@ -53,5 +53,5 @@ def identify(headers: CIMultiDictProxy[str], default_org_id: str) -> Caller:
         if not identity.org_id:
             raise BadOrganisation
     except IdentityError as error:
-        raise web.HTTPUnauthorized(text=_TEXTS.get(type(error), str(error))) from None
+        raise Refusal(401, _TEXTS.get(type(error), str(error))) from None
     return Caller(identity.org_id, header)

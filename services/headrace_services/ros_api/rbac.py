@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
-
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.runtime.logging import get_logger
+from headrace.web.errors import Refusal
 from headrace.web.peer import Peer
 from headrace_services.ros_api.identity import Caller
 
@@ -92,7 +91,7 @@ class Rbac:
             raise Retryable(_UNANSWERED) from error
         access = access_of(entries)
         if access is None:
-            raise web.HTTPForbidden(text=_REFUSED)
+            raise Refusal(403, _REFUSED)
         return access
 
     async def _entries(self, caller: Caller) -> list[Any]:

@@ -29,7 +29,7 @@ from headrace_services.sources_api.bodies import (
 from headrace_services.sources_api.bulk import create_all
 from headrace_services.sources_api.callers import PSK, Caller, Gate
 from headrace_services.sources_api.changes import Change, Changes
-from headrace_services.sources_api.errors import NotFound, error_body, problems
+from headrace_services.sources_api.errors import NotFound, error_body
 from headrace_services.sources_api.internal import Internal
 from headrace_services.sources_api.models import (
     APPLICATION_TYPES,
@@ -122,9 +122,7 @@ class Api:
 
     def application(self) -> web.Application:
         """Every route."""
-        app = web.Application(
-            middlewares=[json_errors(error_body), problems], client_max_size=self.max_body_bytes
-        )
+        app = web.Application(middlewares=[json_errors(error_body)], client_max_size=self.max_body_bytes)
         for path in ("/health", "/health/"):
             app.router.add_get(path, self._health)
         operations = tuple(self._operations())

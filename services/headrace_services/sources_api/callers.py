@@ -150,9 +150,9 @@ def _made(org_id: str, account: str, *, trusted: bool) -> Caller:
 
 def _check_cluster(request: web.Request) -> None:
     if request.method not in _CLUSTER_METHODS:
-        raise MethodRefused("Method not allowed")
+        raise MethodRefused
     if request.method == "DELETE" and not _CLUSTER_DELETES.fullmatch(request.path):
-        raise MethodRefused("Method not allowed")
+        raise MethodRefused
 
 
 async def _allowed(rbac: Peer, identity: str) -> bool:

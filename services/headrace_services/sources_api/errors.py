@@ -1,28 +1,15 @@
-"""What a caller can do wrong, and how it is told."""
+"""How the API refuses a request, in upstream's words."""
 
 from typing import Any
 
-from aiohttp import web
-from aiohttp.typedefs import Handler
+from headrace.web.errors import Refusal
 
 
-class Problem(Exception):
-    """An answer other than success; ``detail`` is for the caller."""
-
-    status = 500
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-
-
-class Invalid(Problem):
+class Invalid(Refusal):
     """The request cannot be carried out as it is."""
 
-    status = 400
-
     def __init__(self, reason: str) -> None:
-        super().__init__(f"bad request: {reason}")
+        super().__init__(400, f"bad request: {reason}")
 
 
 class Unfit(Invalid):
@@ -32,39 +19,27 @@ class Unfit(Invalid):
         super().__init__(f"Validation failed: {reason}")
 
 
-class NotFound(Problem):
-    """It is not there, or another tenant's."""
-
-    status = 404
+class NotFound(Refusal):
+    """The resource does not exist, or belongs to another tenant."""
 
     def __init__(self, singular: str) -> None:
-        super().__init__(f"{singular} not found")
+        super().__init__(404, f"{singular} not found")
 
 
-class Unauthorized(Problem):
-    """Who asks is unknown or may not."""
+class Unauthorized(Refusal):
+    """The caller is unknown or lacks the permission."""
 
-    status = 401
-
-
-class MethodRefused(Problem):
-    """Not by this kind of identity."""
-
-    status = 405
+    def __init__(self, reason: str) -> None:
+        super().__init__(401, reason)
 
 
-def error_body(status: int, detail: str) -> dict[str, Any]:
+class MethodRefused(Refusal):
+    """The kind of identity may not use the method."""
+
+    def __init__(self) -> None:
+        super().__init__(405, "Method not allowed", headers={"Allow": "GET,POST"})
+
+
+def error_body(status: int, reason: str) -> dict[str, Any]:
     """Upstream's error shape."""
-    return {"errors": [{"detail": detail, "status": str(status)}]}
-
-
-@web.middleware
-async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let problems reach the outer middleware as HTTP errors."""
-    try:
-        return await handler(request)
-    except Problem as problem:
-        if isinstance(problem, MethodRefused):
-            raise web.HTTPMethodNotAllowed(request.method, ["GET", "POST"], text=problem.detail) from None
-        kinds = {400: web.HTTPBadRequest, 401: web.HTTPUnauthorized, 404: web.HTTPNotFound}
-        raise kinds[problem.status](text=problem.detail) from None
+    return {"errors": [{"detail": reason, "status": str(status)}]}

@@ -1,6 +1,6 @@
 import pytest
-from aiohttp import web
 
+from headrace.web.errors import Refusal
 from headrace_services.results_aggregator.parameters import (
     Asked,
     Rule,
@@ -78,9 +78,9 @@ def test_a_path_is_read_into_plain_values():
     ],
 )
 def test_what_is_malformed_is_refused_in_upstreams_words(name: str, text: str, said: str):
-    with pytest.raises(web.HTTPBadRequest) as raised:
+    with pytest.raises(Refusal) as raised:
         read_path({name: text}, None)
-    assert raised.value.text == said
+    assert (raised.value.status, raised.value.reason) == (400, said)
 
 
 def test_clusters_are_taken_once_each_in_their_order():
@@ -97,5 +97,5 @@ def test_only_a_uuid_in_its_usual_form_is_a_cluster(text: str):
 
 
 def test_a_long_value_is_shown_cut():
-    text = invalid("message", "x" * 300, "long").text
+    text = invalid("message", "x" * 300, "long").reason
     assert text == f"Error during validating param 'message' with value '{'x' * 64}...'. Error: 'long'"

@@ -14,6 +14,7 @@ from headrace.bus.delivery import Delivery
 from headrace.contracts.announcement import Announcement, UnjudgedAnnouncement
 from headrace.contracts.identity import IdentityError
 from headrace.runtime.errors import Poison, Rejected
+from headrace.web.errors import Refusal
 from headrace_services.archiver.api import Api as ArchiverApi
 from headrace_services.archiver.handlers import _sender as sender_for_the_archiver
 from headrace_services.archiver.settings import ArchiverSettings
@@ -23,13 +24,12 @@ from headrace_services.results_aggregator.auth import identify as identify_for_t
 from headrace_services.ros_api.identity import identify as identify_for_ros
 from headrace_services.rules_engine.messages import upload_of
 from headrace_services.sources_api.callers import Gate
-from headrace_services.sources_api.errors import Unauthorized
 from tests.identities import HEADER, encoded, headers, identity, odd, user
 
 ORG: Final = "1001"
 OTHER: Final = "2002"
 REFUSALS: Final = (
-    IdentityError, BadCredentials, web.HTTPUnauthorized, web.HTTPBadRequest, Unauthorized, Rejected, Poison
+    IdentityError, BadCredentials, Refusal, Rejected, Poison
 )  # fmt: skip
 
 Headers = CIMultiDict[str]
