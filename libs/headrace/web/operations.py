@@ -4,9 +4,10 @@ A service lists its `Operation`s, each with its handler; `Dialect` is what its A
 refusals, who may ask. Statuses, texts and bodies stay each API's own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from typing import Any, Final
 
 from aiohttp import web
@@ -108,8 +109,33 @@ def summary_of(handler: Callable[..., Any]) -> str:
     return (handler.__doc__ or "").partition("\n")[0].removesuffix(".")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Routing:
+    """Where operations are routed, and in which spellings: enough for those that no document describes."""
+
+    prefixes: tuple[str, ...] = ("",)
+    # Whether a slash at a path's end says nothing.
+    takes_slash: bool = False
+    # Whether HEAD is answered where GET is, by operations that do not say otherwise.
+    answers_head: bool = True
+
+    def route(self, app: web.Application, operations: Iterable[Operation]) -> None:
+        """Route every operation, below every prefix."""
+        for prefix, operation in product(self.prefixes, operations):
+            methods = operation.methods if self.answers_head else (operation.method,)
+            for spelling, method in product(self.spellings(prefix + operation.route), methods):
+                app.router.add_route(method, spelling, operation.handler)
+
+    def spellings(self, path: str) -> tuple[str, ...]:
+        """How a client may write the path."""
+        if not self.takes_slash:
+            return (path,)
+        bare = path.removesuffix("/")
+        return (bare, f"{bare}/") if bare else ("/",)
+
+
 @dataclass(frozen=True)
-class Dialect:
+class Dialect(Routing):
     """What the operations of one API have in common."""
 
     title: str
@@ -122,7 +148,6 @@ class Dialect:
     errors: Mapping[int, Json] = field(default_factory=dict)
     error_media_type: str = JSON
     description: str = ""
-    prefixes: tuple[str, ...] = ("",)
     # Where the document is, below each prefix.
     document_path: str = "/openapi.json"
     document_name: str = "openapi"
@@ -135,15 +160,6 @@ class Dialect:
     # What every operation is sent beside its own parameters, and what answers carry.
     parameters: tuple[Parameter[Any], ...] = ()
     headers: tuple[Header, ...] = ()
-    # Whether a slash at a path's end says nothing.
-    takes_slash: bool = False
-    # Whether HEAD is answered where GET is, by operations that do not say otherwise.
-    answers_head: bool = True
-
-    def spellings(self, path: str) -> tuple[str, ...]:
-        """How a client may write the path."""
-        bare = path.removesuffix("/")
-        return (bare, f"{bare}/") if self.takes_slash else (path,)
 
 
 class Operations:
@@ -165,14 +181,8 @@ class Operations:
         )
 
     def add_to(self, app: web.Application) -> None:
-        """Route every operation, below every prefix."""
-        dialect = self._dialect
-        for prefix in dialect.prefixes:
-            for operation in self._operations:
-                methods = operation.methods if dialect.answers_head else (operation.method,)
-                for spelling in dialect.spellings(prefix + operation.route):
-                    for method in methods:
-                        app.router.add_route(method, spelling, operation.handler)
+        """Route every operation and the document."""
+        self._dialect.route(app, self._operations)
 
     @cached_property
     def document(self) -> Json:

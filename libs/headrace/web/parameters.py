@@ -41,6 +41,8 @@ class Integer:
 
     low: int
     high: int
+    # How the reason of a refusal begins to say so.
+    verb: str = "must be"
 
     @property
     def schema(self) -> Json:
@@ -50,7 +52,7 @@ class Integer:
     def read(self, text: str) -> int:
         """In ASCII digits."""
         if not re.fullmatch(r"-?[0-9]{1,19}", text) or not self.low <= int(text) <= self.high:
-            raise _unexpected(text, f"must be a whole number from {self.low} to {self.high}")
+            raise _unexpected(text, f"{self.verb} a whole number from {self.low} to {self.high}")
         return int(text)
 
 

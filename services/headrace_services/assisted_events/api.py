@@ -16,9 +16,9 @@ from headrace.runtime.errors import Permanent
 from headrace.web import schemas
 from headrace.web.caller import BadAuthorization, sent_authorization
 from headrace.web.errors import Refusal, json_errors, json_response
-from headrace.web.operations import Answer, Body, Dialect, Operation, Operations
-from headrace.web.parameters import Custom, Parameter
-from headrace.web.schemas import BINARY, reference
+from headrace.web.operations import Answer, Body, Dialect, Operation, Operations, Routing
+from headrace.web.parameters import Choice, Custom, Integer, Parameter
+from headrace.web.schemas import BINARY, OBJECT, reference
 from headrace_services.assisted_events.archive import Archive, Builder
 from headrace_services.assisted_events.bodies import (
     SIMULATED_PULL_SECRET,
@@ -49,29 +49,11 @@ def _uuid(text: str) -> str:
         raise Refusal(404, f"cluster id: got {text[:40]!r}, expected a UUID") from None
 
 
-def _state(text: str) -> str:
-    if text not in STATES:
-        raise ValueError(f"got {text[:40]!r}, expected one of {', '.join(STATES)}")
-    return text
-
-
-def _number(name: str, default: int, low: int, high: int) -> Parameter[int]:
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) < 12 and low <= int(text) <= high):
-            raise ValueError(f"got {text[:40]!r}, expected {low} to {high}")
-        return int(text)
-
-    schema = {"type": "integer", "minimum": low, "maximum": high}
-    return Parameter(name, Custom(schema, read), default, takes_empty=True)
-
-
 _CLUSTER_ID: Final = Parameter("cluster_id", Custom(schemas.UUID, _uuid), "", where="path")
 _OF_CLUSTER: Final = Parameter("cluster_id", _CLUSTER_ID.kind, None, takes_empty=True)
-_STATE: Final = Parameter(
-    "state", Custom({"type": "string", "enum": list(STATES)}, _state), None, takes_empty=True
-)
-_LIMIT: Final = _number("limit", 100, 1, _MAX_LIMIT)
-_OFFSET: Final = _number("offset", 0, 0, _MAX_OFFSET)
+_STATE: Final = Parameter("state", Choice(STATES), None, takes_empty=True)
+_LIMIT: Final = Parameter("limit", Integer(1, _MAX_LIMIT), 100, takes_empty=True)
+_OFFSET: Final = Parameter("offset", Integer(0, _MAX_OFFSET), 0, takes_empty=True)
 
 _DIALECT: Final = Dialect(
     title="Assisted installer events",
@@ -111,7 +93,8 @@ class Api:
         """Every route."""
         errors = json_errors(lambda _status, reason: {"message": reason}, bad_requests=(Permanent,))
         app = web.Application(middlewares=[errors, self._authenticated])
-        app.router.add_get("/health", self.health)
+        health = Operation("GET", "/health", self.health, "Whether the process answers", Answer(OBJECT))
+        Routing().route(app, [health])
         self.operations().add_to(app)
         return app
 

@@ -12,9 +12,9 @@ from headrace.runtime import tracing
 from headrace.runtime.logging import get_logger
 from headrace.web.caller import IDENTITY_HEADER
 from headrace.web.errors import Refusal, json_response
-from headrace.web.operations import Answer, Body, Dialect, Header, Operation, Operations
+from headrace.web.operations import Answer, Body, Dialect, Header, Operation, Operations, Routing
 from headrace.web.parameters import Custom, Parameter
-from headrace.web.schemas import TEXT, reference
+from headrace.web.schemas import BINARY, TEXT, reference
 from headrace_services.ingress.handlers import Uploads, identify, refused
 from headrace_services.ingress.identities import Identities
 from headrace_services.ingress.request_ids import (
@@ -48,6 +48,7 @@ _SENT_ID: Final = Parameter(
     takes_empty=True,
 )
 _ANY: Final = Custom(TEXT, str)
+_DOWNLOADED: Final = Parameter("request_id", _ANY, "", where="path", is_rest=True)
 _METADATA: Final = Parameter(
     "metadata", _ANY, "", "Metadata as JSON, where the form has no part of that name."
 )
@@ -113,13 +114,27 @@ class Api:
     def application(self) -> web.Application:
         """Every route."""
         app = web.Application(middlewares=[_upstream_answers])
-        app.router.add_get("/", self.alive, allow_head=False)
-        for prefix in PREFIXES:
-            # A path of the document begins with a slash, so it has the root's other spelling only.
-            app.router.add_get(prefix, self.root, allow_head=False)
-        self.operations().add_to(app)
+        alive = Answer(TEXT, media_type=_PLAIN)
+        unlisted = [Operation("GET", "/", self.alive, "Whether the process answers", alive)]
         if isinstance(self.stager, FileStager):
-            app.router.add_get("/download/{request_id:.+}", _download(self.stager), allow_head=False)
+            download = _download(self.stager)
+            archive = Answer(BINARY, media_type="application/gzip")
+            unlisted.append(
+                Operation(
+                    "GET",
+                    f"/download/{{{_DOWNLOADED.name}}}",
+                    download,
+                    "An upload",
+                    archive,
+                    (400, 404),
+                    (_DOWNLOADED,),
+                )
+            )
+        Routing(answers_head=False).route(app, unlisted)
+        # A path of the document begins with a slash, so it has the root's other spelling only.
+        root = Operation("GET", "", self.root, "Whether ingress accepts the identity", alive)
+        Routing(prefixes=PREFIXES, answers_head=False).route(app, [root])
+        self.operations().add_to(app)
         return app
 
     def operations(self) -> Operations:
@@ -240,7 +255,7 @@ async def _routed(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _download(stager: FileStager) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        request_id = request.match_info["request_id"]
+        request_id = _DOWNLOADED.read(request.match_info)
         if not re.search(r"[A-Za-z0-9]", request_id):
             raise Refusal(400, "Bad Request: Invalid request ID")
         path = stager.path(request_id)

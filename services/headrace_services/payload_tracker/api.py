@@ -14,7 +14,7 @@ from headrace.database.pool import Record
 from headrace.objects.store import ObjectStore
 from headrace.web.caller import IDENTITY_SCHEME, has_identity, identity_of
 from headrace.web.errors import Refusal, json_errors, json_response
-from headrace.web.operations import Answer, Dialect, Operation, Operations
+from headrace.web.operations import Answer, Dialect, Operation, Operations, Routing
 from headrace.web.parameters import Parameter, Text
 from headrace.web.schemas import BOOLEAN, MOMENT, NUMBER, TEXT, Json, array, mapping, record, reference
 from headrace_services.payload_tracker.filters import PAYLOAD_SORTING, PAYLOADS, STATUSES, VERBOSITY
@@ -97,10 +97,12 @@ class Api:
     def application(self) -> web.Application:
         """Every route, below each prefix."""
         app = web.Application(middlewares=[json_errors(error_body)])
-        for path in ("/", *(prefix + end for prefix in PREFIXES for end in ("", "/"))):
-            app.router.add_get(path, self.alive)
-        for prefix in ("", *PREFIXES):
-            app.router.add_get(f"{prefix}/health", self.health)
+        text = Answer(TEXT, media_type="text/plain")
+        alive = Operation("GET", "/", self.alive, "Whether the process answers", text)
+        health = Operation("GET", "/health", self.health, "Whether the database answers", text)
+        # Probes are in no document; a path of one begins with its prefix, and these also have none.
+        Routing(prefixes=("", *PREFIXES), takes_slash=True).route(app, [alive])
+        Routing(prefixes=("", *PREFIXES)).route(app, [health])
         self.operations().add_to(app)
         return app
 

@@ -15,11 +15,11 @@ from headrace.database.pool import Record
 from headrace.web.caller import IDENTITY_SCHEME
 from headrace.web.errors import Refusal, json_errors, json_response
 from headrace.web.operations import Answer, Dialect, Operation, Operations
+from headrace.web.pages import page_links
 from headrace.web.schemas import TEXT, reference
 from headrace_services.ros_api import spreadsheet
 from headrace_services.ros_api.cors import allow_origin, preflight
 from headrace_services.ros_api.identity import identify
-from headrace_services.ros_api.links import links
 from headrace_services.ros_api.listings import CONTAINERS, NAMESPACES, WORKLOADS, Collection
 from headrace_services.ros_api.metrics import measure
 from headrace_services.ros_api.parameters import (
@@ -222,7 +222,9 @@ class Api:
                 count = await reading.count(limit)
             end = {
                 "meta": {"count": count, "limit": -1 if limit is None else limit, "offset": offset},
-                "links": links(request.path, request.query.items(), count=count, limit=limit, offset=offset),
+                "links": page_links(
+                    request.path, request.query.items(), count=count, limit=limit, offset=offset
+                ),
             }
             yield text + b"]," + orjson.dumps(end)[1:]
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from headrace.database.pool import Database, Record
 from headrace.web.caller import IDENTITY_SCHEME
 from headrace.web.errors import json_errors, json_response
-from headrace.web.operations import Answer, Body, Dialect, Operation, Operations
+from headrace.web.operations import Answer, Body, Dialect, Operation, Operations, Routing
 from headrace.web.schemas import OBJECT, TEXT, array, record, reference
 from headrace_services.sources_api import filters, store
 from headrace_services.sources_api.bodies import (
@@ -30,7 +30,7 @@ from headrace_services.sources_api.bulk import create_all
 from headrace_services.sources_api.callers import PSK, Caller, Gate
 from headrace_services.sources_api.changes import Change, Changes
 from headrace_services.sources_api.errors import NotFound, error_body
-from headrace_services.sources_api.internal import Internal
+from headrace_services.sources_api.internal import INTERNAL_PREFIXES, Internal
 from headrace_services.sources_api.models import (
     APPLICATION_TYPES,
     APPLICATIONS,
@@ -123,13 +123,15 @@ class Api:
     def application(self) -> web.Application:
         """Every route."""
         app = web.Application(middlewares=[json_errors(error_body)], client_max_size=self.max_body_bytes)
-        for path in ("/health", "/health/"):
-            app.router.add_get(path, self._health)
+        text = Answer(TEXT, media_type="text/plain")
+        health = Operation("GET", "/health", self._health, "Whether the database answers", text)
+        Routing(takes_slash=True).route(app, [health])
         operations = tuple(self._operations())
         # Each prefix has a document of its own, which names no other.
         for prefix in PREFIXES:
             Operations(replace(_DIALECT, prefixes=(prefix,)), operations).add_to(app)
-        Internal(self.database, self.tenants, self.changes.passwords, self.gate).add_routes(app)
+        internal = Internal(self.database, self.tenants, self.changes.passwords, self.gate)
+        Routing(prefixes=INTERNAL_PREFIXES, takes_slash=True).route(app, internal.operations())
         return app
 
     async def _health(self, _request: web.Request) -> web.Response:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
-from urllib.parse import urlencode
 
 from headrace.database.conditions import Where
 from headrace.web.parameters import Custom, Integer, Parameter, Text
@@ -47,13 +46,8 @@ _KEY: Final = re.compile(r"filter((?:\[[a-z_]+\]){1,3})(?:\[\])?")
 _SORT: Final = re.compile(r"([a-z_]+)(?:[: ]([A-Za-z]+))?")
 
 
-def _whole(low: int, high: int) -> Custom[int]:
-    def read(text: str) -> int:
-        if not re.fullmatch("-?[0-9]{1,19}", text) or not low <= int(text) <= high:
-            raise ValueError(f"got {text[:64]!r}, expected a whole number from {low} to {high}")
-        return int(text)
-
-    return Custom(Integer(low, high).schema, read)
+def _whole(low: int, high: int) -> Integer:
+    return Integer(low, high, verb="expected")
 
 
 def _read_flag(text: str) -> bool:
@@ -149,21 +143,6 @@ def tied(column: str, other: str) -> Restrict:
         )
 
     return restrict
-
-
-def links(path: str, query: Iterable[tuple[str, str]], page: Listing, count: int) -> dict[str, str]:
-    """Where the other pages are."""
-    kept = [(name, value) for name, value in query if name not in {"limit", "offset"}]
-
-    def link(offset: int) -> str:
-        return f"{path}?{urlencode([*kept, ('limit', page.limit), ('offset', offset)])}"
-
-    found = {"first": link(0), "last": link(max(0, count - 1) // page.limit * page.limit)}
-    if page.offset:
-        found["prev"] = link(max(0, page.offset - page.limit))
-    if page.offset + page.limit < count:
-        found["next"] = link(page.offset + page.limit)
-    return found
 
 
 def _sorting(resource: Resource) -> Custom[list[str]]:

@@ -1,5 +1,6 @@
 """Routes between services of the platform: with a key (PSK), or where access is not checked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,15 +8,17 @@ from aiohttp import web
 
 from headrace.database.pool import Database
 from headrace.web.errors import json_response
+from headrace.web.operations import Answer, Operation, summary_of
+from headrace.web.schemas import reference
 from headrace_services.sources_api import filters, store
 from headrace_services.sources_api.callers import Gate
 from headrace_services.sources_api.errors import NotFound, Unauthorized
 from headrace_services.sources_api.models import AUTHENTICATIONS, SOURCES
-from headrace_services.sources_api.pages import page_response, row_id_of
+from headrace_services.sources_api.pages import ID, page_response, row_id_of
 from headrace_services.sources_api.store import Passwords
 from headrace_services.sources_api.tenants import Tenants
 
-PREFIXES: Final = ("/internal/v1.0", "/internal/v2.0")
+INTERNAL_PREFIXES: Final = ("/internal/v1.0", "/internal/v2.0")
 _EXPOSE: Final = "expose_encrypted_attribute[]"
 
 
@@ -28,12 +31,29 @@ class Internal:
     passwords: Passwords
     gate: Gate
 
-    def add_routes(self, app: web.Application) -> None:
-        """Below each prefix."""
-        for prefix in PREFIXES:
-            for end in ("", "/"):
-                app.router.add_get(f"{prefix}/sources{end}", self.sources)
-                app.router.add_get(f"{prefix}/authentications/{{id}}{end}", self.authentication)
+    def operations(self) -> Sequence[Operation]:
+        """Both operations, which no document describes."""
+        page, one = Answer(reference("SourcePage")), Answer(reference("Authentication"))
+        return (
+            Operation(
+                "GET",
+                "/sources",
+                self.sources,
+                summary_of(self.sources),
+                page,
+                (),
+                filters.parameters(SOURCES),
+            ),
+            Operation(
+                "GET",
+                "/authentications/{id}",
+                self.authentication,
+                summary_of(self.authentication),
+                one,
+                (404,),
+                (ID,),
+            ),
+        )
 
     async def sources(self, request: web.Request) -> web.Response:
         """Every tenant's sources, whatever organisation the headers of the service name."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from headrace.web.errors import json_response
+from headrace.web.pages import page_links
 from headrace.web.parameters import BadParameter, Integer, Parameter
 from headrace.web.schemas import COUNT, TEXT, Json, array, record
 from headrace_services.sources_api import filters
@@ -31,7 +32,14 @@ def page_response(
         {
             "data": data,
             "meta": {"count": count, "limit": listing.limit, "offset": listing.offset},
-            "links": filters.links(request.path.rstrip("/"), request.query.items(), listing, count),
+            "links": page_links(
+                request.path.rstrip("/"),
+                request.query.items(),
+                count=count,
+                limit=listing.limit,
+                offset=listing.offset,
+                previous="prev",
+            ),
         }
     )
 

@@ -3,7 +3,7 @@ from urllib.parse import parse_qsl, urlsplit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace_services.ros_api.links import links
+from headrace.web.pages import page_links
 
 PATH = "/api/ros/v1/recommendations"
 
@@ -24,7 +24,7 @@ def at(link: str) -> int:
 
 @given(counts, limits, offsets)
 def test_links_lead_where_they_say(count: int, limit: int, offset: int):
-    found = links(PATH, [], count=count, limit=limit, offset=offset)
+    found = page_links(PATH, [], count=count, limit=limit, offset=offset)
     rows = list(range(count))
     page = rows[offset : offset + limit]
     assert at(found["first"]) == 0
@@ -48,11 +48,11 @@ def test_links_lead_where_they_say(count: int, limit: int, offset: int):
 @given(counts, limits)
 def test_following_next_from_the_first_page_sees_every_row_once_and_ends_at_the_last(count: int, limit: int):
     rows, seen = list(range(count)), []
-    link = links(PATH, [], count=count, limit=limit, offset=0)["first"]
+    link = page_links(PATH, [], count=count, limit=limit, offset=0)["first"]
     while link:
         offset = at(link)
         seen += rows[offset : offset + limit]
-        found = links(PATH, [], count=count, limit=limit, offset=offset)
+        found = page_links(PATH, [], count=count, limit=limit, offset=offset)
         assert at(found["last"]) >= offset
         if "next" not in found:
             assert offset == at(found["last"])
@@ -65,7 +65,7 @@ def test_the_query_is_kept_and_the_page_is_last(
     count: int, limit: int | None, offset: int, query: list[tuple[str, str]]
 ):
     asked = [*query, ("limit", "3"), ("offset", "-4")]
-    for link in links(PATH, asked, count=count, limit=limit, offset=offset).values():
+    for link in page_links(PATH, asked, count=count, limit=limit, offset=offset).values():
         parts = urlsplit(link)
         assert parts.path == PATH
         pairs = parse_qsl(parts.query, keep_blank_values=True)
@@ -76,6 +76,6 @@ def test_the_query_is_kept_and_the_page_is_last(
 
 @given(counts, st.sampled_from([None, 0]), offsets)
 def test_without_pages_there_is_no_next_one(count: int, limit: int | None, offset: int):
-    found = links(PATH, [], count=count, limit=limit, offset=offset)
+    found = page_links(PATH, [], count=count, limit=limit, offset=offset)
     assert set(found) == {"first", "last"}
     assert found["first"] == found["last"]

@@ -1,13 +1,22 @@
-"""Links to the other pages of a listing, with the whole query kept."""
+"""Pages of a listing: where the others are."""
 
 from collections.abc import Iterable
 from urllib.parse import quote, urlencode
 
 
-def links(
-    path: str, query: Iterable[tuple[str, str]], *, count: int, limit: int | None, offset: int
+def page_links(
+    path: str,
+    query: Iterable[tuple[str, str]],
+    *,
+    count: int,
+    limit: int | None,
+    offset: int,
+    previous: str = "previous",
 ) -> dict[str, str]:
-    """``first`` and ``last``, with ``previous`` and ``next`` where there is such a page; ``limit`` None is all."""
+    """``first`` and ``last``, with ``next`` and ``previous`` (or what the API calls it) where there is such a page.
+
+    The whole query is kept; ``limit`` is None where a page has all rows.
+    """
     kept = [(name, value) for name, value in query if name not in {"limit", "offset"}]
 
     def link(at: int) -> str:
@@ -19,7 +28,7 @@ def links(
     last = (max(count, 1) - 1) // limit * limit
     found = {"first": link(0), "last": link(last)}
     if offset > 0:
-        found["previous"] = link(max(0, min(offset - limit, last)))
+        found[previous] = link(max(0, min(offset - limit, last)))
     if offset + limit < count:
         found["next"] = link(offset + limit)
     return found
