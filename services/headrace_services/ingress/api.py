@@ -15,8 +15,8 @@ from headrace.web.errors import Refusal, json_response
 from headrace.web.operations import Answer, Body, Dialect, Header, Operation, Operations, Routing
 from headrace.web.parameters import Custom, Parameter
 from headrace.web.schemas import BINARY, TEXT, reference
+from headrace_services.ingress.callers import Identities
 from headrace_services.ingress.handlers import Uploads, identify, refused
-from headrace_services.ingress.identities import Identities
 from headrace_services.ingress.request_ids import (
     HEADER,
     MAX_LENGTH,

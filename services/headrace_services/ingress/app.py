@@ -17,8 +17,8 @@ from headrace_services.ingress import metrics
 from headrace_services.ingress.announcer import Announcer
 from headrace_services.ingress.api import Api
 from headrace_services.ingress.budget import Budget
+from headrace_services.ingress.callers import Identities
 from headrace_services.ingress.handlers import Uploads
-from headrace_services.ingress.identities import Identities
 from headrace_services.ingress.pending import Admission
 from headrace_services.ingress.settings import IngressSettings
 from headrace_services.ingress.store import FileStager, S3Stager, Stager

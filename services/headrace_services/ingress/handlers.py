@@ -21,15 +21,15 @@ from headrace.web.errors import Refusal
 from headrace_services.ingress import metrics
 from headrace_services.ingress.announcer import Announcer
 from headrace_services.ingress.budget import Busy
-from headrace_services.ingress.content_types import Kind, kind_of
-from headrace_services.ingress.forms import BadForm, Body, Disconnected, FilePart, Form, FormReader, TooSlow
-from headrace_services.ingress.identities import (
+from headrace_services.ingress.callers import (
     OPERATORS,
     BadCredentials,
     Identities,
     Sender,
     Unauthenticated,
 )
+from headrace_services.ingress.content_types import Kind, kind_of
+from headrace_services.ingress.forms import BadForm, Body, Disconnected, FilePart, Form, FormReader, TooSlow
 from headrace_services.ingress.metadata import parse_metadata
 from headrace_services.ingress.pending import Admission, PendingUpload, TooLarge
 from headrace_services.ingress.request_ids import REQUEST_ID

@@ -13,8 +13,8 @@ from headrace.web.caller import IDENTITY_HEADER
 from headrace.web.errors import Refusal
 from headrace.web.parameters import Custom, Parameter
 from headrace.web.schemas import TEXT
+from headrace_services.ingress.callers import Identities, Sender
 from headrace_services.ingress.handlers import identify
-from headrace_services.ingress.identities import Identities, Sender
 from headrace_services.ingress.request_ids import is_valid
 
 _log = get_logger(__name__)

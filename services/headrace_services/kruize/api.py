@@ -21,19 +21,14 @@ from headrace.web.operations import Answer, Body, Dialect, Operation, Operations
 from headrace.web.parameters import Custom, Parameter
 from headrace.web.schemas import BOOLEAN, NUMBER, OBJECT, TEXT, Json, array, record, reference
 from headrace_services.kruize import metrics, profiles
-from headrace_services.kruize.answers import (
-    Refused,
-    error_body,
-    moment_parameter,
-    read_json,
-    success,
-    text_parameter,
-)
+from headrace_services.kruize.bodies import read_json
 from headrace_services.kruize.cache import ExperimentCache
 from headrace_services.kruize.experiments import EVERYTHING, created, only_one, wanted
 from headrace_services.kruize.listing import NAME, QUESTION, Listing, Question
+from headrace_services.kruize.parameters import moment_parameter, text_parameter
 from headrace_services.kruize.profiles import Profiles
 from headrace_services.kruize.recommending import Recommending
+from headrace_services.kruize.refusals import Refused, error_body
 from headrace_services.kruize.results import Results
 from headrace_services.kruize.settings import KruizeSettings
 from headrace_services.kruize.store import ExperimentStore
@@ -218,7 +213,7 @@ class Api:
                 )
         except asyncpg.ForeignKeyViolationError:
             raise missing_profile from None
-        return success(f"Experiment registered successfully with Kruize.{_VIEW}")
+        return _success(f"Experiment registered successfully with Kruize.{_VIEW}")
 
     async def delete_experiment(self, request: web.Request) -> web.Response:
         """One experiment with all that belongs to it, whatever ``rm`` says."""
@@ -227,7 +222,7 @@ class Api:
         if not isinstance(name, str) or not await self.store.delete(name):
             raise Refused("Experiment not found!")
         self.cache.forget(name)
-        return success(f"Experiment deleted successfully.{_VIEW}")
+        return _success(f"Experiment deleted successfully.{_VIEW}")
 
     async def list_experiments(self, request: web.Request) -> web.StreamResponse:
         """One experiment, those of a cluster and object that a body names, or all."""
@@ -238,7 +233,7 @@ class Api:
     async def update_results(self, request: web.Request) -> web.Response:
         """Up to a hundred records."""
         await self.results.update(await read_json(request, max_depth=_RECORDS_DEPTH))
-        return success("Results added successfully! View saved results at /listExperiments.")
+        return _success("Results added successfully! View saved results at /listExperiments.")
 
     async def update_recommendations(self, request: web.Request) -> web.Response:
         """Compute as of a time."""
@@ -270,15 +265,21 @@ class Api:
 
     async def create_profile(self, request: web.Request) -> web.Response:
         """A new one."""
-        return success(await self.profiles.create(await read_json(request)))
+        return _success(await self.profiles.create(await read_json(request)))
 
     async def update_profile(self, request: web.Request) -> web.Response:
         """One that is there."""
-        return success(await self.profiles.update(await read_json(request)), HTTPStatus.OK)
+        return _success(await self.profiles.update(await read_json(request)), HTTPStatus.OK)
 
     async def delete_profile(self, request: web.Request) -> web.Response:
         """One that nobody uses."""
-        return success(await self.profiles.delete(_PROFILE_NAME.read(request.query)), HTTPStatus.OK)
+        return _success(await self.profiles.delete(_PROFILE_NAME.read(request.query)), HTTPStatus.OK)
+
+
+def _success(message: str, status: int = HTTPStatus.CREATED) -> web.Response:
+    """What every success without data looks like."""
+    body = {"message": message, "httpcode": status, "documentationLink": "", "status": "SUCCESS"}
+    return json_response(body, status)
 
 
 def _document(document: bytes) -> web.Response:

@@ -11,7 +11,7 @@ import orjson
 
 from headrace.contracts.kruize import MEASUREMENT_MINUTES, timestamp
 from headrace.contracts.ros import ExperimentType
-from headrace_services.kruize.answers import JSON_ERROR, Refused, named
+from headrace_services.kruize.refusals import JSON_ERROR, Refused, named
 from headrace_services.kruize.tuning import check_settings
 
 REGISTERED: Final = "Registered successfully with Kruize! View registered experiments at /listExperiments"

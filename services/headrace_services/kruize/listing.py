@@ -13,11 +13,12 @@ from headrace.contracts.kruize import VALUES, timestamp
 from headrace.web.parameters import BadParameter, Custom, Parameter
 from headrace.web.schemas import BOOLEAN
 from headrace_services.kruize import packing
-from headrace_services.kruize.answers import Refused, moment_parameter, text_parameter
 from headrace_services.kruize.experiments import EVERYTHING, Experiment, Wanted
 from headrace_services.kruize.experiments import shown as shown_experiment
+from headrace_services.kruize.parameters import moment_parameter, text_parameter
 from headrace_services.kruize.recommending import by_container, merged
 from headrace_services.kruize.recommending import shown as shown_recommendations
+from headrace_services.kruize.refusals import Refused
 from headrace_services.kruize.series import METRICS, UNITS, Series
 from headrace_services.kruize.store import ExperimentStore, ResultStore
 

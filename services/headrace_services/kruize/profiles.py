@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from headrace_services.kruize.answers import JSON_ERROR, Refused, named
 from headrace_services.kruize.experiments import check_name
+from headrace_services.kruize.refusals import JSON_ERROR, Refused, named
 from headrace_services.kruize.store import ProfileStore
 
 MISSING: Final = "Not Found: performance_profile does not exist: "

@@ -8,10 +8,10 @@ import orjson
 
 from headrace.contracts.kruize import Code, timestamp
 from headrace_services.kruize import metrics, packing
-from headrace_services.kruize.answers import NO_EXPERIMENT, Refused
 from headrace_services.kruize.experiments import Experiment
 from headrace_services.kruize.notifications import notifications
 from headrace_services.kruize.recommendations import VERSION, recommend
+from headrace_services.kruize.refusals import NO_EXPERIMENT, Refused
 from headrace_services.kruize.store import ResultStore
 
 _WINDOW: Final = timedelta(days=15)

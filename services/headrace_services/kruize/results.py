@@ -6,9 +6,9 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from headrace_services.kruize import metrics, packing
-from headrace_services.kruize.answers import JSON_ERROR, NO_EXPERIMENT, Refused, error_body
 from headrace_services.kruize.cache import ExperimentCache
 from headrace_services.kruize.experiments import MAX_NAME_BYTES, Experiment
+from headrace_services.kruize.refusals import JSON_ERROR, NO_EXPERIMENT, Refused, error_body
 from headrace_services.kruize.settings import KruizeSettings
 from headrace_services.kruize.store import ExperimentStore, ResultStore, Row
 from headrace_services.kruize.validation import BadRecord, Record, checked

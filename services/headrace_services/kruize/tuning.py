@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from headrace.contracts.kruize import ENGINES, TERMS, short_name
-from headrace_services.kruize.answers import JSON_ERROR, Refused, named
+from headrace_services.kruize.refusals import JSON_ERROR, Refused, named
 
 _EMPTY: Final = "Empty term or model value."
 # Settings, the list in them, what may be in it, and what is said of anything else.

@@ -24,8 +24,9 @@ from headrace.contracts.kruize import (
 from headrace.contracts.message import utc_now
 from headrace.contracts.ros import ExperimentType
 from headrace_services.kruize import packing
-from headrace_services.kruize.answers import BAD_TIMESTAMP, NO_EXPERIMENT, parse_moment
 from headrace_services.kruize.experiments import MAX_NAME_BYTES, SEVERAL_OBJECTS, Experiment
+from headrace_services.kruize.parameters import parse_moment
+from headrace_services.kruize.refusals import BAD_TIMESTAMP, NO_EXPERIMENT
 from headrace_services.kruize.series import METRICS, UNITS
 
 _MANDATORY: Final = (

@@ -23,11 +23,11 @@ from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import JSON, Answer, Body, Dialect, Operation, Operations, summary_of
 from headrace.web.schemas import BOOLEAN, COUNT, OBJECT, TEXT, Json, array, record, reference
 from headrace_services.ols import records
-from headrace_services.ols.authentication import USER_ID, Authentication
 from headrace_services.ols.bodies import B, FeedbackRequest, LLMRequest, parsed
-from headrace_services.ols.errors import Problem, error_body, problem
+from headrace_services.ols.callers import USER_ID, Authentication
 from headrace_services.ols.handlers import Question, Questions, answered
 from headrace_services.ols.metrics import CALLS, SECONDS
+from headrace_services.ols.refusals import Problem, error_body, problem
 from headrace_services.ols.store import UserData, reason_of
 from headrace_services.ols.streaming import stream
 

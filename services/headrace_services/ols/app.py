@@ -15,7 +15,7 @@ from headrace.service.context import Context
 from headrace.web.peer import Peer
 from headrace_services.ols import metrics, records
 from headrace_services.ols.api import Api
-from headrace_services.ols.authentication import Authentication, Noop, Tokens, tokens_of
+from headrace_services.ols.callers import Authentication, Noop, Tokens, tokens_of
 from headrace_services.ols.client import Limits, OpenAi
 from headrace_services.ols.configuration import BUILT_IN, UNSPOKEN, Configuration, read_configuration
 from headrace_services.ols.conversations import Conversations

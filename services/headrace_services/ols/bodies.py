@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from headrace.runtime.untrusted import Unreadable, check_json
-from headrace_services.ols.errors import Problem
+from headrace_services.ols.refusals import Problem
 
 MAX_QUERY: Final = 32_000
 MAX_ATTACHMENTS: Final = 10

@@ -9,11 +9,10 @@ from uuid import uuid4
 from headrace.contracts.message import utc_now
 from headrace.runtime.logging import get_logger
 from headrace_services.ols import metrics, records
-from headrace_services.ols.authentication import Caller
 from headrace_services.ols.bodies import Attachment, LLMRequest, is_uuid
+from headrace_services.ols.callers import Caller
 from headrace_services.ols.configuration import Configuration, Model
 from headrace_services.ols.conversations import Conversations, Turn
-from headrace_services.ols.errors import Problem, problem
 from headrace_services.ols.llm import Llm, LlmRefused, LlmUnavailable, PromptTooLong, Usage
 from headrace_services.ols.prompts import (
     DEFAULT_PROMPT,
@@ -24,6 +23,7 @@ from headrace_services.ols.prompts import (
     with_attachments,
 )
 from headrace_services.ols.redactor import Redactor
+from headrace_services.ols.refusals import Problem, problem
 from headrace_services.ols.store import UserData
 
 _log = get_logger(__name__)

@@ -9,8 +9,8 @@ from aiohttp import web
 from headrace.runtime.errors import ConfigurationError, Permanent, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.web.peer import Answer, Peer
-from headrace_services.ols.authentication import Caller, bearer_token, unknown_token
-from headrace_services.ols.errors import Problem
+from headrace_services.ols.callers import Caller, bearer_token, unknown_token
+from headrace_services.ols.refusals import Problem
 
 _log = get_logger(__name__)
 

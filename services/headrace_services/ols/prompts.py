@@ -6,7 +6,7 @@ from typing import Final, TypedDict
 
 from headrace_services.ols.bodies import Attachment
 from headrace_services.ols.conversations import Turn
-from headrace_services.ols.errors import Problem, problem
+from headrace_services.ols.refusals import Problem, problem
 
 _TYPES: Final = frozenset(
     {"alert", "api object", "configuration", "error message", "event", "log", "stack trace"}

@@ -10,8 +10,8 @@ from aiohttp import web
 
 from headrace.runtime.logging import get_logger
 from headrace_services.ols.bodies import JSON, TEXT
-from headrace_services.ols.errors import Problem
 from headrace_services.ols.handlers import Question, Questions
+from headrace_services.ols.refusals import Problem
 
 _log = get_logger(__name__)
 

@@ -17,8 +17,8 @@ from headrace.web.errors import Refusal, json_errors, json_response
 from headrace.web.operations import Answer, Dialect, Operation, Operations, Routing
 from headrace.web.parameters import Parameter, Text
 from headrace.web.schemas import BOOLEAN, MOMENT, NUMBER, TEXT, Json, array, mapping, record, reference
-from headrace_services.payload_tracker.filters import PAYLOAD_SORTING, PAYLOADS, STATUSES, VERBOSITY
 from headrace_services.payload_tracker.models import Step, durations
+from headrace_services.payload_tracker.parameters import PAYLOAD_SORTING, PAYLOADS, STATUSES, VERBOSITY
 from headrace_services.payload_tracker.settings import TrackerSettings
 from headrace_services.payload_tracker.store import TrackerStore
 

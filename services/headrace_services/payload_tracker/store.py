@@ -8,8 +8,8 @@ from typing import Final
 
 from headrace.database.pool import Database, Record
 from headrace.runtime.errors import Retryable
-from headrace_services.payload_tracker.filters import Listing
 from headrace_services.payload_tracker.models import StatusRow, columns
+from headrace_services.payload_tracker.parameters import Listing
 
 _MAX_BATCH_ROWS: Final = 500
 _DELETE_ROWS: Final = 1000
@@ -82,7 +82,7 @@ class TrackerStore:
         return await self._page(_STATUSES.partition("from")[2], _STATUSES, listing)
 
     async def _page(self, tables: str, select: str, listing: Listing) -> tuple[int, list[Record]]:
-        # All of it comes from the whitelist of column names in filters.py; every value is an argument.
+        # All of it comes from the whitelist of column names in parameters.py; every value is an argument.
         where = listing.where
         async with self._database.transaction() as connection:
             count = await connection.fetchval(

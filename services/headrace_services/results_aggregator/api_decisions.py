@@ -8,12 +8,12 @@ from aiohttp import web
 from headrace.contracts.message import rfc3339
 from headrace.database.pool import Record
 from headrace.web.errors import Refusal
-from headrace_services.results_aggregator.api_answers import not_found, nullable
-from headrace_services.results_aggregator.auth import forbidden
+from headrace_services.results_aggregator.answers import nullable
 from headrace_services.results_aggregator.bodies import read_clusters, read_rating, read_text
 from headrace_services.results_aggregator.decisions import Decisions
 from headrace_services.results_aggregator.parameters import Asked
 from headrace_services.results_aggregator.queries import Queries
+from headrace_services.results_aggregator.refusals import forbidden, not_found
 
 _NOT_DISABLED = "Rule was not disabled"
 

@@ -9,10 +9,11 @@ from aiohttp import web
 
 from headrace.contracts.message import rfc3339, utc_now
 from headrace.database.pool import Record
-from headrace_services.results_aggregator.api_answers import not_found, seconds, verbatim
+from headrace_services.results_aggregator.answers import seconds, verbatim
 from headrace_services.results_aggregator.bodies import read_clusters
-from headrace_services.results_aggregator.parameters import Asked, bad
+from headrace_services.results_aggregator.parameters import Asked
 from headrace_services.results_aggregator.queries import Queries
+from headrace_services.results_aggregator.refusals import bad, not_found
 
 # Of a client that looks for "none", as opposed to a rule that passed.
 _NO_HITS: Final = -1

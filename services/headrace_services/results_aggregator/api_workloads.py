@@ -7,10 +7,11 @@ import orjson
 from aiohttp import web
 
 from headrace.database.pool import Record
-from headrace_services.results_aggregator.api_answers import not_found, seconds, verbatim
+from headrace_services.results_aggregator.answers import seconds, verbatim
 from headrace_services.results_aggregator.bodies import read_clusters
 from headrace_services.results_aggregator.parameters import Asked
 from headrace_services.results_aggregator.queries import Queries
+from headrace_services.results_aggregator.refusals import not_found
 
 _SUFFIX: Final = ".recommendation"
 

@@ -13,11 +13,10 @@ from headrace_services.results_aggregator.parameters import (
     SELECTOR_SCHEMA,
     VOTE,
     Rule,
-    bad,
     checked_clusters,
-    invalid,
     parse_selector,
 )
+from headrace_services.results_aggregator.refusals import bad, invalid
 
 MAX_BODY_BYTES: Final = 256 << 10
 # A list of clusters is the longest.

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from headrace.database.pool import Connection, Database
-from headrace_services.results_aggregator.metrics import measured_query
+from headrace_services.results_aggregator.metrics import FEEDBACK, RATINGS, measured_query
 from headrace_services.results_aggregator.parameters import Rule
-from headrace_services.results_aggregator.rest_metrics import FEEDBACK, RATINGS
 
 # $1 cluster, $2 organisation, $3 the rule as named, $4 its key, $5 both spellings; more columns from $6 on.
 _OF_CLUSTER: Final = """

@@ -1,4 +1,4 @@
-"""Metrics of the consuming side and of SQL, under upstream's names.
+"""The metrics, under upstream's names.
 
 Upstream's counters carry no ``_total``; this client library would add it, so that they are exported as gauges that
 only grow. consumed_messages is the sum of written_reports, old_messages, messages_with_empty_rule_execution_result and
@@ -19,6 +19,8 @@ from headrace.runtime import metrics
 _SERVICE: Final = "results_aggregator"
 
 OWN: Final = CollectorRegistry(auto_describe=True)
+
+_MICROSECONDS: Final = tuple(step * 10**power for power in range(2, 7) for step in (1, 2, 5))
 
 CONSUMED: Final = Gauge("consumed_messages", "Messages brought to an end", registry=OWN)
 ERRORS: Final = Gauge("consuming_errors", "Messages that could not be stored", registry=OWN)
@@ -45,6 +47,20 @@ SQL_QUERIES: Final = Gauge("sql_queries_counter", "SQL queries", registry=OWN)
 SQL_SECONDS: Final = Histogram(
     "sql_queries_durations", "Time of an SQL query, seconds", ["query"], registry=OWN
 )
+REQUESTS: Final = Gauge("api_endpoints_requests", "Requests by route", ["endpoint"], registry=OWN)
+# Upstream's unit.
+RESPONSE_TIME: Final = Histogram(
+    "api_endpoints_response_time",
+    "Time of one answer, microseconds",
+    ["endpoint"],
+    buckets=_MICROSECONDS,
+    registry=OWN,
+)
+STATUS_CODES: Final = Gauge(
+    "api_endpoints_status_codes", "Answers by status code", ["status_code"], registry=OWN
+)
+FEEDBACK: Final = Gauge("feedback_on_rules", "Votes and reasons for disabling that were stored", registry=OWN)
+RATINGS: Final = Gauge("rating_on_rules", "Ratings that were stored", registry=OWN)
 
 
 def _produced() -> float:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from headrace.web.errors import Refusal
 from headrace.web.parameters import Custom, Parameter
 from headrace.web.schemas import UUID, Json
+from headrace_services.results_aggregator.refusals import bad, shown, unparsable
 
 MAX_ORG_ID: Final = 0xFFFF_FFFF
 # The one spelling of a number: an organisation is a text elsewhere, where "01" is not "1".
@@ -21,7 +21,6 @@ MAX_NAMESPACE_CHARACTERS: Final = 256
 
 REPORT_SUFFIX: Final = ".report"
 
-_SHOWN_CHARACTERS: Final = 64
 _HEX_UUID: Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _UUID: Final = re.compile(_HEX_UUID, re.ASCII | re.IGNORECASE)
 _UUID_CHARACTERS: Final = 36
@@ -81,26 +80,6 @@ class Asked:
     def rule(self) -> Rule:
         """The rule that was named, in one part of the path or in two."""
         return Rule(self.rule_id, self.error_key)
-
-
-def bad(text: str) -> Refusal:
-    """The request cannot be used."""
-    return Refusal(400, text)
-
-
-def unparsable(name: str, value: str, why: str) -> Refusal:
-    """A parameter is not of its form."""
-    return bad(f"Error during parsing param '{name}' with value '{shown(value)}'. Error: '{why}'")
-
-
-def invalid(name: str, value: object, why: str) -> Refusal:
-    """A parameter is of its form, yet not acceptable."""
-    return bad(f"Error during validating param '{name}' with value '{shown(str(value))}'. Error: '{why}'")
-
-
-def shown(value: str) -> str:
-    """What was got, for a text that a person reads."""
-    return value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}..."
 
 
 def why_no_uuid(text: str) -> str | None:

@@ -18,8 +18,8 @@ from headrace.web.operations import Answer, Dialect, Operation, Operations
 from headrace.web.pages import page_links
 from headrace.web.schemas import TEXT, reference
 from headrace_services.ros_api import spreadsheet
+from headrace_services.ros_api.callers import identify
 from headrace_services.ros_api.cors import allow_origin, preflight
-from headrace_services.ros_api.identity import identify
 from headrace_services.ros_api.listings import CONTAINERS, NAMESPACES, WORKLOADS, Collection
 from headrace_services.ros_api.metrics import measure
 from headrace_services.ros_api.parameters import (

@@ -10,7 +10,7 @@ from headrace.runtime.errors import Permanent, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.web.errors import Refusal
 from headrace.web.peer import Peer
-from headrace_services.ros_api.identity import Caller
+from headrace_services.ros_api.callers import Caller
 
 _log = get_logger(__name__)
 

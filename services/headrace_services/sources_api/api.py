@@ -13,7 +13,8 @@ from headrace.web.caller import IDENTITY_SCHEME
 from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import Answer, Body, Dialect, Operation, Operations, Routing
 from headrace.web.schemas import OBJECT, TEXT, array, record, reference
-from headrace_services.sources_api import filters, store
+from headrace_services.sources_api import store
+from headrace_services.sources_api.answers import page_of, page_response
 from headrace_services.sources_api.bodies import (
     ApplicationCreate,
     ApplicationEdit,
@@ -29,7 +30,6 @@ from headrace_services.sources_api.bodies import (
 from headrace_services.sources_api.bulk import create_all
 from headrace_services.sources_api.callers import PSK, Caller, Gate
 from headrace_services.sources_api.changes import Change, Changes
-from headrace_services.sources_api.errors import NotFound, error_body
 from headrace_services.sources_api.internal import INTERNAL_PREFIXES, Internal
 from headrace_services.sources_api.models import (
     APPLICATION_TYPES,
@@ -42,7 +42,18 @@ from headrace_services.sources_api.models import (
     SOURCES,
     Resource,
 )
-from headrace_services.sources_api.pages import ID, page_of, page_response, row_id_of
+from headrace_services.sources_api.parameters import (
+    ID,
+    OPERATIONS,
+    Listing,
+    Restrict,
+    list_parameters,
+    listing,
+    referring,
+    row_id_of,
+    tied,
+)
+from headrace_services.sources_api.refusals import NotFound, error_body
 from headrace_services.sources_api.removal import remove
 from headrace_services.sources_api.tenants import Tenants
 
@@ -66,14 +77,14 @@ _WRITES: Final[tuple[tuple[Resource, Model, Write, Model, Rewrite], ...]] = (
 )
 # Rows that belong to one row, such as /sources/7/endpoints.
 _BELOW: Final = (
-    (SOURCES, APPLICATIONS, filters.referring("source_id")),
-    (SOURCES, ENDPOINTS, filters.referring("source_id")),
-    (SOURCES, AUTHENTICATIONS, filters.referring("source_id")),
-    (SOURCES, APPLICATION_TYPES, filters.tied("application_type_id", "source_id")),
-    (SOURCE_TYPES, SOURCES, filters.referring("source_type_id")),
-    (APPLICATION_TYPES, SOURCES, filters.tied("source_id", "application_type_id")),
+    (SOURCES, APPLICATIONS, referring("source_id")),
+    (SOURCES, ENDPOINTS, referring("source_id")),
+    (SOURCES, AUTHENTICATIONS, referring("source_id")),
+    (SOURCES, APPLICATION_TYPES, tied("application_type_id", "source_id")),
+    (SOURCE_TYPES, SOURCES, referring("source_type_id")),
+    (APPLICATION_TYPES, SOURCES, tied("source_id", "application_type_id")),
     *(
-        (holder, AUTHENTICATIONS, filters.referring("resource_id", resource_type=holder.event))
+        (holder, AUTHENTICATIONS, referring("resource_id", resource_type=holder.event))
         for holder in (APPLICATIONS, ENDPOINTS)
     ),
 )
@@ -83,7 +94,7 @@ _DIALECT: Final = Dialect(
     description=(
         "Filters: `filter[field]=value`, `filter[field][operation]=value`, "
         "`filter[source_type|application_type][field][operation]=value`, or `field=value`. "
-        f"Operations: {', '.join(filters.OPERATIONS)}; `eq` with several values matches any of them. "
+        f"Operations: {', '.join(OPERATIONS)}; `eq` with several values matches any of them. "
         "Numbers and times cannot be filtered with text operations, nor JSON with comparisons."
     ),
     refusals={
@@ -150,7 +161,7 @@ class Api:
                 f"List {below.singular}s of one {above.singular}",
                 Answer(reference(f"{below.schema_name}Page")),
                 (404,),
-                (ID, *filters.parameters(below)),
+                (ID, *list_parameters(below)),
                 name=f"list{above.schema_name}{below.schema_name}s",
             )
         yield from self._writings()
@@ -185,7 +196,7 @@ class Api:
             f"List {kind.singular}s",
             Answer(reference(f"{kind.schema_name}Page")),
             refusals,
-            filters.parameters(kind),
+            list_parameters(kind),
             name=f"list{kind.schema_name}s",
             is_public=not kind.scoped,
         )
@@ -249,16 +260,16 @@ class Api:
 
     async def _list(self, kind: Resource, request: web.Request) -> web.Response:
         tenant_id = await self._reader(request) if kind.scoped else None
-        return await self._page(request, filters.listing(request.query.items(), kind), tenant_id)
+        return await self._page(request, listing(request.query.items(), kind), tenant_id)
 
     async def _list_below(
-        self, above: Resource, below: Resource, restrict: filters.Restrict, request: web.Request
+        self, above: Resource, below: Resource, restrict: Restrict, request: web.Request
     ) -> web.Response:
         tenant_id = await self._reader(request)
-        listing = filters.listing(request.query.items(), below)
+        page = listing(request.query.items(), below)
         row = await self._row(request, above, tenant_id)
-        restrict(listing.where, row["id"], tenant_id)
-        return await self._page(request, listing, tenant_id)
+        restrict(page.where, row["id"], tenant_id)
+        return await self._page(request, page, tenant_id)
 
     async def _show(self, kind: Resource, request: web.Request) -> web.Response:
         tenant_id = await self._reader(request) if kind.scoped else None
@@ -323,8 +334,6 @@ class Api:
             raise NotFound(resource.singular)
         return row
 
-    async def _page(
-        self, request: web.Request, listing: filters.Listing, tenant_id: int | None
-    ) -> web.Response:
-        count, rows = await store.page(self.database, listing, tenant_id)
-        return page_response(request, listing, count, [listing.resource.shown(row) for row in rows])
+    async def _page(self, request: web.Request, page: Listing, tenant_id: int | None) -> web.Response:
+        count, rows = await store.page(self.database, page, tenant_id)
+        return page_response(request, page, count, [page.resource.shown(row) for row in rows])

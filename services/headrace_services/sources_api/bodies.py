@@ -18,8 +18,8 @@ from pydantic import (
 )
 
 from headrace.runtime.untrusted import Unreadable, load_json
-from headrace_services.sources_api.errors import Invalid, Unfit
 from headrace_services.sources_api.models import moment_of
+from headrace_services.sources_api.refusals import Invalid, Unfit
 
 B = TypeVar("B", bound=BaseModel)
 

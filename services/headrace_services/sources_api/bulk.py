@@ -16,7 +16,6 @@ from headrace_services.sources_api.bodies import (
     SourceCreate,
 )
 from headrace_services.sources_api.changes import Change
-from headrace_services.sources_api.errors import Unfit
 from headrace_services.sources_api.models import (
     APPLICATION_AUTHENTICATIONS,
     APPLICATION_TYPES,
@@ -28,6 +27,7 @@ from headrace_services.sources_api.models import (
     SOURCES,
     Resource,
 )
+from headrace_services.sources_api.refusals import Unfit
 
 Created = Mapping[str, Sequence[Record]]
 _TOLD_IN_ORDER = (SOURCES, ENDPOINTS, APPLICATIONS, APPLICATION_AUTHENTICATIONS, AUTHENTICATIONS)

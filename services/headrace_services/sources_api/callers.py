@@ -17,7 +17,7 @@ from headrace.contracts.identity import (
 from headrace.runtime.errors import Retryable
 from headrace.web.caller import IDENTITY_HEADER, sent_identity
 from headrace.web.peer import Peer
-from headrace_services.sources_api.errors import MethodRefused, Unauthorized
+from headrace_services.sources_api.refusals import MethodRefused, Unauthorized
 
 PSK: Final = "x-rh-sources-psk"
 ACCOUNT: Final = "x-rh-sources-account-number"

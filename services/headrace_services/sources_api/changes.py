@@ -26,7 +26,6 @@ from headrace_services.sources_api.bodies import (
     SourceEdit,
 )
 from headrace_services.sources_api.callers import Caller
-from headrace_services.sources_api.errors import NotFound, Unfit
 from headrace_services.sources_api.events import Event, Relay, keep
 from headrace_services.sources_api.models import (
     APPLICATION_AUTHENTICATIONS,
@@ -40,6 +39,7 @@ from headrace_services.sources_api.models import (
     Resource,
     decoded,
 )
+from headrace_services.sources_api.refusals import NotFound, Unfit
 from headrace_services.sources_api.store import Passwords
 from headrace_services.sources_api.tenants import Tenant, Tenants
 

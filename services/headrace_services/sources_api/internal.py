@@ -10,11 +10,12 @@ from headrace.database.pool import Database
 from headrace.web.errors import json_response
 from headrace.web.operations import Answer, Operation, summary_of
 from headrace.web.schemas import reference
-from headrace_services.sources_api import filters, store
+from headrace_services.sources_api import store
+from headrace_services.sources_api.answers import page_response
 from headrace_services.sources_api.callers import Gate
-from headrace_services.sources_api.errors import NotFound, Unauthorized
 from headrace_services.sources_api.models import AUTHENTICATIONS, SOURCES
-from headrace_services.sources_api.pages import ID, page_response, row_id_of
+from headrace_services.sources_api.parameters import ID, list_parameters, listing, row_id_of
+from headrace_services.sources_api.refusals import NotFound, Unauthorized
 from headrace_services.sources_api.store import Passwords
 from headrace_services.sources_api.tenants import Tenants
 
@@ -42,7 +43,7 @@ class Internal:
                 summary_of(self.sources),
                 page,
                 (),
-                filters.parameters(SOURCES),
+                list_parameters(SOURCES),
             ),
             Operation(
                 "GET",
@@ -58,9 +59,9 @@ class Internal:
     async def sources(self, request: web.Request) -> web.Response:
         """Every tenant's sources, whatever organisation the headers of the service name."""
         self.gate.service(request)
-        listing = filters.listing(request.query.items(), SOURCES)
-        count, rows = await store.sources_of_all(self.database, listing)
-        return page_response(request, listing, count, [dict(row) | {"id": str(row["id"])} for row in rows])
+        page = listing(request.query.items(), SOURCES)
+        count, rows = await store.sources_of_all(self.database, page)
+        return page_response(request, page, count, [dict(row) | {"id": str(row["id"])} for row in rows])
 
     async def authentication(self, request: web.Request) -> web.Response:
         """One authentication, its password included when asked for."""

@@ -8,8 +8,8 @@ import orjson
 from headrace.database.pool import Connection, Database, Record
 from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.logging import get_logger
-from headrace_services.sources_api.filters import Listing
 from headrace_services.sources_api.models import Kind, Resource
+from headrace_services.sources_api.parameters import Listing
 
 Values = Mapping[str, Any]
 

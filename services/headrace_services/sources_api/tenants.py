@@ -5,7 +5,7 @@ from typing import Final, Self
 
 from headrace.database.pool import Connection, Database, Record
 from headrace_services.sources_api.callers import Caller
-from headrace_services.sources_api.errors import Unauthorized
+from headrace_services.sources_api.refusals import Unauthorized
 
 # Whoever makes a tenant waits for whoever else does: it happens once in a tenant's life.
 _MAKING: Final = 0x50C5_0001

@@ -7,8 +7,8 @@ import pytest
 
 from headrace.database.pool import Database
 from headrace.runtime.errors import Retryable
-from headrace_services.payload_tracker.filters import PAYLOADS, STATUSES
 from headrace_services.payload_tracker.models import StatusRow
+from headrace_services.payload_tracker.parameters import PAYLOADS, STATUSES
 from headrace_services.payload_tracker.store import BatchWriter, TrackerStore
 from tests.waiting import eventually
 

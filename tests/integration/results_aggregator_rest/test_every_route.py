@@ -11,7 +11,8 @@ import jsonschema_rs
 import pytest
 import pytest_asyncio
 
-from headrace_services.results_aggregator.auth import FOREIGN, FOREIGN_CLUSTER, MALFORMED, MISSING
+from headrace_services.results_aggregator.callers import MALFORMED, MISSING
+from headrace_services.results_aggregator.refusals import FOREIGN, FOREIGN_CLUSTER
 from tests.integration.results_aggregator_rest.harness import (
     KEY,
     PREFIXES,

@@ -6,7 +6,7 @@ import pytest
 from multidict import CIMultiDict
 
 from headrace.contracts.identity import IdentityError, decode_identity
-from headrace_services.ingress.identities import (
+from headrace_services.ingress.callers import (
     OPERATORS,
     BadCredentials,
     Identities,

@@ -1,7 +1,7 @@
 import pytest
 
 from headrace_services.ingress import metrics
-from headrace_services.ingress.identities import OPERATORS
+from headrace_services.ingress.callers import OPERATORS
 from headrace_services.ingress.metrics import user_agent_label
 
 

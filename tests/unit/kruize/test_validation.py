@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from headrace.contracts.kruize import CONTAINER_METRICS, VALUES
 from headrace_services.kruize import packing
-from headrace_services.kruize.answers import Refused, parse_moment
 from headrace_services.kruize.experiments import Experiment, created, measurement_seconds
 from headrace_services.kruize.listing import Question
+from headrace_services.kruize.parameters import parse_moment
+from headrace_services.kruize.refusals import Refused
 from headrace_services.kruize.series import METRICS, UNITS
 from headrace_services.kruize.validation import BadRecord, checked
 from tests.integration.kruize.harness import experiment, measured, record

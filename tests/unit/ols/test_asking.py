@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from headrace_services.ols import records
 from headrace_services.ols.bodies import Attachment, FeedbackRequest, LLMRequest, Mode
 from headrace_services.ols.conversations import Conversations, Turn
-from headrace_services.ols.errors import Problem
 from headrace_services.ols.llm import BuiltIn, Usage
 from headrace_services.ols.prompts import messages, with_attachments
+from headrace_services.ols.refusals import Problem
 
 POD = "kind: Pod\nmetadata:\n  labels:\n    name: not-this\n\n  name: private-reg\n"
 

@@ -4,7 +4,7 @@ import pytest
 
 from headrace.web.parameters import BadParameter
 from headrace_services.payload_tracker.api import kibana_url
-from headrace_services.payload_tracker.filters import PAYLOADS, STATUSES, Shape
+from headrace_services.payload_tracker.parameters import PAYLOADS, STATUSES, Shape
 from headrace_services.payload_tracker.settings import TrackerSettings
 
 

@@ -5,10 +5,10 @@ from headrace_services.results_aggregator.parameters import (
     Asked,
     Rule,
     checked_clusters,
-    invalid,
     read_path,
     why_no_uuid,
 )
+from headrace_services.results_aggregator.refusals import invalid
 
 BAD_RULE = "invalid rule ID, it must contain only from latin characters, number, underscores or dots"
 BAD_SELECTOR = "invalid rule ID, it must contain only rule ID and error key separated by |"

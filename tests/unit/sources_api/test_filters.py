@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace_services.sources_api.errors import Invalid
-from headrace_services.sources_api.filters import Listing, links, listing
 from headrace_services.sources_api.models import APPLICATIONS, ENDPOINTS, LISTED, SOURCES, Resource
+from headrace_services.sources_api.parameters import Listing, links, listing
+from headrace_services.sources_api.refusals import Invalid
 
 
 def read(*query: tuple[str, str]) -> Listing:

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from headrace_services.sources_api.bodies import BulkCreate, EndpointCreate, SourceCreate, SourceEdit, parsed
-from headrace_services.sources_api.errors import Invalid, Unfit
 from headrace_services.sources_api.models import APPLICATIONS, AUTHENTICATIONS, Kind, Resource
+from headrace_services.sources_api.refusals import Invalid, Unfit
 
 
 def row(resource: Resource, **values: Any) -> dict[str, Any]:

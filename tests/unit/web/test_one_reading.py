@@ -18,10 +18,10 @@ from headrace.web.errors import Refusal
 from headrace_services.archiver.api import Api as ArchiverApi
 from headrace_services.archiver.handlers import _sender as sender_for_the_archiver
 from headrace_services.archiver.settings import ArchiverSettings
-from headrace_services.ingress.identities import BadCredentials, Identities
+from headrace_services.ingress.callers import BadCredentials, Identities
 from headrace_services.koku.payload import Sender
-from headrace_services.results_aggregator.auth import identify as identify_for_the_aggregator
-from headrace_services.ros_api.identity import identify as identify_for_ros
+from headrace_services.results_aggregator.callers import identify as identify_for_the_aggregator
+from headrace_services.ros_api.callers import identify as identify_for_ros
 from headrace_services.rules_engine.messages import upload_of
 from headrace_services.sources_api.callers import Gate
 from tests.identities import HEADER, encoded, headers, identity, odd, user

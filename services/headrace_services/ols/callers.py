@@ -13,7 +13,7 @@ from headrace.runtime.errors import ConfigurationError
 from headrace.web.caller import BadAuthorization, sent_authorization
 from headrace.web.parameters import Custom, Parameter
 from headrace.web.schemas import TEXT
-from headrace_services.ols.errors import Problem
+from headrace_services.ols.refusals import Problem
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 NOBODY: Final = "00000000-0000-0000-0000-000000000000"

@@ -11,12 +11,6 @@ from headrace_services.results_aggregator.parameters import MAX_ORG_ID, ORG_ID
 
 MISSING: Final = "Missing auth token"
 MALFORMED: Final = "Malformed authentication token"
-FOREIGN: Final = (
-    "you have no permissions to get or change info about the organization with ID {asked};"
-    " you can access info about organization with ID {own}"
-)
-# Nobody is told whose a cluster is.
-FOREIGN_CLUSTER: Final = "you have no permissions to get or change info about this organization"
 
 
 def identify(headers: CIMultiDictProxy[str], *, lenient: bool) -> int | None:
@@ -36,8 +30,3 @@ def identify(headers: CIMultiDictProxy[str], *, lenient: bool) -> int | None:
     if not ORG_ID.fullmatch(org_id) or int(org_id) > MAX_ORG_ID:
         raise Refusal(401, MALFORMED)
     return int(org_id)
-
-
-def forbidden(asked: object = None, own: int | None = None) -> Refusal:
-    """Another organisation's: one that the request names, or, without it, whoever has the cluster."""
-    return Refusal(403, FOREIGN.format(asked=asked, own=own) if asked else FOREIGN_CLUSTER)

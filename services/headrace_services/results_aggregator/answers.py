@@ -6,7 +6,6 @@ from typing import Any, Final
 import orjson
 
 from headrace.contracts.message import rfc3339
-from headrace.web.errors import Refusal
 
 _NO_MOMENT: Final = "0001-01-01T00:00:00Z"
 
@@ -24,9 +23,3 @@ def nullable(moment: datetime | None) -> dict[str, Any]:
 def verbatim(text: str) -> orjson.Fragment:
     """JSON that was stored as text, as it is."""
     return orjson.Fragment(text)
-
-
-def not_found(*parts: object) -> Refusal:
-    """Upstream's text; the parts are the item's id."""
-    item = "/".join(str(part) for part in parts)
-    return Refusal(404, f"Item with ID {item} was not found in the storage")

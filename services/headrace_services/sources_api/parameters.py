@@ -1,17 +1,19 @@
-"""Query parameters of the lists, as SQL conditions. No I/O."""
+"""The id in a path, and the query of the lists as SQL conditions. No I/O."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
+from aiohttp import web
+
 from headrace.database.conditions import Where
-from headrace.web.parameters import Custom, Integer, Parameter, Text
+from headrace.web.parameters import BadParameter, Custom, Integer, Parameter, Text
 from headrace.web.parameters import Kind as Values
 from headrace.web.schemas import BOOLEAN, MOMENT, TEXT
 from headrace_services.sources_api.bodies import MAX_ID
-from headrace_services.sources_api.errors import Invalid
 from headrace_services.sources_api.models import Kind, Resource, moment_of
+from headrace_services.sources_api.refusals import Invalid
 
 T = TypeVar("T")
 # Adds the conditions of rows that belong to one row: its id, and the tenant's.
@@ -65,6 +67,7 @@ _VALUES: Final[Mapping[Kind, Values[Any]]] = {
     Kind.TEXT: Text(),
     Kind.JSON: Text(),
 }
+ID: Final = Parameter("id", Integer(1, MAX_ID), 0, where="path")
 _LIMIT: Final = Parameter(
     "limit",
     _whole(1, MAX_ID),
@@ -86,7 +89,7 @@ class Listing:
     where: Where = field(default_factory=Where)
 
 
-def parameters(resource: Resource) -> tuple[Parameter[Any], ...]:
+def list_parameters(resource: Resource) -> tuple[Parameter[Any], ...]:
     """Those of a resource's list; filters with an operation or of a related resource are described in words."""
     return (
         _LIMIT,
@@ -97,6 +100,14 @@ def parameters(resource: Resource) -> tuple[Parameter[Any], ...]:
             for name, kind in resource.fields.items()
         ),
     )
+
+
+def row_id_of(request: web.Request) -> int:
+    """The path's id; raises `Invalid`."""
+    try:
+        return ID.read(request.match_info)
+    except BadParameter:
+        raise Invalid("the ID must be a positive whole number") from None
 
 
 def listing(query: Iterable[tuple[str, str]], resource: Resource) -> Listing:

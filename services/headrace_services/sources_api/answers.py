@@ -1,18 +1,13 @@
-"""What the routes share: the id in a path, the envelope of a list."""
+"""The envelope of every list."""
 
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
 from headrace.web.errors import json_response
 from headrace.web.pages import page_links
-from headrace.web.parameters import BadParameter, Integer, Parameter
 from headrace.web.schemas import COUNT, TEXT, Json, array, record
-from headrace_services.sources_api import filters
-from headrace_services.sources_api.bodies import MAX_ID
-from headrace_services.sources_api.errors import Invalid
-
-ID: Final = Parameter("id", Integer(1, MAX_ID), 0, where="path")
+from headrace_services.sources_api.parameters import Listing
 
 
 def page_of(item: Json) -> Json:
@@ -25,9 +20,9 @@ def page_of(item: Json) -> Json:
 
 
 def page_response(
-    request: web.Request, listing: filters.Listing, count: int, data: list[dict[str, Any]]
+    request: web.Request, listing: Listing, count: int, data: list[dict[str, Any]]
 ) -> web.Response:
-    """The envelope of every list."""
+    """A page of rows, with links to the other pages."""
     return json_response(
         {
             "data": data,
@@ -42,11 +37,3 @@ def page_response(
             ),
         }
     )
-
-
-def row_id_of(request: web.Request) -> int:
-    """The path's id; raises `Invalid`."""
-    try:
-        return ID.read(request.match_info)
-    except BadParameter:
-        raise Invalid("the ID must be a positive whole number") from None
