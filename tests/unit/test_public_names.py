@@ -27,7 +27,8 @@ PUBLIC = {
         "Delivery", "Ending", "Handler", "KeyFunction", "Later", "M", "Payload", "Spent", "Work", "plain", "written_at",
     },
     "headrace.web.operations": {
-        "Answer", "Body", "Dialect", "Header", "JSON", "Operation", "Operations", "summary_of",
+        "Answer", "Body", "Dialect", "Header", "JSON", "Operation", "Operations", "Routing",
+        "summary_of",
     },
     "headrace.contracts.archive_synced": {"ArchiveMetadata", "ArchiveSynced"},
     "headrace.contracts.topics": {

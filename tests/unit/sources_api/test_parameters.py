@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.web.pages import page_links
 from headrace_services.sources_api.models import APPLICATIONS, ENDPOINTS, LISTED, SOURCES, Resource
-from headrace_services.sources_api.parameters import Listing, links, listing
+from headrace_services.sources_api.parameters import Listing, listing
 from headrace_services.sources_api.refusals import Invalid
 
 
@@ -73,8 +74,8 @@ def test_related_fields_are_known_where_they_belong() -> None:
 
 @given(count=st.integers(0, 500), limit=st.integers(1, 50), offset=st.integers(0, 600))
 def test_links_name_pages_that_are_there(count: int, limit: int, offset: int) -> None:
-    page = Listing(SOURCES, limit=limit, offset=offset)
-    found = links("/p", [("name", "a b"), ("limit", "x")], page, count)
+    query = [("name", "a b"), ("limit", "x")]
+    found = page_links("/p", query, count=count, limit=limit, offset=offset, previous="prev")
     offsets = {name: int(link.rpartition("=")[2]) for name, link in found.items()}
     assert all(link.startswith(f"/p?name=a+b&limit={limit}&offset=") for link in found.values())
     assert offsets["first"] == 0
