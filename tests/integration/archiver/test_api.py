@@ -1,17 +1,14 @@
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
 import pytest
-from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
 from headrace.contracts.identity import Associate, Identity, encode_identity
 from headrace.web.listener import Listener
 from headrace_services.archiver.api import Api
 from headrace_services.archiver.settings import ArchiverSettings
 from tests.integration.archiver.conftest import KEY, Bench
-from tests.openapi import check_all
 
 Get = Callable[..., Awaitable[tuple[int, Any]]]
 
@@ -77,26 +74,3 @@ async def test_without_authentication_anyone_is_answered_as_storage_broker_answe
     assert (await get("/archive/url/", request_id="r1"))[0] == 200
     assert (await get("/archive/url/"))[0] == 400
     assert await get("/") == (200, {"status": "ok"})
-
-
-async def test_the_document_describes_every_route_and_holds(bench: Bench) -> None:
-    api = Api(bench.table, {"": bench.store}, ArchiverSettings())
-    await bench.handle(await bench.upload("r1", b"payload"))
-    app, document = api.application(), api.operations().document
-    routes = {route.resource.canonical for route in app.router.routes() if route.resource}
-    assert set(document["paths"]) == routes
-    listener = await Listener.open(app, "127.0.0.1", 0)
-    try:
-        operations = await asyncio.to_thread(
-            check_all,
-            document,
-            f"http://127.0.0.1:{listener.port}",
-            {"x-rh-identity": OWNER},
-            # A wrong identity is refused, another organisation's is not; an archive may be unknown.
-            not_checked=[ignored_auth, negative_data_rejection, positive_data_acceptance],
-            examples=5,
-            known={"request_id": "r1"},
-        )
-    finally:
-        await listener.close()
-    assert len(operations) == len(routes)

@@ -1,52 +1,43 @@
 """The document that the service serves says what it does: made-up requests, checked against it."""
 
-import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
-from schemathesis.specs.openapi.checks import (
-    ignored_auth,
-    negative_data_rejection,
-    positive_data_acceptance,
-)
+import pytest_asyncio
+from aiohttp import web
 
-from headrace_services.assisted_events.api import PREFIX
+from headrace_services.assisted_events.api import PREFIX, Api
 from tests.answers import raw_status
 from tests.integration.assisted_events.harness import Sender, open_sender
-from tests.openapi import check_all
-
-pytestmark = [
-    # The service draws its jitter in the same process, while hypothesis watches for just that.
-    pytest.mark.filterwarnings("ignore:Do not use the `random` module"),
-]
-
-NOT_CHECKED = [
-    # The token is for everybody; its refusals have a test of their own.
-    ignored_auth,
-    # Made-up clusters and archives are none.
-    positive_data_acceptance,
-    # An empty body is a simulation by default, a number's text a number.
-    negative_data_rejection,
-]
+from tests.openapi import ABSENT, Conformance, Served
 
 
-@pytest.mark.parametrize("sender", [{"ENABLE_DATA_COLLECTION": "false"}], indirect=True)
-async def test_every_answer_is_in_the_document(sender: Sender) -> None:
-    (cluster_id,) = await sender.simulate()
-    served = await sender.call("GET", "/openapi.json")
-    # Made-up simulations of a million events would last.
-    properties = served["components"]["schemas"]["Simulation"]["properties"]
-    for name, most in (("clusters", 2), ("hosts", 3), ("events", 30)):
-        properties[name]["maximum"] = most
-    checked = await asyncio.to_thread(
-        check_all,
-        served,
-        sender.url + PREFIX,
-        {},
-        not_checked=NOT_CHECKED,
-        examples=4,
-        known={"cluster_id": cluster_id},
-    )
-    assert len(checked) == sum(len(methods) for methods in served["paths"].values())
+@pytest_asyncio.fixture
+async def served(postgres_url: str, database_name: str) -> AsyncIterator[Served]:
+    async with open_sender(postgres_url, database_name, ENABLE_DATA_COLLECTION="false") as sender:
+        (cluster_id,) = await sender.simulate()
+        yield Served(sender.url, known={"cluster_id": cluster_id})
+
+
+class TestAssistedEvents(Conformance):
+    """The token is for everybody, its refusals have a test of their own; made-up clusters and archives are none; an
+    empty body is a simulation by default, a number's text a number.
+    """
+
+    prefix = PREFIX
+    examples = 4
+    unlisted = frozenset({"/health"})
+
+    def application(self) -> web.Application:
+        return Api(*[ABSENT] * 6).application()
+
+    def narrowed(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Simulations of a million events would last."""
+        properties = document["components"]["schemas"]["Simulation"]["properties"]
+        for name, most in (("clusters", 2), ("hosts", 3), ("events", 30)):
+            properties[name]["maximum"] = most
+        return document
 
 
 async def test_outside_the_local_shape_nothing_is_open_without_a_token(

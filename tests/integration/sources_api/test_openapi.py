@@ -1,44 +1,32 @@
 """The document that the service serves says what it does: made-up requests, checked against it."""
 
-import asyncio
-
 import pytest
-from schemathesis.specs.openapi.checks import (
-    ignored_auth,
-    negative_data_rejection,
-    positive_data_acceptance,
-)
+import pytest_asyncio
+from aiohttp import web
 
+from headrace_services.sources_api.api import Api
+from headrace_services.sources_api.internal import INTERNAL_PREFIXES
 from tests.integration.sources_api.harness import V3, Sources, identity
-from tests.openapi import check_all
+from tests.openapi import ABSENT, Conformance, Served
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    # The service draws its jitter in the same process, while hypothesis watches for just that.
-    pytest.mark.filterwarnings("ignore:Do not use the `random` module"),
-]
-
-NOT_CHECKED = [
-    # Types are for everybody.
-    ignored_auth,
-    # Made-up ids name nothing.
-    positive_data_acceptance,
-    # A field's null is "not given", and an id may have leading zeros.
-    negative_data_rejection,
-]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_every_answer_is_in_the_document(sources: Sources, org: str) -> None:
+@pytest_asyncio.fixture(loop_scope="module")
+async def served(sources: Sources, org: str) -> Served:
     source = await sources.source(org)
     await sources.application(org, source["id"])
-    served = (await sources.get("openapi.json")).json
-    assert served["servers"] == [{"url": V3}]
-    checked = await asyncio.to_thread(
-        check_all,
-        served,
-        sources.url + V3,
-        {"x-rh-identity": identity(org)},
-        not_checked=NOT_CHECKED,
-        examples=3,
-    )
-    assert len(checked) == sum(len(methods) for methods in served["paths"].values())
+    return Served(sources.url, {"x-rh-identity": identity(org)})
+
+
+class TestSourcesApi(Conformance):
+    """Types are for everybody, made-up ids name nothing, a field's null is "not given"."""
+
+    prefix = V3
+    examples = 3
+    unlisted = frozenset({"/health"}) | {
+        f"{prefix}/{path}" for prefix in INTERNAL_PREFIXES for path in ("sources", "authentications/{id}")
+    }
+
+    def application(self) -> web.Application:
+        return Api(*[ABSENT] * 5).application()
