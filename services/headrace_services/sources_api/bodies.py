@@ -34,7 +34,9 @@ _LABEL: Final = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 
 
 def _whole(value: Any) -> Any:
-    """Clients send ids as numbers and as texts."""
+    """Clients send ids as numbers and as texts; JSON does not tell 1.0 from 1."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, str) and re.fullmatch("[0-9]{1,19}", value):
         return int(value)
     if isinstance(value, (bool, float, str)):

@@ -81,7 +81,7 @@ class Change:
         values["uid"] = str(uuid4())
         if body.app_creation_workflow not in _WORKFLOWS:
             values["app_creation_workflow"] = _WORKFLOWS[0]
-        return await self._create(SOURCES, _with_status(_without_empty(values, "source_ref")))
+        return await self._create(SOURCES, _with_status(values))
 
     async def create_application(self, body: ApplicationCreate) -> Record:
         """Add an application to a source that suits it."""
@@ -133,10 +133,7 @@ class Change:
 
     async def edit_source(self, row_id: int, body: SourceEdit) -> Record:
         """Change a source."""
-        values = body.given()
-        if values.get("source_ref") == "":
-            values["source_ref"] = None
-        return await self._edit(SOURCES, row_id, values)
+        return await self._edit(SOURCES, row_id, body.given())
 
     async def edit_application(self, row_id: int, body: ApplicationEdit) -> Record:
         """Change an application; what it is like now, its source is like too."""
@@ -230,8 +227,5 @@ class Changes:
 
 
 def _with_status(values: dict[str, Any]) -> dict[str, Any]:
-    return _without_empty(values, "availability_status")
-
-
-def _without_empty(values: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in names or value != ""}
+    """Without an empty status, which means none."""
+    return {name: value for name, value in values.items() if name != "availability_status" or value}

@@ -289,6 +289,7 @@ BAD_BODIES = [
     ("sources", {"name": "a", "source_type_id": 9999}, "source type id not found"),
     ("sources", {"name": "a", "source_type_id": "x"}, "source_type_id: must be a positive whole number"),
     ("sources", {"name": "a", "source_type_id": True}, "source_type_id: must be a positive whole number"),
+    ("sources", {"name": "a", "source_type_id": 1.5}, "source_type_id: must be a positive whole number"),
     ("sources", {"name": "a", "source_type_id": 0}, "source_type_id: Input should be greater than"),
     ("sources", {"name": "a\0b", "source_type_id": 1}, "name: String should match pattern"),
     ("sources", {"name": "a" * 256, "source_type_id": 1}, "name: String should have at most 255"),
@@ -373,9 +374,14 @@ async def test_names_and_clusters_are_registered_once_in_a_tenant(
     )
     await sources.source(org, "b", source_ref=CLUSTER, source_type_id=await sources.type_id("amazon"))
     await sources.source(other_org, source_ref=CLUSTER)
-    # Sources without a reference do not collide.
+    # Sources with an empty reference do not collide; it is shown as it was sent.
     await sources.source(org, "c", source_ref="")
     third = await sources.source(org, "d", source_ref="")
+    assert third["source_ref"] == ""
+    assert "source_ref" not in await sources.source(org, "e")
+    emptied = await sources.patch(f"sources/{first['id']}", org, {"source_ref": ""})
+    assert (emptied.status, emptied.json["source_ref"]) == (200, "")
+    await sources.patch(f"sources/{first['id']}", org, {"source_ref": CLUSTER})
     renamed = await sources.patch(f"sources/{third['id']}", org, {"name": "c"})
     assert renamed.detail == "bad request: Validation failed: name already exists in tenant"
     await sources.application(org, first["id"])
