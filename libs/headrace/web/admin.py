@@ -10,14 +10,16 @@ from headrace.runtime import metrics
 from headrace.runtime.health import Health
 
 
+async def scrape(_request: web.Request) -> web.Response:
+    """Metrics in Prometheus' text format."""
+    return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
 def admin_app(healths: Mapping[str, Health]) -> web.Application:
     """Serve the metrics of the process and the health of each service in it."""
 
     async def lubdub(_request: web.Request) -> web.Response:
         return web.Response(text="lubdub")
-
-    async def scrape(_request: web.Request) -> web.Response:
-        return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def report(_request: web.Request) -> web.Response:
         checks = {name: health.report() for name, health in healths.items()}

@@ -181,6 +181,11 @@ class Parameter(Generic[T]):
         return item | ({"description": self.description} if self.description else {})
 
 
+def shown(text: str, characters: int = _SHOWN_CHARACTERS) -> str:
+    """What was got, cut, for a text that a person reads."""
+    return text if len(text) <= characters else f"{text[:characters]}..."
+
+
 def _unexpected(text: str, expected: str) -> ValueError:
     return ValueError(f"got {text[:_SHOWN_CHARACTERS]!r}, {expected}")
 

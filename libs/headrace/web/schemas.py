@@ -33,6 +33,11 @@ def closed(schema: Json) -> Json:
     return schema | {"additionalProperties": False}
 
 
+def whole(**properties: Json) -> Json:
+    """An object with all of these properties and no others."""
+    return closed(record(**properties))
+
+
 def mapping(values: Json, **more: Any) -> Json:
     """An object whose properties, whatever their names, all have one schema."""
     return {"type": "object", "additionalProperties": values, **more}

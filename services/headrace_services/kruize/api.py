@@ -12,10 +12,9 @@ from typing import Final
 import asyncpg
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from headrace.runtime.logging import get_logger
-from headrace.runtime.metrics import exposition
+from headrace.web.admin import scrape
 from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import Answer, Body, Dialect, Operation, Operations
 from headrace.web.parameters import Custom, Parameter
@@ -140,7 +139,7 @@ class Api:
         get, post, put, delete = (partial(Operation, method) for method in ("GET", "POST", "PUT", "DELETE"))
         operations = [
             get("/health", self.health, "Check the database", plain, (503,), is_public=True),
-            get("/metrics", self.scrape, "Prometheus metrics", plain, is_public=True),
+            get("/metrics", scrape, "Prometheus metrics", plain, is_public=True),
             post("/createExperiment", self.create_experiment, "Create an experiment", made, (409,), body=one),
             delete("/createExperiment", self.delete_experiment, "Delete an experiment", made, body=name),
             get("/listExperiments", self.list_experiments, "List experiments", listed, (), QUESTION),
@@ -194,10 +193,6 @@ class Api:
         """The database answers too: `Retryable`, that is 503, otherwise."""
         await self.store.ping()
         return web.Response(text="UP")
-
-    async def scrape(self, _request: web.Request) -> web.Response:
-        """The metrics of the process."""
-        return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def create_experiment(self, request: web.Request) -> web.Response:
         """One experiment."""

@@ -12,13 +12,12 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from headrace.contracts.message import utc_now
 from headrace.runtime.logging import get_logger
-from headrace.runtime.metrics import exposition
 from headrace.runtime.temporary import passes
+from headrace.web.admin import scrape
 from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import JSON, Answer, Body, Dialect, Operation, Operations, summary_of
 from headrace.web.schemas import BOOLEAN, COUNT, OBJECT, TEXT, Json, array, record, reference
@@ -155,7 +154,7 @@ class Api:
                 public("/docs", self.docs, Answer(TEXT, media_type="text/html")),
                 public("/readiness", self.readiness, _answer("ReadinessResponse"), 503),
                 public("/liveness", self.liveness, _answer("LivenessResponse")),
-                public("/metrics", self.metrics, Answer(TEXT, media_type="text/plain")),
+                public("/metrics", scrape, Answer(TEXT, media_type="text/plain"), name="metrics"),
             ],
         )
 
@@ -168,10 +167,6 @@ class Api:
     async def liveness(self, _request: web.Request) -> web.Response:
         """Whether the process runs."""
         return json_response({"alive": True})
-
-    async def metrics(self, _request: web.Request) -> web.Response:
-        """Metrics in Prometheus' text format."""
-        return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def docs(self, _request: web.Request) -> web.Response:
         """A page that lists the operations."""

@@ -15,13 +15,14 @@ from headrace.objects.store import ObjectStore
 from headrace.web.caller import IDENTITY_SCHEME, has_identity, identity_of
 from headrace.web.errors import Refusal, json_errors, json_response
 from headrace.web.operations import Answer, Dialect, Operation, Operations, Routing
-from headrace.web.parameters import Parameter, Text
+from headrace.web.parameters import Parameter, Text, shown
 from headrace.web.schemas import BOOLEAN, MOMENT, NUMBER, TEXT, Json, array, mapping, record, reference
 from headrace_services.payload_tracker.models import Step, durations
 from headrace_services.payload_tracker.parameters import PAYLOAD_SORTING, PAYLOADS, STATUSES, VERBOSITY
 from headrace_services.payload_tracker.settings import TrackerSettings
 from headrace_services.payload_tracker.store import TrackerStore
 
+_SHOWN_CHARACTERS: Final = 128
 PREFIXES: Final = ("/api/v1", "/app/payload-tracker/api/v1")
 
 # What is left of a status at a higher verbosity number.
@@ -195,7 +196,7 @@ class Api:
         request_id = request.match_info["request_id"]
         bucket = self.settings.stage_bucket
         if "\0" in request_id or await self.uploads.head(bucket, request_id) is None:
-            raise Refusal(404, f"no upload of request id {_shown(request_id)} is stored")
+            raise Refusal(404, f"no upload of request id {shown(request_id, _SHOWN_CHARACTERS)} is stored")
         seconds = self.settings.archive_link_seconds
         return json_response({"url": self.uploads.presign(bucket, request_id, expires_seconds=seconds)})
 
@@ -217,7 +218,7 @@ class Api:
         request_id = request.match_info["request_id"]
         rows = [] if "\0" in request_id else await self.store.payload(request_id, order, org_id)
         if not rows:
-            raise Refusal(404, f"payload with request id {_shown(request_id)} not found")
+            raise Refusal(404, f"payload with request id {shown(request_id, _SHOWN_CHARACTERS)} not found")
         return rows
 
     def _organisation(self, request: web.Request) -> str | None:
@@ -275,7 +276,3 @@ def _plain(row: Record, org_id: str | None = None) -> dict[str, Any]:
 
 def _filled(status: dict[str, Any], fields: tuple[str, ...] | None = None) -> dict[str, Any]:
     return {name: value for name, value in status.items() if value != "" and (not fields or name in fields)}
-
-
-def _shown(request_id: str) -> str:
-    return request_id if len(request_id) <= 128 else f"{request_id[:128]}..."

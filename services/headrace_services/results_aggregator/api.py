@@ -13,10 +13,9 @@ from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from headrace.database.pool import Database
-from headrace.runtime.metrics import exposition
+from headrace.web.admin import scrape
 from headrace.web.caller import IDENTITY_SCHEME
 from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import Answer, Body, Dialect, Operation, Operations, summary_of
@@ -114,9 +113,10 @@ class Api:
                 Operation(
                     "GET",
                     "/metrics",
-                    self.metrics,
-                    "Metrics in Prometheus' text format",
+                    scrape,
+                    summary_of(scrape),
                     prometheus,
+                    name="metrics",
                     is_public=True,
                 ),
                 *rows.reading(),
@@ -139,10 +139,6 @@ class Api:
             "DVO_DB_version": _WORKLOADS_DATABASE_VERSION,
         }
         return json_response({"status": "ok", "info": about})
-
-    async def metrics(self, _request: web.Request) -> web.Response:
-        """The metrics of the process."""
-        return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def _caller(self, request: web.Request) -> int | None:
         return identify(request.headers, lenient=self.lenient) if self.settings.auth else None

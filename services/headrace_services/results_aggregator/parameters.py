@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from headrace.web.parameters import Custom, Parameter
+from headrace.web.parameters import Custom, Parameter, shown
 from headrace.web.schemas import UUID, Json
-from headrace_services.results_aggregator.refusals import bad, shown, unparsable
+from headrace_services.results_aggregator.refusals import bad, unparsable
 
 MAX_ORG_ID: Final = 0xFFFF_FFFF
 # The one spelling of a number: an organisation is a text elsewhere, where "01" is not "1".

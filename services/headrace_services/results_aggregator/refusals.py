@@ -3,6 +3,7 @@
 from typing import Final
 
 from headrace.web.errors import Refusal
+from headrace.web.parameters import shown
 
 FOREIGN: Final = (
     "you have no permissions to get or change info about the organization with ID {asked};"
@@ -10,7 +11,6 @@ FOREIGN: Final = (
 )
 # Nobody is told whose a cluster is.
 FOREIGN_CLUSTER: Final = "you have no permissions to get or change info about this organization"
-_SHOWN_CHARACTERS: Final = 64
 
 
 def error_body(_status: int, reason: str) -> dict[str, str]:
@@ -31,11 +31,6 @@ def unparsable(name: str, value: str, why: str) -> Refusal:
 def invalid(name: str, value: object, why: str) -> Refusal:
     """A parameter is of its form, yet not acceptable."""
     return bad(f"Error during validating param '{name}' with value '{shown(str(value))}'. Error: '{why}'")
-
-
-def shown(value: str) -> str:
-    """What was got, for a text that a person reads."""
-    return value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}..."
 
 
 def forbidden(asked: object = None, own: int | None = None) -> Refusal:

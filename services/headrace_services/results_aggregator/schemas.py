@@ -11,31 +11,25 @@ from headrace.web.schemas import (
     UUID,
     Json,
     array,
-    closed,
     mapping,
     nullable,
-    record,
     reference,
+    whole,
 )
 from headrace_services.results_aggregator.parameters import ORG_ID_SCHEMA, VOTE
 
 
 def ok(**properties: Json) -> Json:
     """The body of a successful answer: a status and these properties."""
-    return _whole(status=TEXT, **properties)
+    return whole(status=TEXT, **properties)
 
 
-def _whole(**properties: Json) -> Json:
-    """An object with all of these properties and no others."""
-    return closed(record(**properties))
-
-
-_NULLABLE_MOMENT: Final = _whole(Time=MOMENT, Valid=BOOLEAN)
-_CLUSTER_VERSION: Final = _whole(cluster_version=TEXT)
+_NULLABLE_MOMENT: Final = whole(Time=MOMENT, Valid=BOOLEAN)
+_CLUSTER_VERSION: Final = whole(cluster_version=TEXT)
 _WORKLOAD: Final[dict[str, Json]] = {
-    "cluster": _whole(uuid=UUID, display_name=TEXT),
-    "namespace": _whole(uuid=TEXT, name=TEXT),
-    "metadata": _whole(
+    "cluster": whole(uuid=UUID, display_name=TEXT),
+    "namespace": whole(uuid=TEXT, name=TEXT),
+    "metadata": whole(
         recommendations=COUNT,
         objects=COUNT,
         reported_at=MOMENT,
@@ -46,7 +40,7 @@ _WORKLOAD: Final[dict[str, Json]] = {
 }
 
 SCHEMAS: Final[Json] = {
-    "Hit": _whole(
+    "Hit": whole(
         component=TEXT,
         key=TEXT,
         user_vote=VOTE,
@@ -56,8 +50,8 @@ SCHEMAS: Final[Json] = {
         details={"description": "what the rule found, in the form that the rule chose"},
         impacted=MOMENT,
     ),
-    "Report": _whole(
-        meta=_whole(
+    "Report": whole(
+        meta=whole(
             cluster_name=TEXT,
             count={"type": "integer", "minimum": -1, "description": "-1 where the cluster has no hit"},
             last_checked_at=MOMENT,
@@ -65,16 +59,16 @@ SCHEMAS: Final[Json] = {
         ),
         reports=array(reference("Hit")),
     ),
-    "ReportInfo": _whole(
+    "ReportInfo": whole(
         count={"type": "integer", "minimum": -1, "description": "-1 where the cluster has no hit"},
         last_checked_at=MOMENT,
         stored_at=MOMENT,
     ),
-    "ClusterRecommendations": _whole(created_at=MOMENT, meta=_CLUSTER_VERSION, recommendations=array(TEXT)),
-    "HitCluster": _whole(
+    "ClusterRecommendations": whole(created_at=MOMENT, meta=_CLUSTER_VERSION, recommendations=array(TEXT)),
+    "HitCluster": whole(
         cluster=UUID, cluster_name=TEXT, last_checked_at=MOMENT, impacted=MOMENT, meta=_CLUSTER_VERSION
     ),
-    "DisabledRule": _whole(
+    "DisabledRule": whole(
         ClusterID=UUID,
         RuleID=TEXT,
         ErrorKey=TEXT,
@@ -83,7 +77,7 @@ SCHEMAS: Final[Json] = {
         EnabledAt=_NULLABLE_MOMENT,
         UpdatedAt=_NULLABLE_MOMENT,
     ),
-    "DisabledRuleReason": _whole(
+    "DisabledRuleReason": whole(
         ClusterID=UUID,
         RuleID=TEXT,
         ErrorKey=TEXT,
@@ -91,8 +85,8 @@ SCHEMAS: Final[Json] = {
         AddedAt=_NULLABLE_MOMENT,
         UpdatedAt=_NULLABLE_MOMENT,
     ),
-    "DisabledCluster": _whole(cluster_id=UUID, cluster_name=TEXT, disabled_at=MOMENT, justification=TEXT),
-    "SystemWideDisabledRule": _whole(
+    "DisabledCluster": whole(cluster_id=UUID, cluster_name=TEXT, disabled_at=MOMENT, justification=TEXT),
+    "SystemWideDisabledRule": whole(
         org_id=ORG_ID_SCHEMA,
         user_id=TEXT,
         rule_id=TEXT,
@@ -101,20 +95,20 @@ SCHEMAS: Final[Json] = {
         created_at=_NULLABLE_MOMENT,
         updated_at=_NULLABLE_MOMENT,
     ),
-    "Rating": _whole(rule=TEXT, rating=VOTE),
-    "Workload": _whole(**_WORKLOAD, recommendations_hit_count=mapping(COUNT)),
-    "NamespaceWorkloads": _whole(
+    "Rating": whole(rule=TEXT, rating=VOTE),
+    "Workload": whole(**_WORKLOAD, recommendations_hit_count=mapping(COUNT)),
+    "NamespaceWorkloads": whole(
         status=TEXT,
         **_WORKLOAD,
         recommendations=array(
-            _whole(
+            whole(
                 check=TEXT | {"description": "`rule|KEY`"},
                 details=TEXT,
                 resolution=TEXT,
                 modified=TEXT,
                 more_info=TEXT,
                 extra_data=nullable(OBJECT),
-                objects=array(_whole(kind=TEXT, uid=TEXT)),
+                objects=array(whole(kind=TEXT, uid=TEXT)),
             )
         ),
     ),

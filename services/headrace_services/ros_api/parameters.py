@@ -10,7 +10,7 @@ from uuid import UUID
 from multidict import MultiMapping
 
 from headrace.web import schemas
-from headrace.web.parameters import BadParameter, Custom, Parameter, Text
+from headrace.web.parameters import BadParameter, Custom, Parameter, Text, shown
 from headrace_services.ros_api.listings import Collection
 from headrace_services.ros_api.units import CPU_UNITS, MEMORY_UNITS, Units
 
@@ -22,7 +22,6 @@ _FALSE: Final = ("0", "f", "F", "FALSE", "false", "False")
 _MAX_INTEGER: Final = (1 << 63) - 1
 # What PostgreSQL adds up without overflow; no table has as many rows.
 _MAX_ROWS: Final = 1 << 53
-_SHOWN_CHARACTERS: Final = 64
 _MEDIA_TYPES: Final = {"text/csv": "csv", "application/json": "json"}
 _UUID: Final = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
@@ -35,11 +34,6 @@ _SPELLINGS: Final = (
     ("exclude[{name}]", "none of these; must share no value with the other filters"),
 )
 _MATCHES: Final = {"type": "equal", "cluster": "a UUID, or contained in the alias"}
-
-
-def _shown(value: str) -> str:
-    """What was got, for a text that a person reads."""
-    return value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}..."
 
 
 def _integer(text: str, default: int) -> int:
@@ -65,7 +59,7 @@ def _word(
     def read(text: str) -> str:
         word = fold(text) or default
         if word not in words:
-            raise BadParameter(refusal.format(_shown(word)))
+            raise BadParameter(refusal.format(shown(word)))
         return word
 
     return Custom({"type": "string", "enum": list(words)}, read)
@@ -78,7 +72,7 @@ def _day(name: str, description: str) -> Parameter[datetime | None]:
                 return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
         except ValueError:
             pass
-        raise BadParameter(f"invalid {name} format, use YYYY-MM-DD: got {_shown(text)!r}")
+        raise BadParameter(f"invalid {name} format, use YYYY-MM-DD: got {shown(text)!r}")
 
     return Parameter(name, Custom({"type": "string", "format": "date"}, read), None, description)
 
@@ -204,7 +198,7 @@ class Listing:
         """What a query asks for; raises `BadParameter`."""
         for name, value in query.items():
             if "\0" in value:
-                raise BadParameter(f"{_shown(name)}: got a NUL character, expected text without one")
+                raise BadParameter(f"{shown(name)}: got a NUL character, expected text without one")
         self._check_filter_names(query)
         start, end = self._window(query, now)
         limit = _LIMIT.read(query)
@@ -228,7 +222,7 @@ class Listing:
         for name in query:
             if name.startswith(("filter[", "exclude[")) and name not in known:
                 expected = ", ".join(sorted(known))
-                raise BadParameter(f"{_shown(name)}: no such filter, expected one of {expected}")
+                raise BadParameter(f"{shown(name)}: no such filter, expected one of {expected}")
 
     def _window(self, query: MultiMapping[str], now: datetime) -> tuple[datetime | None, datetime | None]:
         start = self._start.read(query)

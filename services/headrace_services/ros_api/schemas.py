@@ -17,13 +17,9 @@ from headrace.web.schemas import (
     nullable,
     record,
     reference,
+    whole,
 )
 from headrace_services.ros_api.parameters import UNLIMITED
-
-
-def _whole(**properties: Json) -> Json:
-    """All of these and nothing else."""
-    return closed(record(**properties))
 
 
 def _some(**properties: Json) -> Json:
@@ -32,9 +28,9 @@ def _some(**properties: Json) -> Json:
 
 
 def _page_of(item: str) -> Json:
-    return _whole(
+    return whole(
         data=array(reference(item)),
-        meta=_whole(count=COUNT, limit={"type": "integer", "minimum": UNLIMITED}, offset=COUNT),
+        meta=whole(count=COUNT, limit={"type": "integer", "minimum": UNLIMITED}, offset=COUNT),
         links=closed(record(("first", "last"), first=TEXT, previous=TEXT, next=TEXT, last=TEXT)),
     )
 
@@ -44,9 +40,9 @@ _CLUSTER: Final[dict[str, Json]] = {
 }  # fmt: skip
 _WORKLOAD: Final[dict[str, Json]] = {"project": TEXT, "workload": TEXT, "workload_type": TEXT}
 
-ERROR: Final = _whole(status={"type": "string", "enum": ["error", "not_found"]}, message=TEXT)
+ERROR: Final = whole(status={"type": "string", "enum": ["error", "not_found"]}, message=TEXT)
 SCHEMAS: Final[Json] = {
-    "Status": _whole(**{"api-server": TEXT}),
+    "Status": whole(**{"api-server": TEXT}),
     "Amount": _some(amount=NUMBER, format=TEXT),
     "Resources": _some(cpu=reference("Amount"), memory=reference("Amount")),
     "Config": _some(requests=reference("Resources"), limits=reference("Resources")),
@@ -69,11 +65,11 @@ SCHEMAS: Final[Json] = {
         notifications=reference("Notifications"),
         recommendation_terms=_some(**dict.fromkeys(TERMS, reference("Term"))),
     ),
-    "Container": _whole(
+    "Container": whole(
         id=UUID, **_CLUSTER, **_WORKLOAD, container=TEXT, recommendations=reference("Recommendation")
     ),
-    "Namespace": _whole(id=UUID, **_CLUSTER, project=TEXT, recommendations=reference("Recommendation")),
-    "Workload": _whole(
+    "Namespace": whole(id=UUID, **_CLUSTER, project=TEXT, recommendations=reference("Recommendation")),
+    "Workload": whole(
         id={"type": "integer", "format": "int64"},
         **_CLUSTER,
         **_WORKLOAD,
