@@ -1,7 +1,7 @@
 """The document that ingress serves says what ingress does: made-up requests, checked against it."""
 
 from collections.abc import AsyncIterator
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 import pytest_asyncio
@@ -40,8 +40,11 @@ class TestIngress(Conformance):
     in_words = frozenset({"Metadata"})
 
     def application(self) -> web.Application:
-        return Api(Mock(auth=True), ABSENT, Mock(), Mock(), Mock(spec=FileStager)).application()
+        return Api(Mock(auth=True), ABSENT, AsyncMock(), AsyncMock(), Mock(spec=FileStager)).application()
 
 
 class TestIngressBelowItsOtherPrefix(TestIngress):
+    """The same handlers."""
+
     prefix = PREFIXES[1]
+    examples = 5
