@@ -63,7 +63,7 @@ class WorkloadInfo(_Line):
 
     OrgID: Number
     ClusterName: str
-    Images: Any
+    Images: Any = None
     LastChecked: str = ""
     Version: int = 0
     RequestId: str | None = None

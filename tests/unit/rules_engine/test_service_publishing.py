@@ -81,6 +81,7 @@ def test_recommendations_for_workloads_are_a_message_of_their_own(upload):
 def test_workload_info_is_passed_on(upload):
     body = body_of(workload_info(upload, CLUSTER, evaluated(workloads=b'{"pods": 1}')))
     assert (body["Images"], body["Version"]) == ({"pods": 1}, 2)
+    assert body_of(workload_info(upload, CLUSTER, evaluated(workloads=b"null")))["Images"] is None
     assert workload_info(upload, CLUSTER, evaluated()) is None
     assert workload_info(upload, CLUSTER, evaluated(workloads=b"{")) is None
 
