@@ -1,6 +1,7 @@
 """The announcement of an upload, as ingress publishes it."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, Protocol
 
 from pydantic import ConfigDict, Field, SerializeAsAny
 
@@ -74,12 +75,68 @@ class Announcement(Message):
             raise
         except IdentityError:
             identity = Identity()
-        check_same("org_id", identity.org_id, self.org_id)
-        check_same("account_number", identity.account_number, self.account)
-        org_id = identity.org_id or self.org_id
-        return identity.model_copy(
-            update={"org_id": org_id, "account_number": identity.account_number or self.account}
-        )
+        return agreed(identity, org_id=self.org_id, account=self.account)
+
+    @property
+    def cluster_name(self) -> Any:
+        """The cluster as some senders name it in a field that upstream's message does not have."""
+        return (self.model_extra or {}).get("cluster_name")
+
+
+class Announced(Protocol):
+    """Where an uploaded object is, as its announcement says: by bucket and key, or only by URL."""
+
+    @property
+    def request_id(self) -> str | None:
+        """None where the sender names none."""
+
+    @property
+    def url(self) -> str:
+        """For those without the keys to the bucket."""
+
+    @property
+    def bucket(self) -> str | None:
+        """None where only the URL is known."""
+
+    @property
+    def object_key(self) -> str | None:
+        """None where only the URL is known."""
+
+
+class NamedCluster(NamedTuple):
+    """A cluster id that is not judged yet, and what names it, for the text of a reason."""
+
+    cluster_id: str
+    source: str
+
+
+def agreed(identity: Identity, *, org_id: str, account: str = "") -> Identity:
+    """The sender by an identity and the fields beside it; raises `Contradiction` where these differ.
+
+    A field fills in what the identity leaves out. The rules engine compares no account: upstream takes it from the
+    identity alone.
+    """
+    check_same("org_id", identity.org_id, org_id)
+    check_same("account_number", identity.account_number, account)
+    return identity.model_copy(
+        update={"org_id": identity.org_id or org_id, "account_number": identity.account_number or account}
+    )
+
+
+def named_cluster(
+    identity: Identity, *, cluster_name: Any = None, custom_metadata: Mapping[str, str] | None = None
+) -> NamedCluster | None:
+    """The cluster that an announcement names; None where it has to be looked for in the upload.
+
+    ``cluster_name`` is for services whose upstream reads that field (archiver, rules engine), ``custom_metadata`` for
+    koku, whose upstream does not.
+    """
+    found = (
+        NamedCluster(str(cluster_name or ""), "the message's cluster_name"),
+        NamedCluster(identity.cluster_id, "the identity"),
+        NamedCluster((custom_metadata or {}).get("cluster_id", ""), "the custom metadata"),
+    )
+    return next((named for named in found if named.cluster_id), None)
 
 
 class UnjudgedAnnouncement(Unjudged):

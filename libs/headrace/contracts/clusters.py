@@ -1,7 +1,8 @@
 """What names a cluster. No I/O."""
 
 import re
-from typing import Final
+import uuid
+from typing import Final, Literal
 
 # Python's own parser takes blanks, underscores, signs, braces and hyphens anywhere; two readers of one text must not
 # find two clusters in it.
@@ -22,3 +23,8 @@ def owned_name(cluster_id: str) -> str:
     if not is_cluster_uuid(digits):
         return name
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def local_cluster_id(org_id: str, *, of: Literal["bare-csv", "an-archive-that-names-none"]) -> str:
+    """The cluster of uploads that name none, in the local shape: one for each organisation and kind of upload."""
+    return str(uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, f"headrace:cluster-of-{of}"), org_id))

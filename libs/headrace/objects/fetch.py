@@ -8,7 +8,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiohttp
 
-from headrace.contracts.announcement import Announcement
+from headrace.contracts.announcement import Announced, Announcement
+from headrace.contracts.identity import Contradiction, Identity
 from headrace.objects.store import ObjectStore
 from headrace.objects.wire import ObjectNotFound
 from headrace.runtime.answers import is_transient
@@ -59,11 +60,11 @@ class Fetcher:
         names = [urlsplit(url) for url in (endpoint.url, endpoint.public_url) if url]
         self._own = {_authority(name) for name in names} | set(endpoint.aliases)
 
-    def locate_upload(self, message: Announcement) -> Location:
+    def locate_upload(self, upload: Announced) -> Location:
         """Where an announced upload is; raises `Rejected` when that is nowhere we may read."""
-        if message.bucket and message.object_key:
-            return stored(message.bucket, message.object_key)
-        return self.locate(message.url, request_id=message.request_id)
+        if upload.bucket and upload.object_key:
+            return stored(upload.bucket, upload.object_key)
+        return self.locate(upload.url, request_id=upload.request_id or "")
 
     def locate(self, url_text: str, *, request_id: str) -> Location:
         """Where a URL leads; raises `Rejected` when that is nowhere we may read."""
@@ -119,6 +120,14 @@ class Fetcher:
             if size > self._max_bytes:
                 raise Rejected(f"what the url leads to has more than {self._max_bytes} bytes")
             yield chunk
+
+
+def sender_of(message: Announcement) -> Identity:
+    """Who sent an announced upload; raises `Rejected` when the announcement says two things."""
+    try:
+        return message.sender()
+    except Contradiction as error:
+        raise Rejected(f"whose upload is it? {error}") from None
 
 
 def stored(bucket: str, key: str) -> Location:

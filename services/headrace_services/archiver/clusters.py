@@ -1,7 +1,6 @@
 """Whose archive is it? The cluster id, from the message, the identity or the archive itself."""
 
 import re
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
@@ -9,7 +8,7 @@ from typing import Final
 from headrace.archives.assisted import cluster_members
 from headrace.archives.errors import ArchiveRejected
 from headrace.archives.reader import Member, read_members
-from headrace.contracts.announcement import Announcement
+from headrace.contracts.announcement import Announcement, named_cluster
 from headrace.contracts.assisted import SERVICE as ASSISTED_INSTALLER
 from headrace.contracts.identity import Identity
 from headrace.runtime.errors import Rejected
@@ -22,16 +21,10 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOR
 _NOTHING: Final = frozenset({"none", "null", "nil", "undefined"})
 _MAX_ID_BYTES: Final = 1024
 _MAX_MANIFEST_BYTES: Final = 1 << 20
-_LOCAL_CLUSTERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "headrace:cluster-of-an-archive-that-names-none")
 
 
 class NoCluster(Rejected):
     """The archive can be read, and nothing in it names a cluster."""
-
-
-def local_cluster_id(org_id: str) -> str:
-    """The cluster of archives that name none, in the local shape: one for each organisation."""
-    return str(uuid.uuid5(_LOCAL_CLUSTERS, org_id))
 
 
 def checked(cluster_id: str, source: str) -> str:
@@ -43,12 +36,8 @@ def checked(cluster_id: str, source: str) -> str:
 
 def announced(message: Announcement, identity: Identity) -> str | None:
     """The cluster id that needs no look into the archive."""
-    extra = message.model_extra or {}
-    if name := extra.get("cluster_name"):
-        return checked(str(name), "the message's cluster_name")
-    if identity.cluster_id:
-        return checked(identity.cluster_id, "the identity")
-    return None
+    named = named_cluster(identity, cluster_name=message.cluster_name)
+    return checked(*named) if named else None
 
 
 async def inside(chunks: AsyncIterator[bytes], service: str = "") -> str:

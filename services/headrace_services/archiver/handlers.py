@@ -13,10 +13,11 @@ from headrace.bus.delivery import Delivery
 from headrace.bus.producer import Producer
 from headrace.contracts.announcement import Announcement
 from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
-from headrace.contracts.identity import Contradiction, Identity
+from headrace.contracts.clusters import local_cluster_id
+from headrace.contracts.identity import Identity
 from headrace.contracts.message import utc_now
 from headrace.contracts.topics import ARCHIVE_SYNCED
-from headrace.objects.fetch import Fetcher, Location
+from headrace.objects.fetch import Fetcher, Location, sender_of
 from headrace.objects.store import ObjectStore
 from headrace.runtime import metrics
 from headrace.runtime.errors import Rejected, Retryable
@@ -48,7 +49,7 @@ class Archiver:
     async def handle(self, message: Announcement, delivery: Delivery) -> str:
         """Archive one upload; returns where it is."""
         upload = self.fetcher.locate_upload(message)
-        sender = _sender(message)
+        sender = sender_of(message)
         archive = await self.table.find(upload.name, message.etag or "")
         # An ingress that stores by request id alone lets one organisation write over another's.
         if archive is not None and archive.org_id != sender.org_id:
@@ -110,7 +111,7 @@ class Archiver:
         except clusters.NoCluster:
             if not self.lenient:
                 raise
-            return clusters.local_cluster_id(identity.org_id)
+            return local_cluster_id(identity.org_id, of="an-archive-that-names-none")
 
     async def _take_key(self, draft: Claim, series: Series) -> Archive:
         """Put the claim on record under the first key of the series that is free."""
@@ -153,10 +154,3 @@ class Archiver:
             )
             await self.producer.send(ARCHIVE_SYNCED, synced, key=archive.cluster_id)
         await self.table.mark_published(archive)
-
-
-def _sender(message: Announcement) -> Identity:
-    try:
-        return message.sender()
-    except Contradiction as error:
-        raise Rejected(f"whose upload is it? {error}") from None

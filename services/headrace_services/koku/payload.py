@@ -1,17 +1,17 @@
 """One upload: who sent it, whose cluster it is about, what became of its files. No I/O."""
 
 import re
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Final
 
 from headrace.bus.delivery import Delivery
-from headrace.contracts.announcement import Announcement
-from headrace.contracts.identity import Contradiction, Identity, Internal, encode_identity
+from headrace.contracts.announcement import Announcement, named_cluster
+from headrace.contracts.clusters import local_cluster_id
+from headrace.contracts.identity import Identity, Internal, encode_identity
 from headrace.contracts.ros import RosMetadata
-from headrace.objects.fetch import Location
+from headrace.objects.fetch import Location, sender_of
 from headrace.runtime.errors import Rejected
 from headrace_services.koku.manifest import checked_cluster_id
 from headrace_services.koku.shipper import Place, tag_of
@@ -21,12 +21,6 @@ from headrace_services.koku.sources import Source, Tenant
 _ORG_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _NO_ACCOUNT: Final = "no_account"
 _SHOWN_NAMES: Final = 5
-_LOCAL_CLUSTERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "headrace:cluster-of-bare-csv")
-
-
-def local_cluster_id(org_id: str) -> str:
-    """The cluster that a bare CSV of nobody's is about in the local shape: one for each organisation."""
-    return str(uuid.uuid5(_LOCAL_CLUSTERS, org_id))
 
 
 @dataclass(frozen=True)
@@ -44,11 +38,7 @@ class Sender:
             raise Rejected("the announcement has no org_id")
         if not _ORG_ID.fullmatch(message.org_id):
             raise Rejected(f"the org_id {message.org_id[:64]!r} cannot be a folder's name")
-        try:
-            identity = message.sender()
-        except Contradiction as error:
-            raise Rejected(f"whose upload is it? {error}") from None
-        return cls(message, identity, _day(message.timestamp, delivery))
+        return cls(message, sender_of(message), _day(message.timestamp, delivery))
 
     @property
     def request_id(self) -> str:
@@ -86,16 +76,15 @@ class Sender:
 
     def cluster_id(self, *, lenient: bool) -> str:
         """Whose usage a CSV without a manifest is; raises `Rejected` when nobody says."""
-        custom = self.message.metadata.custom_metadata or {}
-        found = self.identity.cluster_id or custom.get("cluster_id", "")
-        if not found and lenient:
-            return local_cluster_id(self.message.org_id)
-        if not found:
+        named = named_cluster(self.identity, custom_metadata=self.message.metadata.custom_metadata)
+        if named is None and lenient:
+            return local_cluster_id(self.message.org_id, of="bare-csv")
+        if named is None:
             raise Rejected(
                 "whose usage is this CSV? No system.cluster_id in the identity, no cluster_id in the custom metadata"
             )
         try:
-            return checked_cluster_id(found)
+            return checked_cluster_id(named.cluster_id)
         except ValueError as error:
             raise Rejected(f"the cluster id {error}") from None
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from headrace.objects.fetch import Fetcher, Location, stored
+from headrace.objects.fetch import Fetcher, Location
 from headrace.runtime.errors import Rejected
 from headrace_services.rules_engine.messages import Upload
 
@@ -16,12 +16,7 @@ class Downloader:
 
     async def download(self, upload: Upload) -> bytes:
         """The archive; raises `Rejected` when it is not there, too big, empty or nowhere we may read."""
-        bucket, key = upload.attributes.get("bucket"), upload.attributes.get("object_key")
-        if isinstance(bucket, str) and isinstance(key, str) and bucket and key:
-            location = stored(bucket, key)
-        else:
-            location = self.fetcher.locate(upload.url, request_id=upload.request_id or "")
-        archive = await read_whole(self.fetcher, location, self.max_bytes)
+        archive = await read_whole(self.fetcher, self.fetcher.locate_upload(upload), self.max_bytes)
         if not archive:
             raise Rejected("Empty input archive")
         return archive

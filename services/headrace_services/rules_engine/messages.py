@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from headrace.contracts.announcement import UnjudgedAnnouncement
+from headrace.contracts.announcement import UnjudgedAnnouncement, agreed, named_cluster
 from headrace.contracts.identity import (
     Contradiction,
     Identity,
     IdentityError,
-    check_same,
     decode_identity,
     identity_document,
 )
@@ -46,13 +45,22 @@ class Upload:
     @property
     def request_id(self) -> str | None:
         """None where the sender names none."""
-        value = self.attributes.get("request_id")
-        return value if isinstance(value, str) else None
+        return self._text("request_id")
 
     @property
     def url(self) -> str:
         """Where the archive is, for those without the keys to the bucket."""
         return str(self.attributes["url"])
+
+    @property
+    def bucket(self) -> str | None:
+        """None where only the URL is known."""
+        return self._text("bucket")
+
+    @property
+    def object_key(self) -> str | None:
+        """None where only the URL is known."""
+        return self._text("object_key")
 
     @property
     def timestamp(self) -> str:
@@ -76,6 +84,10 @@ class Upload:
             "time": hour + minute + second,
         }
 
+    def _text(self, name: str) -> str | None:
+        value = self.attributes.get(name)
+        return value if isinstance(value, str) else None
+
 
 def upload_of(message: UnjudgedAnnouncement) -> Upload:
     """Check an announcement; raises `Poison` or `Rejected` with the reason."""
@@ -90,13 +102,13 @@ def upload_of(message: UnjudgedAnnouncement) -> Upload:
     taken_at = _moment(attributes["timestamp"])
     if taken_at is None:
         raise Poison(f"{_WRONG_SCHEMA}: the timestamp {_shown(attributes['timestamp'])} is no ISO 8601 time")
-    cluster = attributes.get("cluster_name") or identity.cluster_id
+    named = named_cluster(identity, cluster_name=attributes.get("cluster_name"))
     return Upload(
         attributes=attributes,
         identity=document,
         org_id=_org_id(identity.org_id),
         account=_account(identity.account_number),
-        cluster_name=None if not cluster else str(cluster),
+        cluster_name=named.cluster_id if named else None,
         taken_at=taken_at,
         gathered_at=_gathered_at(attributes.get("metadata")) or taken_at,
     )
@@ -116,9 +128,9 @@ def _identity(attributes: dict[str, Any]) -> tuple[dict[str, Any], Identity]:
             raise Poison(
                 f"{_WRONG_ORG}: {'the identity has none' if org_id is None else _not_a_number(org_id)}"
             )
-        identity = decode_identity(header, type_required=False)
         # Senders other than our ingress write numbers.
-        check_same("org_id", identity.org_id, str(attributes.get("org_id") or ""))
+        beside = str(attributes.get("org_id") or "")
+        identity = agreed(decode_identity(header, type_required=False), org_id=beside)
     except Contradiction as error:
         raise Rejected(f"{_WRONG_IDENTITY}: {error}") from None
     except IdentityError as error:

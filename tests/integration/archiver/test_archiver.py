@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
+from headrace.contracts.clusters import local_cluster_id
 from headrace.contracts.identity import Identity, Internal, encode_identity
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.fetch import Fetcher
@@ -16,7 +17,6 @@ from headrace.objects.store import PART_BYTES, ObjectStore
 from headrace.objects.streaming import store_stream
 from headrace.runtime.errors import Rejected, Retryable
 from headrace.web.listener import Listener
-from headrace_services.archiver.clusters import local_cluster_id
 from headrace_services.archiver.handlers import Archiver
 from headrace_services.archiver.templates import KeyTemplate
 from tests.integration.archiver.conftest import CLUSTER, KEY, NOW, Bench
@@ -199,9 +199,11 @@ async def test_an_archive_that_names_no_cluster_is_kept_in_the_local_shape(bench
     lenient = replace(bench.archiver, lenient=True)
     await bench.handle(message, lenient)
     (key,) = await bench.archived()
-    cluster_id = local_cluster_id("000001")
+    cluster_id, other = (
+        local_cluster_id(org_id, of="an-archive-that-names-none") for org_id in ("000001", "000002")
+    )
     assert key.startswith(f"archives/compressed/{cluster_id[:2]}/{cluster_id}/")
-    assert bench.producer.sent[0].metadata.cluster_id == cluster_id != local_cluster_id("000002")
+    assert bench.producer.sent[0].metadata.cluster_id == cluster_id != other
     unreadable = await bench.upload("r2", b"no archive", **ANONYMOUS)
     with pytest.raises(Rejected, match="cannot be read"):
         await bench.handle(unreadable, lenient)

@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import pytest
 
+from headrace.contracts.clusters import local_cluster_id
 from headrace.contracts.identity import Identity, System, encode_identity
 from headrace.runtime.errors import Rejected
 from headrace.samples import KINDS, SampleOptions
-from headrace_services.koku.payload import local_cluster_id
 from headrace_services.koku.shipper import tag_of
 from tests.integration.koku.conftest import NAMESPACE_HEADER, ORG, ROS_HEADER, Bench
 
@@ -73,7 +73,7 @@ async def test_nobodys_csv_is_the_organisations_one_local_clusters_in_the_local_
     for body in (ROS, ROS + b"2\n"):
         await bench.handle(await bench.upload(body), lenient=True, sources=sources)
     (source,) = bench.peer.of(ORG)
-    assert source["source_ref"] == source["name"] == local_cluster_id(ORG)
+    assert source["source_ref"] == source["name"] == local_cluster_id(ORG, of="bare-csv")
     assert len(await bench.objects()) == 2
 
 

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from headrace.bus.admin import ensure_topics
+from headrace.contracts.clusters import local_cluster_id
 from headrace.contracts.identity import Identity, encode_identity
 from headrace.contracts.ros import RosEvent
 from headrace.contracts.topics import (
@@ -28,7 +29,6 @@ from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace.samples import KINDS, SampleOptions
 from headrace.service.host import Host
 from headrace.service.process import running
-from headrace_services.koku.payload import local_cluster_id
 from headrace_services.registry import BY_NAME
 from tests.engines import SessionEngines
 from tests.integration.ingress.harness import Records, open_records
@@ -137,7 +137,7 @@ async def test_what_the_documents_curl_uploads_reaches_the_processor(
         # curl names a type by the file's ending; ingress takes it for a cost upload.
         uploads = {
             await stack.upload(packed, "application/octet-stream"): (options.cluster_id, 2),
-            await stack.upload(csv, "text/csv"): (local_cluster_id("12345"), 1),
+            await stack.upload(csv, "text/csv"): (local_cluster_id("12345", of="bare-csv"), 1),
         }
         for request_id, (cluster_id, files) in uploads.items():
             status, text = await stack.ended(request_id)

@@ -6,7 +6,8 @@ import pytest
 
 from headrace.bus.delivery import Delivery
 from headrace.contracts.announcement import Announcement
-from headrace_services.koku.payload import Payload, Report, Sender, local_cluster_id
+from headrace.contracts.clusters import local_cluster_id
+from headrace_services.koku.payload import Payload, Report, Sender
 from headrace_services.koku.settings import KokuSettings
 from headrace_services.koku.sources import Source
 
@@ -40,8 +41,12 @@ def test_the_day_is_the_announcements_or_else_the_brokers(timestamp: str, day: d
 
 
 def test_a_local_cluster_is_a_stable_uuid_of_its_organisation():
-    assert local_cluster_id("1") == local_cluster_id("1") != local_cluster_id("2")
-    assert UUID(local_cluster_id("1")).version == 5
+    assert (
+        local_cluster_id("1", of="bare-csv")
+        == local_cluster_id("1", of="bare-csv")
+        != local_cluster_id("2", of="bare-csv")
+    )
+    assert UUID(local_cluster_id("1", of="bare-csv")).version == 5
 
 
 def test_the_text_says_what_happened_and_stays_short():

@@ -14,7 +14,7 @@ from headrace.runtime.errors import Poison, Rejected
 from headrace_services.rules_engine.config_yaml.archives import ArchivePath, SyncedArchive, SyncedResult
 from headrace_services.rules_engine.config_yaml.downloads import PipelineDownloads
 from headrace_services.rules_engine.config_yaml.plan import Download, DownloadForm
-from headrace_services.rules_engine.messages import upload_of
+from headrace_services.rules_engine.messages import Upload, upload_of
 from headrace_services.rules_engine.publishing import rules_result
 
 AWS_QUERY = (
@@ -39,7 +39,8 @@ async def downloads():
 
 
 def upload(url, **attributes):
-    return SimpleNamespace(url=url, request_id="r", attributes=attributes)
+    taken_at = datetime(2026, 1, 1, tzinfo=UTC)
+    return Upload({"url": url, "request_id": "r", **attributes}, {}, 1, None, None, taken_at, taken_at)
 
 
 @pytest.mark.parametrize(

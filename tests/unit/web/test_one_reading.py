@@ -13,10 +13,10 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from headrace.bus.delivery import Delivery
 from headrace.contracts.announcement import Announcement, UnjudgedAnnouncement
 from headrace.contracts.identity import IdentityError
+from headrace.objects.fetch import sender_of
 from headrace.runtime.errors import Poison, Rejected
 from headrace.web.errors import Refusal
 from headrace_services.archiver.api import Api as ArchiverApi
-from headrace_services.archiver.handlers import _sender as sender_for_the_archiver
 from headrace_services.archiver.settings import ArchiverSettings
 from headrace_services.ingress.callers import BadCredentials, Identities
 from headrace_services.koku.payload import Sender
@@ -76,7 +76,7 @@ def announced(sent: Headers) -> Announcement:
 
 
 def archivers_consumer(sent: Headers) -> str:
-    return sender_for_the_archiver(announced(sent)).org_id
+    return sender_of(announced(sent)).org_id
 
 
 def koku(sent: Headers) -> str:
@@ -131,12 +131,12 @@ def test_a_deep_and_long_identity_is_read_by_everybody(read: Reader):
 def test_an_announcement_that_contradicts_its_identity_is_nobodys():
     message = Announcement(request_id="r", url="http://s3/b/k", b64_identity=user(OTHER), org_id=ORG)
     with pytest.raises(Rejected, match="more than one org_id"):
-        sender_for_the_archiver(message)
+        sender_of(message)
     message = Announcement(
         request_id="r", url="http://s3/b/k", account="1", b64_identity=user(OTHER, account_number="2")
     )
     with pytest.raises(Rejected, match="more than one account_number"):
-        sender_for_the_archiver(message)
+        sender_of(message)
 
 
 def test_what_an_ingress_without_checks_passed_on_leaves_the_announcements_own_word():

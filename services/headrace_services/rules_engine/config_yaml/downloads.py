@@ -53,12 +53,9 @@ class PipelineDownloads:
     def _location(self, upload: Upload) -> Location:
         if self.plan.form is DownloadForm.OBJECTS:
             return self._object(upload.url)
-        bucket, key = upload.attributes.get("bucket"), upload.attributes.get("object_key")
         if self.own_store:
-            if isinstance(bucket, str) and isinstance(key, str) and bucket and key:
-                return stored(bucket, key)
             try:
-                return self.fetcher.locate(upload.url, request_id=upload.request_id or "")
+                return self.fetcher.locate_upload(upload)
             except Rejected:
                 # Not ours: it is judged as any other.
                 pass
