@@ -6,7 +6,7 @@ from typing import Final
 
 import yaml
 
-from headrace.deployment import kubernetes
+from headrace.deployment import manifests
 from headrace.deployment.asyncapi import asyncapi
 from headrace.deployment.dashboard import dashboard
 from headrace.deployment.facts import Table
@@ -28,17 +28,17 @@ _HEAD: Final = f"# Written by `make docs` from services/headrace_services/regist
 def written(rows: Sequence[Service], root: Path) -> dict[Path, str]:
     """Path, relative to the repository at ``root``, to text."""
     table = Table.read(root / FACTS, rows)
-    scaled = kubernetes.scaled(table, rows)
+    scaled = manifests.scaled(table, rows)
     found = {
-        BASE / "kustomization.yaml": _yaml([kubernetes.base_kustomization(table, rows)]),
-        BASE / "init.yaml": _yaml(kubernetes.init_manifests(table, rows)),
-        KEDA / "kustomization.yaml": _yaml([kubernetes.keda_kustomization(scaled)]),
-        KEDA / "scaled-objects.yaml": _yaml([kubernetes.scaled_object(row, table.of(row)) for row in scaled]),
+        BASE / "kustomization.yaml": _yaml([manifests.base_kustomization(table, rows)]),
+        BASE / "init.yaml": _yaml(manifests.init_manifests(table, rows)),
+        KEDA / "kustomization.yaml": _yaml([manifests.keda_kustomization(scaled)]),
+        KEDA / "scaled-objects.yaml": _yaml([manifests.scaled_object(row, table.of(row)) for row in scaled]),
         DASHBOARD: dashboard(rows),
         ASYNCAPI: asyncapi(rows),
     }
     for row in rows:
-        found[BASE / f"{dashed(row)}.yaml"] = _yaml(kubernetes.service_manifests(row, table, rows))
+        found[BASE / f"{dashed(row)}.yaml"] = _yaml(manifests.service_manifests(row, table, rows))
     return found
 
 

@@ -23,10 +23,10 @@ from headrace_services.kruize import metrics, profiles
 from headrace_services.kruize.bodies import read_json
 from headrace_services.kruize.cache import ExperimentCache
 from headrace_services.kruize.experiments import EVERYTHING, created, only_one, wanted
+from headrace_services.kruize.handlers import Recommender
 from headrace_services.kruize.listing import NAME, QUESTION, Listing, Question
 from headrace_services.kruize.parameters import moment_parameter, text_parameter
 from headrace_services.kruize.profiles import Profiles
-from headrace_services.kruize.recommending import Recommending
 from headrace_services.kruize.refusals import Refused, error_body
 from headrace_services.kruize.results import Results
 from headrace_services.kruize.settings import KruizeSettings
@@ -115,7 +115,7 @@ class Api:
     store: ExperimentStore
     cache: ExperimentCache
     results: Results
-    recommending: Recommending
+    recommender: Recommender
     listing: Listing
     profiles: Profiles
     settings: KruizeSettings
@@ -236,7 +236,7 @@ class Api:
         if not name or not end:
             given = {"experiment_name": name, "interval_end_time": end}
             raise Refused(", ".join(f"{key} is mandatory" for key, value in given.items() if not value))
-        document = await self.recommending.at(name, moment_parameter(end))
+        document = await self.recommender.at(name, moment_parameter(end))
         return _document(document)
 
     async def generate_recommendations(self, request: web.Request) -> web.Response:
@@ -245,8 +245,8 @@ class Api:
         if not name:
             raise Refused("experiment_name is mandatory")
         if end:
-            return _document(await self.recommending.at(name, moment_parameter(end)))
-        return _document(await self.recommending.latest(name))
+            return _document(await self.recommender.at(name, moment_parameter(end)))
+        return _document(await self.recommender.latest(name))
 
     async def list_recommendations(self, request: web.Request) -> web.StreamResponse:
         """What was computed last, at one time, or ever."""

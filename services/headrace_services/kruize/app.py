@@ -11,9 +11,9 @@ from headrace.runtime.logging import get_logger
 from headrace.service.context import Context
 from headrace_services.kruize.api import Api
 from headrace_services.kruize.cache import ExperimentCache
+from headrace_services.kruize.handlers import Recommender
 from headrace_services.kruize.listing import Listing
 from headrace_services.kruize.profiles import Profiles
-from headrace_services.kruize.recommending import Recommending
 from headrace_services.kruize.results import Results
 from headrace_services.kruize.settings import KruizeSettings
 from headrace_services.kruize.store import ExperimentStore, ProfileStore, ResultStore
@@ -34,7 +34,7 @@ async def start(context: Context) -> None:
         store=experiments,
         cache=cache,
         results=Results(experiments, cache, results, settings),
-        recommending=Recommending(results, plots=settings.plots),
+        recommender=Recommender(results, plots=settings.plots),
         listing=Listing(experiments, results),
         profiles=Profiles(ProfileStore(database)),
         settings=settings,

@@ -15,9 +15,9 @@ from headrace.web.schemas import BOOLEAN
 from headrace_services.kruize import packing
 from headrace_services.kruize.experiments import EVERYTHING, Experiment, Wanted
 from headrace_services.kruize.experiments import shown as shown_experiment
+from headrace_services.kruize.handlers import by_container, merged
+from headrace_services.kruize.handlers import shown as shown_recommendations
 from headrace_services.kruize.parameters import moment_parameter, text_parameter
-from headrace_services.kruize.recommending import by_container, merged
-from headrace_services.kruize.recommending import shown as shown_recommendations
 from headrace_services.kruize.refusals import Refused
 from headrace_services.kruize.series import METRICS, UNITS, Series
 from headrace_services.kruize.store import ExperimentStore, ResultStore

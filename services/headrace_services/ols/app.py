@@ -17,11 +17,11 @@ from headrace_services.ols import metrics, records
 from headrace_services.ols.api import Api
 from headrace_services.ols.callers import Authentication, Noop, Tokens, tokens_of
 from headrace_services.ols.client import Limits, OpenAi
-from headrace_services.ols.configuration import BUILT_IN, UNSPOKEN, Configuration, read_configuration
+from headrace_services.ols.cluster_users import ClusterUsers, check_kubernetes
 from headrace_services.ols.conversations import Conversations
 from headrace_services.ols.handlers import Questions
-from headrace_services.ols.kubernetes import Kubernetes, check_kubernetes
 from headrace_services.ols.llm import BuiltIn, Llm
+from headrace_services.ols.olsconfig import BUILT_IN, UNSPOKEN, Configuration, read_configuration
 from headrace_services.ols.settings import OlsSettings
 from headrace_services.ols.store import UserData
 
@@ -100,7 +100,7 @@ async def _authentication(
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=secure))
     context.on_close(session.close)
     peer = Peer(session, url, name="the Kubernetes API", timeout_seconds=_KUBERNETES_SECONDS)
-    return Kubernetes(peer, Path(settings.kubernetes_token_file))
+    return ClusterUsers(peer, Path(settings.kubernetes_token_file))
 
 
 def _trust(path: str) -> ssl.SSLContext:

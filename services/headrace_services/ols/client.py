@@ -14,8 +14,8 @@ from headrace.runtime.answers import is_transient
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy, retrying
-from headrace_services.ols.configuration import Model, Provider
 from headrace_services.ols.llm import LlmRefused, LlmUnavailable, PromptTooLong, Usage
+from headrace_services.ols.olsconfig import Model, Provider
 from headrace_services.ols.prompts import Message
 
 _log = get_logger(__name__)

@@ -11,9 +11,9 @@ from headrace.runtime.logging import get_logger
 from headrace_services.ols import metrics, records
 from headrace_services.ols.bodies import Attachment, LLMRequest, is_uuid
 from headrace_services.ols.callers import Caller
-from headrace_services.ols.configuration import Configuration, Model
 from headrace_services.ols.conversations import Conversations, Turn
 from headrace_services.ols.llm import Llm, LlmRefused, LlmUnavailable, PromptTooLong, Usage
+from headrace_services.ols.olsconfig import Configuration, Model
 from headrace_services.ols.prompts import (
     DEFAULT_PROMPT,
     Message,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from headrace_services.ols.bodies import Attachment, FeedbackRequest, LLMRequest
-from headrace_services.ols.configuration import Configuration
+from headrace_services.ols.olsconfig import Configuration
 from headrace_services.ols.secrets_in_yaml import redact_yaml
 
 _BACKEND: Final = "lightspeed-service"

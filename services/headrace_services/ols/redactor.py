@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from headrace_services.ols.bodies import Attachment
-from headrace_services.ols.configuration import QueryFilter
+from headrace_services.ols.olsconfig import QueryFilter
 
 
 class Redactor:

@@ -18,7 +18,7 @@ import orjson
 
 from headrace.runtime.logging import get_logger
 from headrace_services.ols import metrics
-from headrace_services.ols.configuration import UserDataCollection
+from headrace_services.ols.olsconfig import UserDataCollection
 
 _log = get_logger(__name__)
 

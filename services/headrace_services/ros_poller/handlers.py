@@ -17,9 +17,9 @@ from headrace.contracts.ros import RecommendationRequest
 from headrace_services.ros_poller import metrics
 from headrace_services.ros_poller.answer import Experiment, Recommendations
 from headrace_services.ros_poller.client import KruizeClient, NoUsage, UnexpectedAnswer
+from headrace_services.ros_poller.rows import StoredRecommendation
 from headrace_services.ros_poller.schedule import reason_to_wait
 from headrace_services.ros_poller.store import RecommendationStore, Workload
-from headrace_services.ros_poller.stored import StoredRecommendation
 
 # Two measurements: what the shortest term wants.
 _MINIMUM_MINUTES: Final = 30

@@ -13,7 +13,7 @@ from headrace.database.partitions import Partitions
 from headrace.database.pool import Database
 from headrace.ros import PARTITION_MAKER
 from headrace.ros.metrics import PARTITION_MISSING, database_errors_counted
-from headrace_services.ros_poller.stored import StoredRecommendation
+from headrace_services.ros_poller.rows import StoredRecommendation
 
 _SHORT_TERM: Final = timedelta(days=1)
 _ROW: Final = (

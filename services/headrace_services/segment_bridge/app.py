@@ -9,7 +9,7 @@ from pathlib import Path
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import is_set
 from headrace.service.context import Context
-from headrace_services.segment_bridge.handlers import Bridge
+from headrace_services.segment_bridge.handlers import Schedule
 from headrace_services.segment_bridge.ledger import PostgresLedger
 from headrace_services.segment_bridge.map_sources import read_maps
 from headrace_services.segment_bridge.netrc import login_for
@@ -29,7 +29,7 @@ async def start(context: Context) -> None:
     maps = context.settings(MapSettings)
     check(segment, splunk)
     database = await context.database()
-    bridge = Bridge(
+    schedule = Schedule(
         settings=context.settings(BridgeSettings),
         segment=segment,
         runs=Runs(database),
@@ -38,9 +38,9 @@ async def start(context: Context) -> None:
         read_maps=partial(read_maps, segment, maps),
         fetch=partial(fetch, splunk),
     )
-    context.health.add("run", lambda: bridge.problem)
-    context.health.tell("run", lambda: bridge.last)
-    context.spawn("runs", bridge.run_for_ever)
+    context.health.add("run", lambda: schedule.problem)
+    context.health.tell("run", lambda: schedule.last)
+    context.spawn("runs", schedule.run_for_ever)
 
 
 def check(segment: SegmentSettings, splunk: SplunkSettings) -> None:

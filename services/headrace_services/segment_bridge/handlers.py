@@ -11,11 +11,11 @@ from headrace.runtime.errors import HeadraceError, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy
 from headrace_services.segment_bridge import metrics
-from headrace_services.segment_bridge.bridge import RunOutcome, carry, transform_of
 from headrace_services.segment_bridge.client import Segment
 from headrace_services.segment_bridge.dead_letters import DeadLetterFile, Graveyard
 from headrace_services.segment_bridge.ledger import Ledger
 from headrace_services.segment_bridge.map_files import Maps
+from headrace_services.segment_bridge.run import RunOutcome, carry, transform_of
 from headrace_services.segment_bridge.settings import BridgeSettings, SegmentSettings
 from headrace_services.segment_bridge.store import DeadLetterTable, Runs, RunState
 from headrace_services.segment_bridge.upload import Uploader
@@ -35,7 +35,7 @@ Fetch: TypeAlias = Callable[[datetime, list[str]], AsyncGenerator[list[bytes], N
 
 
 @dataclass
-class Bridge:
+class Schedule:
     """Runs by the clock. ``last`` is the latest run of any replica, ``problem`` why this process' did not succeed."""
 
     settings: BridgeSettings

@@ -16,14 +16,14 @@ from headrace.runtime.settings import load
 from headrace_services.segment_bridge import streams
 from headrace_services.segment_bridge.audit import audit
 from headrace_services.segment_bridge.batches import TOO_LARGE, Batcher
-from headrace_services.segment_bridge.bridge import RunOutcome, carry, transform_of
-from headrace_services.segment_bridge.bridge import blocks as row_blocks
 from headrace_services.segment_bridge.client import Segment
 from headrace_services.segment_bridge.dead_letters import DeadLetterFile, Graveyard, contents_of
 from headrace_services.segment_bridge.ledger import SqliteLedger
 from headrace_services.segment_bridge.map_files import read_maps as read_map_files
 from headrace_services.segment_bridge.map_sources import read_maps
 from headrace_services.segment_bridge.maps import uid_map, workspace_map
+from headrace_services.segment_bridge.run import RunOutcome, carry, transform_of
+from headrace_services.segment_bridge.run import blocks as row_blocks
 from headrace_services.segment_bridge.settings import MapSettings, SegmentSettings, SplunkSettings
 from headrace_services.segment_bridge.splunk import Outcome, Splunk, pieces
 from headrace_services.segment_bridge.texts import is_json, several

@@ -19,8 +19,8 @@ from headrace.runtime.errors import Rejected, Retryable
 from headrace.web.peer import Peer
 from headrace_services.ros_poller.client import KruizeClient, UnexpectedAnswer
 from headrace_services.ros_poller.handlers import Poller
+from headrace_services.ros_poller.rows import StoredRecommendation
 from headrace_services.ros_poller.store import RecommendationStore
-from headrace_services.ros_poller.stored import StoredRecommendation
 from tests.integration.ros_poller.kruize import Kruize, answer, busy, refusal
 from tests.integration.ros_poller.tables import ORG, add_usage, add_workloads, dump, name_of
 from tests.unit.ros_poller import answers

@@ -12,7 +12,7 @@ from headrace.local.simulators.chain import DIRECTORY, VARIABLES, Chain, ChainPo
 from headrace.local.simulators.splunk import SplunkSimulator
 from headrace_services.registry import BY_NAME
 from headrace_services.segment_bridge import app
-from headrace_services.segment_bridge.handlers import Bridge
+from headrace_services.segment_bridge.handlers import Schedule
 from headrace_services.segment_bridge.ledger import PostgresLedger
 from headrace_services.segment_bridge.map_sources import read_maps
 from headrace_services.segment_bridge.settings import (
@@ -95,7 +95,7 @@ def bridge(chain: Chain, opened: Database, monkeypatch):
             netrc=netrc,
             ca_file=known["SPLUNK_CA_FILE"],
         )
-        return Bridge(
+        return Schedule(
             settings=BridgeSettings(**bridge or {}),
             segment=segment_settings,
             runs=Runs(opened),

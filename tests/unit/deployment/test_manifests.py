@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from headrace.deployment.facts import Table
-from headrace.deployment.kubernetes import init_manifests, scaled, service_manifests
+from headrace.deployment.manifests import init_manifests, scaled, service_manifests
 from headrace.deployment.network import callers_of
 from headrace.deployment.pods import dashed
 from headrace.deployment.written import FACTS, KEDA, left_over, write, written

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace_services.ols import store
-from headrace_services.ols.configuration import UserDataCollection
+from headrace_services.ols.olsconfig import UserDataCollection
 from headrace_services.ols.store import UserData, safe_name, write_file
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from headrace.ros.amounts import memory_percent
 from headrace_services.ros_api.recommendations import shown
 from headrace_services.ros_api.units import Units
-from headrace_services.ros_poller.stored import StoredRecommendation
+from headrace_services.ros_poller.rows import StoredRecommendation
 from tests.integration.ros_api.samples import PERCENTAGES, notification, recommendation
 
 KEYS = (

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from headrace_services.segment_bridge.handlers import Bridge
+from headrace_services.segment_bridge.handlers import Schedule
 from headrace_services.segment_bridge.settings import BridgeSettings
 from headrace_services.segment_bridge.store import RunState
 
@@ -19,7 +19,7 @@ def state(**changes):
 
 @pytest.fixture
 def bridge():
-    return Bridge(
+    return Schedule(
         settings=BridgeSettings(),
         segment=None,
         runs=None,

@@ -23,7 +23,7 @@ _ADMINISTRATOR: Final = "kube:admin"
 _AWAY: Final = "the Kubernetes API does not answer"
 
 
-class Kubernetes:
+class ClusterUsers:
     """Asks for every request: a token that was revoked is refused at once."""
 
     def __init__(self, api: Peer, token_file: Path) -> None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from headrace.contracts.kruize import PERCENTAGE_COLUMNS
 from headrace_services.ros_poller.recommendation import NO_TIME
-from headrace_services.ros_poller.stored import StoredRecommendation
+from headrace_services.ros_poller.rows import StoredRecommendation
 from tests.unit.ros_poller import answers
 
 # By the workload: what Kruize answers for one moment, and what `encoding/json` writes of it with upstream's structs.

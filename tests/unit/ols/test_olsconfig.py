@@ -7,7 +7,7 @@ import pytest
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import load
-from headrace_services.ols.configuration import read_configuration
+from headrace_services.ols.olsconfig import read_configuration
 from headrace_services.ols.records import status
 from headrace_services.ols.settings import OlsSettings
 from headrace_services.ols.store import UserData

@@ -20,7 +20,7 @@ _LISTING_VERSION: Final = "v2.0"
 _MANY_BYTES: Final = 2 << 20
 
 
-class Recommending:
+class Recommender:
     """Makes recommendations."""
 
     def __init__(self, results: ResultStore, *, plots: bool) -> None:
