@@ -24,7 +24,7 @@ from headrace.service.row import Service
 SERVICES: Final = (
     Service(
         name="ingress",
-        summary="takes uploads, stores them, announces them",
+        summary="accepts, stores and announces uploads",
         port=3000,
         port_variable="INGRESS_WEBPORT",
         health_path="/api/ingress/v1/version",
@@ -44,7 +44,7 @@ SERVICES: Final = (
     ),
     Service(
         name="payload_tracker",
-        summary="keeps every status and answers: where is my payload?",
+        summary="stores every status and serves the statuses of payloads",
         port=8003,
         port_variable="PAYLOAD_TRACKER_PORT",
         health_path="/health",
@@ -81,7 +81,7 @@ SERVICES: Final = (
     ),
     Service(
         name="sources_api",
-        summary="knows the sources: which cluster belongs to which organisation",
+        summary="registers sources, which map clusters to organisations",
         port=8002,
         port_variable="SOURCES_API_PORT",
         health_path="/health",
@@ -92,7 +92,7 @@ SERVICES: Final = (
     ),
     Service(
         name="koku",
-        summary="takes cost archives apart and hands on what the resource optimization reads",
+        summary="reads cost archives and stores and announces their usage files",
         consumes=(
             Consumption(
                 UPLOAD_ANNOUNCE,
@@ -146,7 +146,7 @@ SERVICES: Final = (
     ),
     Service(
         name="kruize",
-        summary="keeps usage by experiment and computes recommendations",
+        summary="stores usage by experiment and computes recommendations",
         port=8080,
         port_variable="AUTOTUNE_SERVER_PORT",
         health_path="/health",
@@ -156,7 +156,7 @@ SERVICES: Final = (
     Service(
         name="ros_poller",
         access="writes",
-        summary="fetches recommendations and keeps them",
+        summary="fetches recommendations and stores them",
         consumes=(
             Consumption(
                 RECOMMENDATION_REQUESTS,
@@ -175,7 +175,7 @@ SERVICES: Final = (
     Service(
         name="ros_api",
         access="reads",
-        summary="answers with workloads and recommendations",
+        summary="serves workloads and recommendations",
         port=8001,
         port_variable="API_PORT",
         health_path="/status",
@@ -215,7 +215,7 @@ SERVICES: Final = (
     ),
     Service(
         name="results_aggregator",
-        summary="keeps the newest report of each cluster and answers by REST",
+        summary="stores the newest report of each cluster and serves it over REST",
         port=8006,
         port_variable="RESULTS_AGGREGATOR_PORT",
         health_path="/api/v1/openapi.json",
@@ -235,15 +235,15 @@ SERVICES: Final = (
     ),
     Service(
         name="ols",
-        summary="answers questions and keeps feedback, transcripts and configuration for the collector",
+        summary="answers questions and stores feedback, transcripts and configuration for the collector",
         port=8007,
         port_variable="OLS_PORT",
         health_path="/readiness",
     ),
-    Service(name="ols_collector", summary="sends what LightSpeed's users asked and answered to an ingress"),
+    Service(name="ols_collector", summary="uploads the data of Lightspeed's users to an ingress"),
     Service(
         name="assisted_events",
-        summary="sends the events of ended cluster installations",
+        summary="uploads the events of ended cluster installations",
         port=8090,
         port_variable="ASSISTED_EVENTS_PORT",
         health_path="/health",
@@ -252,7 +252,7 @@ SERVICES: Final = (
     ),
     Service(
         name="segment_bridge",
-        summary="tells Segment what users do, by the clusters' audit logs",
+        summary="sends users' actions from the clusters' audit logs to Segment",
         database="segment_bridge",
         simulated=True,
     ),

@@ -33,11 +33,11 @@ def test_every_sample_arrives_under_its_key(tmp_path):
     )
     title = next(number for number, line in enumerate(lines) if line.startswith("sender "))
     senders = {line[:20].rstrip(): line[20:] for line in lines[title + 1 : title + 4]}
-    assert re.search(rf"^a question, a feedback: \d+ files +{KEY.pattern}", senders["LightSpeed"])
+    assert re.search(rf"^one question, one feedback: \d+ files +{KEY.pattern}", senders["LightSpeed"])
     assert re.search(rf"^installed: 3 hosts, \d+ events +{KEY.pattern}", senders["assisted installer"])
     assert re.search(r"^[1-9]\d* audit records: [1-9]\d* events$", senders["segment bridge"].rstrip())
     assert re.search(
-        r"^5 of 5 payloads arrived, and what 3 of 3 senders sent, within", shown.stdout, re.MULTILINE
+        r"^5 of 5 payloads and the data of 3 of 3 senders arrived within", shown.stdout, re.MULTILINE
     ), shown.stdout
     assert re.search(r"^ready after \d+\.\d s$", shown.stdout, re.MULTILINE), shown.stdout
     assert left_over(tmp_path) == []

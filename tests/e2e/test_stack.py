@@ -190,9 +190,7 @@ def test_second_stack_on_the_directory_is_refused_in_one_line(stack):
 def test_second_stack_on_the_ports_is_refused_naming_who_has_them(stack, tmp_path):
     shown = headrace("up", "--directory", tmp_path / "other", "--port-base", stack.port_base)
     assert shown.returncode == 1
-    assert re.search(
-        r"^headrace: port \d+, wanted for .*, is taken by pid \d+ \(", shown.stderr, re.MULTILINE
-    )
+    assert re.search(r"^headrace: port \d+ for .* is in use by pid \d+ \(", shown.stderr, re.MULTILINE)
     assert "Traceback" not in shown.stderr
 
 
@@ -308,7 +306,7 @@ def test_refused_upload_is_told_with_its_reason(stack, samples):
 def test_trace_of_an_unknown_request_says_so(stack):
     shown = stack.run("trace", "never-sent")
     assert (shown.returncode, shown.stdout) == (1, "")
-    assert shown.stderr.endswith("has not heard of never-sent\n")
+    assert shown.stderr.endswith("has no payload never-sent\n")
 
 
 def test_dead_letters_of_a_healthy_stack_are_none(stack):
@@ -433,14 +431,14 @@ def test_a_stack_in_the_background_is_ready_when_up_returns_and_gone_when_down_d
         down = headrace("down", **directory)
     assert (down.returncode, down.stderr) == (0, "")
     assert headrace("status", **directory).returncode == 1
-    assert headrace("down", **directory).stdout.startswith("no stack runs on ")
+    assert headrace("down", **directory).stdout.startswith("no stack is running in ")
 
 
 def test_nothing_running_is_not_well(tmp_path):
     for command in ("status", "urls"):
         shown = headrace(command, "--directory", tmp_path)
         assert (shown.returncode, shown.stdout) == (1, "")
-        assert shown.stderr == f"headrace: no stack runs on {tmp_path}: start one with `headrace up`\n"
+        assert shown.stderr == f"headrace: no stack is running in {tmp_path}: start one with `headrace up`\n"
 
 
 def upload_as_the_ros_document(stack, samples):

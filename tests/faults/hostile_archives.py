@@ -48,7 +48,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "bomb in a bomb": (lambda: gz(bomb()), "this is not a tar"),
     "one million members": (lambda: repeated(header("d/", flag=b"5") * 10**4, 100), "20000 members"),
     "one million names": (lambda: repeated(b"".join(unique_members(20_001)), 50), "20000 members"),
-    "one million empty gzip members": (lambda: gz(b"") * 10**6, "20000 gzip members"),
+    "one million empty gzip members": (lambda: gz(b"") * 10**6, "20000 members"),
     "one million global headers": (
         lambda: gz(pax({"comment": "x"}, b"g") * 10**5, 1),
         "20000 members",
@@ -59,7 +59,10 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "huge GNU long name": (lambda: packed(header("p", 200 * MIB, b"L"), bytes(MIB)), "long-name header has"),
     "pax path of 60 KiB": (lambda: packed(pax({"path": "n" * 60_000}), file("n")), "longer than 1024 bytes"),
     "1 000 directories deep": (lambda: packed(pax({"path": "d/" * 500 + "n"}), file("n")), "deeper than 32"),
-    "claimed exabytes": (lambda: packed(header("n", size_field=b"\x80" + b"\1" * 11)), "268435456 are taken"),
+    "claimed exabytes": (
+        lambda: packed(header("n", size_field=b"\x80" + b"\1" * 11)),
+        "the limit is 268435456",
+    ),
     "GNU sparse": (lambda: packed(header("s", flag=b"S")), "sparse file"),
     "pax sparse": (lambda: packed(pax({"GNU.sparse.realsize": "1" + "0" * 15}), file("s")), "sparse file"),
     "parent name": (lambda: packed(file("../../outside", b"x")), "'..' in its name"),
@@ -72,10 +75,13 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "block device": (lambda: packed(header("d", flag=b"4")), "block device"),
     "FIFO": (lambda: packed(header("p", flag=b"6")), "FIFO"),
     "duplicate names": (lambda: packed(file("config/id", b"1"), file("./config//id", b"2")), "two members"),
-    "NUL in a name": (lambda: packed(file(b"ok\0.sh")), "NUL inside"),
+    "NUL in a name": (lambda: packed(file(b"ok\0.sh")), "has a NUL in its name"),
     "name that is not UTF-8": (lambda: packed(file(b"\xc3\x28")), "not UTF-8"),
-    "archive after the archive": (lambda: packed(file("a"), END, file("b")), "follow the end"),
-    "endless padding": (lambda: packed(file("a")) + bytes(64 * MIB) + b"x", "not gzip follow"),
+    "archive after the archive": (lambda: packed(file("a"), END, file("b")), "followed by more data"),
+    "endless padding": (
+        lambda: packed(file("a")) + bytes(64 * MIB) + b"x",
+        "followed by bytes that are not gzip",
+    ),
     "nothing but noise": (lambda: random.Random(3).randbytes(MIB), "not gzip but"),
     "noise in gzip": (lambda: gzip.compress(random.Random(4).randbytes(MIB)), "this is not a tar"),
 }

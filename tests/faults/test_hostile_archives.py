@@ -66,6 +66,6 @@ def test_a_truncated_archive_is_refused_wherever_it_is_cut(tmp_path):
     ends = [*range(1024, len(archive), 1024), len(archive) - 1]
     results = read(archive, tmp_path, *ends, len(archive))
     assert len(results) > 60
-    assert {result["reason"] for result in results[:-1]} == {"the gzip stream is cut short"}
+    assert {result["reason"] for result in results[:-1]} == {"the gzip stream is truncated"}
     assert results[-1]["reason"] == "accepted 80 members"
     check_cost("truncated", archive, max(results, key=lambda result: result["cpu_seconds"]), machine)

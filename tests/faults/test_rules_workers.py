@@ -76,13 +76,13 @@ def replacement_seconds() -> tuple[float, float]:
 @pytest.mark.parametrize(
     ("words", "error", "reason"),
     [
-        (("hang",), RulesTimedOut, "no end within 0.5 s: rules/worker_pack/rules.py:"),
-        (("sleep", 60), RulesTimedOut, "no end within 0.5 s: rules/worker_pack/rules.py:"),
+        (("hang",), RulesTimedOut, "not end within 0.5 s: rules/worker_pack/rules.py:"),
+        (("sleep", 60), RulesTimedOut, "not end within 0.5 s: rules/worker_pack/rules.py:"),
         (("exit", 3), RulesFailed, "the rules crashed their process: it exited with code 3"),
         (("sys-exit", 5), RulesFailed, "the rules ended their process: SystemExit: 5"),
         (("segfault",), RulesFailed, "ended by SIGSEGV: python3.11/ctypes/__init__.py:"),
-        (("bloat", 2 << 30), RulesBloated, "want more than the 256 MiB that a worker may take: in "),
-        (("bloat-slowly",), RulesBloated, "want more than the 256 MiB that a worker may take: in "),
+        (("bloat", 2 << 30), RulesBloated, "want more than the 256 MiB that a worker may use: in "),
+        (("bloat-slowly",), RulesBloated, "want more than the 256 MiB that a worker may use: in "),
     ],
     ids=lambda value: str(value[0]) if isinstance(value, tuple) else "",
 )

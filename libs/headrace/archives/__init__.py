@@ -1,4 +1,4 @@
-"""tar.gz archives that strangers send: a streaming reader with caps, and a writer."""
+"""tar.gz archives from untrusted senders: a streaming reader with limits, and a writer."""
 
 from headrace.archives.errors import ArchiveRejected
 from headrace.archives.headers import Kind

@@ -1,6 +1,6 @@
-"""The events archive of an assisted installer: its members' JSON forms, and a reader of the finished thing.
+"""The events archive of an assisted installer: the JSON form of its members, and a reader of archives.
 
-An archive may hold several clusters; each member lies below its cluster's id.
+An archive may contain several clusters; each member is below its cluster's id.
 """
 
 import json
@@ -23,13 +23,13 @@ _MAX_VALUES: Final = 1_000_000
 
 
 class IndentedArray:
-    """An array's text, indented by one blank, made a few items at a time; ``null`` when it has none."""
+    """The text of a JSON array, indented by one blank and built a few items at a time; ``null`` if it has no items."""
 
     def __init__(self) -> None:
         self._begun = False
 
     def add(self, items: Iterable[Mapping[str, Any]]) -> bytes:
-        """The text of the next items."""
+        """Return the text of the next items."""
         texts = [_indented(item) for item in items]
         if not texts:
             return b""
@@ -38,7 +38,7 @@ class IndentedArray:
         return (opening + ",\n".join(texts)).encode()
 
     def end(self) -> bytes:
-        """What closes it."""
+        """Return the text that closes the array."""
         return b"\n]" if self._begun else b"null"
 
 
@@ -57,13 +57,13 @@ def _key(name: str) -> str:
 
 
 def compact_entry(cluster_id: str, member: str, value: Any) -> Entry:
-    """A member in the compact form."""
+    """Return a member in the compact form."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return Entry.of(f"{cluster_id}/{member}", text.encode())
 
 
 def array_entry(cluster_id: str, member: str, items: Iterable[Mapping[str, Any]]) -> Entry:
-    """A member in the indented form, held whole."""
+    """Return a member in the indented form, built as a whole."""
     array = IndentedArray()
     return Entry.of(f"{cluster_id}/{member}", array.add(items) + array.end())
 
@@ -74,7 +74,7 @@ async def cluster_members(
     """Yield cluster id, the rest of the name, and the member, for each file; nothing for an empty input.
 
     Raises:
-        ArchiveRejected: not a gzip-compressed tar, or a file that belongs to no cluster.
+        ArchiveRejected: the input is not a gzip-compressed tar, or a file is outside the clusters' directories.
     """
     first = await anext((chunk async for chunk in chunks if chunk), b"")
     if not first:
@@ -87,20 +87,22 @@ async def cluster_members(
 
 
 def cluster_and_rest(name: str) -> tuple[str, str]:
-    """Split a member's name; raises `ArchiveRejected` for one that lies below no cluster's id."""
+    """Split a member's name; raises `ArchiveRejected` if the name does not begin with a cluster id."""
     cluster_id, slash, rest = name.partition("/")
     if not slash:
-        raise ArchiveRejected(f"member {shown(name)} belongs to no cluster; expected <cluster id>/<name>")
+        raise ArchiveRejected(
+            f"member {shown(name)} is outside the clusters' directories; expected <cluster id>/<name>"
+        )
     return cluster_id, rest
 
 
 async def read_metadata(
     chunks: AsyncIterator[bytes], limits: ArchiveLimits | None = None
 ) -> dict[str, dict[str, Any]]:
-    """The metadata of each cluster in an archive, ``{}`` for one that has none.
+    """Return the metadata of each cluster in an archive, ``{}`` for a cluster without metadata.
 
     Raises:
-        ArchiveRejected: it cannot be read, or says two different things of one cluster.
+        ArchiveRejected: the archive cannot be read, or has two different metadata objects for one cluster.
     """
     found: dict[str, dict[str, Any]] = {}
     async with aclosing(cluster_members(chunks, limits)) as members:
@@ -110,17 +112,17 @@ async def read_metadata(
                 continue
             metadata = await read_json(member, _MAX_METADATA_BYTES)
             if not isinstance(metadata, dict):
-                raise ArchiveRejected(f"member {shown(member.name)} is no JSON object")
+                raise ArchiveRejected(f"member {shown(member.name)} is not a JSON object")
             if known and known != metadata:
                 raise ArchiveRejected(
-                    f"the archive has two different metadata of cluster {shown(cluster_id)}"
+                    f"the archive has two different metadata objects for cluster {shown(cluster_id)}"
                 )
             found[cluster_id] = metadata
     return found
 
 
 async def read_json(member: Member, max_bytes: int) -> Any:
-    """A member's value; raises `ArchiveRejected` when it is too large or no JSON."""
+    """Return a member's value; raises `ArchiveRejected` if it is too large or not JSON."""
     try:
         return load_json(await member.read(max_bytes), max_values=_MAX_VALUES)
     except Unreadable as error:
@@ -144,7 +146,7 @@ def entries(
     deployment: Mapping[str, str],
     more_infra_envs: Iterable[Mapping[str, Any]] = (),
 ) -> Iterator[Entry]:
-    """The members in their order; what a cluster has none of is left out."""
+    """Return the members in their order, without those that would be empty."""
     if cluster is not None:
         yield compact_entry(cluster_id, names.CLUSTER_MEMBER, cluster)
     if hosts is not None:

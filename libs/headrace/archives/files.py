@@ -13,7 +13,7 @@ _CHUNK_BYTES: Final = 256 * 1024
 
 
 def open_inflated(path: Path) -> BinaryIO:
-    """Open for reading; what is gzip, by its first bytes, is inflated on the way. Raises ``OSError``."""
+    """Open for reading; a file that begins like gzip is decompressed. Raises ``OSError``."""
     plain = path.open("rb")
     begins = plain.read(len(_GZIP_MAGIC))
     plain.seek(0)

@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 
 class Extension(StrEnum):
-    """A header whose body speaks of the member after it."""
+    """A header whose body describes the member after it."""
 
     PAX = "pax header"
     PAX_GLOBAL = "global pax header"
@@ -83,7 +83,7 @@ def parse_header(block: bytes, limits: ArchiveLimits) -> Header:
     """Parse one non-zero block.
 
     Raises:
-        ArchiveRejected: a wrong checksum or number, or a kind that is not taken (links, devices ...).
+        ArchiveRejected: a wrong checksum or number, or a kind that is not accepted (links, devices ...).
     """
     raw_name, raw_size, checksum, flag, target, magic, raw_prefix = _FIELDS.unpack(block)
     if not _checksum_holds(block, checksum):
@@ -93,7 +93,7 @@ def parse_header(block: bytes, limits: ArchiveLimits) -> Header:
         name = prefix + b"/" + name
     if (kind := (_KINDS_OF_A_HOST if limits.host_tree else _KINDS).get(flag)) is None:
         what = _REFUSED.get(flag, f"of the unknown kind {shown(flag)}")
-        raise ArchiveRejected(f"member {shown(name)} is {what}; only files and directories are taken")
+        raise ArchiveRejected(f"member {shown(name)} is {what}; only files and directories are accepted")
     return name, _number(raw_size, name), kind, target.partition(b"\0")[0]
 
 
@@ -115,7 +115,7 @@ def _checksum_holds(block: bytes, field: bytes) -> bool:
 def _text_field(field: bytes) -> bytes:
     text, _, rest = field.partition(b"\0")
     if not _NULS.startswith(rest):
-        raise ArchiveRejected(f"member {shown(text)} has a name with a NUL inside")
+        raise ArchiveRejected(f"member {shown(text)} has a NUL in its name")
     return text
 
 
@@ -126,11 +126,11 @@ def _number(field: bytes, name: bytes) -> int:
         return int.from_bytes(field[1:], "big")
     if not field.strip(b" \0"):
         return 0
-    raise ArchiveRejected(f"member {shown(name)} has a size that is no number")
+    raise ArchiveRejected(f"member {shown(name)} has a size that is not a number")
 
 
 def _octal(field: bytes) -> int | None:
-    """The number, or None; writers end it, and some begin it, with spaces or NULs."""
+    """Return the number, or None. Writers end numbers with spaces or NULs, and some begin them so."""
     digits = field.strip(b" \0")
     try:
         # isdigit: int() takes signs and underscores, too.
@@ -140,7 +140,7 @@ def _octal(field: bytes) -> int | None:
 
 
 def parse_pax(body: bytes, limits: ArchiveLimits) -> tuple[dict[bytes, bytes], int]:
-    """Return the keywords of a pax header that matter here, ``path``, ``linkpath`` and ``size``, and how many it has.
+    """Return the keywords ``path``, ``linkpath`` and ``size`` of a pax header, and the number of all its keywords.
 
     Raises:
         ArchiveRejected: malformed records, too many of them, or a sparse file announced.
@@ -155,7 +155,7 @@ def parse_pax(body: bytes, limits: ArchiveLimits) -> tuple[dict[bytes, bytes], i
         if match is None or end <= match.end() - 1 or body[end - 1 : end] != b"\n":
             raise ArchiveRejected("a pax header is malformed")
         if match[2].startswith(b"GNU.sparse."):
-            raise ArchiveRejected("a member is a sparse file; only files and directories are taken")
+            raise ArchiveRejected("a member is a sparse file; only files and directories are accepted")
         if match[2] in (b"path", b"linkpath", b"size"):
             keywords[match[2]] = body[match.end() : end - 1]
         position = end
@@ -167,15 +167,15 @@ def parse_pax(body: bytes, limits: ArchiveLimits) -> tuple[dict[bytes, bytes], i
 def parse_pax_size(value: bytes) -> int:
     """Parse the ``size`` keyword, a decimal number of bytes."""
     if not _DECIMAL.fullmatch(value):
-        raise ArchiveRejected("a pax header gives a size that is no number")
+        raise ArchiveRejected("a pax header has a size that is not a number")
     return int(value)
 
 
 def checked_name(raw: bytes, limits: ArchiveLimits) -> str:
-    """Return the member's path, relative, with ``.`` and empty parts taken out ("." for the root itself).
+    """Return the member's relative path without ``.`` and empty parts ("." for the root itself).
 
     Raises:
-        ArchiveRejected: the name could lead outside, or is too long, too deep or not clean text.
+        ArchiveRejected: the name could leave the root, or is too long, too deep or not clean text.
     """
     if len(raw) > limits.max_path_bytes:
         most = limits.max_path_bytes
@@ -198,12 +198,12 @@ def checked_name(raw: bytes, limits: ArchiveLimits) -> str:
     if ".." in parts:
         raise ArchiveRejected(f"{where} has '..' in its name")
     if len(parts) > limits.max_depth:
-        raise ArchiveRejected(f"{where} lies deeper than {limits.max_depth} directories")
+        raise ArchiveRejected(f"{where} is deeper than {limits.max_depth} directories")
     return "/".join(parts) or "."
 
 
 def _is_ordinary(name: str) -> bool:
-    """Tell, quickly, that nothing in a name but its depth needs a look; most are so."""
+    """Return whether only the depth of a name needs to be checked, which is true for most names; this check is fast."""
     return (
         name.isprintable()
         and name[:1] not in "./"
@@ -215,7 +215,7 @@ def _is_ordinary(name: str) -> bool:
 
 
 def checked_target(raw: bytes, name: str, limits: ArchiveLimits) -> str:
-    """Return what a link points to, as it stands: it may lead anywhere.
+    """Return a link's target unchanged: it may point anywhere.
 
     Raises:
         ArchiveRejected: it is empty, too long or not UTF-8.

@@ -1,4 +1,4 @@
-"""Inflating gzip from a stranger, a bounded piece at a time."""
+"""Decompression of untrusted gzip data in bounded steps."""
 
 import zlib
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from headrace.archives.errors import ArchiveRejected
 from headrace.archives.limits import KIB, ArchiveLimits
 
 STEP_BYTES = 128 * KIB
-"""Most bytes one step inflates. It bounds how long a step holds the event loop."""
+"Most bytes one step inflates. It bounds how long a step holds the event loop."
 
 # isal hands back the input it did not get to as a copy, so it is given little at a time.
 _SLICE_BYTES = 32 * KIB
@@ -27,9 +27,9 @@ _OTHER_FORMATS = {
 
 
 class Inflater:
-    """Compressed bytes in, inflated pieces of at most ``STEP_BYTES`` out; size and ratio are checked.
+    """Takes compressed bytes and yields decompressed pieces of at most ``STEP_BYTES``; checks size and ratio.
 
-    Several gzip members in a row are one stream (RFC 1952); zero bytes after the last are padding.
+    Several consecutive gzip members are one stream (RFC 1952); zero bytes after the last are padding.
     """
 
     def __init__(self, limits: ArchiveLimits) -> None:
@@ -43,7 +43,7 @@ class Inflater:
         self.inflated_bytes = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what ``data`` inflates to; exhaust it before feeding again."""
+        """Yield the decompressed ``data``; consume all pieces before feeding again."""
         for start in range(0, len(data), _SLICE_BYTES):
             self._pending += data[start : start + _SLICE_BYTES]
             while self._pending or self._may_hold_more:
@@ -52,20 +52,20 @@ class Inflater:
                 yield self._inflate()
 
     def finish(self) -> None:
-        """Check that the stream is whole.
+        """Check that the stream is complete.
 
         Raises:
-            ArchiveRejected: it is empty, cut short or not gzip.
+            ArchiveRejected: it is empty, truncated or not gzip.
         """
         if self._between_members and self._pending:
             self._start_member(at_end=True)
         if not self._between_members:
-            raise ArchiveRejected("the gzip stream is cut short")
+            raise ArchiveRejected("the gzip stream is truncated")
         if not self._members:
             raise ArchiveRejected("the upload is empty; expected a gzip-compressed tar")
 
     def _start_member(self, *, at_end: bool) -> bool:
-        """Tell whether a gzip member begins with the pending bytes; False when more are needed."""
+        """Return whether the pending bytes begin a gzip member; False if more bytes are needed."""
         if self._members:
             self._pending = self._pending.lstrip(b"\0")
         head = self._pending
@@ -73,7 +73,7 @@ class Inflater:
             return False
         if not head.startswith(_MAGIC):
             if self._members:
-                raise ArchiveRejected("bytes that are not gzip follow the gzip stream")
+                raise ArchiveRejected("the gzip stream is followed by bytes that are not gzip")
             if len(head) < _TAR_BLOCK_BYTES and not at_end:
                 return False
             raise ArchiveRejected(f"not gzip but {_format_of(head)}; expected a gzip-compressed tar")
@@ -81,7 +81,7 @@ class Inflater:
         self._between_members = False
         self._members += 1
         if self._members > self._limits.max_gzip_members:
-            raise ArchiveRejected(f"it has more than {self._limits.max_gzip_members} gzip members")
+            raise ArchiveRejected(f"the gzip stream has more than {self._limits.max_gzip_members} members")
         return True
 
     def _inflate(self) -> bytes:
@@ -105,10 +105,10 @@ class Inflater:
     def _check_size(self) -> None:
         limits = self._limits
         if self.inflated_bytes > limits.max_total_bytes:
-            raise ArchiveRejected(f"it inflates to more than {limits.max_total_bytes} bytes")
+            raise ArchiveRejected(f"the gzip stream inflates to more than {limits.max_total_bytes} bytes")
         allowed = max(limits.ratio_floor_bytes, limits.max_ratio * self.compressed_bytes)
         if self.inflated_bytes > allowed:
-            raise ArchiveRejected(f"it inflates to more than {limits.max_ratio} times its size")
+            raise ArchiveRejected(f"the gzip stream inflates to more than {limits.max_ratio} times its size")
 
 
 def _format_of(head: bytes) -> str:
@@ -117,4 +117,4 @@ def _format_of(head: bytes) -> str:
     for magic, name in _OTHER_FORMATS.items():
         if head.startswith(magic):
             return name
-    return f"something that starts with {head[:4].hex(' ')}"
+    return f"data that starts with {head[:4].hex(' ')}"

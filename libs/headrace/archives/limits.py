@@ -7,7 +7,7 @@ GIB = 1024 * MIB
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
-    """What an archive may cost; anything beyond it is refused while it is being read."""
+    """The limits of an archive; an archive beyond one of them is refused while it is read."""
 
     max_members: int = 20_000
     max_total_bytes: int = GIB

@@ -1,7 +1,8 @@
-"""A tar of nothing but ordinary files, held whole: its names are judged together.
+"""A fast path for tars that contain only ordinary files and are in memory: it checks all names together.
 
-Most Insights Operator archives are such tars. ``TarWalker`` does without the whole, and takes twice as long for each
-member. It alone says what is wrong with a tar: whatever wants a closer look is none of this module's.
+Most Insights Operator archives are such tars. ``TarWalker`` does not need the whole tar and takes twice as
+long for each member. Only ``TarWalker`` reports what is wrong with a tar: this module declines every tar that
+needs a closer check.
 """
 
 from headrace.archives.errors import ArchiveRejected
@@ -17,7 +18,7 @@ _FILE = Kind.FILE
 
 
 def ordinary_files(tar: bytes, limits: ArchiveLimits) -> list[tuple[str, memoryview]] | None:
-    """Return the files with views of their bytes, or None where ``TarWalker`` has to read the tar."""
+    """Return the files with views of their bytes, or None if ``TarWalker`` has to read the tar."""
     names: list[bytes] = []
     files: list[memoryview] = []
     whole = memoryview(tar)
@@ -43,7 +44,7 @@ def ordinary_files(tar: bytes, limits: ArchiveLimits) -> list[tuple[str, memoryv
 
 
 def _ordinary(names: list[bytes], limits: ArchiveLimits) -> list[str] | None:
-    """Return the names as text when nothing in any of them needs a look."""
+    """Return the names as text if none of them needs a closer check."""
     if not 0 < len(names) <= limits.max_members or limits.max_path_bytes < _MAX_NAME_BYTES:
         return None
     joined = b"\n".join(names)

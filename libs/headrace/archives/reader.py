@@ -1,9 +1,9 @@
-"""Reading a tar.gz that a stranger sent: bytes in, members out, nothing kept and nothing written.
+"""Reads an untrusted tar.gz: bytes in, members out; nothing is kept or written.
 
-``ArchiveParser`` does no I/O; ``read_members`` drives it from any stream of bytes. Each step inflates at
-most ``STEP_BYTES`` and checks every limit, so an archive costs no more than its caps whatever it claims.
-Links, devices, FIFOs, sparse files, unsafe names and a second file of the same name are refused: readers
-disagree on what they mean, and no sender writes them.
+``ArchiveParser`` does no I/O; ``read_members`` feeds it from any stream of bytes. Each step decompresses at
+most ``STEP_BYTES`` and checks every limit, so an archive never costs more than its limits. Links, devices,
+FIFOs, sparse files, unsafe names and duplicate names are refused: readers interpret them differently, and no
+sender writes them.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from headrace.archives.tar import ArchiveEnd, Data, Event, MemberEnd, MemberStar
 
 
 class ArchiveParser:
-    """Feed it the compressed bytes as they come; read the events.
+    """Takes compressed bytes as they arrive and yields events.
 
-    Any split of the same bytes gives the same members and data. Once it raised ``ArchiveRejected`` it is
-    spent.
+    Any split of the same bytes gives the same members and data. After ``ArchiveRejected`` the parser cannot
+    be used again.
     """
 
     def __init__(self, limits: ArchiveLimits | None = None) -> None:
@@ -30,10 +30,10 @@ class ArchiveParser:
         self._tar = TarWalker(limits)
 
     def feed(self, chunk: bytes) -> Iterator[list[Event]]:
-        """Yield a list of events, often empty, for each bounded step; exhaust it before feeding again.
+        """Yield a list of events, often empty, for each bounded step; consume all before feeding again.
 
         Raises:
-            ArchiveRejected: after the events that stand before the fault.
+            ArchiveRejected: after the events that precede the fault.
         """
         for piece in self._inflater.feed(chunk):
             events: list[Event] = []
@@ -45,10 +45,10 @@ class ArchiveParser:
             yield events
 
     def finish(self) -> ArchiveEnd:
-        """Check, after the last chunk, that the archive is whole.
+        """Check, after the last chunk, that the archive is complete.
 
         Raises:
-            ArchiveRejected: it is cut short, empty or not a gzip-compressed tar.
+            ArchiveRejected: it is truncated, empty or not a gzip-compressed tar.
         """
         self._inflater.finish()
         self._tar.finish()
@@ -60,7 +60,7 @@ class ArchiveParser:
 
 
 class Member:
-    """A file or directory of the archive; its data can be read once, before the next member is asked for."""
+    """A file or directory of the archive; its data can be read once, before the next member is requested."""
 
     def __init__(self, start: MemberStart, events: AsyncIterator[Event]) -> None:
         self.name = start.name
@@ -71,11 +71,11 @@ class Member:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file; a directory has no data."""
+        """Whether the member is a file; a directory has no data."""
         return self.kind is Kind.FILE
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the data not read yet, in pieces of at most ``STEP_BYTES``."""
+        """Yield the remaining data in pieces of at most ``STEP_BYTES``."""
         while not self._complete:
             match await anext(self._events):
                 case Data(data):
@@ -84,19 +84,19 @@ class Member:
                     self._complete = True
 
     async def read(self, max_bytes: int) -> bytes:
-        """Return all of its data.
+        """Return all data of the member.
 
         Raises:
             ArchiveRejected: it is larger than ``max_bytes``, or the archive is bad.
         """
         if self.size_bytes > max_bytes:
             raise ArchiveRejected(
-                f"member {shown(self.name)} has {self.size_bytes} bytes; at most {max_bytes} are taken"
+                f"member {shown(self.name)} has {self.size_bytes} bytes; the limit is {max_bytes}"
             )
         return b"".join([data async for data in self])
 
     async def skip(self) -> None:
-        """Pass over the data not read yet."""
+        """Skip the remaining data."""
         async for _ in self:
             pass
 
@@ -104,13 +104,14 @@ class Member:
 async def read_members(
     chunks: AsyncIterator[bytes], limits: ArchiveLimits | None = None
 ) -> AsyncGenerator[Member, None]:
-    """Yield the members of the tar.gz in ``chunks``, in order; what is left unread of one is skipped.
+    """Yield the members of the tar.gz in ``chunks``, in order; unread data of a member is skipped.
 
-    The event loop gets its turn after every step. To stop early leave the loop and close the generator
-    (``contextlib.aclosing``); no more chunks are asked for then. Running to the end proves the archive whole.
+    The event loop runs after every step. To stop early, leave the loop and close the generator
+    (``contextlib.aclosing``); no more chunks are read then. Reading to the end proves that the archive is
+    complete.
 
     Raises:
-        ArchiveRejected: the archive is not acceptable; members yielded before may have been fine.
+        ArchiveRejected: the archive is not acceptable; earlier members may have been fine.
     """
     async with aclosing(_events(chunks, ArchiveParser(limits))) as events:
         async for event in events:

@@ -1,4 +1,4 @@
-"""Walking a tar stream: inflated pieces in, events out, holding no more than one header."""
+"""Parses a tar stream: decompressed pieces in, events out; keeps at most one header in memory."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -27,9 +27,9 @@ _HARD_LINK = Kind.HARD_LINK
 
 @dataclass(slots=True)
 class MemberStart:
-    """A file or directory begins; a file's ``Data`` follow, ``size_bytes`` in all.
+    """A file or directory begins; ``Data`` events with ``size_bytes`` in total follow for a file.
 
-    With ``ArchiveLimits.host_tree`` it may also be a link, with its ``target``, or a device.
+    With ``ArchiveLimits.host_tree`` the member may also be a link, with its ``target``, or a device.
     """
 
     name: str
@@ -40,7 +40,7 @@ class MemberStart:
 
 @dataclass(slots=True)
 class Data:
-    """A piece of the current member, no longer than what one step inflates."""
+    """A piece of the current member, no longer than one decompression step."""
 
     data: bytes
 
@@ -65,9 +65,9 @@ Event = MemberStart | Data | MemberEnd | ArchiveEnd
 
 
 class TarWalker:
-    """A state machine over the blocks of a tar; it ends at the first block of zeros or with the stream.
+    """A state machine over the blocks of a tar; it ends at the first block of zeros or at the end of the stream.
 
-    With ``views`` data are views of the pieces: nothing is copied.
+    With ``views``, data are views of the pieces and nothing is copied.
     """
 
     def __init__(self, limits: ArchiveLimits, *, views: bool = False) -> None:
@@ -90,7 +90,7 @@ class TarWalker:
         self.members = 0
 
     def walk(self, piece: bytes, events: list[Event]) -> None:
-        """Append the events of ``piece``; they are there even when it raises.
+        """Append the events of ``piece``, including those before a fault.
 
         Raises:
             ArchiveRejected: a header, a name or a size is not acceptable.
@@ -111,7 +111,7 @@ class TarWalker:
                 self._padding_left -= skipped
             elif self._ended:
                 if piece[position:] != bytes(length - position):
-                    raise ArchiveRejected("data follow the end of the archive")
+                    raise ArchiveRejected("the archive is followed by more data")
                 return
             else:
                 position = self._gather(piece, position, events)
@@ -119,11 +119,11 @@ class TarWalker:
     def finish(self) -> None:
         """Check that the stream did not end in the middle of something."""
         if self._data_left or self._padding_left:
-            raise ArchiveRejected(f"it ends inside member {shown(self._current)}")
+            raise ArchiveRejected(f"the archive ends inside member {shown(self._current)}")
         if self._partial or self._extension or self._announces_a_member():
-            raise ArchiveRejected("it ends inside a tar header")
+            raise ArchiveRejected("the archive ends inside a tar header")
         if not self._blocks:
-            raise ArchiveRejected("it is empty; expected a gzip-compressed tar")
+            raise ArchiveRejected("the archive is empty; expected a gzip-compressed tar")
 
     def _gather(self, piece: bytes, position: int, events: list[Event]) -> int:
         """Take the next header block, or the next bytes of an extension's body; return the new position."""
@@ -148,7 +148,7 @@ class TarWalker:
 
     def _end(self) -> None:
         if self._announces_a_member():
-            raise ArchiveRejected("it ends after a header that speaks of a member that is not there")
+            raise ArchiveRejected("the archive ends after a header whose member is missing")
         self._ended = True
 
     def _start(self, header: Header, events: list[Event]) -> None:
@@ -191,7 +191,7 @@ class TarWalker:
         keywords, records = parse_pax(body, self._limits)
         self._records += records
         if self._records > self._limits.max_pax_records:
-            raise ArchiveRejected(f"it has more than {self._limits.max_pax_records} pax records")
+            raise ArchiveRejected(f"the archive has more than {self._limits.max_pax_records} pax records")
         return keywords
 
     def _start_member(
@@ -212,7 +212,7 @@ class TarWalker:
             events.append(_MEMBER_END)
 
     def _overruled(self, raw_name: bytes, size_bytes: int, raw_target: bytes) -> tuple[bytes, int, bytes]:
-        """A member's name, size and target as the headers before it would have them."""
+        """Return a member's name, size and target after the extension headers are applied."""
         pax = self._global | (self._pax or {})
         # An empty value takes a keyword back (POSIX pax).
         raw_name = pax.get(b"path") or self._long_name or raw_name
@@ -224,12 +224,12 @@ class TarWalker:
     def _count_member(self) -> None:
         self.members += 1
         if self.members > self._limits.max_members:
-            raise ArchiveRejected(f"it has more than {self._limits.max_members} members")
+            raise ArchiveRejected(f"the archive has more than {self._limits.max_members} members")
 
     def _check_member(self, name: str, kind: Kind, size_bytes: int) -> None:
         if size_bytes > self._limits.max_member_bytes:
             most = self._limits.max_member_bytes
-            raise ArchiveRejected(f"member {shown(name)} has {size_bytes} bytes; at most {most} are taken")
+            raise ArchiveRejected(f"member {shown(name)} has {size_bytes} bytes; the limit is {most}")
         if kind is not _FILE and size_bytes:
             raise ArchiveRejected(f"member {shown(name)} is a {kind} with data")
         if name == "." and kind is not _DIRECTORY:

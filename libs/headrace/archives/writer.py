@@ -1,4 +1,4 @@
-"""Writing tar.gz as a stream: equal entries give equal bytes, and no more than a chunk is held."""
+"""Writes tar.gz as a stream: equal entries give equal bytes, and at most one chunk is in memory."""
 
 import tarfile
 import zlib
@@ -18,7 +18,7 @@ _MAX_ORDINARY_BYTES = 0o77777777777
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file to write; ``chunks`` are read once and hold ``size_bytes`` in all."""
+    """A file to write; ``chunks`` are read once and contain ``size_bytes`` in total."""
 
     name: str
     size_bytes: int
@@ -26,14 +26,14 @@ class Entry:
 
     @classmethod
     def of(cls, name: str, content: bytes) -> "Entry":
-        """Return the entry of a content that is held whole."""
+        """Return the entry of content that is in memory."""
         return cls(name, len(content), (content,))
 
 
 def write_archive(
     entries: Iterable[Entry], *, modified: datetime, level: int = _DEFAULT_LEVEL
 ) -> Iterator[bytes]:
-    """Yield the bytes of a gzip-compressed tar: mode 0644, no owner, every member ``modified`` at once.
+    """Yield the bytes of a gzip-compressed tar: mode 0644, no owner, ``modified`` as the time of every member.
 
     Raises:
         ValueError: an entry's chunks do not add up to its size.
@@ -65,7 +65,7 @@ def _tar_blocks(entries: Iterable[Entry], modified_seconds: int) -> Iterator[byt
 
 
 class _Headers:
-    """Headers of files that differ by name and size only; an ordinary one is made from a template, 20 times quicker."""
+    """Headers of files that differ only by name and size; ordinary ones are built from a template, 20 times faster."""
 
     def __init__(self, modified_seconds: int) -> None:
         self._modified_seconds = modified_seconds
@@ -104,5 +104,5 @@ def _checked(entry: Entry) -> Iterator[bytes]:
         yield chunk
     if written_bytes != entry.size_bytes:
         raise ValueError(
-            f"{entry.name!r} was announced with {entry.size_bytes} bytes and has {written_bytes}"
+            f"{entry.name!r} was announced with {entry.size_bytes} bytes but has {written_bytes}"
         )

@@ -1,1 +1,1 @@
-"""Kafka: typed topics, a producer, and the consumer runtime. The only place that knows aiokafka."""
+"""Kafka: typed topics, a producer, and the consumer runtime. Only this package imports aiokafka."""

@@ -1,4 +1,4 @@
-"""Topics: made when missing, and whether the broker answers at all."""
+"""Creates missing topics, and checks whether the broker answers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -21,7 +21,7 @@ _DEAD_LETTER_CONFIG: Final = {"max.message.bytes": str(2 * 1024 * 1024), "retent
 
 @asynccontextmanager
 async def admin_client(settings: EngineSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A connected admin client; raises `Retryable` when no broker answers."""
+    """Yield a connected admin client; raises `Retryable` if no broker answers."""
     client = AIOKafkaAdminClient(**client_arguments(settings, client_id="headrace-admin"))
     try:
         try:
@@ -40,9 +40,9 @@ async def ensure_topics(
     with_dead_letters: bool = True,
     timeout_seconds: float = 30.0,
 ) -> list[str]:
-    """Make the topics that are missing, with their dead-letter topics, and name the new ones.
+    """Create the missing topics and their dead-letter topics, and return the names of the new ones.
 
-    Any number of processes may do so at the same time. Existing topics are left as they are.
+    Several processes may do this at the same time. Existing topics are left unchanged.
     """
     topics = list(topics)
     wanted = {
@@ -65,7 +65,7 @@ async def ensure_topics(
                 return []
             response: Any = await client.create_topics([wanted[name] for name in missing])
     except (TimeoutError, KafkaError) as error:
-        raise Retryable(f"cannot create topics: {error or 'no answer in time'}") from error
+        raise Retryable(f"cannot create topics: {error or 'no answer within the time limit'}") from error
     return [name for name, *rest in response.topic_errors if _created(name, *rest)]
 
 
@@ -81,7 +81,7 @@ def _created(name: str, code: int, message: str | None = None) -> bool:
 
 
 async def reachable(settings: EngineSettings, timeout_seconds: float = 5.0) -> bool:
-    """Whether a broker answers within the time."""
+    """Return whether a broker answers within the time."""
     try:
         async with asyncio.timeout(timeout_seconds), admin_client(settings):
             return True

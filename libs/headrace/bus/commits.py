@@ -1,4 +1,4 @@
-"""What goes on record at the broker: offsets, and with them the partitions' ledgers."""
+"""Commits offsets to the broker, with the partitions' ledgers as their metadata."""
 
 import asyncio
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _DEADLINE_SECONDS: Final = 5.0
 
 
 class Commits:
-    """Of one membership of a group."""
+    """The commits of one membership of a group."""
 
     def __init__(self, client: AIOKafkaConsumer, *, service: str, topic: str) -> None:
         self._client = client
@@ -30,19 +30,20 @@ class Commits:
 
     @property
     def lost(self) -> bool:
-        """Whether the group put us out: then nothing is ours to commit.
+        """Return whether the group removed this member, which then must not commit.
 
-        It must be asked, since a commit without membership is no error to a broker whose group is empty. After the
-        loss of the broker's disk it would be accepted, and skip what is new in a topic that began anew.
+        The check is needed because a broker accepts a commit without membership if the group is empty. After
+        the loss of the broker's disk such a commit would skip the new records of a topic that started again.
         """
         coordinator: Any = self._client._coordinator  # noqa: SLF001 -- aiokafka tells a loss from a revocation only so
         return coordinator is None or coordinator.generation < 0
 
     async def open(self, partitions: Iterable[Partition], absolved: dict[int, frozenset[int]]) -> bool:
-        """Read what the owners before left, and mark the partitions as open, before anything of them is started.
+        """Read what the previous owners left, and mark the partitions as open before any of their messages starts.
 
-        ``absolved`` are offsets by partition, as `Ledger` has them. Where the group is about to share out anew
-        they stay closed. Returns whether any was opened. Raises ``KafkaError`` when the broker does not answer.
+        ``absolved`` are offsets by partition, as in `Ledger`. While the group is about to rebalance,
+        partitions remain closed. Returns whether any was opened. Raises ``KafkaError`` if the broker does not
+        answer.
         """
         found = {
             partition.topic_partition: partition
@@ -74,9 +75,9 @@ class Commits:
         return True
 
     async def commit(self, partitions: Iterable[Partition], *, closing: bool = False) -> bool:
-        """Put on record what has ended and what runs; whether it is there now.
+        """Commit what has ended and what runs; return whether the broker has it now.
 
-        ``closing``: nothing runs any more, and that it ended in order.
+        ``closing``: nothing runs any more, and everything ended in order.
         """
         async with self._one_at_a_time:
             owed = {
@@ -107,19 +108,19 @@ class Commits:
             return True
 
     async def note(self, partition: Partition) -> None:
-        """Return once the partition's ledger is on record; those that wait together share a commit.
+        """Return when the broker has the partition's ledger; callers that wait at the same time share a commit.
 
-        Raises `Retryable` when it cannot be put there now.
+        Raises `Retryable` if the commit is not possible now.
         """
         if not await self.commit([partition]):
-            raise Retryable("the broker does not take down what is about to be started")
+            raise Retryable("the broker does not record what is about to start")
 
     async def _put(self, entries: dict[TopicPartition, tuple[int, str]]) -> None:
         await self._client.commit({at: OffsetAndMetadata(*entry) for at, entry in entries.items()})
 
 
 def _owed(partition: Partition, *, closing: bool = False) -> tuple[int, str] | None:
-    """Offset and metadata, where the broker has others."""
+    """Return offset and metadata, if the broker has other values."""
     offset = partition.tracker.committable
     # What the owner before left beside the offset is read first.
     if offset is None or partition.unopened:

@@ -1,4 +1,4 @@
-"""How to reach Kafka: the keyword arguments every aiokafka client of ours is made with."""
+"""The keyword arguments with which every aiokafka client connects to Kafka."""
 
 import ssl
 from typing import Any, Final
@@ -13,7 +13,7 @@ METADATA_MAX_AGE_MS: Final = 60_000
 
 
 def client_arguments(settings: EngineSettings, *, client_id: str) -> dict[str, Any]:
-    """Bootstrap servers, security and time-outs, for producer, consumer and admin alike."""
+    """Return bootstrap servers, security and time-outs, for producer, consumer and admin client."""
     arguments: dict[str, Any] = {
         "bootstrap_servers": settings.kafka,
         "client_id": client_id,

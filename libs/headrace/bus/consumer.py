@@ -1,8 +1,8 @@
-"""The consumer runtime: takes records, runs handlers, commits what is durable.
+"""The consumer runtime: reads records, runs handlers, commits what is durable.
 
-Polling never waits for work: handlers run in tasks of their own, and a partition that has enough in hand, or
-is held, is left out of the next poll. (Left out, not paused: aiokafka throws away what it has fetched for a
-paused partition.) An offset is committed once everything below it has ended on record.
+Polling never waits for handlers: they run in their own tasks, and a partition that has enough in hand, or is
+held, is left out of the next poll. (It is left out rather than paused, because aiokafka discards what it has
+fetched for a paused partition.) An offset is committed when everything below it has ended on record.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ _RECONNECT: Final = RetryPolicy(base_seconds=0.2, cap_seconds=5.0)
 
 
 class Consumer(Generic[M]):
-    """Consumes one topic on the terms of a `Consumption`, at least once, in order per key."""
+    """Consumes one topic as its `Consumption` declares, at least once, in order per key."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Consumer(Generic[M]):
         statuses: StatusReporter | None = None,
         key: KeyFunction[M] | None = None,
     ) -> None:
-        """Prepare; nothing is connected before `run`.
+        """Prepare; `run` connects.
 
         ``statuses``: report each message's `received` and then `success` or `error`, if it has a request id.
         ``key``: messages of the same key are handled in order (within a partition); by default the record's
@@ -102,11 +102,11 @@ class Consumer(Generic[M]):
 
     @property
     def problem(self) -> str | None:
-        """Why it does not do its work at present, in words for a person; None when well."""
+        """The reason why the consumer does not work at present, as text for a person; None if it works."""
         return self._dispatcher.problem or self._connection_problem or self._silence
 
     async def run(self) -> None:
-        """Consume until `stop`. Survives the broker's absence; raises `Fatal` as the handler does."""
+        """Consume until `stop`. Survives the broker's absence; raises `Fatal` if the handler does."""
         self._finished.clear()
         failures = 0
         try:
@@ -131,7 +131,7 @@ class Consumer(Generic[M]):
         _log.warning("consumer disconnected", service=self._service, reason=reason)
 
     async def stop(self, deadline_seconds: float = 25.0) -> None:
-        """Finish what runs, hand back the rest, commit, leave the group; returns within the deadline."""
+        """Finish running handlers, return the rest, commit, leave the group; returns within the deadline."""
         self._stop_at = monotonic() + deadline_seconds
         self._stopping.set()
         self._dispatcher.close()
@@ -140,7 +140,7 @@ class Consumer(Generic[M]):
                 await self._finished.wait()
 
     async def _session(self) -> None:
-        """One membership of the group, from joining to leaving."""
+        """Run one membership of the group, from joining to leaving."""
         client = self._new_client()
         commits = Commits(client, service=self._service, topic=self._consumption.topic.name)
         self._commits = commits
@@ -229,7 +229,7 @@ class Consumer(Generic[M]):
                 except LogTruncated as error:
                     # What was done belongs to a log that is no more: committing it would skip what is new.
                     self._forget(list(dispatcher.partitions.values()))
-                    raise KafkaError(f"{topic_partition}: the log was cut short: {error}") from error
+                    raise KafkaError(f"{topic_partition}: the log was truncated: {error}") from error
                 except HurtOnTheWay as error:
                     raise KafkaError(f"{topic_partition}: {error}") from error
             dispatcher.fill()
@@ -237,7 +237,7 @@ class Consumer(Generic[M]):
             await asyncio.sleep(0)
 
     def _wanted(self) -> tuple[list[TopicPartition], bool]:
-        """The partitions to poll, and whether others merely have enough in hand for the moment."""
+        """Return the partitions to poll, and whether others only have enough in hand for the moment."""
         if self._dispatcher.halted is not None:
             return [], False
         partitions = self._dispatcher.partitions.values()
@@ -256,14 +256,14 @@ class Consumer(Generic[M]):
             self._measure(client)
 
     def _look_for_stall(self) -> None:
-        """Take notice when something kept the event loop to itself for so long that it may cost the membership."""
+        """Detect that the event loop was blocked for so long that it may cost the membership."""
         now = monotonic()
         if now - self._ticked_at > self._consumption.membership.session_seconds / 2:
             self._stalled_at = now
         self._ticked_at = now
 
     async def _hand_back(self, commits: Commits, partitions: list[Partition], budget_seconds: float) -> None:
-        """Let what runs finish within the budget, and put on record that it ended in order."""
+        """Let running handlers finish within the budget, and record that they ended in order."""
         self._look_for_stall()
         running = {partition: partition.ledger.running for partition in partitions if partition.ledger}
         await self._dispatcher.drain(partitions, budget_seconds)
@@ -276,14 +276,14 @@ class Consumer(Generic[M]):
         self._forget(partitions)
 
     def _look_for_topic(self, client: AIOKafkaConsumer) -> None:
-        """Raise where the group was joined while the topic was not there: for minutes nobody would look again."""
+        """Raise if the group was joined while the topic did not exist; nobody would notice it for minutes."""
         topic = self._consumption.topic.name
         joined = self._connection_problem is None
         if joined and not client.assignment() and not client.partitions_for_topic(topic):
             raise KafkaError(f"topic {topic} does not exist")
 
     async def _advance_idle(self, client: AIOKafkaConsumer, partitions: Iterable[Partition]) -> None:
-        """Pass what holds no record for us (markers, gaps), or the lag would never be 0."""
+        """Advance past offsets without records (markers, gaps); otherwise the lag would never be 0."""
         for partition in partitions:
             if partition.tracker.idle and not partition.closed:
                 with suppress(KafkaError, TimeoutError):
@@ -292,7 +292,7 @@ class Consumer(Generic[M]):
 
     async def _note(self, partition: Partition) -> None:
         if self._commits is None:
-            raise Retryable("no member of its group")
+            raise Retryable("not a member of its group")
         await self._commits.note(partition)
 
     def _measure(self, client: AIOKafkaConsumer) -> None:
@@ -314,7 +314,7 @@ class Consumer(Generic[M]):
         self._silence = f"no answer from Kafka for {silence:.0f} s" if silence > _SILENCE_SECONDS else None
 
     def assigned(self, topic_partitions: Iterable[TopicPartition]) -> None:
-        """The group gave us partitions (called by the client)."""
+        """Take over the partitions that the group assigned (called by the client)."""
         self._connection_problem = None
         self._dispatcher.assign(topic_partitions)
         _log.info(
@@ -325,7 +325,7 @@ class Consumer(Generic[M]):
         )
 
     async def revoked(self, commits: Commits) -> None:
-        """The group takes back every partition (called by the client, which waits for us)."""
+        """Give up every partition (called by the client, which waits)."""
         partitions = list(self._dispatcher.partitions.values())
         if not partitions:
             return
@@ -344,7 +344,7 @@ class Consumer(Generic[M]):
                 )
 
     def _drain_seconds(self) -> float:
-        """How long running handlers may still take."""
+        """Return how long running handlers may still take."""
         if self._stopping.is_set():
             left = self._stop_at - monotonic()
             return max(0.0, left - min(_LEAVE_SECONDS, left / 3))
@@ -362,9 +362,9 @@ class Consumer(Generic[M]):
 
 
 class _Rebalance(ConsumerRebalanceListener):
-    """Passes on what the group decides.
+    """Forwards the group's assignments.
 
-    It must not wait for anything that a poll holds: both would wait for ever.
+    It must not wait for anything that a poll blocks, because both would wait for ever.
     """
 
     def __init__(self, consumer: Consumer[Any], commits: Commits) -> None:

@@ -1,4 +1,4 @@
-"""The terms on which a service consumes a topic: data, read by the registry and kept by the consumer."""
+"""The declaration of how a service consumes a topic; the services' table contains it and the consumer follows it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from headrace.runtime.retries import RetryPolicy
 
 @dataclass(frozen=True)
 class Membership:
-    """How the broker sees a member of the group; each shorter wait fits into the next longer one.
+    """The time-outs of a group membership; each shorter time fits into the next longer one.
 
-    ``revoke_seconds`` is what running handlers get to finish when partitions move on; aiokafka's own default
-    for ``rebalance_seconds`` is the session timeout, in which a slow revocation gets the member thrown out.
+    ``revoke_seconds`` is the time that running handlers get to finish when partitions move; aiokafka's default for
+    ``rebalance_seconds`` is the session timeout, in which a slow revocation would lose the membership.
     """
 
     heartbeat_seconds: float = 3.0

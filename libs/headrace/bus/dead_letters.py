@@ -1,4 +1,4 @@
-"""Dead letters: the original record with its story in headers; listing them and putting them back."""
+"""Dead letters: the original record with its origin and reason in headers; listing and redriving them."""
 
 import asyncio
 import re
@@ -37,10 +37,11 @@ _HEAD_HEADER_BYTES: Final = 16 * 1024
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record of a dead-letter topic; ``original_*`` say whence it came, ``offset`` where it lies now.
+    """A dead-letter topic's record; ``original_*`` describe its origin, ``offset`` its place in that topic.
 
-    ``partial`` is set when it is not the whole record, and says what it is instead; ``size`` and ``sha256`` are
-    then those of the whole value. Such a letter cannot be put back: the original lies where it came from.
+    ``partial`` is set if this is not the whole record, and says what it is instead; ``size`` and ``sha256``
+    are then those of the whole value. Such a letter cannot be redriven; the original record is at its
+    original place.
     """
 
     topic: str
@@ -69,7 +70,7 @@ class DeadLetter:
 def story(
     delivery: Delivery, *, service: str, group: str, error_class: str, reason: str, value: bytes | None
 ) -> list[tuple[str, bytes]]:
-    """The headers that tell where a dead letter came from and why it is one."""
+    """Return the headers that describe a dead letter's origin and reason."""
     told = {
         "topic": delivery.topic,
         "partition": str(delivery.partition),
@@ -94,7 +95,7 @@ def _told(told: dict[str, str]) -> list[tuple[str, bytes]]:
 
 @dataclass(frozen=True)
 class Letter:
-    """What is sent to a dead-letter topic."""
+    """A record for a dead-letter topic."""
 
     value: bytes
     key: bytes | None
@@ -102,9 +103,9 @@ class Letter:
 
 
 def letters(record: Record, told: Headers) -> list[Letter]:
-    """The record as a dead letter, then ever less of it, for the case that the topic takes no more.
+    """Yield the record as a dead letter, then smaller forms of it, in case the topic does not accept the size.
 
-    What is left out is told by size and SHA-256 of the whole value.
+    A smaller form contains size and SHA-256 of the whole value.
     """
     value, headers = record.value or b"", original_headers(record.headers)
     whole = {"size": str(len(value)), "sha256": sha256(value).hexdigest()}
@@ -122,7 +123,7 @@ def letters(record: Record, told: Headers) -> list[Letter]:
 
 
 def _within(headers: Headers, size_bytes: int) -> list[tuple[str, bytes]]:
-    """The first headers, in full, that take no more than so much."""
+    """Return the first headers, complete ones only, within a size."""
     kept = []
     for name, value in headers:
         size_bytes -= len(name.encode()) + len(value or b"")
@@ -133,7 +134,7 @@ def _within(headers: Headers, size_bytes: int) -> list[tuple[str, bytes]]:
 
 
 def original_headers(headers: Iterable[tuple[str, bytes]]) -> Headers:
-    """The headers the record had before it died; those that begin as ours are ours, whoever wrote them."""
+    """Return the record's original headers; headers with our prefix are dropped, whoever wrote them."""
     return [(name, value) for name, value in headers if not name.startswith(PREFIX)]
 
 
@@ -146,22 +147,26 @@ def _story_of(record: Record) -> dict[str, str]:
 
 
 def foreign(record: Record) -> str | None:
-    """Why a record of a dead-letter topic is no dead letter of ours; None when it is one."""
+    """Return why a record of a dead-letter topic is not one of our dead letters; None if it is one."""
     if isinstance(record.value, Unreadable):
-        return f"it cannot be read: {record.value.reason}"
+        return f"the record cannot be read: {record.value.reason}"
     told = _story_of(record)
     for name in ("partition", "offset", "attempts"):
         if _NUMBER.fullmatch(told.get(name, "")) is None:
-            return f"its header {PREFIX}{name} is no number" if name in told else f"no header {PREFIX}{name}"
+            return (
+                f"the header {PREFIX}{name} is not a number"
+                if name in told
+                else f"the header {PREFIX}{name} is missing"
+            )
     if told.get("topic", "") + DEAD_LETTER_SUFFIX != record.topic:
-        return f"its header {PREFIX}topic names another topic"
+        return f"the header {PREFIX}topic names another topic"
     return None
 
 
 def parse(record: Record, *, redriven: bool = False) -> DeadLetter:
-    """Read a record of a dead-letter topic; what is missing or no number (a foreign record) is empty.
+    """Parse a record of a dead-letter topic; values that are missing or not numbers (in a foreign record) are empty.
 
-    The original topic is the one that the dead-letter topic belongs to, whatever the record says.
+    The original topic is the one to which the dead-letter topic belongs, whatever the record says.
     """
     told = _story_of(record)
     value = None if "tombstone" in told else record.value
@@ -197,7 +202,7 @@ def _number(told: dict[str, str], name: str, otherwise: int) -> int:
 
 @asynccontextmanager
 async def _reader(settings: EngineSettings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """Every partition of the topic, assigned by hand: nobody to rebalance with, nothing to commit."""
+    """Yield a consumer of every partition, assigned manually: no group, no rebalancing, no commits."""
     consumer = AIOKafkaConsumer(
         **client_arguments(settings, client_id="headrace-dead-letters"),
         auto_offset_reset="earliest",
@@ -211,7 +216,7 @@ async def _reader(settings: EngineSettings, topic: str) -> AsyncIterator[AIOKafk
         cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001
         partitions = cluster.partitions_for_topic(topic)
         if not partitions:
-            raise Retryable(f"cannot read {topic}: there is no such topic")
+            raise Retryable(f"cannot read {topic}: the topic does not exist")
         consumer.assign([TopicPartition(topic, partition) for partition in sorted(partitions)])
         yield consumer
     finally:
@@ -219,7 +224,7 @@ async def _reader(settings: EngineSettings, topic: str) -> AsyncIterator[AIOKafk
 
 
 async def _records(consumer: AIOKafkaConsumer) -> AsyncGenerator[Record, None]:
-    """All records up to what is the end now."""
+    """Yield all records up to the present end."""
     partitions = sorted(consumer.assignment())
     ends = await consumer.end_offsets(partitions)
     for partition, offset in (await consumer.beginning_offsets(partitions)).items():
@@ -238,9 +243,9 @@ async def _records(consumer: AIOKafkaConsumer) -> AsyncGenerator[Record, None]:
 async def _letters(
     consumer: AIOKafkaConsumer, skipped: Counter[str]
 ) -> AsyncGenerator[tuple[Record, DeadLetter], None]:
-    """The dead letters, oldest first in each partition, each with whether it was put back.
+    """Yield the dead letters, oldest first in each partition, each with whether it was redriven.
 
-    What is no dead letter of this topic is counted in ``skipped``, by why.
+    Foreign records are counted in ``skipped``, by reason.
     """
     marks: set[str] = set()
     async with aclosing(_records(consumer)) as records:
@@ -257,7 +262,7 @@ async def _letters(
 
 
 def _marks(record: Record) -> list[str]:
-    """Which letters this record says were put back; what is no place is no mark."""
+    """Return which letters this record marks as redriven; a malformed place marks none."""
     told = [(value or b"").decode(errors="replace") for name, value in record.headers if name == _MARK]
     return [place for place in told if _PLACE.fullmatch(place)]
 
@@ -274,9 +279,9 @@ async def list_dead_letters(
     timeout_seconds: float = 60.0,
     skipped: Counter[str] | None = None,
 ) -> list[DeadLetter]:
-    """The topic's dead letters, oldest first in each partition; raises `Retryable` when it cannot be read.
+    """Return the topic's dead letters, oldest first in each partition; raises `Retryable` if it cannot be read.
 
-    Other records that lie there are passed over and counted in ``skipped``, by why.
+    Foreign records are skipped and counted in ``skipped``, by reason.
     """
     found: list[DeadLetter] = []
     skipped = Counter() if skipped is None else skipped
@@ -303,7 +308,7 @@ async def show(
     *,
     skipped: Counter[str] | None = None,
 ) -> DeadLetter | None:
-    """One dead letter by where it lies, or None."""
+    """Return the dead letter at a partition and offset, or None."""
     for letter in await list_dead_letters(settings, dead_letter_topic, skipped=skipped):
         if (letter.partition, letter.offset) == (partition, offset):
             return letter
@@ -319,13 +324,14 @@ async def redrive(
     timeout_seconds: float = 300.0,
     skipped: Counter[str] | None = None,
 ) -> list[DeadLetter]:
-    """Put dead letters back to their topic, each exactly once; ``only`` names them by partition and offset.
+    """Write dead letters back to their topic, each exactly once; ``only`` names them by partition and offset.
 
-    They go to no topic but the one that the dead-letter topic belongs to. What is no dead letter of it, or not
-    a whole one, is passed over and counted in ``skipped``, by why.
+    They are written only to the topic to which the dead-letter topic belongs. Foreign records and partial
+    letters are skipped and counted in ``skipped``, by reason.
 
-    The record and a mark beside the dead letter that it was put back are one transaction; the transactional id fences
-    a redrive of the same topic elsewhere. So a crash leaves each letter put back or not, never twice.
+    The record and a mark that the letter was redriven are written in one transaction; the transactional id
+    fences a concurrent redrive of the same topic. After a crash each letter is therefore either redriven or
+    not, never twice.
     """
     # The mark is no consumer offset, since the broker forgets those of an idle group after a week.
     producer = _fencing_producer(settings, dead_letter_topic)
@@ -345,12 +351,17 @@ async def redrive(
                     if letter.redriven or not (only is None or (letter.partition, letter.offset) in only):
                         continue
                     if letter.partial:
-                        skipped["it is not the whole record, which lies where it came from"] += 1
+                        skipped[
+                            (
+                                "the dead letter is only a part of the record; the whole record is at its "
+                                "original position"
+                            )
+                        ] += 1
                         continue
                     try:
                         await _put_back(producer, record, letter)
                     except MessageSizeTooLargeError:
-                        skipped[f"{letter.original_topic} takes no record so large"] += 1
+                        skipped[f"{letter.original_topic} does not accept records of this size"] += 1
                         # The broker has not counted the record that it refused, the client has: begin a new epoch.
                         await close_client(producer, 1.0)
                         producer = _fencing_producer(settings, dead_letter_topic)

@@ -1,4 +1,4 @@
-"""One message on its way through a consumer."""
+"""A message on its way through a consumer."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ _CLOCKS_APART_MS: Final = 24 * 60 * 60 * 1000
 
 
 def written_at(record: Record, read_at: datetime) -> datetime:
-    """When a record was written; where it does not say, or says what cannot be, the time of reading."""
+    """Return when a record was written; if its timestamp is missing or impossible, the time of reading."""
     if not _FIRST_MS <= record.timestamp <= read_at.timestamp() * 1000 + _CLOCKS_APART_MS:
         return read_at
     return datetime.fromtimestamp(record.timestamp / 1000, UTC)
@@ -25,9 +25,9 @@ def written_at(record: Record, read_at: datetime) -> datetime:
 
 @dataclass(slots=True)
 class Delivery:
-    """Where a message came from and how often it was tried; ``attempt`` is 1 the first time.
+    """The origin of a message and the number of its attempts; ``attempt`` is 1 the first time.
 
-    ``timestamp`` is when it was written, as `written_at` has it.
+    ``timestamp`` is the time of writing, as `written_at` returns it.
     """
 
     topic: str
@@ -41,7 +41,7 @@ class Delivery:
 
     @classmethod
     def of(cls, record: Record) -> Self:
-        """Of a record as it was read, whatever is in it: bytes that are no text are replaced."""
+        """Return the delivery of a record, whatever it contains: bytes that are not text are replaced."""
         read_at = utc_now()
         return cls(
             topic=record.topic,
@@ -60,7 +60,7 @@ KeyFunction: TypeAlias = Callable[[M, Delivery], str | None]
 
 
 def plain(text: str) -> str:
-    """Text that every encoder and PostgreSQL take: without lone surrogates and NUL."""
+    """Return text that every encoder and PostgreSQL accept: without unpaired surrogates and NUL."""
     if text.isascii() and "\0" not in text:
         return text
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
@@ -68,10 +68,10 @@ def plain(text: str) -> str:
 
 @dataclass(slots=True)
 class Ending:
-    """How a message ends, decided but not yet on record: what is left to do can be repeated by itself.
+    """The end of a message, decided but not recorded yet; recording it can be repeated.
 
-    ``error_class`` is set when it is to be dead-lettered, ``ours`` when the fault may lie here. ``text`` may come
-    out of the message: it is made `plain`.
+    ``error_class`` is set if the message is to be dead-lettered, ``ours`` if the fault may be Headrace's.
+    ``text`` may come from the message, so it is passed through `plain`.
     """
 
     outcome: str
@@ -85,7 +85,7 @@ class Ending:
 
 
 class Payload(TypedDict):
-    """Which request a message is about, as a status names it."""
+    """The request to which a message belongs, as statuses name it."""
 
     request_id: str
     account: str
@@ -94,7 +94,7 @@ class Payload(TypedDict):
 
 @dataclass(slots=True)
 class Spent:
-    """Of a retry budget."""
+    """The used part of a retry budget."""
 
     failures: int = 0
     waited_seconds: float = 0.0
@@ -102,7 +102,7 @@ class Spent:
 
 @dataclass(slots=True, eq=False)
 class Work(Generic[M]):
-    """A record and how far it has come; ``organisation`` is whose it is, empty where it does not say."""
+    """A record and its progress; ``organisation`` is the organisation it names, empty if it names none."""
 
     record: Record
     delivery: Delivery
@@ -124,7 +124,7 @@ class Work(Generic[M]):
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Try again after ``delay_seconds``; with ``held`` the partition waits meanwhile, for that reason."""
+    """Retry after ``delay_seconds``; with ``held`` the partition waits meanwhile, for that reason."""
 
     delay_seconds: float
     held: str | None = None

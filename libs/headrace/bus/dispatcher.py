@@ -1,4 +1,4 @@
-"""Runs what the partitions have ready: at most so many handlers at once, partitions and organisations in turn."""
+"""Runs the messages that partitions have ready: bounded concurrency, partitions and organisations in turn."""
 
 import asyncio
 from collections import deque
@@ -34,14 +34,14 @@ _RESERVE_SHARE: Final = 4
 
 
 class Turnstile:
-    """Lets one suspect of the whole process run at a time, so that none counts for what another one does."""
+    """Lets one suspect of the whole process run at a time, so that no suspect counts for what another one does."""
 
     def __init__(self) -> None:
         self._inside: Dispatcher[Any] | None = None
         self._waiting: set[Dispatcher[Any]] = set()
 
     def enter(self, dispatcher: "Dispatcher[Any]") -> bool:
-        """Whether it may; otherwise it is told when to ask again."""
+        """Return whether a suspect may run; if not, it is notified when to ask again."""
         if self._inside is None:
             self._inside = dispatcher
             self._waiting.discard(dispatcher)
@@ -51,11 +51,11 @@ class Turnstile:
 
     @property
     def free(self) -> bool:
-        """Whether nobody is inside."""
+        """Whether no suspect runs."""
         return self._inside is None
 
     def leave(self, dispatcher: "Dispatcher[Any]") -> None:
-        """It has ended, or nothing more is to be started."""
+        """Release: the suspect has ended, or nothing more may start."""
         self._waiting.discard(dispatcher)
         if self._inside is dispatcher:
             self._inside = None
@@ -68,7 +68,7 @@ _SUSPECTS: Final = Turnstile()
 
 
 class Dispatcher(Generic[M]):
-    """The partitions in hand and the handlers that run for them."""
+    """The assigned partitions and the handlers that run for them."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Dispatcher(Generic[M]):
         process_ends: int,
         note: Note,
     ) -> None:
-        """``note`` returns once what a partition is about to start is on record; raises `Retryable`."""
+        """``note`` returns when the start of a partition's message is recorded; raises `Retryable`."""
         self._processor = processor
         self._process_ends = process_ends
         self._note = note
@@ -105,7 +105,7 @@ class Dispatcher(Generic[M]):
         self.room = asyncio.Event()
 
     def assign(self, topic_partitions: Iterable[TopicPartition]) -> None:
-        """Partitions are ours from now on."""
+        """Take over partitions."""
         for topic_partition in topic_partitions:
             partition = Partition(topic_partition)
             partition.unopened = True
@@ -116,7 +116,7 @@ class Dispatcher(Generic[M]):
         self.room.set()
 
     def submit(self, topic_partition: TopicPartition, records: Iterable[Record]) -> None:
-        """Take what was fetched."""
+        """Accept fetched records."""
         # What comes for a partition on its way out will be fetched again by its next owner.
         partition = self.partitions.get(topic_partition)
         if partition is None or partition.closed:
@@ -131,8 +131,8 @@ class Dispatcher(Generic[M]):
     def fill(self, *, reserve: bool = True) -> None:
         """Start handlers while there is room and work, a message from each partition in turn.
 
-        Where one organisation's slow messages take up all handlers, the ``reserve`` is left for the others; it is
-        looked into when something arrives, is due, or has ended there.
+        If one organisation's slow messages occupy all handlers, the ``reserve`` remains for the others; it is
+        checked when a message of the partition arrives, becomes due, or ends.
         """
         idle = 0
         while self.halted is None and not self._suspects_first() and idle < len(self._turn):
@@ -159,7 +159,7 @@ class Dispatcher(Generic[M]):
         )
 
     def _suspects_first(self) -> bool:
-        """Start a suspect once nothing else runs; whether nothing else may start now."""
+        """Start a suspect when nothing else runs; return whether nothing else may start now."""
         if self._alone is not None or not self._suspected:
             return self._alone is not None
         partition = next((one for one in self._turn if one.suspects), None)
@@ -271,7 +271,7 @@ class Dispatcher(Generic[M]):
             partition.close()
 
     async def drain(self, partitions: Iterable[Partition], budget_seconds: float) -> None:
-        """Start nothing more in these, let what runs finish within the budget, cancel the rest."""
+        """Start nothing more in these partitions, let running handlers finish within the budget, cancel the rest."""
         partitions = list(partitions)
         for partition in partitions:
             partition.close()
@@ -286,7 +286,7 @@ class Dispatcher(Generic[M]):
             await asyncio.wait(late, timeout=_CANCEL_SECONDS)
 
     def forget(self, partitions: Iterable[Partition]) -> None:
-        """Partitions are no longer ours."""
+        """Give up partitions."""
         for partition in partitions:
             if self.partitions.get(partition.topic_partition) is partition:
                 del self.partitions[partition.topic_partition]
@@ -298,7 +298,7 @@ class Dispatcher(Generic[M]):
 
     @property
     def problem(self) -> str | None:
-        """Why work does not go on: halted, or the oldest hold."""
+        """The reason why work does not continue: the consumer halted, or the oldest hold."""
         if self.halted is not None:
             return self.halted
         holds = [

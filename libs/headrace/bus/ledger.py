@@ -1,10 +1,10 @@
-"""Which deliveries ended with their process: kept with the committed offset, as its metadata. Pure.
+"""Records which messages were being handled when their process ended, in the metadata of the committed offset. No I/O.
 
-A handler may kill its process, or block it until the group puts it out; its message then comes again, for ever, and
-what counts attempts is gone with the process. So a partition is marked as open from its first start to an orderly
-end. Who finds it open is careful: what he starts, he first writes down. What was written down and never crossed out
-was being handled when a process ended: it is a suspect, runs alone, and after so many ends is not handled again.
-An ordinary delivery writes nothing.
+A handler may kill its process, or block it until the group removes it; then its message is delivered again,
+for ever, because the count of attempts ends with the process. Therefore a partition is marked as open from
+its first start to an orderly end. A consumer that finds a partition open records each start before it makes
+it. A message that was recorded and not cleared was being handled when a process ended: it is a suspect, runs
+alone, and is not handled again after too many such ends. An ordinary delivery writes nothing.
 """
 
 from collections.abc import Iterator
@@ -23,17 +23,17 @@ _MAX_ENTRIES: Final = 120
 
 
 class Ledger:
-    """One partition's, for as long as it is ours."""
+    """The ledger of one partition, while this member owns it."""
 
     def __init__(self, metadata: str = "", *, absolved: frozenset[int] = frozenset()) -> None:
-        """``metadata`` is what the owner before left; ``absolved`` are offsets with no part in its end."""
+        """``metadata`` was left by the previous owner; ``absolved`` are offsets that did not cause its end."""
         was_open, ends = _read(metadata)
         self._ends = {offset: count - (offset in absolved) for offset, count in ends.items()}
         self._running: set[int] = set()
         self._careful = CAREFUL_STARTS if was_open else 0
 
     def ends(self, offset: int) -> int:
-        """How many processes ended while this message was being handled."""
+        """Return how many processes ended while this message was being handled."""
         return self._ends.get(offset, 0)
 
     @property
@@ -42,12 +42,12 @@ class Ledger:
         return bool(self._ends)
 
     def watches(self, offset: int) -> bool:
-        """Whether this start is to be written down first."""
+        """Return whether this start must be recorded first."""
         return self._careful > 0 or self.ends(offset) > 0
 
     @contextmanager
     def starting(self, offset: int) -> Iterator[None]:
-        """Written down while the block lasts."""
+        """Record a start for the duration of the block."""
         self._careful = max(0, self._careful - 1)
         self._running.add(offset)
         try:
@@ -56,16 +56,16 @@ class Ledger:
             self._running.discard(offset)
 
     def ended(self, offset: int) -> None:
-        """It ended on record: whatever its past, it is no suspect any more."""
+        """Clear a message that ended on record: it is no longer a suspect."""
         self._ends.pop(offset, None)
 
     @property
     def running(self) -> frozenset[int]:
-        """What is written down as being handled."""
+        """The messages that are recorded as being handled."""
         return frozenset(self._running)
 
     def metadata(self, committed: int, *, closing: bool = False) -> str:
-        """To commit with that offset; ``closing`` is the orderly end."""
+        """Return the metadata to commit with that offset; ``closing`` marks an orderly end."""
         ends = {offset: count for offset, count in self._ends.items() if count > 0 and offset >= committed}
         if not closing:
             ends |= {offset: self.ends(offset) + 1 for offset in self._running}
@@ -77,7 +77,7 @@ class Ledger:
 
 
 def _read(metadata: str) -> tuple[bool, dict[int, int]]:
-    """Whether it was left open, and the suspects; of metadata that is none of ours nothing."""
+    """Return whether the partition was left open, and its suspects; nothing if the metadata is not ours."""
     try:
         told = orjson.loads(metadata or "{}")
         ends = {int(offset): int(count) for offset, count in told.get(_ENDS, {}).items()}

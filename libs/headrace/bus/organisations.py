@@ -1,4 +1,4 @@
-"""Whose a message is, seen without decoding it: it may wait long, and what waits is to be small."""
+"""Reads a message's organisation without decoding the message, because many messages wait and must stay small."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ class _Part(msgspec.Struct):
 
 
 class _Owner(msgspec.Struct):
-    """The names that our topics have for it, at the top and in the metadata of the ROS messages."""
+    """The names under which our messages contain the organisation: at the top, and in the ROS messages' metadata."""
 
     org_id: _Name = None
     number: _Name = msgspec.field(default=None, name="OrgID")
@@ -29,7 +29,7 @@ _DECODER: Final = msgspec.json.Decoder(_Owner)
 
 
 def organisation_of(value: bytes) -> str:
-    """The organisation a message names, empty where it names none or cannot be read."""
+    """Return the organisation that a message names, empty if it names none or cannot be read."""
     try:
         found = _DECODER.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

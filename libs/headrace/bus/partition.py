@@ -1,4 +1,4 @@
-"""What one assigned partition has in hand: order per key, turns by organisation, what may be committed. No I/O."""
+"""The messages of one assigned partition: order per key, turns by organisation, the committable offset. No I/O."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -25,13 +25,13 @@ Allowed = Callable[[str], bool]
 
 
 class Turns:
-    """Messages that could start: an organisation's first, then another's; of one organisation in order."""
+    """Messages that could start; organisations take turns, and messages of one organisation keep their order."""
 
     def __init__(self) -> None:
         self._queues: OrderedDict[str, deque[Work[Any]]] = OrderedDict()
 
     def add(self, work: Work[Any]) -> None:
-        """Behind those of its organisation."""
+        """Append behind the messages of its organisation."""
         queue = self._queues.get(work.organisation)
         if queue is None:
             self._queues[work.organisation] = deque((work,))
@@ -39,7 +39,7 @@ class Turns:
             queue.append(work)
 
     def next(self, allowed: Allowed) -> Work[Any] | None:
-        """Whose turn it is among the organisations that are allowed one; None where there is none."""
+        """Return the next message among the organisations that may run one; None if there is none."""
         if not self._queues:
             return None
         for organisation, queue in self._queues.items():
@@ -58,7 +58,7 @@ class Turns:
 
 
 class Partition:
-    """Taken messages in lanes: one lane a key, one message of a lane at a time, lanes side by side."""
+    """The messages in hand, in lanes: one lane per key, one message of a lane at a time, lanes in parallel."""
 
     def __init__(self, topic_partition: TopicPartition) -> None:
         self.topic_partition = topic_partition
@@ -87,7 +87,7 @@ class Partition:
         self.full = False
 
     def take(self, work: Work[Any]) -> None:
-        """A record enters; it is ready when no earlier one of its key is unfinished."""
+        """Add a record; it is ready if no earlier one of its key is unfinished."""
         self.tracker.take(work.record.offset)
         self._count(1, work.size_bytes)
         if work.lane is None:
@@ -99,10 +99,10 @@ class Partition:
             lane.append(work)
 
     def next(self, allowed: Allowed = lambda _organisation: True) -> Work[Any] | None:
-        """The next message to run of the organisations allowed: a retry that is due, else a fresh one.
+        """Return the next message of the permitted organisations: a retry that is due, else a new one.
 
-        After a retry another organisation's fresh message comes first, so that what fails takes half of the
-        turns at most.
+        After a retry, a new message of another organisation goes first, so that failing messages take at most
+        half of the turns.
         """
         if self.closed or self.unopened:
             return None
@@ -126,7 +126,7 @@ class Partition:
         return work
 
     def open(self, ledger: Ledger) -> None:
-        """It is on record that we have begun."""
+        """Note that the start of the partition is recorded."""
         self.ledger, self.unopened = ledger, False
 
     def _fresh(self, allowed: Allowed) -> Work[Any] | None:
@@ -143,20 +143,20 @@ class Partition:
 
     @property
     def stopped(self) -> bool:
-        """Whether what is held stops everything: an engine is away, or whose messages they are is not known.
+        """Whether held messages stop everything: an engine is away, or the organisation of a held message is unknown.
 
-        The held messages of one organisation or two stop only what else is theirs.
+        Held messages of one or two organisations stop only messages of the same organisations.
         """
         holding = self._holding
         return "" in holding or len(holding) >= HOLDING_ORGANISATIONS
 
     def due(self, work: Work[Any]) -> None:
-        """A parked message's delay is over."""
+        """Note that a parked message's delay is over."""
         self.parked.pop(work, None)
         self._due.add(work)
 
     def finish(self, work: Work[Any]) -> None:
-        """A message ended: the next of its key becomes ready."""
+        """End a message: the next one of its key becomes ready."""
         self.tracker.finish(work.record.offset)
         self.held.pop(work, None)
         if self.ledger is not None:
@@ -171,7 +171,7 @@ class Partition:
             del self._lanes[work.lane]
 
     def close(self) -> None:
-        """Start nothing more; what is not running is handed back by never being committed."""
+        """Start nothing more; messages that do not run are returned by not being committed."""
         self.closed = True
         for timer in self.parked.values():
             timer.cancel()
@@ -183,7 +183,7 @@ class Partition:
         self.suspects.clear()
 
     def _count(self, records: int, size_bytes: int) -> None:
-        """Keep the books; between full and not full lies a gap, so that fetches stay large."""
+        """Update the counters; there is a gap between full and not full, so that fetches stay large."""
         self.count += records
         self.bytes += size_bytes
         if self.full:
@@ -193,5 +193,5 @@ class Partition:
 
     @property
     def wants_more(self) -> bool:
-        """Whether to fetch on."""
+        """Whether to fetch more."""
         return not (self.full or self.stopped or self.closed)

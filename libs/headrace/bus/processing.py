@@ -1,4 +1,4 @@
-"""What happens to one message: attempts, their errors, and putting its end on record."""
+"""The life of one message: attempts, their errors, and recording its end."""
 
 import asyncio
 from collections import Counter
@@ -42,14 +42,14 @@ _log: Final = get_logger(__name__)
 
 
 class TooManyDeadLetters(Exception):
-    """One more message is to be dead-lettered than may be in a row; it is not."""
+    """The allowed number of dead letters in a row is reached; the message is not dead-lettered."""
 
 
 class InARow:
-    """Dead letters since a message last ended otherwise, of those whose fault may be ours.
+    """Counts dead letters in a row whose fault may be Headrace's.
 
-    What a sender did wrong (`Poison`, what cannot be decoded) never counts. Nor can one organisation alone fill
-    the row: with whatever its messages bring about it counts for half of it at most.
+    Faults of senders (`Poison`, undecodable records) never count. One organisation alone cannot fill the row:
+    its messages count for at most half of it.
     """
 
     def __init__(self, limit: int) -> None:
@@ -57,16 +57,16 @@ class InARow:
         self._of: Counter[str] = Counter()
 
     def add(self, organisation: str) -> None:
-        """One more; where a message names no organisation ("") there is none to blame, and all count."""
+        """Count one more; a message without an organisation ("") always counts."""
         self._of[organisation] += 1
 
     def clear(self) -> None:
-        """A message ended otherwise."""
+        """A message ended otherwise: start again at zero."""
         self._of.clear()
 
     @property
     def full(self) -> bool:
-        """Whether so many mean that something is wrong here."""
+        """Whether the number means that something is wrong in Headrace."""
         if not self._of:
             return False
         half = self._limit // 2
@@ -75,11 +75,11 @@ class InARow:
 
 
 class HurtOnTheWay(Exception):
-    """A record does not match its checksum; it is to be fetched anew."""
+    """A record does not match its checksum and must be fetched again."""
 
 
 class Processor(Generic[M]):
-    """Takes a message to its end, one step a call: what comes after a delay is asked for with `Later`."""
+    """Takes a message to its end, one step per call; a step that has to wait returns `Later`."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Processor(Generic[M]):
         }
 
     def filtered(self, record: Record) -> bool:
-        """Whether the record is none of this service's business; if so it is counted and done."""
+        """Return whether the record is for another service; if so, it is counted and ended."""
         name, values = self._consumption.header, self._consumption.values
         if isinstance(record.value, Unreadable):
             # Whose it is cannot be seen.
@@ -123,9 +123,9 @@ class Processor(Generic[M]):
         return True
 
     def take(self, record: Record) -> Work[M]:
-        """Make a record into work, whatever is in it; with a key function it is decoded now, to know its lane.
+        """Make a record into work, whatever it contains; with a key function it is decoded now, to determine its lane.
 
-        Raises `HurtOnTheWay` where the record is worth fetching anew.
+        Raises `HurtOnTheWay` if the record should be fetched again.
         """
         if isinstance(record.value, Unreadable) and record.value.once_more:
             self._hurt[record.partition, record.offset] += 1
@@ -147,7 +147,9 @@ class Processor(Generic[M]):
             return work.message
         value = work.record.value
         if isinstance(value, Unreadable):
-            work.ending = Ending(DEAD_LETTERED, f"cannot be read: {value.reason}", "UnreadableRecord")
+            work.ending = Ending(
+                DEAD_LETTERED, f"the record cannot be read: {value.reason}", "UnreadableRecord"
+            )
         elif not value:
             work.ending = Ending(DEAD_LETTERED, "the message is empty", "EmptyMessage")
         else:
@@ -160,10 +162,10 @@ class Processor(Generic[M]):
         return work.message
 
     async def advance(self, work: Work[M]) -> Later | None:
-        """One attempt, and what follows from it; None when the message has ended.
+        """Make one attempt and handle its outcome; None if the message has ended.
 
-        Raises `Fatal` from the handler and `TooManyDeadLetters`, nothing else: what goes wrong around the
-        handler ends the message, what goes wrong while its end is put on record holds it.
+        Raises only `Fatal` from the handler and `TooManyDeadLetters`: other errors around the handler end the
+        message, and errors while its end is recorded hold it.
         """
         try:
             with tracing.continued(work.delivery.headers):
@@ -213,7 +215,7 @@ class Processor(Generic[M]):
         except Exception as error:  # noqa: BLE001 -- this is where a handler's errors are judged
             failure: Exception = error
             if isinstance(error, TimeoutError) and deadline.expired():
-                failure = TimeoutError(f"no end within {self._consumption.deadline_seconds:g} s")
+                failure = TimeoutError(f"not handled within {self._consumption.deadline_seconds:g} s")
         finally:
             self._seconds.observe(monotonic() - started)
         metrics.ATTEMPT_FAILURES.labels(
@@ -238,7 +240,7 @@ class Processor(Generic[M]):
         )
 
     def _judge(self, error: Exception, work: Work[M]) -> Later | None:
-        """What an error means: try again later, or an ending."""
+        """Decide what an error means: a later retry, or an end."""
         if isinstance(error, Rejected):
             work.ending = Ending(REJECTED, str(error) or "rejected")
             return None
@@ -260,7 +262,7 @@ class Processor(Generic[M]):
         return Later(delay)
 
     async def _end(self, work: Work[M]) -> Later | None:
-        """Put the end on record, each part until it is acknowledged; only then may the offset move."""
+        """Record the end, each part until it is acknowledged; only then may the offset move."""
         ending = work.ending
         if ending is None:
             raise AssertionError("a message ends only once its ending is known")
@@ -326,7 +328,7 @@ def _size_bytes(record: Record) -> int:
 
 
 def _begin_report(payload: Payload, taken_up: datetime, statuses: StatusReporter) -> asyncio.Task[None]:
-    """Send `received` beside the handler, which need not wait for its acknowledgement."""
+    """Send `received` while the handler runs, which need not wait for the acknowledgement."""
     report = asyncio.create_task(statuses.report(status=status.RECEIVED, date=taken_up, **payload))
     # When the message is handed back nobody asks for the result any more.
     report.add_done_callback(lambda task: task.cancelled() or task.exception())
@@ -334,7 +336,7 @@ def _begin_report(payload: Payload, taken_up: datetime, statuses: StatusReporter
 
 
 async def _report_end(work: Work[Any], payload: Payload, ending: Ending, statuses: StatusReporter) -> None:
-    """Wait until both statuses are acknowledged; one that can never be sent is told and given up."""
+    """Wait until both statuses are acknowledged; a status that can never be sent is logged and given up."""
     try:
         if work.received is not None:
             try:
@@ -352,7 +354,7 @@ async def _report_end(work: Work[Any], payload: Payload, ending: Ending, statuse
 
 
 def _spend(spent: Spent, retry: RetryPolicy) -> float | None:
-    """One more failure of a kind: the delay before the next attempt, or None when the budget is spent."""
+    """Count one more failure of a kind: the delay before the next attempt, or None if the budget is spent."""
     spent.failures += 1
     delay = retry.next_delay_seconds(spent.failures, spent.waited_seconds)
     spent.waited_seconds += delay or 0.0
@@ -364,7 +366,7 @@ def _dead(error: Exception, *, ours: bool = False) -> Ending:
 
 
 def _text(error: Exception) -> str:
-    """What a person reads; the class names itself where the text alone would not tell."""
+    """Return the text for a person, with the class name if the text alone is not clear."""
     text = str(error)
     if isinstance(error, (Retryable, Poison)) and text:
         return text
@@ -379,7 +381,7 @@ def _validation_text(error: ValidationError) -> str:
 
 
 def _payload(work: Work[Any]) -> Payload | None:
-    """Which request the message is about; of an invalid message from its raw JSON, so that none disappears."""
+    """Return the request of the message; for an invalid message from its raw JSON, so that none disappears."""
     message = work.message
     if message is not None:
         request_id = _named(getattr(message, "request_id", None))
@@ -398,7 +400,7 @@ def _payload(work: Work[Any]) -> Payload | None:
 
 
 def _named(value: Any) -> str:
-    """A name out of a message; what is none, or is longer than any, is empty."""
+    """Return a name from a message; empty if it is missing or too long."""
     if not value or not (isinstance(value, str) or type(value) is int):
         return ""
     text = str(value)

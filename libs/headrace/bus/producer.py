@@ -1,7 +1,8 @@
-"""Sending: idempotent, acks=all, every send acknowledged or given up within its deadline.
+"""Sending: idempotent, acks=all, every message acknowledged or given up within its deadline.
 
-A send that was given up may still arrive, since an idempotent producer must go on trying the batch it has
-numbered: the caller that repeats it makes at most a duplicate, which every consumer's natural key absorbs.
+A message that was given up may still arrive, because an idempotent producer keeps trying the batch that it
+has numbered. A caller that repeats it causes at most a duplicate, which every consumer recognises by its
+natural key.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ class _Connection:
         self.problem: str | None = "has not reached Kafka yet"
 
     async def client(self) -> AIOKafkaProducer:
-        """The producer in use, opened if need be; the caller bounds the wait."""
+        """Return the producer in use, opened if necessary; the caller limits the wait."""
         if self._client is not None:
             return self._client
         async with self._opening:
@@ -96,7 +97,7 @@ class _Connection:
             self.problem = None
 
     def unanswered(self, client: AIOKafkaProducer | None, reason: str) -> None:
-        """A send's deadline passed; after long silence the connection is given up."""
+        """Note that a send's deadline passed; after a long silence the connection is given up."""
         now = monotonic()
         if self._silent_since is None:
             self._silent_since = now
@@ -106,7 +107,7 @@ class _Connection:
             self.replace(client, reason)
 
     def replace(self, client: AIOKafkaProducer, reason: str) -> None:
-        """Retire ``client``: a batch it failed left a gap in its sequence numbers, or it was fenced."""
+        """Replace ``client``: a failed batch left a gap in its sequence numbers, or it was fenced."""
         if self._client is not client:
             return
         self._client = None
@@ -125,7 +126,7 @@ class _Connection:
 
 
 async def close_client(client: AIOKafkaProducer, deadline_seconds: float) -> None:
-    """Flush for at most so long, then fail what is left: an idempotent producer would try for ever."""
+    """Flush within the time, then fail the rest: an idempotent producer would try for ever."""
     stopping = asyncio.create_task(client.stop())
     await asyncio.wait([stopping], timeout=deadline_seconds)
     if not stopping.done():
@@ -141,7 +142,7 @@ async def close_client(client: AIOKafkaProducer, deadline_seconds: float) -> Non
 
 @dataclass(frozen=True, eq=False)
 class Outgoing:
-    """A message on its way."""
+    """A message to send."""
 
     topic_name: str
     value: bytes | None
@@ -152,13 +153,13 @@ class Outgoing:
     def of(
         cls, topic: Topic[M], message: M, *, key: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Self:
-        """Encode for the wire."""
+        """Encode a message."""
         encoded = encode_headers((headers or {}).items())
         return cls(topic.name, message.to_json(), None if key is None else key.encode(), encoded)
 
 
 class Producer:
-    """A service's view of the process's one connection for sending."""
+    """A service's view of the connection that the whole process shares."""
 
     def __init__(self, connection: _Connection, service: str) -> None:
         self._connection = connection
@@ -166,7 +167,7 @@ class Producer:
 
     @classmethod
     async def open(cls, settings: EngineSettings, *, service: str) -> Self:
-        """Connect. A broker that is away is no error here: sends raise `Retryable` until it is back."""
+        """Connect. A broker that is away is not an error here: sends raise `Retryable` until it is back."""
         connection = _Connection(settings, f"headrace-{service}")
         with suppress(Retryable, TimeoutError):
             async with asyncio.timeout(10.0):
@@ -176,12 +177,12 @@ class Producer:
         return cls(connection, service)
 
     def for_service(self, service: str) -> "Producer":
-        """The same connection, counted under another service's name."""
+        """Return the same connection, with metrics under another service's name."""
         return Producer(self._connection, service)
 
     @property
     def problem(self) -> str | None:
-        """Why sends fail at present; None when the last one was acknowledged."""
+        """The reason why sends fail at present; None if the last one was acknowledged."""
         return self._connection.problem
 
     async def send(
@@ -193,7 +194,7 @@ class Producer:
         headers: Mapping[str, str] | None = None,
         timeout_seconds: float = 10.0,
     ) -> None:
-        """Send and wait for the acknowledgement; raises as `send_all` does."""
+        """Send and wait for the acknowledgement; raises like `send_all`."""
         outgoing = Outgoing.of(topic, message, key=key, headers=headers)
         await self.send_all([outgoing], timeout_seconds=timeout_seconds)
 
@@ -206,14 +207,14 @@ class Producer:
         headers: Headers = (),
         timeout_seconds: float = 10.0,
     ) -> None:
-        """Send bytes and wait for the acknowledgement; raises as `send_all` does."""
+        """Send bytes and wait for the acknowledgement; raises like `send_all`."""
         await self.send_all([Outgoing(topic_name, value, key, headers)], timeout_seconds=timeout_seconds)
 
     async def send_all(self, messages: Sequence[Outgoing], *, timeout_seconds: float = 10.0) -> None:
-        """Send together, about as cheap as one, and wait for every acknowledgement.
+        """Send several messages, about as cheap as one, and wait for every acknowledgement.
 
-        Raises `Retryable` when the broker does not acknowledge all in time (any of them may still arrive), `Permanent`
-        when one is too large for its topic.
+        Raises `Retryable` if the broker does not acknowledge all in time (any of them may still arrive),
+        `Permanent` if one is too large for its topic.
         """
         pending = list(messages)
         try:
@@ -244,7 +245,7 @@ class Producer:
         except TimeoutError:
             name = pending[0].topic_name
             if client is not None and client.client.cluster.partitions_for_topic(name) is None:
-                failure = "the topic is not known"
+                failure = "the topic does not exist"
                 client = None
             self._connection.unanswered(client, f"{name}: {failure}")
             raise Retryable(f"{name}: no acknowledgement within {timeout_seconds:g} s ({failure})") from None
@@ -253,7 +254,7 @@ class Producer:
         raise Retryable(f"{pending[0].topic_name}: {failure}")
 
     async def _deliver(self, client: AIOKafkaProducer, pending: list[Outgoing]) -> KafkaError | None:
-        """Queue all, then wait for each; what was acknowledged leaves ``pending``. Returns the last error."""
+        """Queue all, then wait for each; acknowledged messages leave ``pending``. Returns the last error."""
         last: KafkaError | None = None
         queued: list[tuple[Outgoing, asyncio.Future[object]]] = []
         for message in pending:
@@ -277,28 +278,28 @@ class Producer:
         return last
 
     async def close(self, deadline_seconds: float = 5.0) -> None:
-        """Flush for at most so long and hang up, for every view of this connection."""
+        """Flush within the time and disconnect, for every view of this connection."""
         await self._connection.close(deadline_seconds)
 
 
 def encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, bytes]]:
-    """Headers as Kafka has them."""
+    """Return headers in Kafka's form."""
     return [(name, value.encode()) for name, value in headers]
 
 
 def _traced(headers: Headers) -> list[tuple[str, bytes]]:
-    """With the current span's, unless they name one: a dead letter's story begins at its first sender."""
+    """Add the current span's context, unless the headers have one: a dead letter's trace begins at its first sender."""
     if not tracing.is_on() or any(name == "traceparent" for name, _ in headers):
         return list(headers)
     return [*headers, *encode_headers(tracing.inject({}).items())]
 
 
 def _spoils(error: KafkaError, *, queued: bool) -> bool:
-    """Whether the producer that gave this error can no longer be used.
+    """Return whether the producer can no longer be used after this error.
 
-    A batch that failed for good took its sequence numbers with it, so that whatever follows on its partition
-    would be out of order, for ever. An error before the message was queued is the producer's own end, unless
-    it is about the message or about a topic that is not there.
+    A batch that failed for good took its sequence numbers with it, so everything that follows on its
+    partition would be out of order, for ever. An error before the message was queued means that the producer
+    itself ended, unless the error is about the message or about a missing topic.
     """
     if isinstance(error, (KafkaTimeoutError, ProducerClosed)):
         return False

@@ -1,8 +1,8 @@
-"""Reading what Kafka hands out: what aiokafka cannot read becomes a record that says so, and reading goes on.
+"""Reads fetched batches in aiokafka's place: an unreadable record becomes a record that says so, and reading continues.
 
-aiokafka raises where a header's name is not UTF-8, where a batch does not match its checksum, cannot be
-inflated, or is cut wrongly; a consumer that meets such a record meets it again after every restart.
-`Records` takes the place of aiokafka's own, for every consumer of this process.
+aiokafka raises if a header's name is not UTF-8, if a batch does not match its checksum, cannot be
+decompressed, or is malformed; a consumer that meets such a record meets it again after every restart.
+`Records` replaces aiokafka's class for every consumer of this process.
 """
 
 import mmap
@@ -44,9 +44,9 @@ _LENGTH: Final = Struct(">i")
 
 
 class Unreadable(bytes):
-    """A value that stands for what could not be read: the raw bytes of a record or of a whole batch.
+    """A value that replaces an unreadable one: the raw bytes of a record or of a whole batch.
 
-    ``once_more``: it may have been hurt on its way here, so that fetching it again may help.
+    ``once_more``: it may have been damaged in transit, so fetching it again may help.
     """
 
     reason: str
@@ -54,7 +54,7 @@ class Unreadable(bytes):
 
     @classmethod
     def of(cls, data: bytes, reason: str, *, once_more: bool = False) -> "Unreadable":
-        """``data``, which cannot be read for that reason."""
+        """Return ``data`` with the reason why it cannot be read."""
         made = cls(data)
         made.reason, made.once_more = reason, once_more
         return made
@@ -62,7 +62,7 @@ class Unreadable(bytes):
 
 @dataclass(slots=True)
 class _Read:
-    """A record as aiokafka's consumer takes it from a batch."""
+    """A record in the form that aiokafka's consumer takes from a batch."""
 
     offset: int
     timestamp: int
@@ -74,18 +74,18 @@ class _Read:
 
 
 class Records:
-    """The batches of one partition in an answer to a fetch."""
+    """The batches of one partition in the answer to a fetch."""
 
     def __init__(self, data: bytes) -> None:
         self._data = bytes(data)
         self._at = 0
 
     def size_in_bytes(self) -> int:
-        """Of the answer, a batch that was cut off at its end included."""
+        """Return the size of the answer, including a truncated batch at its end."""
         return len(self._data)
 
     def has_next(self) -> bool:
-        """Whether another whole batch follows."""
+        """Return whether another complete batch follows."""
         return self._end() is not None
 
     def _end(self) -> int | None:
@@ -96,7 +96,7 @@ class Records:
         return end if end <= len(self._data) else None
 
     def next_batch(self) -> "Batch | None":
-        """The next whole batch."""
+        """Return the next complete batch."""
         end = self._end()
         if end is None:
             return None
@@ -105,7 +105,7 @@ class Records:
 
 
 class Batch:
-    """One batch, each of whose offsets can be passed: it yields records and, for what is none, `Unreadable`."""
+    """One batch whose offsets can all be passed: it yields records, and `Unreadable` for unreadable ones."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -120,7 +120,7 @@ class Batch:
         try:
             self._open()
         except Exception as error:  # noqa: BLE001 -- whatever it is, it lies in the bytes
-            self._fault = f"no record batch: {_text(error)}"
+            self._fault = f"not a record batch: {_text(error)}"
 
     def _open(self) -> None:
         magic = self._data[_MAGIC_AT]
@@ -136,7 +136,7 @@ class Batch:
             raise CorruptRecordException(f"format {magic}")
         if not self._inner.validate_crc():
             self._once_more = True
-            raise CorruptRecordException("its checksum is another one")
+            raise CorruptRecordException("the checksum does not match")
         if magic < _FORMAT:
             return
         if self._inner.is_control_batch:
@@ -147,14 +147,14 @@ class Batch:
         self.is_transactional = self._inner.is_transactional
 
     def validate_crc(self) -> bool:
-        """A batch that was hurt tells so by an `Unreadable`, not by an end of all reading."""
+        """Accept every batch; a damaged batch yields `Unreadable` instead of ending all reading."""
         return True
 
     def __iter__(self) -> Iterator[Any]:
         return self._read()
 
     def __next__(self) -> Any:
-        """The first record of a control batch, which is all that is asked of one."""
+        """Return the first record of a control batch; only this one is needed."""
         self._records = self._records or self._read()
         return next(self._records)
 
@@ -164,7 +164,7 @@ class Batch:
                 self._data = inflated(self._data)
                 self._inner = DefaultRecordBatch(self._data)
             except Exception as error:  # noqa: BLE001 -- whatever it is, it lies in the bytes
-                self._fault = f"a batch that cannot be inflated: {_text(error)}"
+                self._fault = f"the batch cannot be decompressed: {_text(error)}"
         if self._fault is not None:
             yield self._unreadable(self._fault)
             return
@@ -179,12 +179,12 @@ class Batch:
                     yield record
 
     def _unreadable(self, reason: str) -> _Read:
-        """The whole batch, at its last offset: what is committed then lies behind it."""
+        """Return the whole batch as one record at its last offset, so that a commit passes the batch."""
         value = Unreadable.of(self._data, reason, once_more=self._once_more)
         return _Read(self.next_offset - 1, -1, 0, None, value, [])
 
     def _one_by_one(self, reason: str) -> Iterator[_Read]:
-        """Read it again, each record within its own length, headers' names in whatever encoding."""
+        """Read the batch again, each record within its own length, with header names in any encoding."""
         if self._data[_MAGIC_AT] != _FORMAT:
             yield self._unreadable(reason)
             return
@@ -221,7 +221,7 @@ def _parse(body: bytearray, batch: tuple[Any, ...]) -> _Read:
         content, at = _take(body, at)
         headers.append(((name or b"").decode(errors="backslashreplace"), content))
     if at != len(body):
-        raise CorruptRecordException(f"{len(body) - at} bytes behind its headers")
+        raise CorruptRecordException(f"{len(body) - at} bytes after its headers")
     by_broker = bool(batch[5] & _APPEND_TIME_BIT)
     timestamp = batch[8] if by_broker else batch[7] + delta_ms
     return _Read(batch[0] + delta, timestamp, int(by_broker), key, value, headers)
@@ -237,7 +237,7 @@ def _take(body: bytearray, at: int) -> tuple[bytes | None, int]:
 
 
 def inflated(data: bytes) -> bytes:
-    """The batch without compression; raises what the codec does, `CorruptRecordException` beyond the bound."""
+    """Return the decompressed batch; raises the codec's errors, and `CorruptRecordException` beyond the limit."""
     fields = list(_HEADER.unpack_from(data))
     codec = fields[5] & _CODEC_BITS
     if codec == 0:
@@ -260,7 +260,7 @@ def _bounded(decompress_into: Callable[[Any, Any], int]) -> Callable[[bytes], by
 
 
 def _snappy(data: bytes) -> bytes:
-    """Java's framing, or none as others send it."""
+    """Decompress Java's framing, or unframed data from other senders."""
     if not data.startswith(_XERIAL):
         return _snappy_block(data, MAX_INFLATED_BYTES)
     blocks, at, room = [], _XERIAL_HEADER_BYTES, MAX_INFLATED_BYTES
@@ -278,7 +278,7 @@ def _snappy(data: bytes) -> bytes:
 def _snappy_block(data: bytes, room: int) -> bytes:
     size = _CODECS_OF.snappy.decompress_raw_len(data)
     if size > room:
-        raise CorruptRecordException(f"it inflates to more than {MAX_INFLATED_BYTES} bytes")
+        raise CorruptRecordException(f"the batch decompresses to more than {MAX_INFLATED_BYTES} bytes")
     return bytes(_CODECS_OF.snappy.decompress_raw(data))
 
 

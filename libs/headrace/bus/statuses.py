@@ -1,4 +1,4 @@
-"""Reporting where a payload is, to the topic that the payload tracker keeps."""
+"""Reports the statuses of payloads to the topic that the payload tracker consumes."""
 
 from datetime import datetime
 from typing import Final
@@ -13,7 +13,7 @@ _MAX_TEXT: Final = 2000
 
 
 class StatusReporter:
-    """Sends one service's statuses; those of one request keep their order, being keyed by its id."""
+    """Sends one service's statuses; those of one request keep their order, because its id is their key."""
 
     def __init__(
         self, producer: Producer, service: str, *, topic: Topic[PayloadStatus] = PAYLOAD_STATUS
@@ -34,7 +34,7 @@ class StatusReporter:
         date: datetime | None = None,
         timeout_seconds: float = 10.0,
     ) -> None:
-        """Report one step and wait for the acknowledgement; raises `Retryable` as `Producer.send` does."""
+        """Report one status and wait for the acknowledgement; raises `Retryable` like `Producer.send`."""
         outgoing = self.message(
             request_id, status, status_msg, account=account, org_id=org_id, source=source, date=date
         )
@@ -51,7 +51,7 @@ class StatusReporter:
         source: str | None = None,
         date: datetime | None = None,
     ) -> Outgoing:
-        """One step, to be sent together with other messages."""
+        """Return one status, to be sent together with other messages."""
         message = PayloadStatus(
             service=self._service,
             source=source,

@@ -1,17 +1,17 @@
-"""Which offset may be committed. Pure, so that it can be checked against a model."""
+"""Determines which offset may be committed. No I/O, so that it can be checked against a model."""
 
 from collections import deque
 
 
 class LogTruncated(Exception):
-    """The partition went back: its log lost its end, or is another one altogether."""
+    """The partition went back: its log lost its end, or is a different one."""
 
 
 class OffsetTracker:
-    """One partition's messages between taken and finished.
+    """The messages of one partition between taken and finished.
 
     Invariant: every message below `committable` that was taken is finished. Offsets may have gaps
-    (compaction, transaction markers), so that the next offset is known only from what was taken.
+    (compaction, transaction markers), so the next offset is known only from taken messages.
     """
 
     def __init__(self) -> None:
@@ -20,9 +20,9 @@ class OffsetTracker:
         self._next: int | None = None
 
     def take(self, offset: int) -> None:
-        """A message enters; offsets come in rising order.
+        """Add a message; offsets come in rising order.
 
-        Raises `LogTruncated` when they do not.
+        Raises `LogTruncated` if they do not.
         """
         if self._next is not None and offset < self._next:
             raise LogTruncated(f"offset {offset} came after {self._next - 1}")
@@ -30,13 +30,13 @@ class OffsetTracker:
         self._next = offset + 1
 
     def finish(self, offset: int) -> None:
-        """A taken message's effects are durable; in any order, once each."""
+        """Mark a taken message as finished, because its effects are durable; in any order, once each."""
         self._finished.add(offset)
         while self._open and self._open[0] in self._finished:
             self._finished.remove(self._open.popleft())
 
     def skip_to(self, position: int) -> None:
-        """Nothing is to be handled below ``position``; heeded only when idle."""
+        """Skip to ``position``, below which nothing needs to be handled; ignored unless idle."""
         if not self._open:
             self._next = max(position, self._next or 0)
 
@@ -47,5 +47,5 @@ class OffsetTracker:
 
     @property
     def committable(self) -> int | None:
-        """The offset to resume from: everything below is done; None before anything was taken."""
+        """The offset to resume from: everything below is finished; None before anything was taken."""
         return self._open[0] if self._open else self._next

@@ -1,4 +1,4 @@
-"""`clusters`: whose each cluster is in the databases of the services that file things under clusters."""
+"""`clusters`: the owners of clusters in the databases of the services that store something under clusters."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,7 +24,7 @@ _HEADERS = ("cluster_id", "service", "org_id", "since", "refused")
 async def show(
     settings: EngineSettings, services: Sequence[Service], cluster_id: str | None, *, as_json: bool
 ) -> None:
-    """Print every cluster, or the one: its owner in each service, and whom that service refused it."""
+    """Print every cluster, or one: its owner in each service, and the organisations that the service refused."""
     rows: list[dict[str, Any]] = []
     for row in _owning(services):
         async with _database(settings, row) as database:
@@ -41,10 +41,11 @@ async def show(
 
 
 async def move(settings: EngineSettings, services: Sequence[Service], cluster_id: str, org_id: str) -> None:
-    """Give a cluster to an organisation in every service, or raise ConfigurationError and move nothing."""
+    """Give a cluster to an organisation in every service, or raise ConfigurationError and change nothing."""
     if any(not name.isprintable() or not name or " " in name for name in (cluster_id, org_id)):
         raise ConfigurationError(
-            f"got the cluster {cluster_id!r} and the organisation {org_id!r}, expected a name of each without blanks"
+            f"got cluster {cluster_id!r} and organisation {org_id!r}, expected a non-empty name without "
+            "blanks for each"
         )
     before: dict[str, str | None] = {}
     async with AsyncExitStack() as transactions:
@@ -56,8 +57,10 @@ async def move(settings: EngineSettings, services: Sequence[Service], cluster_id
             except asyncpg.InvalidParameterValueError as error:
                 raise ConfigurationError(f"{row.name}: {error}") from error
     for name, owner in before.items():
-        was = {None: "was nobody's", org_id: "was so already"}.get(owner, f"was of organisation {owner}")
-        Output().line(f"{name}: {cluster_id} is of organisation {org_id}, {was}")
+        was = {None: "had no owner", org_id: "already had this owner"}.get(
+            owner, f"belonged to organisation {owner}"
+        )
+        Output().line(f"{name}: {cluster_id} belongs to organisation {org_id}, {was}")
 
 
 def _owning(services: Sequence[Service]) -> list[Service]:
@@ -67,11 +70,11 @@ def _owning(services: Sequence[Service]) -> list[Service]:
 @asynccontextmanager
 async def _database(settings: EngineSettings, row: Service) -> AsyncIterator[Database]:
     if row.database is None:
-        raise AssertionError(f"{row.name} owns clusters without a database")
+        raise AssertionError(f"{row.name} owns clusters but has no database")
     try:
         database = await Database.open(url_of(row, settings), row.database, service="clusters", create=False)
     except Refused as error:
-        raise ConfigurationError(f"{row.name}: {error}; `headrace init` makes it") from error
+        raise ConfigurationError(f"{row.name}: {error}; run `headrace init` to create it") from error
     try:
         yield database
     finally:

@@ -1,4 +1,4 @@
-"""`dead-letters`: reading them and putting them back."""
+"""`dead-letters`: lists and redrives dead letters."""
 
 import sys
 from collections import Counter
@@ -21,7 +21,7 @@ from headrace.service.row import Service
 
 
 def engines(directory: Path) -> EngineSettings:
-    """The engines of the environment, else of the stack that runs on the directory, else the defaults."""
+    """Return the engines of the environment, else of the stack that runs on the directory, else the defaults."""
     run = read_run(directory) or {"engines": []}
     running = {
         row["name"]: row["url"]
@@ -34,7 +34,7 @@ def engines(directory: Path) -> EngineSettings:
 async def show_all(
     settings: EngineSettings, services: Sequence[Service], topic: str | None, *, as_json: bool
 ) -> None:
-    """Print the dead letters of a topic, or of all that services consume."""
+    """Print the dead letters of a topic, or of all topics that services consume."""
     found: list[DeadLetter] = []
     for name in _topics(services, topic):
         skipped: Counter[str] = Counter()
@@ -62,7 +62,7 @@ async def show_all(
 
 
 async def show_one(settings: EngineSettings, topic: str, partition: int, offset: int) -> None:
-    """Print one dead letter as JSON; raises ConfigurationError when there is none."""
+    """Print one dead letter as JSON; raises ConfigurationError if it does not exist."""
     skipped: Counter[str] = Counter()
     letter = await dead_letters.show(settings, _dead(topic), partition, offset, skipped=skipped)
     _tell_skipped(_dead(topic), skipped)
@@ -76,17 +76,17 @@ async def show_one(settings: EngineSettings, topic: str, partition: int, offset:
 async def put_back(
     settings: EngineSettings, services: Sequence[Service], topic: str | None, limit: int | None
 ) -> None:
-    """Put dead letters back; ``limit`` counts for each topic."""
+    """Redrive dead letters; ``limit`` applies to each topic."""
     output = Output()
     for name in _topics(services, topic):
         skipped: Counter[str] = Counter()
         letters = await dead_letters.redrive(settings, name, limit=limit, skipped=skipped)
-        output.line(f"{name}: {len(letters)} put back")
+        output.line(f"{name}: {len(letters)} redriven")
         _tell_skipped(name, skipped)
 
 
 def _tell_skipped(name: str, skipped: Counter[str]) -> None:
-    """On stderr, since stdout may be JSON."""
+    """Report on stderr, because stdout may be JSON."""
     for reason, count in sorted(skipped.items()):
         print(f"{name}: {count} skipped: {plain(reason)}", file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""Running a command's coroutine, and stopping it by signal at any moment, while it still starts too."""
+"""Runs a command's coroutine, and stops it on a signal at any moment, even while it starts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run on uvloop, `reported`."""
+    """Run on uvloop with `reported`."""
     with reported():
         return uvloop.run(work)
 
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """End the command with one clear line when our own errors reach the top."""
+    """End the command with one clear line if one of our errors reaches the top."""
     try:
         yield
     except HeadraceError as error:
@@ -36,9 +36,9 @@ def reported() -> Iterator[None]:
 async def until_signal(
     context: AbstractAsyncContextManager[T], work: Callable[[T, asyncio.Event], Awaitable[None]]
 ) -> None:
-    """Enter the context, do the work, leave in order; the event is set by SIGTERM and Ctrl-C.
+    """Enter the context, do the work, leave in order; SIGTERM and Ctrl-C set the event.
 
-    A signal while the context is being entered undoes what was begun.
+    A signal while the context is being entered undoes what has started.
     """
     from headrace.service.process import stop_on_signals
 

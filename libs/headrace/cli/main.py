@@ -1,6 +1,6 @@
-"""The `headrace` command. Given the services' table, for this library imports no service.
+"""The `headrace` command. It is given the services' table, because this library imports no service.
 
-Each command imports what it needs, so that the short ones answer at once.
+Each command imports what it needs, so that short commands start fast.
 """
 
 import gc
@@ -23,12 +23,10 @@ DIRECTORY: Final = Path(".headrace")
 
 Directory = Annotated[
     Path,
-    typer.Option(envvar="HEADRACE_DIRECTORY", help="Where the local stack keeps its data.", file_okay=False),
+    typer.Option(envvar="HEADRACE_DIRECTORY", help="Directory for the local stack's data.", file_okay=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Names = Annotated[
-    list[str] | None, typer.Argument(help="Services; all when none is named.", metavar="[NAME]…")
-]
+Names = Annotated[list[str] | None, typer.Argument(help="Services; default: all.", metavar="[NAME]…")]
 
 app = typer.Typer(
     help="The ingress-to-pipeline flow of console.redhat.com, self-hosted.",
@@ -68,11 +66,13 @@ def serve(
     wait: Annotated[
         float | None,
         typer.Option(
-            help="Make what they need first (as init does), trying for so long.", min=0, metavar="SECONDS"
+            help="First create what the services need (like init), retrying for this many seconds.",
+            min=0,
+            metavar="SECONDS",
         ),
     ] = None,
 ) -> None:
-    """Run services in this process, their engines given by HEADRACE_KAFKA, HEADRACE_S3, HEADRACE_POSTGRES."""
+    """Run services in this process; HEADRACE_KAFKA, HEADRACE_S3 and HEADRACE_POSTGRES name the engines."""
     from headrace.cli import lifetime, serving
 
     lifetime.run(serving.serve(serving.chosen(ctx.obj, names or ()), wait_seconds=wait))
@@ -83,10 +83,11 @@ def init(
     ctx: typer.Context,
     names: Names = None,
     wait: Annotated[
-        float, typer.Option(help="Try again for so long while engines are away.", min=0, metavar="SECONDS")
+        float,
+        typer.Option(help="Retry for this many seconds while engines are away.", min=0, metavar="SECONDS"),
     ] = 0.0,
 ) -> None:
-    """Make the topics, buckets and databases that services need in the given engines."""
+    """Create the topics, buckets and databases that services need."""
     from headrace.cli import lifetime, serving
 
     lifetime.run(serving.initialise_services(serving.chosen(ctx.obj, names or ()), wait_seconds=wait))
@@ -100,14 +101,14 @@ def services(ctx: typer.Context) -> None:
     serving.show_services(ctx.obj)
 
 
-letters = typer.Typer(help="What could not be handled, and putting it back.", no_args_is_help=True)
+letters = typer.Typer(help="List, show and redrive dead letters.", no_args_is_help=True)
 app.add_typer(letters, name="dead-letters")
 
 
 @letters.command("list")
 def list_dead_letters(
     ctx: typer.Context,
-    topic: Annotated[str | None, typer.Argument(help="A topic; all when none is named.")] = None,
+    topic: Annotated[str | None, typer.Argument(help="Topic; default: all.")] = None,
     directory: Directory = DIRECTORY,
     as_json: AsJson = False,
 ) -> None:
@@ -119,7 +120,7 @@ def list_dead_letters(
 
 @letters.command("show")
 def show_dead_letter(topic: str, partition: int, offset: int, directory: Directory = DIRECTORY) -> None:
-    """Show one dead letter whole."""
+    """Show one complete dead letter."""
     from headrace.cli import dead_letters, lifetime
 
     lifetime.run(dead_letters.show_one(dead_letters.engines(directory), topic, partition, offset))
@@ -128,24 +129,24 @@ def show_dead_letter(topic: str, partition: int, offset: int, directory: Directo
 @letters.command("redrive")
 def redrive_dead_letters(
     ctx: typer.Context,
-    topic: Annotated[str | None, typer.Argument(help="A topic; all when none is named.")] = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    topic: Annotated[str | None, typer.Argument(help="Topic; default: all.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Redrive at most this many.", min=1)] = None,
     directory: Directory = DIRECTORY,
 ) -> None:
-    """Put dead letters back to their topic, each once."""
+    """Put dead letters back into their topic, each once."""
     from headrace.cli import dead_letters, lifetime
 
     lifetime.run(dead_letters.put_back(dead_letters.engines(directory), ctx.obj, topic, limit))
 
 
-clusters = typer.Typer(help="Whose each cluster is.", no_args_is_help=True)
+clusters = typer.Typer(help="List and change the owners of clusters.", no_args_is_help=True)
 app.add_typer(clusters, name="clusters")
 
 
 @clusters.command("list")
 def list_clusters(
     ctx: typer.Context,
-    cluster: Annotated[str | None, typer.Argument(help="A cluster; all when none is named.")] = None,
+    cluster: Annotated[str | None, typer.Argument(help="Cluster; default: all.")] = None,
     directory: Directory = DIRECTORY,
     as_json: AsJson = False,
 ) -> None:
@@ -160,11 +161,11 @@ def list_clusters(
 @clusters.command("move")
 def move_cluster(
     ctx: typer.Context,
-    cluster: Annotated[str, typer.Argument(help="A cluster, also one that has not reported yet.")],
-    to: Annotated[str, typer.Option(help="The organisation whose it is from now on.", metavar="ORG")],
+    cluster: Annotated[str, typer.Argument(help="Cluster; it need not have reported yet.")],
+    to: Annotated[str, typer.Option(help="The new owner, an organisation.", metavar="ORG")],
     directory: Directory = DIRECTORY,
 ) -> None:
-    """Give a cluster to an organisation: its reports go along, what users wrote about it does not."""
+    """Give a cluster to an organisation: its reports move along, what users wrote about it does not."""
     from headrace.cli import clusters as owned
     from headrace.cli import lifetime
     from headrace.cli.dead_letters import engines

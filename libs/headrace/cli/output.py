@@ -1,6 +1,6 @@
-"""What a person sees: rich on a terminal, plain aligned text anywhere else.
+"""Output for people: rich on a terminal, plain aligned text elsewhere.
 
-rich is imported where there is a terminal: a service's process, which has none, starts without it.
+rich is imported only on a terminal: a service's process has none and starts without it.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ Advance = Callable[[int], None]
 
 
 class Output:
-    """One stream, for a person when it is a terminal."""
+    """One output stream."""
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         self._stream = stream or sys.stdout
@@ -33,7 +33,7 @@ class Output:
         return Console(file=self._stream, highlight=False, emoji=False, markup=False)
 
     def line(self, text: str = "", *, style: str = "") -> None:
-        """Print a line, never wrapped by us: keys and URLs are there to be copied. A full disk loses it."""
+        """Print a line without wrapping: keys and URLs are there to be copied. On a full disk the line is lost."""
         text = _plain_lines(text)
         try:
             if self.is_terminal:
@@ -45,7 +45,7 @@ class Output:
                 raise
 
     def table(self, headers: Sequence[str], rows: Sequence[Row], *, title: str = "") -> None:
-        """Print rows under their headers."""
+        """Print rows below their headers."""
         cells = [["" if cell is None else plain(str(cell)) for cell in row] for row in rows]
         if self.is_terminal:
             self._rich_table(headers, cells, title)
@@ -68,7 +68,7 @@ class Output:
 
     @contextlib.contextmanager
     def transfer(self, what: str, size_bytes: int) -> Iterator[Advance]:
-        """Show a bar on a terminal; call what it gives with each number of bytes that went."""
+        """Show a progress bar on a terminal; call the yielded function with each number of transferred bytes."""
         if not self.is_terminal:
             yield lambda _: None
             return
@@ -94,7 +94,7 @@ class Output:
 
 
 def plain(text: str) -> str:
-    """Without what a terminal would obey: anybody may have written it."""
+    """Return text without control sequences, because the text may be untrusted."""
     return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
 
 
@@ -103,6 +103,6 @@ def _plain_lines(text: str) -> str:
 
 
 def fail(reason: str) -> NoReturn:
-    """Say why on stderr and exit with 1."""
+    """Print the reason on stderr and exit with 1."""
     print(f"headrace: {_plain_lines(reason)}", file=sys.stderr, flush=True)
     raise SystemExit(1)

@@ -1,18 +1,18 @@
-"""``headrace rules``: what an author of rules does at a desk. The engine's service adds ``run``."""
+"""``headrace rules``: the commands for authors of rules. The engine's service adds ``run``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-rules = typer.Typer(help="Rules for archives: write your own, try them.", no_args_is_help=True)
+rules = typer.Typer(help="Write rules for archives and run them.", no_args_is_help=True)
 
 
 @rules.command("new")
 def new_package(
-    name: Annotated[str, typer.Argument(help="Of the package: lower-case letters, digits, - and _.")],
+    name: Annotated[str, typer.Argument(help="Name of the package: lower-case letters, digits, - and _.")],
 ) -> None:
-    """Begin a package of rules in a new directory here, with an example that is tested and described."""
+    """Create a package of rules in a new directory, with a tested and described example."""
     from headrace.rules.scaffold import scaffold
 
     for path in scaffold(Path(), name):
@@ -22,15 +22,24 @@ def new_package(
 @rules.command("try")
 def try_rules(
     archive: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="An archive as it is uploaded.")
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, readable=True, help="Archive in the format of an upload."
+        ),
     ],
     package: Annotated[
         list[str] | None,
-        typer.Option("--package", "-p", help="Rules to run, also from here; the shipped ones by default."),
+        typer.Option(
+            "--package",
+            "-p",
+            help="Package of rules, also from the working directory; default: the included rules.",
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as it is published.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report in the format in which it is published.")
+    ] = False,
 ) -> None:
-    """Run rules on an archive and show what they say, which were skipped or failed, and why."""
+    """Run rules on an archive and show the results, and which rules were skipped or failed, and why."""
     from headrace.rules import require_insights_core
 
     require_insights_core()

@@ -1,4 +1,4 @@
-"""Running rules on one archive for a person to read."""
+"""Runs rules on one archive and prints the results for a person."""
 
 import json
 import re
@@ -18,12 +18,12 @@ _ENTRY_FIELDS: Final = ("type", "error_key", "pass_key", "info_key", "fingerprin
 
 
 def run_trial(archive: Path, packages: Sequence[str], *, as_json: bool) -> None:
-    """Print what the packages' rules (the shipped ones by default) say of the archive.
+    """Print the results of the packages' rules (by default the included ones) for the archive.
 
     Raises:
         ArchiveRejected: the archive is not acceptable.
         ConfigurationError: a package cannot be imported, a rule reads a key that a parser's ``EXCERPT`` does not
-            name, or the archive is too large to be one.
+            name, or the archive is too large.
     """
     if archive.stat().st_size > MAX_ARCHIVE_BYTES:
         raise ConfigurationError(f"{archive} has more than {MAX_ARCHIVE_BYTES} bytes")
@@ -43,11 +43,11 @@ class _Shown:
 
     def show(self, archive: Path, evaluation: Evaluation) -> None:
         report = evaluation.report
-        context = (evaluation.context or "of no known kind").rpartition(".")[2]
+        context = (evaluation.context or "of an unknown kind").rpartition(".")[2]
         cluster = f", cluster {evaluation.cluster_id}" if evaluation.cluster_id else ""
-        self._say(f"{archive.name}: {context}{cluster}, judged in {evaluation.seconds * 1000:.0f} ms")
+        self._say(f"{archive.name}: {context}{cluster}, evaluated in {evaluation.seconds * 1000:.0f} ms")
         if evaluation.empty_because:
-            self._say(f"Nothing could run: {evaluation.empty_because}")
+            self._say(f"No rule could run: {evaluation.empty_because}")
         for entry in report["reports"]:
             self._hit(entry)
         self._entries("Information", report.get("info", ()))
@@ -121,9 +121,10 @@ def _rule_of(component: str) -> str:
 
 
 def _missing(why: str) -> str:
-    """Name what was missing by its last words: the modules' names are long and say little.
+    """Return the last parts of the names of what was missing: the modules' names are long and say little.
 
-    insights-core tells it as two lists of names: all of the first are missing, and every one of each group after it.
+    insights-core reports two lists of names: all of the first are missing, and every one of each group of the
+    second.
     """
     needed, _, groups = why.partition("Any:")
     named = [*_names(needed), *(" or ".join(_names(group)) for group in groups.split("]"))]
@@ -135,7 +136,7 @@ def _names(listed: str) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """Return the text without what could steer a terminal: archives are of strangers."""
+    """Return the text without terminal control sequences, because archives are untrusted."""
     return "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
     )

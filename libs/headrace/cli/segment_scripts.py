@@ -1,4 +1,4 @@
-"""The scripts of the segment bridge's document, by their names: each is a command of ours.
+"""The scripts of the segment bridge's document, each of which runs a command of ours.
 
 ``python -m headrace.cli.segment_scripts DIRECTORY`` writes them, as into an image.
 """
@@ -28,7 +28,7 @@ _SCRIPT: Final = """\
 def write_scripts(
     directory: Path, headrace: str = "headrace", *, before: str = "", mode: int = 0o755
 ) -> None:
-    """A file a script; ``headrace`` and ``before``, lines that come first, are text of the shell."""
+    """Write one file per script; ``headrace`` and ``before``, the first lines, are shell text."""
     for name, words in SCRIPTS.items():
         path = directory / name
         path.write_text(

@@ -1,4 +1,4 @@
-"""`serve`, `init` and `services`: running services, without the local stack and what it takes to run one."""
+"""`serve`, `init` and `services`: running services without the local stack and its dependencies."""
 
 import asyncio
 import gc
@@ -25,12 +25,12 @@ _PAUSE_SECONDS: Final = 2.0
 
 
 def chosen(services: Sequence[Service], names: Sequence[str]) -> list[Service]:
-    """The rows of these names, all when none is given; raises ConfigurationError for a name nobody has."""
+    """Return the rows of these names, all if none is given; raises ConfigurationError for an unknown name."""
     by_name = {service.name: service for service in services}
     wanted = [name.replace("-", "_") for name in names]
     if unknown := [name for name in wanted if name not in by_name]:
         raise ConfigurationError(
-            f"no service is named {', '.join(unknown)}; expected some of {', '.join(by_name)}"
+            f"unknown service {', '.join(unknown)}; expected some of {', '.join(by_name)}"
         )
     return [by_name[name] for name in dict.fromkeys(wanted)] or list(services)
 
@@ -38,7 +38,8 @@ def chosen(services: Sequence[Service], names: Sequence[str]) -> list[Service]:
 async def serve(rows: Sequence[Service], *, wait_seconds: float | None = None) -> None:
     """Run services against engines given by URL until a signal.
 
-    With ``wait_seconds`` what they need is made first, and engines that are away are asked again for so long.
+    With ``wait_seconds`` their resources are created first, and engines that are away are retried for that
+    time.
     """
     # What was imported so far lives as long as the process: the collection at the end of the start need not walk it.
     gc.freeze()
@@ -63,9 +64,10 @@ async def _prepared(
 
 
 async def initialise_services(rows: Sequence[Service], *, wait_seconds: float = 0.0) -> None:
-    """Create topics, buckets, roles and databases and bring tables up to date; safe to repeat and to race.
+    """Create topics, buckets, roles and databases and migrate tables; safe to repeat and to run concurrently.
 
-    Engines that are away are asked again for ``wait_seconds``. Only here the user of HEADRACE_POSTGRES administers.
+    Engines that are away are retried for ``wait_seconds``. Only here the user of HEADRACE_POSTGRES acts as
+    administrator.
     """
     from headrace.database.roles import ensure_roles
     from headrace.service.databases import roles_of
@@ -104,7 +106,7 @@ def _patience(wait_seconds: float) -> RetryPolicy:
 
 def show_services(services: Sequence[Service]) -> None:
     """Print the services' table, as this environment's settings change it."""
-    headers = ("service", "port", "consumes", "produces", "stores", "what it does")
+    headers = ("service", "port", "consumes", "produces", "stores", "summary")
     rows = [
         (
             row.name,

@@ -1,1 +1,1 @@
-"""The wire: topics, messages, identities and archive layout. Pure data; imports nothing else of ours."""
+"""The wire formats: topics, messages, identities and archive layout. No I/O; imports no other package of headrace."""

@@ -19,7 +19,7 @@ _SHOWN_CHARACTERS: Final = 64
 
 
 class UploadMetadata(Part):
-    """What the sender said about the host; empty fields are left out on the wire, these two never."""
+    """What the sender said about the host; empty fields are left out on the wire, except these two."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -43,8 +43,8 @@ class UploadMetadata(Part):
 class Announcement(Message):
     """One stored upload. Fields up to ``timestamp`` are upstream's, in upstream's order.
 
-    ``bucket``, ``object_key`` and ``etag`` are ours: a consumer with credentials reads the object by name, long
-    after the presigned ``url`` has expired.
+    ``bucket``, ``object_key`` and ``etag`` are Headrace's: a consumer with credentials can read the object by
+    name long after the presigned ``url`` has expired.
     """
 
     account: str = ""
@@ -65,9 +65,10 @@ class Announcement(Message):
     etag: str | None = None
 
     def sender(self) -> Identity:
-        """Who sent it, by the identity and by the fields beside it; raises `Contradiction` where these differ.
+        """Return the sender according to the identity and the fields beside it; raises `Contradiction` if these differ.
 
-        An ingress that checks no identities passes on whatever came: what says nothing is left out.
+        An ingress that checks no identities passes on whatever it receives; an unreadable identity is
+        ignored.
         """
         try:
             identity = decode_identity(self.b64_identity, type_required=False, org_required=False)
@@ -153,4 +154,4 @@ class UnjudgedAnnouncement(Unjudged):
     @classmethod
     def no_object(cls, document: Any) -> str:
         """The reason why a document is no message."""
-        return f"Invalid input message JSON schema: {repr(document)[:_SHOWN_CHARACTERS]} is no object"
+        return f"Invalid input message JSON schema: {repr(document)[:_SHOWN_CHARACTERS]} is not an object"

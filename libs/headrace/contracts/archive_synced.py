@@ -6,7 +6,7 @@ from headrace.contracts.message import Message, Part
 
 
 class ArchiveMetadata(Part):
-    """Whose archive it is."""
+    """The organisation and cluster of the archive."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -17,7 +17,8 @@ class ArchiveMetadata(Part):
 class ArchiveSynced(Message):
     """``path`` is the object key; ``original_path`` the staged object, never a presigned URL.
 
-    ``bucket`` and ``service`` are ours: without them a consumer must guess where ``path`` is.
+    ``bucket`` and ``service`` are Headrace's: without them a consumer would have to guess the location of
+    ``path``.
     """
 
     path: str

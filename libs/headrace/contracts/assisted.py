@@ -1,4 +1,4 @@
-"""What an assisted installer tells of an installation: names, fields and identifiers of its events archive."""
+"""The events archive of an assisted installer: names, fields and identifiers."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -94,7 +94,7 @@ _128_BITS: Final = (1 << 128) - 1
 
 
 def outcome_of(status: str, install_completed_at: object) -> str | None:
-    """The end state an installation has reached, None while it has not."""
+    """Return the end state that an installation has reached, None if it has not ended."""
     if status == ADDING_HOSTS and install_completed_at is not None:
         return "installed"
     return status if status in END_STATES else None
@@ -109,7 +109,7 @@ def user_id(name: str) -> str:
 
 
 def anonymized(model: Mapping[str, Any]) -> dict[str, Any]:
-    """A cluster, host or infra-env with ``user_id`` in the place of its ``user_name``, as the scraper has it."""
+    """Return a cluster, host or infra-env with ``user_id`` in place of its ``user_name``, as the scraper does."""
     if "user_name" not in model:
         return dict(model)
     kept = {key: value for key, value in model.items() if key != "user_name"}
@@ -118,11 +118,11 @@ def anonymized(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def event_id(event_time: str, cluster_id: str, message: str) -> str:
-    """The event scraper's id of an event, by which a receiver finds duplicates."""
+    """Return the event scraper's id of an event, which identifies duplicates."""
     digest = hashlib.md5(f"{event_time}{cluster_id}{message}".encode(), usedforsecurity=False)
     return str(int.from_bytes(digest.digest(), "big"))
 
 
 def pick(fields: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that have a value, in their order."""
+    """Return the fields that have a value, in their order."""
     return {name: value for name in fields if (value := values.get(name)) is not None}

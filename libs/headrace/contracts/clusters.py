@@ -1,4 +1,4 @@
-"""What names a cluster. No I/O."""
+"""The names of clusters. No I/O."""
 
 import re
 import uuid
@@ -12,12 +12,12 @@ _UUID: Final = re.compile(
 
 
 def is_cluster_uuid(text: str) -> bool:
-    """Whether it is a UUID, in either case, with its hyphens or without any."""
+    """Return whether the text is a UUID, in either case, with or without all its hyphens."""
     return _UUID.fullmatch(text) is not None
 
 
 def owned_name(cluster_id: str) -> str:
-    """The one spelling under which a cluster's owner is kept: lower case, a UUID with its hyphens."""
+    """Return the form in which a cluster's owner is stored: lower case, a UUID with its hyphens."""
     name = cluster_id.lower()
     digits = name.replace("-", "")
     if not is_cluster_uuid(digits):

@@ -2,8 +2,8 @@
 
 Source: RedHatInsights/platform-go-middlewares v2, identity; its order of checks and its texts are kept.
 
-Every service reads identities here, so that no two of them find two organisations in one text: what says two things is
-refused. Organisations are texts and are compared as such: ``"01"`` is not ``"1"``.
+Every service decodes identities here, so that no two services find different organisations in the same
+header: an ambiguous identity is refused. Organisations are compared as text: ``"01"`` is not ``"1"``.
 """
 
 import base64
@@ -32,11 +32,11 @@ _TO_STANDARD: Final = str.maketrans("-_", "+/")
 
 
 class IdentityError(ValueError):
-    """The header cannot be accepted; the text is what the sender is told."""
+    """The header is not acceptable; the text is the answer to the sender."""
 
 
 class MissingIdentity(IdentityError):
-    """There is none."""
+    """The header is missing."""
 
 
 class NotBase64(IdentityError):
@@ -44,19 +44,19 @@ class NotBase64(IdentityError):
 
 
 class NotJson(IdentityError):
-    """What was decoded is not JSON, or not an identity's."""
+    """The decoded text is not JSON, or not an identity."""
 
 
 class BadOrganisation(IdentityError):
-    """It names no organisation, or one that cannot be."""
+    """The identity names no organisation, or an invalid one."""
 
 
 class Contradiction(IdentityError):
-    """It says two things, so that two readers could find two senders in it."""
+    """The identity is ambiguous: two readers could find two different senders in it."""
 
 
 class _Part(FoldedPart):
-    """Unknown keys are ignored."""
+    """A part of the identity; unknown keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -118,7 +118,7 @@ class ServiceAccount(_Part):
 
 
 class Identity(_Part):
-    """Who sends. ``org_id`` is filled from ``internal.org_id`` where only that was given."""
+    """The sender. ``org_id`` is filled from ``internal.org_id`` if only that was given."""
 
     account_number: str = ""
     employee_account_number: str = ""
@@ -139,12 +139,12 @@ class Identity(_Part):
 
     @property
     def is_associate(self) -> bool:
-        """An employee; an identity of another type is none, whatever its ``associate`` part says."""
+        """Whether the sender is an employee; other types are not, whatever their ``associate`` part says."""
         return self.type == ASSOCIATE or (not self.type and self.associate is not None)
 
     @property
     def roles(self) -> frozenset[str]:
-        """An associate's."""
+        """The roles of an associate."""
         return frozenset(self.associate.Role) if self.is_associate and self.associate else frozenset()
 
 
@@ -162,9 +162,9 @@ def decode_identity(
 ) -> Identity:
     """Decode and check the header; raises `IdentityError` with upstream's text.
 
-    ``type_required=False`` accepts an identity without ``type``, as the ROS document's curl sends it,
-    ``org_required=False`` one that has an account number only, ``url_alphabet=True`` base64 of either alphabet, with
-    or without its padding.
+    ``type_required=False`` accepts an identity without ``type``, as the ROS document's curl command sends it,
+    ``org_required=False`` one that has only an account number, ``url_alphabet=True`` base64 of either
+    alphabet, with or without its padding.
     """
     document = identity_document(header, url_alphabet=url_alphabet)
     try:
@@ -182,7 +182,7 @@ def decode_identity(
 
 
 def identity_document(header: str | None, *, url_alphabet: bool = False) -> Any:
-    """The header's JSON as it stands there; raises `IdentityError`."""
+    """Return the header's JSON unchanged; raises `IdentityError`."""
     if not header:
         raise MissingIdentity("missing x-rh-identity header")
     if url_alphabet:
@@ -203,19 +203,19 @@ def identity_document(header: str | None, *, url_alphabet: bool = False) -> Any:
 
 
 def check_same(name: str, *values: str) -> None:
-    """Raise `Contradiction` if those of the values that are not empty differ; ``name`` is what they say."""
+    """Raise `Contradiction` if the non-empty values differ; ``name`` is their name in the error."""
     if len(set(values) - {""}) > 1:
         raise Contradiction(f"x-rh-identity header has more than one {name}, and they differ")
 
 
 def encode_identity(identity: Identity) -> str:
-    """The header's value for an identity."""
+    """Return the header's value for an identity."""
     body = {"identity": identity.model_dump(exclude_none=True, exclude_defaults=True)}
     return base64.b64encode(orjson.dumps(body)).decode()
 
 
 def _of_one_sender(identity: Identity) -> Identity:
-    """With the organisation and the account number that it names in one place or another."""
+    """Return the identity with the organisation and account number from any of their places."""
     internal = identity.internal
     check_same("org_id", identity.org_id, internal.org_id)
     check_same("account_number", identity.account_number, internal.account_number)
@@ -226,8 +226,8 @@ def _of_one_sender(identity: Identity) -> Identity:
     for name, value in names.items():
         if value and not _NAME.fullmatch(value):
             raise BadOrganisation(
-                f"x-rh-identity header has an invalid or missing {name}: expected 1 to 255 printable ASCII characters,"
-                " no blank at either end"
+                f"x-rh-identity header has an invalid or missing {name}: expected 1 to 255 printable ASCII "
+                "characters without leading or trailing blanks"
             )
     return identity.model_copy(update=names)
 
@@ -235,7 +235,7 @@ def _of_one_sender(identity: Identity) -> Identity:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # Of two keys one reader takes the first, another the last; their case tells them apart for some only.
     if len({name.lower() for name, _ in pairs}) < len(pairs):
-        raise Contradiction("x-rh-identity header names a key of its JSON twice")
+        raise Contradiction("x-rh-identity header contains a JSON key twice")
     return dict(pairs)
 
 

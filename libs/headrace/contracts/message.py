@@ -1,4 +1,4 @@
-"""What every message on a topic has in common."""
+"""The common base of all messages on topics."""
 
 import json
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ Element = Annotated[str, BeforeValidator(lambda value: "" if value is None else 
 
 
 class Part(BaseModel):
-    """A JSON object in which null is absence, as it is for Go's decoder, which most senders and readers have."""
+    """A JSON object in which null means absent, as in Go's decoder, which most senders and readers use."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,7 +30,7 @@ class Part(BaseModel):
 
 
 class FoldedPart(Part):
-    """One whose keys match case-insensitively too."""
+    """A part whose keys also match case-insensitively."""
 
     @model_validator(mode="before")
     @classmethod
@@ -45,7 +45,7 @@ class FoldedPart(Part):
 class Message(Part):
     """A JSON object on a topic.
 
-    Unknown fields are kept, so that a newer sender's additions survive a passage through an older service.
+    Unknown fields are kept, so that a newer sender's fields survive an older service.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -56,7 +56,7 @@ class Message(Part):
         return cls.model_validate_json(value)
 
     def to_json(self) -> bytes:
-        """Encode in declared field order, absent (None) fields left out."""
+        """Encode in the order of declaration, without absent (None) fields."""
         return self.model_dump_json(exclude_none=True).encode()
 
 
@@ -137,16 +137,16 @@ def shown(value: Any) -> str:
 
 
 def utc_now() -> datetime:
-    """Now, in UTC: the only zone in which this project writes time."""
+    """Return the time in UTC, the only zone in which this project writes times."""
     return datetime.now(UTC)
 
 
 def rfc3339(moment: datetime) -> str:
-    """RFC 3339 in UTC with a ``Z``, microseconds kept."""
+    """Return RFC 3339 in UTC with a ``Z``, with microseconds."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def rfc3339_nano(moment: datetime) -> str:
-    """The same as Go writes it: with as many digits of a second as there are."""
+    """Return RFC 3339 in Go's form: with as many digits of a second as needed."""
     text = rfc3339(moment)
     return f"{text.removesuffix('Z').rstrip('0')}Z" if "." in text else text

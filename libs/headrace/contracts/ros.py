@@ -27,7 +27,7 @@ class _Part(FoldedPart):
 
 
 class RosMetadata(_Part):
-    """Whose usage it is. ``provider_uuid`` and ``operator_version`` are absent in hand-made messages."""
+    """The origin of usage. Hand-made messages lack ``provider_uuid`` and ``operator_version``."""
 
     account: str | None = None
     org_id: Text
@@ -41,8 +41,8 @@ class RosMetadata(_Part):
 class RosEvent(Message, FoldedPart):
     """Usage CSVs of one payload, ready to be read: topic ``hccm.ros.events``.
 
-    ``object_keys[i]``, where present, is the key of ``files[i]`` in the ROS bucket. ``more_follow``: the payload has
-    more files than an event may name, and further events of it come under the same key.
+    ``object_keys[i]``, if present, is the key of ``files[i]`` in the ROS bucket. ``more_follow``: the payload
+    has more files than one event may name, and further events follow under the same key.
     """
 
     request_id: Text
@@ -55,17 +55,17 @@ class RosEvent(Message, FoldedPart):
 
     @property
     def account(self) -> str:
-        """For the payload's status."""
+        """The account in the payload's status."""
         return self.metadata.account or ""
 
     @property
     def org_id(self) -> str:
-        """For the payload's status."""
+        """The organisation in the payload's status."""
         return self.metadata.org_id
 
 
 class UploadValidation(Message):
-    """Koku's word on one archive: topic ``platform.upload.validation``."""
+    """Koku's validation of one archive: topic ``platform.upload.validation``."""
 
     request_id: str
     validation: Literal["success", "failure"]
@@ -82,17 +82,17 @@ class RecommendationMetadata(_Part):
 
 
 class RecommendationRequest(Message, FoldedPart):
-    """Ask for recommendations: topic ``rosocp.kruize.recommendations``, keyed by the experiment's name."""
+    """A request for recommendations: topic ``rosocp.kruize.recommendations``, keyed by the experiment's name."""
 
     Request_id: Text
     Metadata: RecommendationMetadata
 
     @property
     def request_id(self) -> str:
-        """For the payload's status."""
+        """The request id in the payload's status."""
         return self.Request_id
 
     @property
     def org_id(self) -> str:
-        """For the payload's status."""
+        """The organisation in the payload's status."""
         return self.Metadata.Org_id

@@ -30,7 +30,7 @@ class _Line(Message):
 
 
 class RulesResult(_Line):
-    """One cluster's report. ``LastChecked`` is the announcement's timestamp, verbatim."""
+    """One cluster's report. ``LastChecked`` is the announcement's timestamp, unchanged."""
 
     BODY: ClassVar[str] = "Report"
 

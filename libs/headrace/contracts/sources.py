@@ -1,10 +1,10 @@
-"""What the Sources API tells of its resources: topic ``platform.sources.event-stream``, header ``event_type``."""
+"""The Sources API's events about its resources: topic ``platform.sources.event-stream``, header ``event_type``."""
 
 from headrace.contracts.message import FoldedPart, Message
 
 
 class SourcesEvent(Message, FoldedPart):
-    """One resource as it is now (or last was); ids are integers. Fields of other kinds are kept as extra ones.
+    """The present (or last) state of one resource; ids are integers. Fields of other kinds are kept as extra fields.
 
     Keys match case-insensitively: koku's own events write ``Id`` and ``Source_id``.
     """
@@ -16,5 +16,5 @@ class SourcesEvent(Message, FoldedPart):
 
     @property
     def org_id(self) -> str:
-        """Whose resource it is."""
+        """The organisation of the resource."""
         return self.tenant

@@ -1,4 +1,4 @@
-"""The hop-by-hop report that every service sends and the payload tracker keeps."""
+"""The status that every service reports and the payload tracker stores."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ TERMINAL: Final = frozenset({SUCCESS, ERROR})
 
 
 class PayloadStatus(Message):
-    """One step of one payload in one service; ``date`` is RFC 3339, the message's own time where it is absent."""
+    """One status of one payload in one service; ``date`` is RFC 3339, or the message's own time if it is absent."""
 
     service: str = ""
     source: str | None = None

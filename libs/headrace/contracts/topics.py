@@ -18,7 +18,7 @@ DEAD_LETTER_SUFFIX: Final = ".dlq"
 
 @dataclass(frozen=True)
 class Topic(Generic[M]):
-    """A topic's name and what is on it."""
+    """A topic's name and its type of messages."""
 
     name: str
     message: type[M]
@@ -26,7 +26,7 @@ class Topic(Generic[M]):
 
     @property
     def dead_letters(self) -> str:
-        """Where its poison messages go."""
+        """The dead-letter topic."""
         return self.name + DEAD_LETTER_SUFFIX
 
 

@@ -1,1 +1,1 @@
-"""PostgreSQL: a pool whose errors say whether to try again, and numbered migrations."""
+"""PostgreSQL: a pool whose errors say whether to retry, and numbered migrations."""

@@ -1,4 +1,4 @@
-"""The conditions of one SQL statement: texts that are ours, values that are arguments."""
+"""The conditions of one SQL statement: fixed text, with values as arguments."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,30 +6,30 @@ from typing import Any
 
 @dataclass
 class Where:
-    """What must hold of a row; the conditions name their ``arguments`` by place."""
+    """A WHERE clause; the conditions refer to their ``arguments`` by position."""
 
     conditions: list[str] = field(default_factory=list)
     arguments: list[Any] = field(default_factory=list)
 
     def place(self, value: Any) -> str:
-        """The placeholder of one more argument."""
+        """Add an argument and return its placeholder."""
         self.arguments.append(value)
         return f"${len(self.arguments)}"
 
     def add(self, condition: str) -> None:
-        """One more condition; every value in it is a `place`."""
+        """Add a condition; every value in it is a `place`."""
         self.conditions.append(condition)
 
     def compare(self, column: str, operator: str, value: Any) -> None:
-        """A column of ours against a value."""
+        """Compare a column with a value."""
         self.add(f"{column} {operator} {self.place(value)}")
 
     def add_any(self, alternatives: list[str]) -> None:
-        """At least one of these must hold; an empty list asks for nothing."""
+        """Add conditions of which at least one must hold; an empty list adds nothing."""
         if alternatives:
             self.add(f"({' or '.join(alternatives)})")
 
     @property
     def text(self) -> str:
-        """What follows WHERE."""
+        """The text after WHERE."""
         return " and ".join(self.conditions) or "true"

@@ -1,4 +1,4 @@
-"""What PostgreSQL's failures mean here: an engine that is away or busy, or a fault of ours."""
+"""Classifies PostgreSQL's errors: an engine that is away or busy, or a fault of Headrace."""
 
 import asyncio
 from collections.abc import Iterator
@@ -35,18 +35,18 @@ _REFUSED: Final = (
 
 
 class Refused(ConfigurationError):
-    """PostgreSQL is there, and the user, its password, its rights or the database are not."""
+    """PostgreSQL answers, but refuses the user, password, rights or database."""
 
 
 def passes(error: asyncpg.PostgresError) -> bool:
-    """Whether the same statement may succeed later."""
+    """Return whether the same statement may succeed later."""
     code = error.sqlstate or ""
     return code[:2] in _PASSING_CLASSES or code in _PASSING_CODES
 
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Raise `Retryable` for what may pass; let a fault of the statement or its data through as it is."""
+    """Raise `Retryable` for temporary errors; errors of the statement or its data pass unchanged."""
     try:
         yield
     except asyncpg.PostgresError as error:
@@ -61,4 +61,4 @@ def translated(what: str) -> Iterator[None]:
         # The connection was closed, or is being closed, under the statement.
         raise Retryable(f"PostgreSQL cannot {what}: {error}") from error
     except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-        raise Retryable(f"PostgreSQL does not answer to {what}: {error or type(error).__name__}") from error
+        raise Retryable(f"PostgreSQL does not answer (to {what}): {error or type(error).__name__}") from error

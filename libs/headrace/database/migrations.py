@@ -1,8 +1,8 @@
 """Numbered plain-SQL files, each applied once, in order.
 
-Rule: a migration runs while the code before it is still serving, so it must suit both; what the old code
-reads is taken away one release later. An applied file is never changed. N replicas may start at once: one
-advisory lock orders them, held by each migration's transaction, so that it works through a pooler too.
+Rule: a migration runs while the previous release is still serving, so it must suit both; what the old code
+reads is removed one release later. An applied file is never changed. Several replicas may start at once: an
+advisory lock orders them. Each migration's transaction holds the lock, so it also works through a pooler.
 """
 
 import hashlib
@@ -39,19 +39,19 @@ create table if not exists schema_migrations (
 
 @dataclass(frozen=True)
 class Migration:
-    """One file."""
+    """One migration file."""
 
     name: str
     sql: str
 
     @property
     def checksum(self) -> str:
-        """Of the text as it was applied."""
+        """The digest of the text that was applied."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
 def read_migrations(directory: Path) -> list[Migration]:
-    """The files of a directory in order; raises `ConfigurationError` unless they count 0001, 0002, ..."""
+    """Return the files of a directory in order; raises `ConfigurationError` unless they count 0001, 0002, ..."""
     names = sorted(path.name for path in directory.glob("*.sql"))
     for number, name in enumerate(names, 1):
         match = _NAME.fullmatch(name)
@@ -60,15 +60,15 @@ def read_migrations(directory: Path) -> list[Migration]:
                 f"{directory / name}: expected a file named {number:04}_lower_case.sql here"
             )
     if not names:
-        raise ConfigurationError(f"{directory}: no migrations there")
+        raise ConfigurationError(f"{directory}: contains no migrations")
     return [Migration(name, (directory / name).read_text(encoding="utf-8")) for name in names]
 
 
 async def migrate(database: Database, directory: Path) -> list[str]:
-    """Apply what is missing; returns the names applied now.
+    """Apply the missing migrations and return their names.
 
-    Raises `ConfigurationError` for a file changed after it was applied, or one PostgreSQL refuses;
-    `Retryable` when a lock is not to be had in time.
+    Raises `ConfigurationError` for a file that was changed after it was applied, or that PostgreSQL refuses;
+    `Retryable` if a lock is not available in time.
     """
     migrations = read_migrations(directory)
     applied: list[str] = []
@@ -84,15 +84,15 @@ async def migrate(database: Database, directory: Path) -> list[str]:
 
 
 async def await_migrated(database: Database, directory: Path) -> None:
-    """For a role that may not migrate: raises `Retryable` while the database's owner has not applied every file."""
+    """For a role without the right to migrate: raise `Retryable` until the database's owner has applied every file."""
     migrations = read_migrations(directory)
     async with database.connection() as connection:
         there = await connection.fetchval("select to_regclass('schema_migrations') is not null")
         missing = await _missing(connection, migrations) if there else migrations
     if missing:
         raise Retryable(
-            f"the database {database.name} has no {missing[0].name} yet: "
-            "its owner's service applies it, or `headrace init`"
+            f"the database {database.name} has no {missing[0].name} yet: start the service that owns it, "
+            "or run `headrace init`"
         )
 
 
@@ -106,15 +106,15 @@ async def _take_turn(connection: Connection) -> None:
 
 
 async def _missing(connection: Connection, migrations: list[Migration]) -> list[Migration]:
-    """Names the schema has and we do not are a newer release's: its rule lets us run on."""
+    """Unknown names in the database belong to a newer release, whose rule lets this release run on."""
     applied = {
         row["name"]: row["checksum"] for row in await connection.fetch("select * from schema_migrations")
     }
     for migration in migrations:
         if applied.get(migration.name, migration.checksum) != migration.checksum:
             raise ConfigurationError(
-                f"migration {migration.name} was changed after it was applied; "
-                "restore it and put the change into a new file"
+                f"migration {migration.name} was changed after it was applied; restore it and put the "
+                "change into a new file"
             )
     return [migration for migration in migrations if migration.name not in applied]
 

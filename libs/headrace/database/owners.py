@@ -1,9 +1,10 @@
-"""Whose a cluster is: the first organisation's that reported it, until an operator says otherwise.
+"""The owners of clusters: the organisation that reported a cluster first, until an operator changes it.
 
-A sender states a cluster's id; nothing proves that it speaks for that cluster. So each database that files something
-under a cluster keeps a table of owners, made by its migrations (``*_owners.sql``), and asks it in the transaction of
-the effect: ``claim_cluster`` claims what is nobody's and says whether the cluster is the sender's. Nothing but
-``move_cluster``, an operator's word, gives a cluster to another organisation.
+A sender states a cluster's id, and nothing proves that it speaks for that cluster. Therefore each database
+that stores something under a cluster has a table of owners, created by its migrations (``*_owners.sql``), and
+checks it in the transaction of the effect: ``claim_cluster`` claims a cluster without an owner and returns
+whether the cluster belongs to the sender. Only ``move_cluster``, which an operator runs, gives a cluster to
+another organisation.
 """
 
 from dataclasses import dataclass
@@ -26,12 +27,12 @@ from cluster_owner o where $1::text is null or cluster_id = $1 order by cluster_
 
 
 class ForeignCluster(Rejected):
-    """The cluster is another organisation's; the sender is not told whose."""
+    """The cluster belongs to another organisation, which the sender does not learn."""
 
 
 @dataclass(frozen=True)
 class Owned:
-    """A cluster, its owner, and the organisations that were refused it, the latest first."""
+    """A cluster, its owner, and the organisations that were refused, latest first."""
 
     cluster_id: str
     org_id: str
@@ -40,20 +41,20 @@ class Owned:
 
 
 def foreign(service: str, cluster_id: str, org_id: str) -> ForeignCluster:
-    """Count and log a refusal; returns what to raise, once the transaction has ended."""
+    """Count and log a refusal; return the exception to raise after the transaction has ended."""
     FOREIGN_CLUSTERS.labels(service).inc()
     _log.warning("foreign_cluster_refused", service=service, cluster=cluster_id, org_id=org_id)
     return ForeignCluster(f"the cluster {cluster_id} belongs to another organisation")
 
 
 async def owned_clusters(database: Database, cluster_id: str | None = None) -> list[Owned]:
-    """Every cluster of a database, or the one, with its owner."""
+    """Return every cluster of a database, or one, with its owner."""
     name = None if cluster_id is None else owned_name(cluster_id)
     return [Owned(**dict(row)) for row in await database.fetch(_LIST, name)]
 
 
 async def move_cluster(connection: Connection, cluster_id: str, org_id: str) -> str | None:
-    """Give a cluster to an organisation; returns whose it was, None if nobody's."""
+    """Give a cluster to an organisation; return its previous owner, None if it had none."""
     before: str | None = await connection.fetchval(
         "select move_cluster($1, $2)", owned_name(cluster_id), org_id
     )

@@ -1,7 +1,7 @@
-"""Half-month partitions of tables that hold measurements: made before they are needed, dropped when old.
+"""Half-month partitions of tables with measurements: created before they are needed, dropped when old.
 
-A table is ``partition by range (<column>)`` on a timestamptz, without a default partition, so that adding one takes
-no lock that readers or writers would notice.
+A table is ``partition by range (<column>)`` on a timestamptz, without a default partition, so that adding one
+takes no lock that blocks readers or writers.
 """
 
 import asyncio
@@ -28,26 +28,26 @@ _TABLE: Final = re.compile(r"[a-z][a-z0-9_]{0,49}")
 
 @dataclass(frozen=True, order=True)
 class HalfMonth:
-    """Days 1 to 15 of a month, or those after."""
+    """Days 1 to 15 of a month, or the days after."""
 
     start: datetime
 
     @classmethod
     def of(cls, moment: datetime) -> "HalfMonth":
-        """The one a moment falls into, in UTC."""
+        """Return the half-month that contains a time, in UTC."""
         utc = moment.astimezone(UTC)
         day = 1 if utc.day < _MIDDLE else _MIDDLE
         return cls(utc.replace(day=day, hour=0, minute=0, second=0, microsecond=0))
 
     @property
     def end(self) -> datetime:
-        """The next one's start."""
+        """The start of the next half-month."""
         if self.start.day == 1:
             return self.start.replace(day=_MIDDLE)
         return (self.start + timedelta(days=20)).replace(day=1)
 
     def ahead(self, count: int) -> "list[HalfMonth]":
-        """This one and the next ones, ``count`` in all."""
+        """Return this half-month and the next ones, ``count`` in total."""
         halves = [self]
         while len(halves) < count:
             halves.append(HalfMonth(halves[-1].end))
@@ -70,13 +70,13 @@ class Partitions:
         on_missing: Callable[[], None] = lambda: None,
         maker: str = "",
     ) -> None:
-        """``on_missing`` is called when a partition that was there is gone, so that it can be counted.
+        """``on_missing`` is called when an existing partition has disappeared, so that it can be counted.
 
-        ``maker`` is a function ``(table text, start timestamptz, end timestamptz)`` of the database that makes one, for
-        roles that do not own the table and so cannot attach anything to it.
+        ``maker`` is a function ``(table text, start timestamptz, end timestamptz)`` of the database that
+        creates one, for roles that do not own the table and cannot attach partitions.
         """
         if not _TABLE.fullmatch(table):
-            raise ValueError(f"got the table name {table!r}, expected {_TABLE.pattern}")
+            raise ValueError(f"got table name {table!r}, expected {_TABLE.pattern}")
         self._database = database
         self._table = table
         self._on_missing = on_missing
@@ -85,7 +85,7 @@ class Partitions:
         self._making = asyncio.Lock()
 
     async def ensure(self, moments: Iterable[datetime]) -> None:
-        """Make what is missing for rows of these moments."""
+        """Create the missing partitions for rows of these times."""
         wanted = {HalfMonth.of(moment) for moment in moments}
         if wanted <= self._known:
             return
@@ -98,9 +98,10 @@ class Partitions:
                 self._known |= wanted
 
     async def fill(self, moments: Collection[datetime], write: Callable[[], Awaitable[T]]) -> T:
-        """Write rows of these moments, with their partitions made before.
+        """Write rows of these times after creating their partitions.
 
-        Once more, where another replica dropped one of them since it was known here; ``write`` is one transaction.
+        The write is repeated once if another replica dropped a partition meanwhile; ``write`` is one
+        transaction.
         """
         await self.ensure(moments)
         try:
@@ -114,9 +115,10 @@ class Partitions:
         return await write()
 
     async def retire(self, before: datetime) -> list[str]:
-        """Drop what ends before a moment; returns the names.
+        """Drop partitions that end before a time; return their names.
 
-        A partition made after that moment stays: data that is old when it comes is kept as long as new data is.
+        A partition that was created after that time stays: data that is old on arrival is kept as long as new
+        data.
         """
         async with self._database.transaction() as connection:
             await self._take_turn(connection)
@@ -133,7 +135,7 @@ class Partitions:
         return old
 
     async def _take_turn(self, connection: Connection) -> None:
-        """Order replicas; `attach` and `drop` of one table must not meet."""
+        """Order replicas: `attach` and `drop` of one table must not run concurrently."""
         await connection.execute("select pg_advisory_xact_lock($1, hashtext($2))", _LOCK_KEY, self._table)
 
     async def _make(self, connection: Connection, half: HalfMonth) -> None:

@@ -1,6 +1,6 @@
 """A service's own database: one bounded pool, a deadline on every wait.
 
-Nothing is retried here: the consumer runtime repeats the whole unit of work, and an API answers 503. The pool
+Nothing is retried here: the consumer runtime repeats the whole message, and an API answers 503. The pool
 replaces connections that the server has closed.
 """
 
@@ -33,7 +33,7 @@ _NAME_BYTES: Final = 63  # PostgreSQL cuts longer identifiers silently
 
 
 class Database:
-    """One database. Raises `Retryable` when PostgreSQL is away or busy, asyncpg's error when we are wrong."""
+    """One database. Raises `Retryable` if PostgreSQL is away or busy, asyncpg's error for our own faults."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", name: str, *, acquire_seconds: float) -> None:
         self.name = name
@@ -53,12 +53,12 @@ class Database:
         create: bool = True,
         variable: str = "HEADRACE_POSTGRES",
     ) -> Self:
-        """Connect to database ``name`` on the server of ``url``, creating it if it is missing and ``create`` says so.
+        """Connect to database ``name`` on the server of ``url``; with ``create`` a missing database is created.
 
-        ``variable`` is where the URL came from, for who has to mend it.
+        ``variable`` is the source of the URL, for error messages.
 
-        ``?pgbouncer=true`` in the URL leaves out what a transaction pooler cannot carry: prepared statements
-        that outlive a transaction, and the session's time-outs (set them on the role then).
+        ``?pgbouncer=true`` in the URL disables what a transaction pooler does not support: prepared
+        statements that outlive a transaction, and the session's time-outs (set them on the role then).
         """
         _check_name(name)
         url, pooled = _split_pgbouncer(url)
@@ -95,39 +95,39 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """One transaction: committed at the end, rolled back on any exception."""
+        """Run one transaction: committed at the end, rolled back on any exception."""
         async with self.connection() as connection, connection.transaction():
             yield connection
         await _stored()
 
     async def fetch(self, statement: str, *arguments: Any) -> list[Record]:
-        """Every row."""
+        """Return every row."""
         async with self.connection() as connection:
             return await connection.fetch(statement, *arguments)
 
     async def fetch_row(self, statement: str, *arguments: Any) -> Record | None:
-        """The first row, or None."""
+        """Return the first row, or None."""
         async with self.connection() as connection:
             return await connection.fetchrow(statement, *arguments)
 
     async def fetch_value(self, statement: str, *arguments: Any) -> Any:
-        """The first column of the first row, or None."""
+        """Return the first column of the first row, or None."""
         async with self.connection() as connection:
             return await connection.fetchval(statement, *arguments)
 
     async def execute(self, statement: str, *arguments: Any) -> str:
-        """Run and return the command tag, such as ``UPDATE 1``."""
+        """Run a statement and return the command tag, such as ``UPDATE 1``."""
         async with self.connection() as connection:
             tag = await connection.execute(statement, *arguments)
         await _stored()
         return tag
 
     async def ping(self) -> None:
-        """One round trip."""
+        """Make one round trip."""
         await self.fetch_value("select 1")
 
     async def close(self) -> None:
-        """Close every connection; those still busy after a few seconds are cut."""
+        """Close every connection; busy ones are cut after a few seconds."""
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._pool.close()
@@ -141,7 +141,7 @@ async def _stored() -> None:
 
 
 async def _leave_as_it_is(_connection: Any) -> None:
-    """Spare the round trip of a reset: statements here change no session state outside a transaction."""
+    """Save the round trip of a reset: statements change no session state outside a transaction."""
 
 
 async def _ensure_exists(url: str, name: str) -> None:
@@ -162,8 +162,8 @@ async def _create(url: str, name: str) -> None:
         pass  # another replica was first
     except asyncpg.InsufficientPrivilegeError as error:
         raise ConfigurationError(
-            f"HEADRACE_POSTGRES: its user may not create the database {name!r}; "
-            f"create it or grant CREATEDB ({error})"
+            f"HEADRACE_POSTGRES: its user may not create the database {name!r}; create it or grant "
+            f"CREATEDB ({error})"
         ) from error
     finally:
         await connection.close(timeout=_CLOSE_SECONDS)
@@ -186,7 +186,7 @@ def _split_pgbouncer(url: str) -> tuple[str, bool]:
 
 @contextmanager
 def _readable(url: str, variable: str = "HEADRACE_POSTGRES") -> Iterator[None]:
-    """Asyncpg raises what its parser met; say which variable it came from, and keep the password out."""
+    """Raise asyncpg's parser error with the name of the variable and without the password."""
     try:
         yield
     except (ValueError, asyncpg.ClientConfigurationError) as error:

@@ -1,7 +1,7 @@
-"""One role a service: made with its database, its grants and its password by someone who administers the server.
+"""PostgreSQL roles: an administrator creates one per service, with its database, grants and password.
 
-A role owns its database, or writes to or reads another's tables; it can open no other database, and is nothing else
-on the server. Everything here may be repeated, and raced by others.
+A role owns its database, or writes to or reads another's tables; it can open no other database and has no
+other rights on the server. All operations may be repeated and run concurrently.
 """
 
 import base64
@@ -36,7 +36,7 @@ _SCRAM_ITERATIONS: Final = 4096
 
 @dataclass(frozen=True)
 class Role:
-    """What a service is in PostgreSQL. Without a password none is set, and one that is there stays."""
+    """The rights of a service in PostgreSQL. Without a password none is set, and an existing one stays."""
 
     name: str
     database: str
@@ -45,15 +45,15 @@ class Role:
 
 
 async def ensure_roles(url: str, roles: Sequence[Role], *, whole_server: bool = False) -> None:
-    """Make what is missing on the server of ``url``, whose user may make roles and databases.
+    """Create what is missing on the server of ``url``, whose user may create roles and databases.
 
-    Strangers' databases on it are named in the log where any role may open them; ``whole_server`` closes them too.
-    Raises `ConfigurationError` for roles that would not be apart, `Retryable` when PostgreSQL is away.
+    Foreign databases that any role may open are named in the log; ``whole_server`` closes them too. Raises
+    `ConfigurationError` for roles that would not be separate, `Retryable` if PostgreSQL is away.
     """
     if not roles:
         return
     url, _ = _split_pgbouncer(url)
-    with translated("make roles and databases"), _readable(url):
+    with translated("create roles and databases"), _readable(url):
         server = await _connect(url)
         try:
             (admin,) = await server.fetch(
@@ -75,7 +75,7 @@ async def ensure_roles(url: str, roles: Sequence[Role], *, whole_server: bool = 
 
 
 def scram_verifier(password: str) -> str:
-    """What PostgreSQL keeps instead of a password, so that none is in a statement that a server may log."""
+    """Return what PostgreSQL stores instead of a password, so that no statement in a log contains one."""
     salt = os.urandom(16)
     salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, _SCRAM_ITERATIONS)
     client, server = (hmac.digest(salted, word, "sha256") for word in (b"Client Key", b"Server Key"))
@@ -91,8 +91,8 @@ def _check(roles: Sequence[Role], admin: str) -> None:
         _check_name(role.name)
         if names.count(role.name) > 1 or role.name == admin:
             raise ConfigurationError(
-                f"PostgreSQL role {role.name!r}: got it for several services or from HEADRACE_POSTGRES, "
-                "expected a user of its own in each HEADRACE_POSTGRES_<SERVICE>"
+                f"PostgreSQL role {role.name!r}: several services or HEADRACE_POSTGRES use it, expected a "
+                "different user in each HEADRACE_POSTGRES_<SERVICE>"
             )
         if not (role.password.isascii() and role.password.isprintable()):
             raise ConfigurationError(
@@ -134,7 +134,7 @@ async def _making_roles(server: _Connection, roles: Sequence[Role], admin: async
 
 
 async def _unsettled(server: _Connection, roles: Sequence[Role], *, missing: bool = False) -> list[str]:
-    """Databases that are not there, or are there and not as they shall be."""
+    """Return the databases that are missing or do not have the intended rights."""
     rows = await server.fetch(
         "select w.database, bool_or(d.oid is null) as missing from"
         " unnest($1::text[], $2::text[], $3::bool[]) as w(role, database, owns)"
@@ -151,7 +151,7 @@ async def _unsettled(server: _Connection, roles: Sequence[Role], *, missing: boo
 
 
 async def _settle(url: str, database: str, roles: Sequence[Role]) -> None:
-    """Owner, what others may, and nobody else; in one transaction of that database."""
+    """Set owner and rights of a database, in one transaction of that database."""
     connection = await _connect(url, database=database)
     name = _name(database)
     try:
@@ -234,7 +234,7 @@ _OWNED: Final = {
 
 
 def _sharing(owner: Role, role: Role) -> Iterable[str]:
-    """For the owner's tables of now and of later. A partition is reached through its table and needs no grant."""
+    """Grant rights on the owner's present and future tables. Partitions need none of their own."""
     rights = "select" if role.access == "reads" else "select, insert, update, delete"
     kinds = [("tables", rights)]
     if role.access == "writes":
@@ -250,7 +250,7 @@ def _sharing(owner: Role, role: Role) -> Iterable[str]:
 
 
 async def _close_others(server: _Connection, roles: Sequence[Role], *, whole_server: bool) -> None:
-    """The templates are open to everyone by default; a stranger's database is its owner's to close."""
+    """Revoke public access: by default everyone may open the templates. A foreign database is left to its owner."""
     rows = await server.fetch(
         "select datname from pg_database where has_database_privilege('public', oid, 'connect')"
         " and datname <> all($1::text[])",

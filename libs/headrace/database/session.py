@@ -1,4 +1,4 @@
-"""A connection of one's own, outside the pool: for LISTEN and for session-level locks."""
+"""A connection outside the pool: for LISTEN and for session-level locks."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ _ALIVE_EVERY_SECONDS: Final = 5.0
 
 
 class Session:
-    """One connection; ``lost`` is set when it has ended, or does not answer any more."""
+    """One connection; ``lost`` is set when it has ended or no longer answers."""
 
     def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         self.connection = connection
@@ -25,7 +25,7 @@ class Session:
         connection.add_termination_listener(lambda _connection: self.lost.set())
 
     async def keep(self) -> None:
-        """Return when the connection is lost; a server that went silent is noticed within seconds."""
+        """Return when the connection is lost; a silent server is noticed within seconds."""
         while not self.lost.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ALIVE_EVERY_SECONDS):
@@ -42,9 +42,10 @@ class Session:
 
 @asynccontextmanager
 async def open_session(url: str, name: str, *, service: str) -> AsyncIterator[Session]:
-    """Connect to database ``name`` on the server of ``url``; raises `Retryable` when PostgreSQL is away.
+    """Connect to database ``name`` on the server of ``url``; raises `Retryable` if PostgreSQL is away.
 
-    A transaction pooler hands a session's locks and notifications to whoever comes next: give it a direct URL.
+    A transaction pooler would hand the session's locks and notifications to other clients, so the URL must be
+    direct.
     """
     url, _ = _split_pgbouncer(url)
     with translated(f"open a session with {name}"), _readable(url):

@@ -27,7 +27,7 @@ def asyncapi(rows: Sequence[Service]) -> str:
         "info": {
             "title": "Headrace",
             "version": version("headrace"),
-            "description": "The topics of the platform. Written by `make docs` from the services' table.",
+            "description": "The topics of the platform. `make docs` writes this document from the services' table.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
@@ -55,7 +55,10 @@ def _channels(topics: Sequence[Topic[Any]]) -> Json:
             topic.name,
             {
                 "address": topic.name,
-                "description": f"What cannot be handled goes to `{topic.dead_letters}` with its story in headers.",
+                "description": (
+                    f"A message that cannot be handled goes to `{topic.dead_letters}`, with the reason and "
+                    "its origin in headers."
+                ),
                 "messages": {},
                 "bindings": {"kafka": {"topic": topic.name, "partitions": topic.partitions}},
             },

@@ -1,4 +1,4 @@
-"""Every metric there is: of the runtime, of libraries, and of each service's ``*metrics.py``."""
+"""The catalogue of all metrics: the runtime's, the libraries', and those of each service's ``*metrics.py``."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _SUFFIXES: Final = {
 
 @dataclass(frozen=True)
 class Metric:
-    """One family; ``kind`` is counter, gauge or histogram."""
+    """One metric family; ``kind`` is counter, gauge or histogram."""
 
     name: str
     kind: str
@@ -35,7 +35,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Section:
-    """The metrics that belong together, and whose they are."""
+    """Metrics that belong together, and the service that exports them."""
 
     title: str
     metrics: tuple[Metric, ...]
@@ -54,7 +54,7 @@ def sections(rows: Sequence[Service]) -> list[Section]:
 
 
 def names(rows: Sequence[Service]) -> frozenset[str]:
-    """Every name that a scrape of all services can show."""
+    """Return every name that a scrape of all services can show."""
     return frozenset(
         series for section in sections(rows) for metric in section.metrics for series in metric.series
     )

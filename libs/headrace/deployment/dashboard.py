@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 def dashboard(rows: Sequence[Service]) -> str:
-    """The dashboard in Grafana's JSON; every section but the runtime's is folded."""
+    """Return the dashboard as Grafana's JSON; every section except the runtime's is folded."""
     document = {
         "uid": UID,
         "title": "Headrace",
@@ -88,7 +88,7 @@ def _panel(metric: Metric, number: int, top: int) -> Json:
 
 
 def _queries(metric: Metric) -> list[tuple[str, str]]:
-    """PromQL and the legend of each line."""
+    """Return PromQL and legend of each line."""
     wanted = '{service=~"$service"}' if "service" in metric.labels else ""
     legend = " ".join(f"{{{{{label}}}}}" for label in metric.labels)
     if metric.kind == "histogram":

@@ -1,4 +1,4 @@
-"""The hand-written table beside the services' own: sizes, replicas, who may reach a service."""
+"""The hand-written table of Kubernetes settings beside the services' table: sizes, replicas, access."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ _QUANTITY = r"^\d+(m|Mi|Gi)?$"
 
 
 class Facts(BaseModel):
-    """One service's line; quantities as Kubernetes writes them."""
+    """The line of one service; quantities are in Kubernetes' notation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,7 +57,7 @@ class Table(BaseModel):
         return table
 
     def of(self, row: Service) -> Facts:
-        """A service's facts, the defaults filled in."""
+        """Return the facts of a service, with defaults filled in."""
         try:
             return Facts.model_validate(self.defaults.model_dump() | dict(self.services.get(row.name, {})))
         except ValidationError as error:

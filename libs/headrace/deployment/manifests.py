@@ -27,7 +27,7 @@ _CLAIM_SIZE: Final = "1Gi"
 
 
 def service_manifests(row: Service, table: Table, rows: Sequence[Service]) -> list[Manifest]:
-    """Everything of one service."""
+    """Return all manifests of one service."""
     facts = table.of(row)
     account = {
         "apiVersion": "v1",
@@ -45,7 +45,7 @@ def service_manifests(row: Service, table: Table, rows: Sequence[Service]) -> li
 
 
 def init_manifests(table: Table, rows: Sequence[Service]) -> list[Manifest]:
-    """The Job that makes topics, buckets and databases and brings tables up to date; volumes, too."""
+    """Return the Job that creates topics, buckets and databases and migrates tables, and its volumes."""
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -63,7 +63,7 @@ def init_manifests(table: Table, rows: Sequence[Service]) -> list[Manifest]:
 
 
 def config_map_literals(rows: Sequence[Service]) -> list[str]:
-    """What every pod is told: where to listen, and where the other services are."""
+    """Return the settings of every pod: its listeners, and the URLs of the other services."""
     urls = {
         variable: f"http://{dashed(row)}:{row.port}{path}" for row in rows for variable, path in row.known_by
     }
@@ -72,7 +72,7 @@ def config_map_literals(rows: Sequence[Service]) -> list[str]:
 
 
 def base_kustomization(table: Table, rows: Sequence[Service]) -> Manifest:
-    """What ties the base together; each ConfigMap is there for an overlay to merge into."""
+    """Return the kustomization of the base; overlays can merge into each of its ConfigMaps."""
     own = [
         {
             "name": f"{CONFIG}-{dashed(row)}",
@@ -89,7 +89,7 @@ def base_kustomization(table: Table, rows: Sequence[Service]) -> Manifest:
 
 
 def scaled_object(row: Service, facts: Facts) -> Manifest:
-    """KEDA's: as many pods as the lag of its groups asks for."""
+    """Return KEDA's ScaledObject: the number of pods follows the lag of the service's groups."""
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
@@ -117,7 +117,7 @@ def scaled_object(row: Service, facts: Facts) -> Manifest:
 
 
 def keda_kustomization(rows: Sequence[Service]) -> Manifest:
-    """The component; what is scaled has no fixed number of pods."""
+    """Return the KEDA component; scaled services have no fixed number of pods."""
     return {
         "apiVersion": "kustomize.config.k8s.io/v1alpha1",
         "kind": "Component",
@@ -133,12 +133,12 @@ def keda_kustomization(rows: Sequence[Service]) -> Manifest:
 
 
 def scaled(table: Table, rows: Sequence[Service]) -> list[Service]:
-    """The services whose number follows their lag."""
+    """Return the services whose number of pods follows their lag."""
     return [row for row in rows if row.consumes and not table.of(row).schedule]
 
 
 def claim_manifests(table: Table, rows: Sequence[Service]) -> list[Manifest]:
-    """Volumes that services keep files on; those that name the same one share it."""
+    """Return the volumes on which services keep files; services that name the same volume share it."""
     names = {table.of(row).claim for row in rows} - {""}
     return [
         {

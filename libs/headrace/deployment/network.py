@@ -1,4 +1,4 @@
-"""Who may speak to whom: derived from the variables in which services are told each other's URLs."""
+"""Network policies, derived from the variables that give services each other's URLs."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,13 +13,13 @@ _MONITORING: Final = "monitoring"
 
 
 def callers_of(row: Service, rows: Sequence[Service]) -> list[Service]:
-    """The services that read one of the variables by which this one is known."""
+    """Return the services that read one of the variables with this service's URL."""
     told = {variable for variable, _ in row.known_by}
     return [other for other in rows if other != row and told & variables_of(other)]
 
 
 def policy(row: Service, facts: Facts, rows: Sequence[Service], engine_ports: Sequence[int]) -> Manifest:
-    """What may come in and go out of a service's pods."""
+    """Return the permitted connections of a service's pods."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -34,7 +34,7 @@ def policy(row: Service, facts: Facts, rows: Sequence[Service], engine_ports: Se
 
 
 def engines_only(name: str, selector: dict[str, str], engine_ports: Sequence[int]) -> Manifest:
-    """For pods that nobody calls: name lookup and the engines."""
+    """Return the policy of pods that nobody calls: name lookup and the engines."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

@@ -22,23 +22,23 @@ _STOP_SECONDS: Final = 25
 
 
 def dashed(row: Service) -> str:
-    """The service's name as DNS takes it."""
+    """Return the service's name in DNS form."""
     return row.name.replace("_", "-")
 
 
 def labels(row: Service) -> dict[str, str]:
-    """What selects a service's pods."""
+    """Return the labels that select a service's pods."""
     return {"app.kubernetes.io/name": dashed(row), **PART_OF}
 
 
 def admin_port() -> int:
-    """Where every process answers probes and scrapes."""
+    """Return the port for probes and scrapes in every process."""
     port: int = ProcessSettings.model_fields["admin_port"].default
     return port
 
 
 def serving_pod(row: Service, facts: Facts) -> Manifest:
-    """The pod that runs ``headrace serve NAME``."""
+    """Return the pod that runs ``headrace serve NAME``."""
     pod = _pod(container(row.name, ["serve", row.name], [row], facts), facts)
     pod["serviceAccountName"] = dashed(row)
     pod["terminationGracePeriodSeconds"] = _DRAIN_SECONDS + _STOP_SECONDS + 5
@@ -61,21 +61,21 @@ def serving_pod(row: Service, facts: Facts) -> Manifest:
 
 
 def _mount(pod: Manifest, name: str, path: str, volume: Manifest) -> None:
-    """One more volume for the pod's container; only a claim can be written to."""
+    """Return one more volume of the pod's container; only a claim is writable."""
     pod["volumes"].append({"name": name, **volume})
     mount = {"name": name, "mountPath": path}
     pod["containers"][0]["volumeMounts"].append(mount if name == "data" else mount | {"readOnly": True})
 
 
 def job_pod(name: str, arguments: Sequence[str], rows: Sequence[Service], facts: Facts) -> Manifest:
-    """A pod that runs ``headrace ARGUMENTS…`` to its end."""
+    """Return a pod that runs ``headrace ARGUMENTS…`` and ends."""
     pod = _pod(container(name, arguments, rows, facts), facts)
     pod["restartPolicy"] = "OnFailure"
     return pod
 
 
 def container(name: str, arguments: Sequence[str], rows: Sequence[Service], facts: Facts) -> Manifest:
-    """The image with a command, given the settings of these services and no credentials beyond their needs."""
+    """Return a container with a command, the settings of these services and only the credentials they need."""
     return {
         "name": name.replace("_", "-"),
         "image": IMAGE,
@@ -99,7 +99,7 @@ def container(name: str, arguments: Sequence[str], rows: Sequence[Service], fact
 
 
 def _settings(rows: Sequence[Service]) -> list[Manifest]:
-    """What the container's environment comes from; later ones win."""
+    """Return the sources of the container's environment; later ones win."""
     found: list[Manifest] = [{"configMapRef": {"name": CONFIG}}]
     if any(row.topics for row in rows):
         found.append({"secretRef": {"name": KAFKA_SECRET, "optional": True}})
@@ -135,10 +135,10 @@ def _pod(only: Manifest, facts: Facts) -> Manifest:
 
 
 def _probes(row: Service) -> Manifest:
-    """Live: the event loop answers. Ready: engines and peers answer too.
+    """Return the probes. Live: the event loop answers. Ready: engines and peers answer too.
 
-    A service that listens stays in its Service through half an hour of an engine's absence, since it answers 503 with
-    Retry-After where an empty Service refuses connections; a new pod has to be ready once before it replaces another.
+    A service that listens stays in its Service for half an hour without an engine, because it answers 503 with
+    Retry-After while an empty Service refuses connections; a new pod must become ready before it replaces another.
     """
     return {
         "startupProbe": _probe("/health/live", every_seconds=2, failures=30),

@@ -1,4 +1,4 @@
-"""Every file that follows from the services' table: a map of its path in the repository to its text."""
+"""All files that are generated from the services' table, by their path in the repository."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ _HEAD: Final = f"# Written by `make docs` from services/headrace_services/regist
 
 
 def written(rows: Sequence[Service], root: Path) -> dict[Path, str]:
-    """Path, relative to the repository at ``root``, to text."""
+    """Return text by path, relative to the repository at ``root``."""
     table = Table.read(root / FACTS, rows)
     scaled = manifests.scaled(table, rows)
     found = {
@@ -43,7 +43,7 @@ def written(rows: Sequence[Service], root: Path) -> dict[Path, str]:
 
 
 def left_over(files: dict[Path, str], root: Path) -> list[Path]:
-    """What stands in a folder of ours and is not written any more."""
+    """Return the files in generated folders that are no longer generated."""
     return sorted(
         path.relative_to(root)
         for folder in OWNED
@@ -53,7 +53,7 @@ def left_over(files: dict[Path, str], root: Path) -> list[Path]:
 
 
 def write(rows: Sequence[Service], root: Path) -> list[Path]:
-    """Write what has changed and remove what is left over; returns both."""
+    """Write changed files and remove obsolete ones; return both."""
     files = written(rows, root)
     changed = []
     try:
@@ -73,7 +73,7 @@ def write(rows: Sequence[Service], root: Path) -> list[Path]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what repeats each time: an alias is nothing to read."""
+    """Writes repeated values in full, because aliases are hard to read."""
 
     def ignore_aliases(self, _data: object) -> bool:
         return True

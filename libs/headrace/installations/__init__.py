@@ -1,1 +1,1 @@
-"""Made-up installations of the assisted installer: what assisted_events simulates and samples are written from."""
+"""Simulated installations of the assisted installer, for assisted_events and for samples."""

@@ -1,4 +1,4 @@
-"""What a discovery agent reports of a host, of a real host's size: about 19 kB of JSON."""
+"""The data that a discovery agent reports of a host, in a realistic size of about 19 kB of JSON."""
 
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ _CHECKS: Final = {
 
 
 def inventory(number: int) -> dict[str, Any]:
-    """Its hardware."""
+    """Return the hardware of a host."""
     return {
         "bmc_address": f"10.1.{number // 250}.{number % 250 + 1}",
         "boot": {"current_boot_mode": "uefi"},
@@ -94,7 +94,7 @@ def _interface(number: int, nic: int) -> dict[str, Any]:
 
 
 def validations() -> dict[str, Any]:
-    """What was checked of it, and passed."""
+    """Return the validations of a host, all passed."""
     return {
         group: [
             {"id": check, "status": "success", "message": f"The host passes the validation {check}"}

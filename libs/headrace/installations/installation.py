@@ -1,4 +1,4 @@
-"""An installation as the assisted installer sees it."""
+"""An installation as the assisted installer stores it."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ Model = dict[str, Any]
 class Installation:
     """One attempt to install a cluster of ``hosts`` hosts, which ended as ``end_state`` just before ``now``.
 
-    ``events`` is how many were logged in all; without it those of the narrative.
+    ``events`` is the number of logged events; the default is that of a typical installation.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Installation:
         self._common = {"user_name": "jdoe", "email_domain": "example.com", "org_id": origin.org_id}
 
     def cluster(self) -> Model:
-        """The cluster."""
+        """Return the cluster."""
         ended = _milliseconds(self._started + _INSTALLATION)
         completed = self.end_state in {"installed", ADDING_HOSTS}
         return {
@@ -92,11 +92,11 @@ class Installation:
         }
 
     def hosts(self) -> Iterator[Model]:
-        """Its hosts, the first three of them masters."""
+        """Return the hosts; the first three are masters."""
         return (self._host(number) for number in range(len(self._host_ids)))
 
     def infra_env(self) -> Model:
-        """The infra-env its hosts came from."""
+        """Return the infra-env of the hosts."""
         return {
             "id": self.infra_env_id,
             "kind": "InfraEnv",
@@ -111,7 +111,7 @@ class Installation:
         }
 
     def events(self) -> Iterator[Model]:
-        """What was logged, by time."""
+        """Return the logged events by time."""
         hosts = len(self._host_ids)
         told_anyway = sum(
             hosts if name.startswith(HOST_EVENT_PREFIX) else 1 for name, *_ in (*EVENTS, *AFTERWARDS)

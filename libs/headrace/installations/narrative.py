@@ -1,4 +1,4 @@
-"""What the assisted service has to tell about an installation, in order."""
+"""The messages that the assisted service logs about an installation, in order."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,7 @@ Told = tuple[str, str, str, int]
 
 @dataclass(frozen=True)
 class End:
-    """How an installation can end: the cluster's status line and the last event."""
+    """An end of an installation: the cluster's status text and the last event."""
 
     status_info: str
     event: Told

@@ -1,4 +1,4 @@
-"""What made-up data is made from."""
+"""The inputs from which simulated data is generated."""
 
 import random
 import uuid
@@ -14,7 +14,7 @@ DEFAULT_NOW: Final = datetime(2026, 8, 1, 10, 0, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Equal origins give equal data; ``now`` is the moment at which the data pretends to be made.
+    """Equal origins give equal data; ``now`` is the time at which the data claims to be created.
 
     Without a ``cluster_id`` one is derived from the seed.
     """
@@ -26,7 +26,9 @@ class Origin:
 
     def __post_init__(self) -> None:
         if self.now.tzinfo is None:
-            raise ConfigurationError(f"now is {self.now.isoformat()} without a zone; expected one")
+            raise ConfigurationError(
+                f"now is {self.now.isoformat()} without a time zone; expected a time zone"
+            )
         if self.cluster_id is not None:
             _check_uuid(self.cluster_id)
 

@@ -1,4 +1,4 @@
-"""Reading from a Kubernetes API server."""
+"""A read-only client of the Kubernetes API."""
 
 from headrace.kubernetes.cluster import Cluster, NotFound
 from headrace.kubernetes.kubeconfig import contexts

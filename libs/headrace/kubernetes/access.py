@@ -1,4 +1,4 @@
-"""How to reach one API server, and as whom. What it holds never shows in a repr."""
+"""Address and credentials of one API server. Their repr shows no secret."""
 
 import os
 import ssl
@@ -14,7 +14,7 @@ from headrace.runtime.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Access:
-    """``name`` is what error texts call the cluster; certificates and keys are PEM text."""
+    """``name`` is the cluster's name in errors; certificates and keys are PEM text."""
 
     name: str
     server: str
@@ -32,7 +32,7 @@ class Access:
     password: str = field(default="", repr=False)
 
     def headers(self) -> Mapping[str, str]:
-        """What a request must say to be let in. As kubectl does, nothing over a connection that anybody can read."""
+        """Return the authentication headers. Like kubectl, send no credentials over an unencrypted connection."""
         if not self.server.startswith("https:"):
             return {}
         if self.token_file is not None:
@@ -44,7 +44,7 @@ class Access:
         return {}
 
     def tls(self) -> ssl.SSLContext | bool:
-        """What aiohttp takes as ``ssl``; raises `ConfigurationError` when the certificates are none."""
+        """Return aiohttp's ``ssl`` argument; raises `ConfigurationError` if the certificates are invalid."""
         if not self.server.startswith("https:"):
             return True
         try:
@@ -62,11 +62,11 @@ class Access:
 
 
 def read_text(path: Path, what: str) -> str:
-    """The text of a file that a setting names."""
+    """Return the text of a file that a setting names."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigurationError(f"the {what} {path} cannot be read: {reason}") from None
 
 

@@ -1,7 +1,7 @@
-"""A read-only client of a Kubernetes API server: objects and lists in JSON, nothing else.
+"""A read-only client of a Kubernetes API server: objects and lists in JSON.
 
-Our own, over aiohttp: the official asynchronous client takes about 60 MB of memory to import, which is more than a
-whole sender of ours may use, for the two calls we need.
+It is our own, over aiohttp, because importing the official asynchronous client takes about 60 MB of memory, more than
+a whole sender may use, and only two calls are needed.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ _PAGE_ITEMS: Final = 500
 
 
 class NotFound(Permanent):
-    """The server knows no such path or object."""
+    """The server has no such path or object."""
 
 
 class _Gone(Permanent):
-    """The list that pages were read from is gone; ``token``, if any, goes on in a newer one."""
+    """The paged list has expired on the server; ``token``, if any, continues in a newer list."""
 
     def __init__(self, message: str, token: str) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class _Gone(Permanent):
 
 
 class Cluster:
-    """One API server. Raises `Retryable` while it is away or busy (after retries), `Permanent` when it refuses."""
+    """One API server. Raises `Retryable` while it is away or busy (after retries), `Permanent` if it refuses."""
 
     def __init__(
         self, access: Access, *, retry: RetryPolicy | None = None, page_items: int = _PAGE_ITEMS
@@ -52,33 +52,34 @@ class Cluster:
 
     @classmethod
     def from_kubeconfig(cls, path: Path | str, context: str | None = None) -> Self:
-        """A context of a kubeconfig, the current one unless named; raises `ConfigurationError`."""
+        """Return the cluster of a kubeconfig's context, by default the current one; raises `ConfigurationError`."""
         return cls(Kubeconfig.load(path).access(context))
 
     @classmethod
     def in_cluster(cls) -> Self:
-        """The cluster this pod runs in, by its service account; raises `ConfigurationError` outside of one."""
+        """Return the cluster of this pod, by its service account; raises `ConfigurationError` outside of a pod."""
         access = service_account()
         if access is None:
             raise ConfigurationError(
-                "this is no pod with a service account: no KUBERNETES_SERVICE_HOST or token"
+                "not running in a pod with a service account: KUBERNETES_SERVICE_HOST or the token is missing"
             )
         return cls(access)
 
     @classmethod
     def find(cls, context: str | None = None) -> Self:
-        """By ``$KUBECONFIG``, else ``~/.kube/config``, else the pod's own cluster."""
+        """Find a cluster by ``$KUBECONFIG``, else ``~/.kube/config``, else the pod's own."""
         if path := default_kubeconfig():
             return cls.from_kubeconfig(path, context)
         if access := service_account():
             return cls(access)
         raise ConfigurationError(
-            "no Kubernetes cluster is known: KUBECONFIG is unset, there is no ~/.kube/config and this is no pod"
+            "no Kubernetes cluster is configured: KUBECONFIG is unset, ~/.kube/config does not exist and "
+            "this is not a pod"
         )
 
     @property
     def name(self) -> str:
-        """The context, for texts."""
+        """The context's name, for messages."""
         return self._access.name
 
     @property
@@ -87,7 +88,7 @@ class Cluster:
         return self._access.namespace
 
     async def open(self) -> Self:
-        """Make ready for requests; nothing is sent yet."""
+        """Prepare for requests; nothing is sent yet."""
         # A client certificate goes through a file.
         tls = await asyncio.to_thread(self._access.tls)
         self._session = aiohttp.ClientSession(
@@ -98,7 +99,7 @@ class Cluster:
         return self
 
     async def close(self) -> None:
-        """End its connections."""
+        """Close all connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -110,14 +111,14 @@ class Cluster:
         await self.close()
 
     async def get(self, path: str, **query: str) -> dict[str, Any]:
-        """One object or one page of a list, e.g. ``/api/v1/namespaces/default``; raises `NotFound` too."""
+        """Return one object or one page of a list, e.g. ``/api/v1/namespaces/default``; also raises `NotFound`."""
         return await retrying(self._retry, lambda: self._get(path, query))
 
     async def items(self, path: str, label_selector: str = "") -> AsyncIterator[dict[str, Any]]:
-        """Every item of a list, in pages, e.g. of ``/api/v1/namespaces``.
+        """Yield every item of a paged list, e.g. of ``/api/v1/namespaces``.
 
-        When the server drops the list while it is read, reading goes on in a newer one where the server offers that:
-        an item that changed meanwhile may then come in either state.
+        If the server drops the list during the reading, it continues in a newer list if the server offers one; an item
+        that changed meanwhile may then appear in either state.
         """
         query = {"limit": str(self._page_items)}
         if label_selector:
@@ -166,13 +167,13 @@ async def _read(response: aiohttp.ClientResponse, name: str) -> bytes:
     async for piece in response.content.iter_any():
         size += len(piece)
         if size > _MAX_ANSWER_BYTES:
-            raise Permanent(f"cluster {name} answers more than {_MAX_ANSWER_BYTES} bytes")
+            raise Permanent(f"cluster {name} sent an answer of more than {_MAX_ANSWER_BYTES} bytes")
         pieces.append(piece)
     return b"".join(pieces)
 
 
 def _judged(name: str, path: str, response: aiohttp.ClientResponse, text: bytes) -> dict[str, Any]:
-    """The answer's body, or what its status means."""
+    """Return the answer's body, or raise what its status means."""
     try:
         body = orjson.loads(text)
     except ValueError:
@@ -181,7 +182,7 @@ def _judged(name: str, path: str, response: aiohttp.ClientResponse, text: bytes)
         return body
     status = body if isinstance(body, dict) else {}
     shown = redact(str(status.get("message") or text[:_SHOWN_CHARACTERS].decode(errors="replace")))
-    reason = f"cluster {name} answers {response.status} to {path}: {shown[:_SHOWN_CHARACTERS]}"
+    reason = f"cluster {name} answered {response.status} to {path}: {shown[:_SHOWN_CHARACTERS]}"
     if is_transient(response.status):
         raise Retryable(reason, retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After")))
     if response.status == HTTPStatus.GONE:

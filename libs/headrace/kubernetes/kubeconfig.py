@@ -1,4 +1,4 @@
-"""Kubeconfig files and the service account of a pod, read as kubectl reads them."""
+"""Kubeconfig files and the service account of a pod, read like kubectl."""
 
 import base64
 import binascii
@@ -17,8 +17,8 @@ SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 # What a user entry may hold that would need a program, or rights, that we do not use.
 _REFUSED: Final = {
-    "exec": "a credential plugin (exec) is not run; put a token or a client certificate in its place",
-    "auth-provider": "an auth-provider is not supported; put a token or a client certificate in its place",
+    "exec": "credential plugins (exec) are not run; use a token or a client certificate instead",
+    "auth-provider": "auth-provider is not supported; use a token or a client certificate instead",
     "as": "impersonation is not supported",
 }
 
@@ -35,7 +35,7 @@ class Kubeconfig:
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
-        """Raises `ConfigurationError` for a file that is missing or no kubeconfig."""
+        """Load files; raises `ConfigurationError` for a file that is missing or not a kubeconfig."""
         files = [Path(name).expanduser() for name in str(path).split(os.pathsep) if name]
         if len(files) > 1:
             # As kubectl does: a list may name files that are not there, a single name may not.
@@ -51,10 +51,10 @@ class Kubeconfig:
         return cls(str(path), parts["cluster"], parts["user"], parts["context"], current)
 
     def access(self, context: str | None = None) -> Access:
-        """The cluster and the user of a context, of the current one unless named."""
+        """Return cluster and user of a context, by default of the current one."""
         name = context or self.current_context
         if not name:
-            raise ConfigurationError(f"{self.source}: no current-context is set and no context was named")
+            raise ConfigurationError(f"{self.source}: current-context is not set and no context was named")
         entry = self._find("context", self.contexts, name)
         cluster = self._find("cluster", self.clusters, str(entry.get("cluster") or ""))
         user = self._find("user", self.users, entry["user"]) if entry.get("user") else {}
@@ -86,16 +86,18 @@ class Kubeconfig:
     def _find(self, kind: str, entries: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
         if name not in entries:
             known = ", ".join(entries) or "none"
-            raise ConfigurationError(f"{self.source}: there is no {kind} {name!r}; there are: {known}")
+            raise ConfigurationError(
+                f"{self.source}: {kind} {name!r} does not exist; expected one of: {known}"
+            )
         return entries[name]
 
     def _pem(self, entry: Mapping[str, Any], key: str) -> str:
-        """The text under ``<key>-data`` (base64), else of the file under ``<key>``."""
+        """Return the text under ``<key>-data`` (base64), else that of the file under ``<key>``."""
         if data := entry.get(f"{key}-data"):
             try:
                 return base64.b64decode(str(data), validate=True).decode()
             except (binascii.Error, UnicodeDecodeError):
-                raise ConfigurationError(f"{self.source}: {key}-data is not base64 of PEM text") from None
+                raise ConfigurationError(f"{self.source}: {key}-data is not base64-encoded PEM") from None
         if name := entry.get(key):
             return read_text(Path(entry["_directory"], str(name)), key)
         return ""
@@ -107,7 +109,7 @@ def contexts(path: Path | str) -> list[str]:
 
 
 def default_kubeconfig() -> str | None:
-    """What kubectl would read: ``$KUBECONFIG``, else ``~/.kube/config`` if there is one."""
+    """Return the kubeconfig that kubectl would read: ``$KUBECONFIG``, else ``~/.kube/config`` if it exists."""
     if named := os.environ.get("KUBECONFIG"):
         return named
     home = Path("~/.kube/config").expanduser()
@@ -115,7 +117,7 @@ def default_kubeconfig() -> str | None:
 
 
 def service_account(directory: Path = SERVICE_ACCOUNT) -> Access | None:
-    """The access of a pod to its own cluster, None outside of one."""
+    """Return the access of a pod to its own cluster, None outside of a pod."""
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host or not (directory / "token").exists():
         return None
@@ -146,5 +148,5 @@ def _named(file: Path, document: Mapping[str, Any], kind: str) -> list[tuple[str
         return [(str(entry["name"]), dict(entry.get(kind) or {})) for entry in entries]
     except (TypeError, KeyError, ValueError, AttributeError):
         raise ConfigurationError(
-            f"the kubeconfig {file} has {kind}s without a name or a {kind}; expected a list of both"
+            f"the kubeconfig {file} has a {kind}s list with an entry that lacks a name or a {kind}"
         ) from None

@@ -1,4 +1,4 @@
-"""`up --detach`, `down`: a local stack that no terminal holds."""
+"""`up --detach`, `down`: a local stack in the background."""
 
 import os
 import signal
@@ -22,10 +22,10 @@ _SHOWN_BYTES: Final = 4096
 
 
 def up(directory: Path) -> None:
-    """Start this very command again, without a terminal; returns when the stack is ready."""
+    """Start this command again without a terminal; returns when the stack is ready."""
     output = Output()
     if (run := read_run(directory)) is not None:
-        output.line(f"the stack on {directory.absolute()} runs already, as process {run['pid']}")
+        output.line(f"the stack in {directory.absolute()} is already running as process {run['pid']}")
         return
     said = directory.absolute() / "logs" / "up.log"
     said.parent.mkdir(parents=True, exist_ok=True)
@@ -51,16 +51,16 @@ def up(directory: Path) -> None:
 
 
 def down(directory: Path) -> None:
-    """Stop the stack on the directory, in order; what it stored stays."""
+    """Stop the stack of the directory in order; its data is kept."""
     output = Output()
     run = read_run(directory)
     if run is None:
-        output.line(f"no stack runs on {directory.absolute()}")
+        output.line(f"no stack is running in {directory.absolute()}")
         return
     os.kill(run["pid"], signal.SIGTERM)
     if not _within(_STOP_SECONDS, lambda: read_run(directory) is None):
-        raise Permanent(f"process {run['pid']} has not ended within {_STOP_SECONDS:.0f} s")
-    output.line(f"stopped; what it stored stays in {directory.absolute()}")
+        raise Permanent(f"process {run['pid']} did not exit within {_STOP_SECONDS:.0f} s")
+    output.line(f"stopped; its data is kept in {directory.absolute()}")
 
 
 def _within(seconds: float, holds: Callable[[], bool]) -> bool:

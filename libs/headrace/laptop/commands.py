@@ -23,11 +23,15 @@ class S3Choice(StrEnum):
 
 
 PortBase = Annotated[
-    int | None, typer.Option(help="Move every port: N to N+97 and, for SeaweedFS, N+10097.", metavar="N")
+    int | None,
+    typer.Option(help="Base of all ports: uses N to N+97 and, for SeaweedFS, N+10097.", metavar="N"),
 ]
-S3 = Annotated[S3Choice | None, typer.Option(help="The S3 server; the data directory keeps to its first.")]
+S3 = Annotated[
+    S3Choice | None,
+    typer.Option(help="S3 server; a data directory keeps the server that it was created with."),
+]
 Url = Annotated[
-    str | None, typer.Option(help="Its URL; by default that of the running local stack.", metavar="URL")
+    str | None, typer.Option(help="URL; default: that of the running local stack.", metavar="URL")
 ]
 
 
@@ -38,7 +42,12 @@ def up(
     port_base: PortBase = None,
     s3: S3 = None,
     detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return when all is ready; `down` ends it.")
+        bool,
+        typer.Option(
+            "--detach",
+            "-d",
+            help="Run in the background; return when everything is ready. `headrace down` stops it.",
+        ),
     ] = False,
 ) -> None:
     """Run the backing servers and every service here, until Ctrl-C."""
@@ -66,7 +75,9 @@ def run_demo(
     directory: Directory = DIRECTORY,
     port_base: PortBase = None,
     s3: S3 = None,
-    once: Annotated[bool, typer.Option(help="End by itself; 0 when every payload arrived.")] = False,
+    once: Annotated[
+        bool, typer.Option(help="Exit when the samples are processed; exit code 0 if every payload arrived.")
+    ] = False,
 ) -> None:
     """Run the stack, send a sample of each kind through it and show what became of them."""
     from headrace.cli import lifetime
@@ -98,10 +109,12 @@ def logs(
     ctx: typer.Context,
     parts: Annotated[
         list[str] | None,
-        typer.Argument(help="Services and engines, by a container's name too; else all.", metavar="[NAME]…"),
+        typer.Argument(help="Services and engines, also by container name; default: all.", metavar="[NAME]…"),
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-    tail: Annotated[int | None, typer.Option(help="The last lines only.", min=0, metavar="LINES")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow the logs until Ctrl-C.")] = False,
+    tail: Annotated[
+        int | None, typer.Option(help="Show only the last N lines.", min=0, metavar="LINES")
+    ] = None,
     directory: Directory = DIRECTORY,
 ) -> None:
     """Show what the parts of the local stack have logged."""
@@ -116,14 +129,16 @@ def send(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE…")],
     type_: Annotated[
         str | None,
-        typer.Option("--type", help="A sample's kind (ols, insights …) or a content type; else guessed."),
+        typer.Option(
+            "--type", help="Kind of sample (ols, insights …) or content type; default: derived from the file."
+        ),
     ] = None,
-    cluster: Annotated[str | None, typer.Option(help="Send as this cluster's operator does.")] = None,
-    org: Annotated[str | None, typer.Option(help="Send with this organisation's identity.")] = None,
-    token: Annotated[str, typer.Option(envvar="HEADRACE_TOKEN", help="A cluster's bearer token.")] = "local",  # noqa: S107 -- what the local shape takes
-    request_id: Annotated[str | None, typer.Option(help="The request id; else a new one.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Show each hop as it happens.")] = False,
-    within: Annotated[float, typer.Option(help="Follow for at most so many seconds.", min=0.1)] = 30.0,
+    cluster: Annotated[str | None, typer.Option(help="Send as the operator of this cluster.")] = None,
+    org: Annotated[str | None, typer.Option(help="Send with the identity of this organisation.")] = None,
+    token: Annotated[str, typer.Option(envvar="HEADRACE_TOKEN", help="Bearer token of a cluster.")] = "local",  # noqa: S107 -- what the local shape takes
+    request_id: Annotated[str | None, typer.Option(help="Request id; default: a new one.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Show each status as it arrives.")] = False,
+    within: Annotated[float, typer.Option(help="Follow for at most this many seconds.", min=0.1)] = 30.0,
     ingress: Url = None,
     tracker: Url = None,
     archiver: Url = None,
@@ -149,8 +164,8 @@ def send(
 @laptop.command()
 def recommendations(
     directory: Directory = DIRECTORY,
-    cluster: Annotated[str | None, typer.Option(help="Of this cluster only.")] = None,
-    org: Annotated[str, typer.Option(help="Of this organisation.")] = LOCAL_ORG_ID,
+    cluster: Annotated[str | None, typer.Option(help="Only this cluster.")] = None,
+    org: Annotated[str, typer.Option(help="Organisation.")] = LOCAL_ORG_ID,
     ros_api: Url = None,
 ) -> None:
     """Show the stored recommendations."""
@@ -166,7 +181,8 @@ def trace(
     request_id: str,
     as_json: AsJson = False,
     org: Annotated[
-        str | None, typer.Option(help="Whose request; needed where the tracker wants an identity.")
+        str | None,
+        typer.Option(help="Organisation of the request; needed if the tracker requires an identity."),
     ] = None,
     tracker: Url = None,
     archiver: Url = None,
@@ -182,15 +198,15 @@ def trace(
 
 @laptop.command()
 def sample(
-    kind: Annotated[str | None, typer.Argument(help="What to make; --list names them.")] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write into.")] = Path(),
+    kind: Annotated[str | None, typer.Argument(help="Kind of sample; --list shows the kinds.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write to.")] = Path(),
     list_: Annotated[bool, typer.Option("--list", help="List the kinds.")] = False,
-    seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 1,
-    cluster: Annotated[str | None, typer.Option(help="Cluster id; else one of the seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same bytes.")] = 1,
+    cluster: Annotated[str | None, typer.Option(help="Cluster id; default: derived from the seed.")] = None,
     org: Annotated[str, typer.Option(help="Organisation id.")] = LOCAL_ORG_ID,
-    clusters: Annotated[int, typer.Option(help="Clusters (cost).")] = 1,
-    workloads: Annotated[int, typer.Option(help="Workloads a cluster (cost).")] = 8,
-    days: Annotated[int, typer.Option(help="Days of data.")] = 1,
+    clusters: Annotated[int, typer.Option(help="Number of clusters (cost).")] = 1,
+    workloads: Annotated[int, typer.Option(help="Number of workloads per cluster (cost).")] = 8,
+    days: Annotated[int, typer.Option(help="Number of days of data.")] = 1,
 ) -> None:
     """Write a realistic archive."""
     from headrace.laptop import samples
@@ -221,7 +237,7 @@ def docs(
 @laptop.command()
 def generate(
     ctx: typer.Context,
-    root: Annotated[Path, typer.Option(help="The repository.", file_okay=False)] = Path(),
+    root: Annotated[Path, typer.Option(help="Root of the repository.", file_okay=False)] = Path(),
 ) -> None:
     """Write what follows from the services' table: manifests, dashboard, AsyncAPI document."""
     from headrace.cli.output import Output
@@ -232,17 +248,19 @@ def generate(
 
 
 objects = typer.Typer(
-    help="The stack's S3, in the words of MinIO's client; a place is ALIAS/bucket/key.", no_args_is_help=True
+    help=(
+        "List, copy, show and remove objects in the stack's S3, with the syntax of MinIO's client: "
+        "ALIAS/bucket/key."
+    ),
+    no_args_is_help=True,
 )
 laptop.add_typer(objects, name="objects")
 
 
 @objects.command("ls")
 def list_objects(
-    place: Annotated[
-        str, typer.Argument(help="A bucket or the beginning of keys.", metavar="ALIAS/bucket[/key]")
-    ],
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Everything below it.")] = False,
+    place: Annotated[str, typer.Argument(help="Bucket, or prefix of keys.", metavar="ALIAS/bucket[/key]")],
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="List everything below it.")] = False,
     directory: Directory = DIRECTORY,
 ) -> None:
     """List objects."""

@@ -1,4 +1,4 @@
-"""`demo`: the whole flow in one go. A row in `STEPS` for each thing sent, one in `CHECKS` for each thing seen."""
+"""`demo`: the whole flow at once. `STEPS` has a row for each upload, `CHECKS` one for each check."""
 
 import asyncio
 import hashlib
@@ -51,7 +51,7 @@ DOCUMENT_SAMPLE: Final = SampleOptions(seed=5)
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that is sent; ``make`` writes the file below a directory. ``cluster_id`` is whose it is."""
+    """One upload; ``make`` writes the file below a directory. ``cluster_id`` is its cluster."""
 
     name: str
     cluster_id: str
@@ -60,7 +60,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of it."""
+    """The outcome of a check."""
 
     step: Step
     upload: Upload
@@ -120,7 +120,7 @@ STEPS: Final = (
 
 
 async def archived(tools: Tools, outcome: Outcome) -> str:
-    """The archive: its key is as it should be and its bytes are those that were sent."""
+    """Check the archive: its key is correct and its bytes are those that were sent."""
     archives = await tools.flow.archives(outcome.upload.request_id, outcome.acceptance.org_id)
     wanted = await _digest(file_chunks(outcome.upload.path))
     # A request id that was used before, for other bytes, has more than one.
@@ -129,13 +129,13 @@ async def archived(tools: Tools, outcome: Outcome) -> str:
             if await _digest(chunks) != wanted:
                 continue
         if ARCHIVE_KEY.fullmatch(archive.key) is None:
-            raise Permanent(f"its archive has the key {archive.key}")
+            raise Permanent(f"archived under the key {archive.key}")
         return f"s3://{archive.bucket}/{archive.key}"
-    raise Permanent(f"none of its {len(archives)} archives holds the bytes that were sent")
+    raise Permanent(f"none of its {len(archives)} archives contains the bytes that were sent")
 
 
 async def recommended(tools: Tools, outcome: Outcome) -> str:
-    """Each workload of a cost archive was looked at, and some have recommendations."""
+    """Check that each workload of a cost archive was processed, and that some have recommendations."""
     if outcome.upload.service != "hccm":
         return ""
     workloads = await tools.ros.rows("workloads", outcome.acceptance.org_id, outcome.step.cluster_id)
@@ -148,7 +148,7 @@ async def recommended(tools: Tools, outcome: Outcome) -> str:
         ]
         return len(ended) >= len(workloads) or None
 
-    await soon(look, f"not all of its {len(workloads)} workloads were looked at")
+    await soon(look, f"not all of its {len(workloads)} workloads were processed")
     found = await tools.ros.rows("recommendations", outcome.acceptance.org_id, outcome.step.cluster_id)
     if not found:
         raise Permanent(f"none of its {len(workloads)} workloads has a recommendation")
@@ -156,7 +156,7 @@ async def recommended(tools: Tools, outcome: Outcome) -> str:
 
 
 async def judged(tools: Tools, outcome: Outcome) -> str:
-    """What the rules found in a cluster's archive, as the aggregator has it."""
+    """Return what the rules found in a cluster's archive, according to the aggregator."""
     if outcome.upload.service != "openshift":
         return ""
     organisation = outcome.acceptance.org_id
@@ -166,7 +166,7 @@ async def judged(tools: Tools, outcome: Outcome) -> str:
         headers=as_organisation(organisation),
     )
     if answer.status != 200:
-        raise Permanent(f"the aggregator answers {answer.shown}")
+        raise Permanent(f"the results aggregator answers {answer.shown}")
     keys = sorted(hit["key"] for hit in answer.body["report"]["reports"])
     more = f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else ""
     return f"{len(keys)}: {', '.join(keys[:_KEYS_SHOWN])}{more}"
@@ -180,7 +180,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
 
 
 async def demo(services: Sequence[Service], options: LocalOptions, *, once: bool) -> None:
-    """Start, send, show; then stay until a signal, or with ``once`` end."""
+    """Start, send, show; then keep running until a signal, or with ``once`` exit."""
     # The tables are what is to be seen here; the services' own lines are for `up`.
     configure(
         "WARNING",
@@ -197,7 +197,7 @@ async def demo(services: Sequence[Service], options: LocalOptions, *, once: bool
             await asyncio.wait({watching, showing}, return_when=asyncio.FIRST_COMPLETED)
             failures = await showing if showing.done() else []
             if not watching.done() and not once:
-                output.line("staying up; Ctrl-C ends it")
+                output.line("the stack keeps running; Ctrl-C stops it")
             if watching.done() or not once:
                 await watching
         finally:
@@ -211,7 +211,7 @@ async def demo(services: Sequence[Service], options: LocalOptions, *, once: bool
 
 
 async def _show(services: Sequence[Service], shape: LocalShape, output: Output) -> list[str]:
-    """Send everything and print what became of it; returns what went wrong, a reason each."""
+    """Send everything and print the results; returns the reasons of failures."""
     began = time.monotonic()
     failures: list[str] = []
     rows: list[tuple[object, ...]] = []
@@ -230,13 +230,13 @@ async def _show(services: Sequence[Service], shape: LocalShape, output: Output) 
     output.line()
     output.table(("sent", "request id", "bytes", *(name for name, _ in CHECKS)), rows)
     output.line()
-    output.table(("sender", "what it sent", "archive"), sent)
+    output.table(("sender", "contents", "archive"), sent)
     output.line()
     arrived = len(STEPS) - len(failures)
     arrived_too = len(SENDERS) - len(unsent)
     output.line(
-        f"{arrived} of {len(STEPS)} payloads arrived, and what {arrived_too} of {len(SENDERS)} senders sent, "
-        f"within {time.monotonic() - began:.1f} s"
+        f"{arrived} of {len(STEPS)} payloads and the data of {arrived_too} of {len(SENDERS)} senders "
+        f"arrived within {time.monotonic() - began:.1f} s"
     )
     failures += unsent
     for failure in failures:
@@ -245,7 +245,7 @@ async def _show(services: Sequence[Service], shape: LocalShape, output: Output) 
 
 
 async def _senders(senders: Senders) -> tuple[list[tuple[object, ...]], list[str]]:
-    """Have each of the stack's senders send; returns a row each and what went wrong."""
+    """Let each sender of the stack send; returns a row for each and the reasons of failures."""
     rows: list[tuple[object, ...]] = []
     failures: list[str] = []
     for name, sends in SENDERS:
@@ -260,7 +260,7 @@ async def _senders(senders: Senders) -> tuple[list[tuple[object, ...]], list[str
 async def _step(
     tools: Tools, step: Step, upload: Upload, output: Output, *, within_seconds: float
 ) -> tuple[list[str], list[str]]:
-    """Send one and look; returns what each check saw and what is wrong."""
+    """Send one upload and check it; returns what each check saw and the reasons of failures."""
     known = frozenset(hop.id for hop in await tools.flow.hops(upload.request_id))
     trail = Trail(upload.request_id)
     try:

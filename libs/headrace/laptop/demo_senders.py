@@ -1,4 +1,4 @@
-"""`demo`: the stack's own senders. Each is given something to send; then what arrived is looked for."""
+"""`demo`: the stack's own senders. Each gets something to send; then the result is looked up."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -19,7 +19,7 @@ _NOT_SENT: Final = frozenset({"skipped", "given_up", "exported"})
 
 @dataclass(frozen=True)
 class Senders:
-    """The senders' own REST, and where what they send arrives. ``admin`` has the facts of those without a port."""
+    """The senders' REST APIs and the receivers of their uploads. ``admin`` has the facts of services without a port."""
 
     ols: Peer
     assisted: Peer
@@ -28,19 +28,19 @@ class Senders:
     objects: ObjectStore
 
     async def facts(self, service: str, about: str) -> dict[str, Any]:
-        """What a service tells of itself beside its health; empty before it knows anything."""
+        """Return a service's facts beside its health; empty before it has any."""
         report = (await self.admin.call("GET", "/health")).body or {}
         found: dict[str, Any] = report.get("facts", {}).get(service, {}).get(about) or {}
         return found
 
     async def archives(self, request_id: str) -> list[Archive]:
-        """The archives of a request, whichever organisation it belongs to; none while the tracker does not know."""
+        """Return the archives of a request of any organisation; none while the tracker does not know the request."""
         hops = await self.flow.hops(request_id)
         owner = next((hop.org_id for hop in hops if hop.org_id), "")
         return await self.flow.archives(request_id, owner) if owner else []
 
     async def names_in(self, archive: Archive) -> set[str]:
-        """What is in an archive."""
+        """Return the names of the files in an archive."""
         async with (
             self.objects.get(archive.bucket, archive.key) as chunks,
             aclosing(read_members(chunks)) as members,
@@ -49,7 +49,7 @@ class Senders:
 
 
 async def light_speed(senders: Senders) -> tuple[str, str]:
-    """A question and what its asker thinks of the answer, by way of files, the collector and ingress."""
+    """Send a question and its feedback, through files, the collector and ingress."""
     answer = await _asked(senders.ols, "/v1/query", {"query": _QUESTION})
     feedback = {"user_question": _QUESTION, "llm_response": answer["response"], "sentiment": 1}
     conversation = answer["conversation_id"]
@@ -66,11 +66,11 @@ async def light_speed(senders: Senders) -> tuple[str, str]:
         return f"s3://{asked[0].bucket}/{asked[0].key}" if asked and "feedback" in kinds else None
 
     key = await soon(look, "the collector's archive with the question and the feedback did not arrive")
-    return f"a question, a feedback: {len(collected)} files", key
+    return f"one question, one feedback: {len(collected)} files", key
 
 
 async def assisted_installer(senders: Senders) -> tuple[str, str]:
-    """An installation that never was, from its end on."""
+    """Simulate an installation that ends."""
     path = "/api/assisted-events/v1"
     answer = await _asked(
         senders.assisted, f"{path}/simulations", {"hosts": _HOSTS, "end_state": "installed"}
@@ -88,12 +88,12 @@ async def assisted_installer(senders: Senders) -> tuple[str, str]:
                 return f"s3://{archive.bucket}/{archive.key}"
         return None
 
-    key = await soon(look, f"the archive of the installation of {made['id']} did not arrive")
+    key = await soon(look, f"the archive of installation {made['id']} did not arrive")
     return f"installed: {made['hosts']} hosts, {made['events']} events", key
 
 
 async def segment_bridge(senders: Senders) -> tuple[str, str]:
-    """The run that the bridge makes at its start, or made less than a minute before."""
+    """Return the run that the bridge makes at its start, or made less than a minute ago."""
 
     async def look() -> dict[str, Any] | None:
         return await senders.facts("segment_bridge", "run") or None

@@ -1,4 +1,4 @@
-"""Where is my payload: the hops from the tracker, the archives from the archiver."""
+"""Follows a payload: the statuses from the tracker, the archives from the archiver."""
 
 import asyncio
 import time
@@ -37,13 +37,13 @@ class Hop:
     org_id: str = ""
 
     def milliseconds_after(self, start: datetime) -> int:
-        """How long after ``start`` it was reported."""
+        """Return how long after ``start`` the status was reported."""
         return round((self.date - start).total_seconds() * 1000)
 
 
 @dataclass(frozen=True)
 class Archive:
-    """Where a copy of an upload is."""
+    """The place of a copy of an upload."""
 
     service: str
     bucket: str
@@ -52,7 +52,7 @@ class Archive:
 
 @dataclass
 class Trail:
-    """What became of one request; ``missing`` names the services that have not said their last word."""
+    """The statuses and archives of one request; ``missing`` names the services without a final status."""
 
     request_id: str
     hops: list[Hop] = field(default_factory=list)
@@ -61,17 +61,17 @@ class Trail:
 
     @property
     def problems(self) -> list[str]:
-        """Why it did not arrive; nothing when it did."""
+        """Return why the payload did not arrive; nothing if it did."""
         reported = [f"{hop.service} reports: {hop.message}" for hop in self.hops if hop.status == ERROR]
-        silent = [f"nothing final from {', '.join(sorted(self.missing))}"] if self.missing else []
+        silent = [f"no final status from {', '.join(sorted(self.missing))}"] if self.missing else []
         return reported + silent
 
 
 def consumers_of(services: Sequence[Service], upload_service: str) -> dict[str, frozenset[str]]:
-    """The services that will handle an upload for a service, as the tracker names them, ingress included.
+    """Return the services that handle an upload for a service, by their names in the tracker, including ingress.
 
-    Those that take its announcement, and those that take what these produce, and so on; each with those that it would
-    get nothing without.
+    These are the consumers of its announcement, the consumers of what those produce, and so on; each with the
+    services without which it would receive nothing.
     """
     reached: dict[str, frozenset[str]] = {"ingress": frozenset()}
     topics = [(UPLOAD_ANNOUNCE.name, frozenset({"ingress"}))]
@@ -88,7 +88,7 @@ def consumers_of(services: Sequence[Service], upload_service: str) -> dict[str, 
 
 
 def _takes(consumption: Consumption, topic: str, upload_service: str) -> bool:
-    """Headers other than the announcement's tell messages of another kind."""
+    """Headers other than the announcement's belong to other kinds of messages."""
     if consumption.topic.name != topic:
         return False
     return not consumption.header or (
@@ -97,7 +97,7 @@ def _takes(consumption: Consumption, topic: str, upload_service: str) -> bool:
 
 
 class Flow:
-    """The REST of the tracker and, where it is known, of the archiver."""
+    """The REST APIs of the tracker and, if known, of the archiver."""
 
     def __init__(self, session: aiohttp.ClientSession, tracker_url: str, archiver_url: str = "") -> None:
         self._session = session
@@ -105,9 +105,9 @@ class Flow:
         self._archiver = archiver_url.rstrip("/")
 
     async def hops(self, request_id: str, org_id: str = "") -> list[Hop]:
-        """Every status of an organisation's request, oldest first; none while the tracker has not heard of it.
+        """Return every status of an organisation's request, oldest first; none while the tracker does not know it.
 
-        Without an organisation nobody's identity is shown: a tracker that wants one raises `Permanent`.
+        Without an organisation no identity is sent, and a tracker that requires one raises `Permanent`.
         """
         url = f"{self._tracker}/api/v1/payloads/{quote(request_id, safe='')}?sort_by=date&sort_dir=asc"
         answer = await self._get(url, headers=as_organisation(org_id) if org_id else None)
@@ -131,10 +131,10 @@ class Flow:
         known: Collection[int] = (),
         within_seconds: float = 30.0,
     ) -> AsyncIterator[Hop]:
-        """Yield each hop as the tracker learns of it, until every service has said its last word.
+        """Yield each status as the tracker receives it, until every service has a final one.
 
-        Nothing is awaited from those behind a service that failed. ``known`` are ids of statuses from before. At the
-        deadline ``trail.missing`` names who did not end.
+        Services behind a failed one are not awaited. ``known`` are ids of earlier statuses. At the deadline
+        ``trail.missing`` names the services without a final status.
         """
         deadline = time.monotonic() + within_seconds
         seen = set(known)
@@ -161,7 +161,7 @@ class Flow:
                 if response.status == 404:
                     return None
                 if response.status == 401:
-                    raise Permanent(f"{url} wants to know which organisation asks")
+                    raise Permanent(f"{url} requires an organisation: use --org-id")
                 if response.status != 200:
                     raise Retryable(
                         f"{url} answered {response.status}: {body[:300].decode(errors='replace')}"
@@ -172,7 +172,7 @@ class Flow:
 
 
 async def soon(look: Callable[[], Awaitable[T | None]], failure: str) -> T:
-    """What ``look`` finds once it finds something; raises `Permanent` with the failure when that takes too long."""
+    """Return the result of ``look`` when it finds something; raises `Permanent` with the failure at the deadline."""
     deadline = time.monotonic() + _SOON_SECONDS
     while True:
         reason = ""

@@ -1,4 +1,4 @@
-"""Sends an upload to an ingress, streamed from disk, as patiently as its Retry-After asks."""
+"""Sends an upload to an ingress, streamed from disk, and respects Retry-After."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ Sent = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Acceptance:
-    """An ingress' yes: ``sent_at`` is when the accepted attempt began, ``org_id`` whom it was accepted for."""
+    """An accepting answer: ``sent_at`` is the start of that attempt, ``org_id`` the organisation of the upload."""
 
     request_id: str
     status: int
@@ -47,7 +47,7 @@ class IngressClient:
         self._url = url.rstrip("/")
 
     async def send(self, upload: Upload, sent: Sent = lambda _: None) -> Acceptance:
-        """Raises `Permanent` when it is refused, `Retryable` when the budget is spent."""
+        """Send; raises `Permanent` if the upload is refused, `Retryable` when the budget is spent."""
         deadline = time.monotonic() + _BUDGET_SECONDS
         while True:
             began, sent_at = time.monotonic(), utc_now()

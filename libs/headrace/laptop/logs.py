@@ -1,4 +1,4 @@
-"""`logs`: what the parts of a local stack said, of its own or a container's name."""
+"""`logs`: the logs of the parts of a local stack, by their own or their container's names."""
 
 import re
 import sys
@@ -40,13 +40,13 @@ class _Source:
 def show(
     services: Sequence[Service], directory: Path, parts: Sequence[str], *, follow: bool, tail: int | None
 ) -> None:
-    """Print the lines of some parts, of all when none is named; with ``follow`` until Ctrl-C."""
+    """Print the lines of some parts, or of all; with ``follow`` until Ctrl-C."""
     rows = [row.name for row in services]
     names = [_part(name, rows) for name in parts]
     sources = list(_sources(directory / LOGS, names, rows))
     if not any(source.path.exists() for source in sources):
         raise ConfigurationError(
-            f"there is no log below {(directory / LOGS).absolute()}: start with `headrace up`"
+            f"there is no log in {(directory / LOGS).absolute()}: start the stack with `headrace up`"
         )
     ends = [_print_kept(source, tail) for source in sources]
     while follow:
@@ -59,7 +59,7 @@ def _part(name: str, rows: Sequence[str]) -> str:
     plain = re.sub(r"_1$", "", name).replace("-", "_")
     plain = _ALIASES.get(plain, re.sub("^rosocp_", "ros_", plain))
     if plain not in {*rows, *_ENGINES}:
-        raise ConfigurationError(f"no part is called {name}; expected one of {', '.join((*_ENGINES, *rows))}")
+        raise ConfigurationError(f"no part is named {name}; expected one of {', '.join((*_ENGINES, *rows))}")
     return plain
 
 
@@ -73,7 +73,7 @@ def _sources(logs: Path, names: Sequence[str], rows: Sequence[str]) -> Iterator[
 
 
 def _is_of(services: frozenset[str], line: bytes) -> bool:
-    """Whether one of them said it: in a message's handling, in its own code, or of it."""
+    """Return whether a line belongs to one of the parts: to its message handling, its code, or about it."""
     try:
         said = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -85,7 +85,7 @@ def _is_of(services: frozenset[str], line: bytes) -> bool:
 
 
 def _print_kept(source: _Source, tail: int | None) -> int:
-    """Print the last lines of what is there; returns how far the file was read."""
+    """Print the last lines of a file; returns the position up to which it was read."""
     former = source.path.with_suffix(f"{source.path.suffix}.1")
     lines = [line for file in (former, source.path) for line in _lines(file) if source.wanted(line)]
     for line in lines if tail is None else lines[len(lines) - min(tail, len(lines)) :]:

@@ -1,6 +1,6 @@
-"""`objects`: looking into the stack's S3 and moving files in and out, in the words of MinIO's client.
+"""`objects`: lists and copies objects of the stack's S3, with the commands of MinIO's client.
 
-A place is ``ALIAS/bucket/key``; any alias means the one S3 there is.
+A place is ``ALIAS/bucket/key``; every alias means the stack's S3.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 
 @dataclass(frozen=True)
 class Place:
-    """A bucket and a key, or the beginning of keys."""
+    """A bucket and a key, or a prefix of keys."""
 
     bucket: str
     key: str
 
     @classmethod
     def parse(cls, text: str) -> "Place":
-        """Raises `ConfigurationError` unless it is ``ALIAS/bucket[/key]``."""
+        """Parse ``ALIAS/bucket[/key]``; raises `ConfigurationError` for anything else."""
         _, _, path = text.strip("/").partition("/")
         bucket, _, key = path.partition("/")
         if not bucket:
@@ -45,7 +45,7 @@ class Place:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it names one object."""
+        """Whether the place names one object."""
         return bool(self.key) and not self.key.endswith("/")
 
 
@@ -55,7 +55,7 @@ async def show(directory: Path, place: str, *, recursive: bool) -> None:
     output = Output()
     async with _opened(directory) as store:
         if not await store.has_bucket(where.bucket):
-            raise ConfigurationError(f"there is no bucket {where.bucket}")
+            raise ConfigurationError(f"bucket {where.bucket} does not exist")
         below = where.key.rpartition("/")[0]
         cut = len(below) + 1 if below else 0
         folders: set[str] = set()
@@ -70,7 +70,7 @@ async def show(directory: Path, place: str, *, recursive: bool) -> None:
 
 
 async def copy(directory: Path, source: str, target: str) -> None:
-    """A file into S3, or an object out of it. A source that is there as a file is one."""
+    """Copy a file into S3, or an object out of it. A source that exists as a file is a file."""
     if _is_file(Path(source)):
         await _upload(directory, Path(source), Place.parse(target))
     else:
@@ -86,11 +86,11 @@ async def show_content(directory: Path, place: str) -> None:
 
 
 async def remove(directory: Path, place: str) -> None:
-    """Remove one object; one that is not there is an error."""
+    """Remove one object; a missing object is an error."""
     where = _whole(place)
     async with _opened(directory) as store:
         if await store.head(where.bucket, where.key) is None:
-            raise ConfigurationError(f"there is no object {where.bucket}/{where.key}")
+            raise ConfigurationError(f"object {where.bucket}/{where.key} does not exist")
         await store.delete(where.bucket, where.key)
     Output().line(f"removed {place}")
 
@@ -109,7 +109,7 @@ async def _opened(directory: Path) -> AsyncIterator[ObjectStore]:
 def _whole(text: str) -> Place:
     place = Place.parse(text)
     if not place.is_whole:
-        raise ConfigurationError(f"got {text!r}, expected one object: ALIAS/bucket/key")
+        raise ConfigurationError(f"got {text!r}, expected an object: ALIAS/bucket/key")
     return place
 
 
@@ -118,25 +118,25 @@ async def _upload(directory: Path, source: Path, target: Place) -> None:
     content_type = mimetypes.guess_type(key)[0] or OCTETS
     async with _opened(directory) as store:
         if not await store.has_bucket(target.bucket):
-            raise ConfigurationError(f"there is no bucket {target.bucket}")
+            raise ConfigurationError(f"bucket {target.bucket} does not exist")
         with source.open("rb") as file:
             await store_stream(_pieces(file), store, target.bucket, key, content_type=content_type)
 
 
 async def _download(directory: Path, source: Place, target: Path) -> None:
     if not source.is_whole:
-        raise ConfigurationError(f"there is no file and no object {source.bucket}/{source.key}")
+        raise ConfigurationError(f"{source.bucket}/{source.key} is neither a file nor an object")
     path = _file_in(target, source.key.rpartition("/")[2])
     async with _opened(directory) as store:
         if await store.head(source.bucket, source.key) is None:
-            raise ConfigurationError(f"there is no file and no object {source.bucket}/{source.key}")
+            raise ConfigurationError(f"{source.bucket}/{source.key} is neither a file nor an object")
         with path.open("wb") as file:
             await _fetch(store, source, file)
 
 
 def _is_file(path: Path) -> bool:
     if path.is_dir():
-        raise ConfigurationError(f"{path} is a directory; copy files")
+        raise ConfigurationError(f"{path} is a directory; only files can be copied")
     return path.exists()
 
 
@@ -150,7 +150,7 @@ async def _fetch(store: ObjectStore, where: Place, file: IO[bytes]) -> None:
             async for chunk in chunks:
                 await asyncio.to_thread(file.write, chunk)
     except ObjectNotFound:
-        raise ConfigurationError(f"there is no object {where.bucket}/{where.key}") from None
+        raise ConfigurationError(f"object {where.bucket}/{where.key} does not exist") from None
     file.flush()
 
 

@@ -1,4 +1,4 @@
-"""What the ROS API shows: workloads and recommendations, for a person."""
+"""Shows workloads and recommendations of the ROS API."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -30,13 +30,13 @@ _MIB: Final = 1 << 20
 
 
 class RosApi:
-    """Its rows, as an organisation sees them."""
+    """The rows of the API as an organisation sees them."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._peer = Peer(session, url, name="the ROS API")
 
     async def rows(self, what: str, org_id: str, cluster_id: str | None = None) -> list[dict[str, Any]]:
-        """``workloads`` or ``recommendations``, at most a thousand."""
+        """Return ``workloads`` or ``recommendations``, at most a thousand."""
         found: list[dict[str, Any]] = []
         while len(found) < _MAX_ROWS:
             params = {"limit": str(_PAGE), "offset": str(len(found))}
@@ -54,7 +54,7 @@ class RosApi:
 
 
 def table_rows(recommendations: Sequence[Mapping[str, Any]]) -> Iterator[tuple[object, ...]]:
-    """A line for each engine's advice, as `COLUMNS` has it."""
+    """Return one row for each engine's recommendation, with the columns of `COLUMNS`."""
     for row in recommendations:
         shown = row["recommendations"]
         now = shown.get("current", {}).get("requests", {})
@@ -93,5 +93,5 @@ async def show(url: str, org_id: str, cluster_id: str | None) -> None:
 
 
 def url_of(directory: Any, given: str | None) -> str:
-    """The given URL, else the running local stack's."""
+    """Return the given URL, else the running local stack's."""
     return given or str(running_stack(directory)["services"]["ros_api"]["url"])

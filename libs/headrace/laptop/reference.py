@@ -1,4 +1,4 @@
-"""`docs`: the configuration page, written from the settings themselves."""
+"""`docs`: the configuration page, generated from the settings."""
 
 import json
 import types
@@ -20,19 +20,19 @@ from headrace.service.row import Service
 _HEAD: Final = """\
 # Configuration
 
-Written by `make docs` from the settings themselves; edit the descriptions there.
+`make docs` writes this page from the settings in the code; edit the descriptions there.
 
-Every setting is an environment variable, read once at start.
-One that is set to the empty text counts as unset.
-A value that cannot be used stops the process with a line that names the variable.
-Where a variable begins with another word than `HEADRACE`, `ARCHIVER` or `PAYLOAD_TRACKER`, it is upstream's.
+Every setting is an environment variable that is read once at start.
+A variable that is set to the empty string counts as unset.
+If a value is invalid, the process exits with an error that names the variable.
+Variables that do not begin with `HEADRACE`, `ARCHIVER` or `PAYLOAD_TRACKER` are upstream's.
 """
 _WORDS: Final[dict[Any, str]] = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`"}
 _BOUNDS: Final = (("gt", "more than"), ("ge", "at least"), ("lt", "less than"), ("le", "at most"))
 
 
 def configuration_page(rows: Sequence[Service]) -> str:
-    """The page in Markdown: what every process reads, then each service's own settings."""
+    """Return the page in Markdown: what every process reads, then each service's own settings."""
     sections = [
         _HEAD,
         _section("The backing engines", EngineSettings),
@@ -51,7 +51,7 @@ def configuration_page(rows: Sequence[Service]) -> str:
 
 
 def write_page(rows: Sequence[Service], path: Path) -> None:
-    """Write the page; raises ConfigurationError when there is no such directory."""
+    """Write the page; raises ConfigurationError if the directory does not exist."""
     try:
         path.write_text(configuration_page(rows), encoding="utf-8")
     except OSError as error:
@@ -60,7 +60,7 @@ def write_page(rows: Sequence[Service], path: Path) -> None:
 
 
 def _section(title: str, *kinds: SettingsClass) -> str:
-    """A variable that two classes of a service read stands once, as the first has it."""
+    """Return a section; a variable that two classes of a service read appears once, as in the first class."""
     rows: dict[str, tuple[str, ...]] = {}
     for kind in kinds:
         for row in _rows(kind):
@@ -85,10 +85,10 @@ def _roles(rows: Sequence[Service]) -> str:
     ]
     return (
         "## Roles in PostgreSQL\n\n"
-        "A URL like `postgresql://user:password@host:5432/` with a role of the service's own, used by it instead of "
-        "`HEADRACE_POSTGRES`.\n"
-        "`headrace init`, given these and an administrator's `HEADRACE_POSTGRES`, makes roles, databases, grants.\n\n"
-        + "".join(_line(cells) for cells in lines)
+        "Each variable is a URL like `postgresql://user:password@host:5432/` with the service's own role; the service "
+        "uses it instead of `HEADRACE_POSTGRES`.\n"
+        "`headrace init` creates roles, databases and grants from these URLs and an administrator's "
+        "`HEADRACE_POSTGRES`.\n\n" + "".join(_line(cells) for cells in lines)
     )
 
 
@@ -148,8 +148,12 @@ def _changes(rows: Sequence[Service]) -> str:
 
 
 def _without_effect(row: Service, idle: Mapping[str, str]) -> str:
-    lines = [("variable", "why"), ("---", "---"), *((f"`{name}`", reason) for name, reason in idle.items())]
-    return f"### Taken by `{row.name}` without effect\n\n" + "".join(_line(cells) for cells in lines)
+    lines = [
+        ("variable", "reason"),
+        ("---", "---"),
+        *((f"`{name}`", reason) for name, reason in idle.items()),
+    ]
+    return f"### Variables without effect in `{row.name}`\n\n" + "".join(_line(cells) for cells in lines)
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -167,7 +171,7 @@ def _type(field: FieldInfo) -> str:
 
 
 def _word(annotation: Any, *, encoded: bool) -> str:
-    """``encoded``: a collection is written in JSON, not in a notation of its own."""
+    """Return the word for a type. ``encoded``: a collection is written in JSON, not in its own notation."""
     origin = get_origin(annotation)
     if origin in {Union, types.UnionType}:
         return _word(next(item for item in get_args(annotation) if item is not type(None)), encoded=encoded)

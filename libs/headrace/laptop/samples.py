@@ -1,4 +1,4 @@
-"""`sample`: archives to try things with."""
+"""`sample`: writes sample archives."""
 
 from pathlib import Path
 
@@ -8,18 +8,18 @@ from headrace.samples import KINDS, SampleOptions
 
 
 def show_kinds() -> None:
-    """Print what can be made."""
+    """Print the kinds of samples."""
     rows = [
         (kind.name, ", ".join(kind.file_names), kind.content_type, kind.description)
         for kind in KINDS.values()
     ]
-    Output().table(("kind", "files", "content type", "what it is"), rows)
+    Output().table(("kind", "files", "content type", "contents"), rows)
 
 
 def write(kind: str, directory: Path, options: SampleOptions) -> None:
-    """Write one kind and print what was written."""
+    """Write a sample and print its files."""
     if kind not in KINDS:
-        raise ConfigurationError(f"there is no sample {kind!r}; expected one of {', '.join(KINDS)}")
+        raise ConfigurationError(f"got sample {kind!r}, expected one of {', '.join(KINDS)}")
     output = Output()
     for path in KINDS[kind].generate(directory, options):
         output.line(f"{path}  {path.stat().st_size} bytes")

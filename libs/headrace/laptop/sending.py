@@ -22,7 +22,7 @@ from headrace.service.row import Service
 
 @dataclass(frozen=True, kw_only=True)
 class SendOptions:
-    """What `send` was told; None means: find out."""
+    """The options of `send`; None means: find out."""
 
     type: str | None = None
     cluster: str | None = None
@@ -35,7 +35,7 @@ class SendOptions:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where a stack's services are."""
+    """The URLs of a stack's services."""
 
     ingress: str
     tracker: str
@@ -50,7 +50,7 @@ def endpoints(
     tracker: str | None,
     archiver: str | None,
 ) -> Endpoints:
-    """The given URLs, else those of the stack that runs on the directory, else the documents' ports."""
+    """Return the given URLs, else those of the stack that runs on the directory, else the documents' ports."""
     run = (read_run(directory) or {}).get("services", {})
     ports = {row.name: row.port for row in services}
 
@@ -63,9 +63,9 @@ def endpoints(
 
 
 async def uploads_of(files: Sequence[Path], options: SendOptions) -> list[Upload]:
-    """One upload a file; raises ConfigurationError before anything is sent."""
+    """Return one upload per file; raises ConfigurationError before anything is sent."""
     if options.request_id is not None and len(files) > 1:
-        raise ConfigurationError(f"--request-id names one upload, got {len(files)} files")
+        raise ConfigurationError(f"--request-id applies to one upload, got {len(files)} files")
     chosen = {} if options.request_id is None else {"request_id": options.request_id}
     uploads = []
     for path in files:
@@ -78,7 +78,7 @@ async def uploads_of(files: Sequence[Path], options: SendOptions) -> list[Upload
 async def send(
     services: Sequence[Service], files: Sequence[Path], options: SendOptions, where: Endpoints
 ) -> None:
-    """Send files one after the other; raises `Permanent` when a followed one did not arrive."""
+    """Send files one after the other; raises `Permanent` if a followed one did not arrive."""
     output = Output()
     lost = []
     uploads = await uploads_of(files, options)
@@ -104,7 +104,7 @@ async def send(
 
 
 async def _known(flow: Flow, upload: Upload, options: SendOptions) -> frozenset[int]:
-    """What was told of an id that was used before; only then is there anything to ask."""
+    """Return the statuses of a request id that was used before; a new id needs no request."""
     if options.request_id is None:
         return frozenset()
     org_id = options.org or ("" if options.cluster else LOCAL_ORG_ID)
@@ -125,7 +125,7 @@ async def _send_one(ingress: IngressClient, upload: Upload, output: Output) -> A
 
 
 def show_hop(output: Output, hop: Hop, acceptance: Acceptance) -> None:
-    """Print one hop with its time since sending."""
+    """Print one status with its time since sending."""
     output.line(
         f"  {hop.milliseconds_after(acceptance.sent_at):>6} ms  {hop.service:<16} {hop.status:<10} {hop.message}",
         style="red" if hop.status == "error" else "",
@@ -139,15 +139,15 @@ async def _show_end(flow: Flow, output: Output, trail: Trail, acceptance: Accept
 
 
 async def trace(request_id: str, where: Endpoints, *, org: str | None = None, as_json: bool) -> None:
-    """Print what became of an organisation's request; raises `Permanent` when nobody has heard of it.
+    """Print the statuses of an organisation's request; raises `Permanent` if the tracker does not know it.
 
-    Without ``org`` a tracker that is open, as the local shape's, shows whatever has the id.
+    Without ``org`` an open tracker, like the local shape's, shows every payload with the id.
     """
     async with aiohttp.ClientSession() as session:
         flow = Flow(session, where.tracker, where.archiver)
         hops = await flow.hops(request_id, org or "")
         if not hops:
-            raise Permanent(f"the tracker at {where.tracker} has not heard of {request_id}")
+            raise Permanent(f"the tracker at {where.tracker} has no payload {request_id}")
         owners = [org] if org else sorted({hop.org_id for hop in hops if hop.org_id})
         archives = [archive for owner in owners for archive in await flow.archives(request_id, owner)]
     if as_json:

@@ -25,7 +25,7 @@ from headrace.service.row import Service
 
 @dataclass(frozen=True)
 class LocalOptions:
-    """Where a local stack keeps its data and listens, and which S3 server it has."""
+    """The data directory, ports and S3 server of a local stack."""
 
     directory: Path
     port_base: int | None = None
@@ -36,7 +36,7 @@ class LocalOptions:
 async def started_stack(
     services: Sequence[Service], options: LocalOptions, output: Output
 ) -> AsyncIterator[LocalShape]:
-    """The local shape; tells a person how it comes up, then where everything is."""
+    """Start the local shape, report the progress, then print its addresses."""
     began = time.monotonic()
     with ExitStack() as spinner:
         spinner.enter_context(output.waiting("starting"))
@@ -55,14 +55,14 @@ async def started_stack(
 
 
 def show_urls(output: Output, directory: Path) -> None:
-    """Print where every part of the running stack is."""
+    """Print the addresses of all parts of the running stack."""
     output.line()
     output.table(("part", "what", "url", "credentials"), part_rows(read_run(directory) or {}))
     output.line()
 
 
 def kept_log(directory: Path) -> KeptLog:
-    """Where `headrace logs` finds what the services say, whoever watches the terminal."""
+    """Write the services' log to the file that `headrace logs` reads, whatever the terminal shows."""
     return KeptLog(directory.absolute() / LOGS / SERVICES)
 
 

@@ -1,4 +1,4 @@
-"""`urls`, `status`: what the stack on a directory says of itself."""
+"""`urls`, `status`: the state that the stack of a directory published."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class PartStatus:
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing needs to be done about it."""
+        """Whether the part needs no attention."""
         return self.state in _WELL
 
 
 def urls(run: Run) -> dict[str, Any]:
-    """Engines by name (url, address, credentials, product, version), services (url, health), admin, simulators."""
+    """Return engines by name (url, address, credentials, product, version), services (url, health) and the rest."""
     fields = ("url", "address", "credentials", "product", "version")
     engines = {row["name"]: {name: row[name] for name in fields} for row in run["engines"]}
     rest = {name: run.get(name, {}) for name in ("services", "admin", "simulators")}
@@ -37,7 +37,7 @@ def urls(run: Run) -> dict[str, Any]:
 
 
 def part_rows(run: Run) -> list[tuple[str, str, str, str]]:
-    """Part, what it is, URL and credentials, for a table."""
+    """Return part, product, URL and credentials as rows of a table."""
     known = urls(run)
     engines = [
         (
@@ -64,7 +64,7 @@ def show_urls(directory: Path, *, as_json: bool) -> None:
 
 
 async def show_status(directory: Path, *, as_json: bool) -> None:
-    """Print how every part is; exit code 1 when one is not well."""
+    """Print the state of every part; exit code 1 if one is unhealthy."""
     parts = await statuses(running_stack(directory))
     if as_json:
         rows = [{"part": item.part, "state": item.state, "detail": item.detail} for item in parts]
@@ -73,16 +73,18 @@ async def show_status(directory: Path, *, as_json: bool) -> None:
         Output().table(("part", "state", "detail"), [(item.part, item.state, item.detail) for item in parts])
     ill = [item.part for item in parts if not item.is_well]
     if ill:
-        fail(f"not well: {', '.join(ill)}")
+        fail(f"unhealthy: {', '.join(ill)}")
 
 
 async def statuses(run: Run) -> list[PartStatus]:
-    """How every part is, engines first."""
+    """Return the state of every part, engines first."""
     engines = [PartStatus(row["name"], row["state"], _detail(row)) for row in run["engines"]]
     if "admin" not in run:
         return [*engines, PartStatus("services", "starting")]
     if seconds := run.get("loop_stalled_seconds"):
-        reason = f"the event loop stands still, for {seconds:.0f} s when last seen; its log has the stacks"
+        reason = (
+            f"the event loop is blocked, for {seconds:.0f} s when last checked; its log contains the stacks"
+        )
         return [*engines, PartStatus("services", "stalled", reason)]
     found = await _services(run["admin"]["health"])
     told = {part.part for part in found}

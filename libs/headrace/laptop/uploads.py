@@ -1,4 +1,4 @@
-"""What is sent and as whom: the file, its type, its sender."""
+"""An upload: the file, its type, its sender."""
 
 import uuid
 from contextlib import aclosing
@@ -26,7 +26,7 @@ _MEMBERS_LOOKED_AT: Final = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """One file with everything its request says; equal request ids make a repetition harmless."""
+    """One file with all parts of its request; equal request ids make a repetition harmless."""
 
     path: Path
     content_type: str
@@ -36,17 +36,17 @@ class Upload:
 
     @property
     def size_bytes(self) -> int:
-        """Of the file."""
+        """The size of the file."""
         return self.path.stat().st_size
 
     @property
     def service(self) -> str:
-        """Whom it is for."""
+        """The service of the upload."""
         return service_of(self.content_type)
 
 
 def service_of(content_type: str) -> str:
-    """The service in ``application/vnd.redhat.<service>.<category>``, else the one a lenient ingress takes."""
+    """Return the service in ``application/vnd.redhat.<service>.<category>``, else the default of a lenient ingress."""
     _, found, rest = content_type.partition("application/vnd.redhat.")
     if found:
         return rest.partition(".")[0]
@@ -54,13 +54,13 @@ def service_of(content_type: str) -> str:
 
 
 def as_cluster(cluster_id: str, content_type: str, *, token: str) -> dict[str, str]:
-    """Headers of the operator that sends this kind of upload from a cluster, where no gateway stands before."""
+    """Return the headers of the operator that sends this kind of upload from a cluster, without a gateway."""
     operator = _OPERATORS.get(service_of(content_type), _OPERATORS["openshift"])
     return {"Authorization": f"Bearer {token}", "User-Agent": f"{operator} cluster/{cluster_id}"}
 
 
 def as_organisation(org_id: str, cluster_id: str | None = None) -> dict[str, str]:
-    """The header that a gateway adds, of a user or, with a cluster id, of a cluster."""
+    """Return the header that a gateway adds, for a user or, with a cluster id, for a cluster."""
     identity = Identity(
         account_number=org_id,
         org_id=org_id,
@@ -72,9 +72,9 @@ def as_organisation(org_id: str, cluster_id: str | None = None) -> dict[str, str
 
 
 def sender(cluster_id: str | None, org_id: str | None, content_type: str, *, token: str) -> dict[str, str]:
-    """A cluster alone sends by token, everybody else by identity.
+    """Return the sender: a cluster sends by token, everyone else by identity.
 
-    Where the archive names no cluster and nobody else does, it is that of the samples made without options.
+    If neither archive nor options name a cluster, it is that of the samples made without options.
     """
     if cluster_id and not org_id:
         return as_cluster(cluster_id, content_type, token=token)
@@ -84,9 +84,9 @@ def sender(cluster_id: str | None, org_id: str | None, content_type: str, *, tok
 
 
 async def content_type_of(path: Path, wanted: str | None) -> str:
-    """The wanted type (a sample's kind or a content type), else what name or content tell.
+    """Return the wanted type (a sample's kind or a content type), else the type that name or content show.
 
-    Raises ConfigurationError when they tell nothing.
+    Raises ConfigurationError if neither shows it.
     """
     if wanted is not None:
         if wanted not in KINDS and "/" not in wanted:
@@ -102,7 +102,7 @@ async def content_type_of(path: Path, wanted: str | None) -> str:
     found = await _kind_by_members(path)
     if found is None:
         raise ConfigurationError(
-            f"{path}: neither its name nor its content tells what it is; say it with --type "
+            f"{path}: neither its name nor its contents identify its type; name it with --type "
             f"({', '.join(KINDS)} or a content type)"
         )
     return KINDS[found].content_type

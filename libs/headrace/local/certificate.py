@@ -1,4 +1,4 @@
-"""A self-signed certificate for a simulator that speaks HTTPS, by the machine's openssl."""
+"""A self-signed certificate for a simulator with HTTPS, created by the machine's openssl."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ _NAMES: Final = "subjectAltName=DNS:localhost,IP:127.0.0.1"
 
 
 def self_signed(path: Path) -> Path | None:
-    """Write a certificate for this machine's loopback, its key beside it; None where there is no openssl that can."""
+    """Write a certificate for this machine's loopback and its key; None without a suitable openssl."""
     program = shutil.which("openssl")
     if program is None:
         return None
@@ -31,5 +31,5 @@ def self_signed(path: Path) -> Path | None:
 
 
 def key_of(certificate: Path) -> Path:
-    """Where a certificate's key is."""
+    """Return the path of a certificate's key."""
     return certificate.with_suffix(".key")

@@ -1,4 +1,4 @@
-"""The data directory of a local stack: who uses it, which S3 server its objects are in, and what runs now."""
+"""The data directory of a local stack: its lock, its S3 server, and the state of the running stack."""
 
 import contextlib
 import fcntl
@@ -31,7 +31,7 @@ class DataDirectory:
         self._run = self.path / NAME
 
     def acquire(self) -> None:
-        """Raises ConfigurationError naming the process that uses the directory; a dead one's lock is void."""
+        """Lock the directory; raises ConfigurationError with the process that uses it. Dead processes do not count."""
         self.path.mkdir(parents=True, exist_ok=True)
         lock = (self.path / "lock").open("a+", encoding="ascii")
         try:
@@ -50,38 +50,37 @@ class DataDirectory:
         self._lock = lock
 
     def release(self) -> None:
-        """Forget what ran, and let the next one in."""
+        """Remove the state and the lock."""
         self._run.unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def s3_server(self, wanted: S3Server | None) -> S3Server | None:
-        """Whose objects are here; None before the first start.
+        """Return the S3 server of the directory's objects; None before the first start.
 
-        Raises ConfigurationError when another server is wanted.
+        Raises ConfigurationError if another server is requested.
         """
         if not self._choice.exists():
             return None
         held = _server_in(self._choice.read_text(encoding="utf-8"))
         if held is None:
             raise ConfigurationError(
-                f"{self._choice} should name one of {', '.join(PRODUCTS)}; remove it to choose anew"
+                f"{self._choice} must contain one of {', '.join(PRODUCTS)}; remove it to choose again"
             )
         if wanted is not None and wanted != held:
             raise ConfigurationError(
-                f"{self.path} holds objects of {PRODUCTS[held]}, not of {PRODUCTS[wanted]}: "
-                f"start with another directory, or remove {self.path / held} and {self._choice} "
-                "(the objects are lost)"
+                f"{self.path} contains objects of {PRODUCTS[held]}, not of {PRODUCTS[wanted]}: start with "
+                f"another directory, or remove {self.path / held} and {self._choice} (the objects are lost)"
             )
         return held
 
     def keep_s3_server(self, server: S3Server) -> None:
-        """From now on the directory's objects are this server's."""
+        """Record the directory's S3 server."""
         self._choice.write_text(json.dumps({"server": server}), encoding="utf-8")
 
     def publish(self, state: dict[str, Any]) -> None:
-        """Write `run.json`, whole or not at all."""
+        """Write `run.json` atomically."""
         own = {"pid": os.getpid(), "started": started(os.getpid())}
         partial = self._run.with_suffix(".partial")
         # Whoever watches the event loop writes too, from a thread of its own.
@@ -90,7 +89,7 @@ class DataDirectory:
             partial.replace(self._run)
 
     def end_leftovers(self) -> None:
-        """Kill what a former stack that was itself killed left running, and forget it."""
+        """Kill the processes that a killed stack left running, and remove its state."""
         for part in written_run(self.path).get("engines", ()):
             with contextlib.suppress(psutil.Error):
                 if is_still(part["pid"], part["started"]):

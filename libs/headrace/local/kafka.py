@@ -92,11 +92,11 @@ class Kafka(Engine):
         return f"{HOST}:{self._ports.kafka}"
 
     def listens_on(self) -> dict[str, int]:
-        """Clients' port and the controller's."""
+        """The ports of clients and of the controller."""
         return {"Kafka": self._ports.kafka, "Kafka's controller": self._ports.kafka_controller}
 
     async def prepare(self, progress: install.Progress) -> None:
-        """Fetch jars and Java, write the configuration, format the storage once."""
+        """Download jars and Java, write the configuration, format the storage once."""
         if self._java is None:
             self._jars = await install.kafka_jars(progress)
             self._java = await install.java(progress)
@@ -115,7 +115,7 @@ class Kafka(Engine):
         return self._java_command("kafka.Kafka", str(self._properties))
 
     async def probe(self, within_seconds: float = PROBE_SECONDS) -> None:
-        """Ask for the cluster's metadata."""
+        """Request the cluster's metadata."""
         # The client logs every refused connection as an error, so it comes only once the port is open.
         async with asyncio.timeout(within_seconds):
             _, writer = await asyncio.open_connection(HOST, self._ports.kafka)
@@ -156,19 +156,19 @@ class Kafka(Engine):
         await run("formatting Kafka's storage", command, self.directory / "format.log", within_seconds=60)
 
     async def _shared_classes(self, progress: install.Progress) -> tuple[str, ...]:
-        """The JVM's option for the archive of its classes, which halves the time of a start.
+        """Return the JVM's option for the archive of its classes, which halves the start time.
 
-        A first broker, thrown away, writes it as it ends; it is kept beside the jars, one for each Java.
+        A temporary broker writes the archive when it ends; it is stored beside the jars, one for each Java.
         """
         archive = self._jars / f"classes-{_identity(Path(str(self._java)))}.jsa"
         try:
             async with install.making(archive, progress) as partial:
                 if partial is not None:
-                    progress("preparing Kafka's classes, once, a few seconds")
+                    progress("preparing Kafka's classes; this takes a few seconds and happens once")
                     await self._write_classes(partial)
         except (ChildFailed, OSError) as error:
             # Another kind of JVM, a full disk: it starts without, and slower.
-            progress(f"Kafka's classes are not prepared: {error}")
+            progress(f"Kafka's classes could not be prepared: {error}")
             return ()
         return (f"-XX:SharedArchiveFile={archive}",)
 
@@ -195,6 +195,6 @@ class Kafka(Engine):
 
 
 def _identity(program: Path) -> str:
-    """The same as long as a program is."""
+    """Return a value that changes when a program changes."""
     found = program.resolve()
     return hashlib.sha256(f"{found} {found.stat().st_mtime_ns}".encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""MinIO on one directory, for whoever names it; `minio_guard` stands in front."""
+"""MinIO on one directory, if it is selected; `minio_guard` stands in front."""
 
 import sys
 
@@ -16,12 +16,12 @@ WARNING = (
 
 
 class MinIO(S3Engine):
-    """Runs `minio server` behind the guard, which alone listens on the port of S3."""
+    """Runs `minio server` behind the guard, which alone listens on the S3 port."""
 
     product = "MinIO"
 
     def listens_on(self) -> dict[str, int]:
-        """S3, what is behind it, and the console."""
+        """The ports of S3, of the server behind the guard, and of the console."""
         return {
             "S3 (MinIO)": self._ports.s3,
             "MinIO itself": self._ports.s3_inner,
@@ -29,13 +29,13 @@ class MinIO(S3Engine):
         }
 
     async def prepare(self, progress: Progress) -> None:  # noqa: ARG002
-        """Make its directory."""
+        """Create its directory."""
         self.directory.mkdir(parents=True, exist_ok=True)
         # Only a binary of our own making says which source it is from.
         self.version = MINIO_VERSION if MINIO_VERSION in self._program.name else str(self._program)
 
     def command(self) -> Command:
-        """One directory, no update check."""
+        """Return the command: one directory, no update check."""
         inner, console = f"{HOST}:{self._ports.s3_inner}", f"{HOST}:{self._ports.s3_console}"
         guard = ("-m", "headrace.objects.minio_guard", "--listen", f"{HOST}:{self._ports.s3}", "--to", inner)
         options = ("--quiet", "--address", inner, "--console-address", console)
@@ -50,6 +50,6 @@ class MinIO(S3Engine):
         return Command(argv=(sys.executable, *guard, "--", *server), environment=environment)
 
     async def probe(self, within_seconds: float = PROBE_SECONDS) -> None:
-        """Ask whether objects can be written."""
+        """Check whether objects can be written."""
         # `live` answers before objects can be written, this one only after.
         await answers(f"{self.address}/minio/health/cluster", within_seconds)

@@ -1,6 +1,6 @@
-"""Puts each JSON object that stands on several lines on one; every other line passes as it is.
+"""Joins each JSON object that spans several lines into one line; all other lines pass unchanged.
 
-Imports the standard library only: it runs isolated and must be quick.
+Imports only the standard library, because it runs isolated and must start fast.
 """
 
 import io
@@ -15,7 +15,7 @@ _OBJECT = re.compile(r'\s*\{\s*("|\}|$)')
 
 
 def one_line(lines: Iterable[str]) -> Iterator[str]:
-    """Lines without their ends."""
+    """Yield lines without their line ends."""
     begun: list[str] = []
     characters = 0
     for line in lines:
@@ -36,7 +36,7 @@ def one_line(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _joined(lines: list[str]) -> str | None:
-    """None while it is no JSON; no string of it can have had a line end inside."""
+    """Return the object on one line, None while it is not JSON; no string in it can have contained a line end."""
     whole = lines[0] if len(lines) == 1 else " ".join(line.strip() for line in lines)
     try:
         json.loads(whole)
@@ -46,7 +46,7 @@ def _joined(lines: list[str]) -> str | None:
 
 
 def main() -> None:
-    """From stdin to stdout, each line as soon as it is known."""
+    """Copy stdin to stdout, each line as soon as it is complete."""
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")

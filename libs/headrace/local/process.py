@@ -1,4 +1,4 @@
-"""Programs that other people wrote, run as our children: they never outlive us, and what they say is kept."""
+"""Foreign programs as child processes: they never outlive this process, and their output is kept."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ POLL_SECONDS = 0.05
 
 
 class ChildFailed(Fatal):
-    """A child ended with an error or never became ready; the text ends with the last lines of its log."""
+    """A child exited with an error or never became ready; the text ends with the last lines of its log."""
 
 
 class NotReady(Retryable):
@@ -29,7 +29,7 @@ class NotReady(Retryable):
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What to run: absolute program path first, and the whole environment, nothing inherited."""
+    """A command: absolute program path first, and the whole environment, nothing inherited."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
@@ -38,7 +38,7 @@ class Command:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Enough for a server to run, without the MINIO_*, AWS_*, PG* … that a shell holds for other servers."""
+    """Return a minimal environment, without the MINIO_*, AWS_*, PG* … of the shell, which are for other servers."""
     keep = (
         "PATH",
         "HOME",
@@ -55,7 +55,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 @functools.cache
 def unprivileged_account() -> str:
-    """How to run a server that refuses root and users without a name; as `trampoline.become` takes it."""
+    """Return the account for a server that refuses root and unnamed users, in the form of `trampoline.become`."""
     if os.geteuid() != 0 and _has_name(os.geteuid()):
         return "same"
     nobody = pwd.getpwnam("nobody")
@@ -80,10 +80,10 @@ def _through_trampoline(account: str, argv: tuple[str, ...]) -> list[str]:
 
 
 class Child:
-    """One run of a command, in a session of its own, its output appended to a log file.
+    """One run of a command, in its own session, with its output appended to a log file.
 
-    On Linux the kernel kills it when the *thread* that called `start` ends, so start it from a thread that
-    lasts: the one of the event loop.
+    On Linux the kernel kills it when the *thread* that called `start` ends, so start it from a thread that lasts, such
+    as that of the event loop.
     """
 
     def __init__(self, name: str, command: Command, log: Path) -> None:
@@ -95,7 +95,7 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Raises RuntimeError before `start`."""
+        """The process number; raises RuntimeError before `start`."""
         return self._started().pid
 
     @property
@@ -104,7 +104,7 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Returns at once; a program that cannot be run ends with 127 or 1 and says so in the log."""
+        """Start; returns at once. A program that cannot run exits with 127 or 1 and logs the reason."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -130,7 +130,7 @@ class Child:
         return int(process.returncode)
 
     async def ready(self, probe: Callable[[], Awaitable[None]], *, within_seconds: float) -> None:
-        """Probe until it passes. Raises ChildFailed when the child ends first or the time is over."""
+        """Probe until it passes. Raises ChildFailed if the child ends first or the time is over."""
         probing = asyncio.create_task(_until_passing(probe))
         ending = asyncio.create_task(self.wait())
         try:
@@ -139,7 +139,7 @@ class Child:
             )
             if ending in done:
                 raise ChildFailed(
-                    f"{self.name} ended with {ending.result()} while starting{self.last_words()}"
+                    f"{self.name} exited with {ending.result()} while starting{self.last_words()}"
                 )
             if not done:
                 raise ChildFailed(f"{self.name} was not ready within {within_seconds:g} s{self.last_words()}")
@@ -150,7 +150,7 @@ class Child:
             await asyncio.gather(probing, ending, return_exceptions=True)
 
     async def stop(self, *, within_seconds: float = 10.0) -> None:
-        """Ask, wait, then kill what is left of its process group."""
+        """Terminate, wait, then kill the rest of its process group."""
         if self._process is None:
             return
         if self.running:
@@ -162,7 +162,7 @@ class Child:
         await self.wait()
 
     def tail(self, lines: int = 10) -> list[str]:
-        """Last lines of the log."""
+        """Return the last lines of the log."""
         if not self.log.exists():
             return []
         with self.log.open("rb") as log:
@@ -170,7 +170,7 @@ class Child:
             return log.read().decode(errors="replace").splitlines()[-lines:]
 
     def has_said(self, words: str) -> bool:
-        """Whether the end of what this run wrote into the log has the words, in whichever case."""
+        """Return whether the end of this run's log contains the words, in any case."""
         if not self.log.exists():
             return False
         with self.log.open("rb") as log:
@@ -178,17 +178,17 @@ class Child:
             return words.encode() in log.read().lower()
 
     def last_words(self) -> str:
-        """The end of the log, as the end of a message."""
+        """Return the end of the log as the end of a message."""
         return f"; the end of {self.log}:\n" + "\n".join(f"  {line}" for line in self.tail())
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            raise RuntimeError(f"{self.name} was not started")
+            raise RuntimeError(f"{self.name} has not been started")
         return self._process
 
 
 async def run(name: str, command: Command, log: Path, *, within_seconds: float) -> None:
-    """Run a command to its end. Raises ChildFailed unless it ends well in time; leaves nothing running."""
+    """Run a command to its end. Raises ChildFailed unless it succeeds in time; leaves nothing running."""
     child = Child(name, command, log)
     child.start()
     try:
@@ -198,7 +198,7 @@ async def run(name: str, command: Command, log: Path, *, within_seconds: float) 
     finally:
         await asyncio.shield(child.stop(within_seconds=2))
     if code != 0:
-        raise ChildFailed(f"{name} ended with {code}{child.last_words()}")
+        raise ChildFailed(f"{name} exited with {code}{child.last_words()}")
 
 
 async def _until_passing(probe: Callable[[], Awaitable[None]]) -> None:
@@ -213,7 +213,7 @@ async def _until_passing(probe: Callable[[], Awaitable[None]]) -> None:
 
 @contextlib.asynccontextmanager
 async def _death_of(process: subprocess.Popen[bytes]) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """An awaitable for the end of a child that needs neither signal handlers nor asyncio's child watcher."""
+    """Return an awaitable for the end of a child that needs neither signal handlers nor asyncio's child watcher."""
     try:
         # Its number cannot be another's before we reap it, and only `poll` reaps.
         descriptor = os.pidfd_open(process.pid)

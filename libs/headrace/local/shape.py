@@ -1,4 +1,4 @@
-"""The local shape: the backing servers as children, every service in this process."""
+"""The local shape: the engines as child processes, every service in this process."""
 
 import asyncio
 import os
@@ -30,13 +30,13 @@ _STOP_SECONDS: Final = "12"
 
 @dataclass(frozen=True)
 class LocalShape:
-    """What runs and what it can be asked."""
+    """The running parts and their state."""
 
     engines: Engines
     host: Host
 
     def urls(self) -> dict[str, Any]:
-        """Every part's URL (and credentials), for people and scripts."""
+        """Return every part's URL (with credentials), for people and scripts."""
         address = self.host.process.host
         services = {
             context.row.name: {
@@ -51,7 +51,7 @@ class LocalShape:
 
 
 def settings_of_ports(rows: Sequence[Service], port_base: int | None) -> dict[str, str]:
-    """Environment that moves every port: the admin listener's to base + 5, the services' to base + 10 onward."""
+    """Return the environment that moves every port: the admin listener to base + 5, services from base + 10 on."""
     if port_base is None:
         return {}
     settings = {"HEADRACE_ADMIN_PORT": str(port_base + _ADMIN_OFFSET)}
@@ -62,7 +62,7 @@ def settings_of_ports(rows: Sequence[Service], port_base: int | None) -> dict[st
 
 
 def urls_told(rows: Sequence[Service], environment: Mapping[str, str]) -> dict[str, str]:
-    """Environment that tells services where the others of the same stack are."""
+    """Return the environment that gives services the URLs of the other services of the stack."""
     return {
         variable: f"http://{HOST}:{_port(row, environment)}{path}"
         for row in rows
@@ -71,7 +71,7 @@ def urls_told(rows: Sequence[Service], environment: Mapping[str, str]) -> dict[s
 
 
 def _defaults(rows: Sequence[Service], directory: Path) -> dict[str, str]:
-    """Environment that a person's own overrides: a service of somebody else's may stand in for ours."""
+    """Return defaults that a user's environment overrides, for example to replace a service of ours."""
     return urls_told(rows, os.environ) | {
         # Where LightSpeed writes and its collector reads.
         "OLS_USER_DATA_PATH": str(directory.absolute() / "ols-user-data"),
@@ -84,7 +84,7 @@ def _defaults(rows: Sequence[Service], directory: Path) -> dict[str, str]:
 
 
 def _roles(rows: Sequence[Service], server: str) -> dict[str, str]:
-    """Environment that gives each service a role of its own on a server that asks nobody for a password."""
+    """Return the environment that gives each service its own role on a server that asks for no password."""
     address = server.rpartition("@")[2]
     return {row.role_variable: f"postgresql://{row.role}@{address}" for row in rows if row.database}
 
@@ -95,7 +95,7 @@ def _port(row: Service, environment: Mapping[str, str]) -> int | None:
 
 
 def _check_ports(rows: Sequence[Service], process: ProcessSettings) -> None:
-    """Name who has a port that a service wants; a service itself could only say that somebody has."""
+    """Raise with the process that occupies a service's port; the service itself could only say that it is in use."""
     check_free(process.admin_port, "health and metrics")
     for row in rows:
         if port := _port(row, os.environ):
@@ -104,7 +104,7 @@ def _check_ports(rows: Sequence[Service], process: ProcessSettings) -> None:
 
 @contextmanager
 def _restored_environment() -> Iterator[None]:
-    """What a stack tells its services ends with it: the next of this process would take it for a person's own."""
+    """Restore the environment when the stack ends, so that the next stack of this process does not use its values."""
     before = dict(os.environ)
     try:
         yield
@@ -123,7 +123,7 @@ async def local_shape(
     s3: S3Server | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[LocalShape]:
-    """Start everything, publish where it is, stop it in order."""
+    """Start everything, publish the addresses, stop it in order."""
     ports = EnginePorts.seed() if port_base is None else EnginePorts.at(port_base)
     given = given_by_environment()
     with _restored_environment():
@@ -158,7 +158,7 @@ async def local_shape(
 async def _simulators(
     rows: Sequence[Service], directory: Path, port_base: int | None
 ) -> AsyncIterator[dict[str, str]]:
-    """The systems outside the platform that services talk to, unless a person named their own; their URLs."""
+    """Start simulators of external systems that services use, unless the user named real ones; yield their URLs."""
     if not any(row.simulated for row in rows) or not is_wanted():
         yield {}
         return

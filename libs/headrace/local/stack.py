@@ -1,4 +1,4 @@
-"""The three backing servers of a local stack, together."""
+"""The three engines of a local stack."""
 
 import asyncio
 import os
@@ -30,19 +30,19 @@ VARIABLES: dict[EngineName, str] = {
 
 
 def given_by_environment() -> dict[EngineName, str]:
-    """The URLs of servers that somebody else runs."""
+    """Return the URLs of engines that the environment names."""
     return {name: os.environ[variable] for name, variable in VARIABLES.items() if os.environ.get(variable)}
 
 
 async def choose_s3(
     directory: DataDirectory, ports: EnginePorts, wanted: S3Server | None, progress: Progress
 ) -> Engine:
-    """The server the directory's objects are in; on first use the wanted one, SeaweedFS where none is."""
+    """Return the server of the directory's objects; at first use the requested one, by default SeaweedFS."""
     choice = directory.s3_server(wanted) or wanted
     if choice != "minio":
         return SeaweedFS(directory.path / "seaweedfs", ports, install.seaweedfs())
     if wanted is None:
-        progress(f"{directory.path} holds objects of MinIO: it stays with it")
+        progress(f"{directory.path} contains objects of MinIO, so MinIO is used")
     program = await install.minio(progress)
     progress(WARNING)
     log.warning("minio_serves_s3", reason=WARNING)
@@ -50,10 +50,10 @@ async def choose_s3(
 
 
 class Engines:
-    """`async with Engines(…) as engines`: all answer inside, none runs after.
+    """`async with Engines(…) as engines`: all engines answer inside, and none runs afterwards.
 
-    `given` URLs, by engine, skip the matching child. Enter it in the thread that lasts as long as the servers
-    should. `progress` gets one line for each thing a waiting person wants to know.
+    `given` URLs, by engine, replace the matching child. Enter it in a thread that lasts as long as the servers should.
+    `progress` receives one line for each step that a waiting user wants to see.
     """
 
     def __init__(
@@ -103,11 +103,11 @@ class Engines:
         await self._stop()
 
     def environment(self) -> dict[str, str]:
-        """HEADRACE_KAFKA (host:port), HEADRACE_S3 (URL with credentials) and HEADRACE_POSTGRES (URL)."""
+        """Return HEADRACE_KAFKA (host:port), HEADRACE_S3 (URL with credentials) and HEADRACE_POSTGRES (URL)."""
         return {VARIABLES[status.name]: status.url for status in self.describe()}
 
     def describe(self) -> list[EngineStatus]:
-        """One row for each engine, in a fixed order."""
+        """Return one row for each engine, in a fixed order."""
         return [
             self._parts[name].status() if name in self._parts else _given_status(name, self._given[name])
             for name in VARIABLES
@@ -115,12 +115,14 @@ class Engines:
         ]
 
     def problem(self, name: EngineName) -> str | None:
-        """Why a child is not ready, None when it is or is somebody else's."""
+        """Return why a child is not ready; None if it is ready or not a child."""
         part = self._parts.get(name)
-        return None if part is None or part.state == "ready" else f"{part.state}: {part.reason or 'for now'}"
+        return (
+            None if part is None or part.state == "ready" else f"{part.state}: {part.reason or 'temporarily'}"
+        )
 
     def publish(self, **facts: Any) -> None:
-        """Add what else another process may want to read of this stack, such as the services' URLs."""
+        """Add values that other processes need, such as the services' URLs."""
         self._published |= facts
         self._write()
 

@@ -1,6 +1,6 @@
-"""Keeps one engine running: starts it, sees it die or fall silent, says why, starts it again.
+"""Keeps one engine running: starts it, notices when it dies or stops answering, reports why, restarts it.
 
-Deaths have a budget, beyond which the engine stays down; but a full disk is waited for as long as it is full.
+Deaths have a budget, beyond which the engine stays down; while the disk is full, restarts continue without a budget.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class RestartBudget:
-    """So many restarts in so many seconds; beyond it the engine counts as failed."""
+    """The number of restarts within a time; beyond it the engine counts as failed."""
 
     restarts: int = 5
     seconds: float = 60.0
@@ -44,10 +44,10 @@ class RestartBudget:
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How often an engine is asked whether it works, and how long it may be silent before it is killed.
+    """How often an engine is probed, and how long it may be silent before it is killed.
 
-    A busy one answers late, so an answer is waited for and the silence has to be long; one that refuses
-    connections has closed its port and will not open it again.
+    A busy engine answers late, so the limits are generous; an engine that refuses connections has closed its port and
+    will not open it again.
     """
 
     every_seconds: float = 5.0
@@ -85,7 +85,7 @@ class EngineStatus:
 
 
 class Supervisor:
-    """One engine and the child that is it."""
+    """One engine and its child process."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Supervisor:
         self._keeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Return when it answers. Raises ConfigurationError, or ChildFailed with the end of its log."""
+        """Return when the engine answers. Raises ConfigurationError, or ChildFailed with the end of its log."""
         self._set("starting")
         await self.engine.prepare(self._progress)
         began = time.monotonic()
@@ -133,7 +133,7 @@ class Supervisor:
         self._keeping = asyncio.create_task(self._keep(), name=f"keep {self.engine.name}")
 
     async def stop(self) -> None:
-        """Ask it to end, then make it."""
+        """Terminate it, then kill it."""
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
@@ -141,7 +141,7 @@ class Supervisor:
         self._set("stopped")
 
     def status(self) -> EngineStatus:
-        """As of now."""
+        """The present state."""
         child = self._child if self._child is not None and self._child.running else None
         return EngineStatus(
             name=self.engine.name,
@@ -199,7 +199,7 @@ class Supervisor:
         )
 
     async def _until_ill(self) -> str:
-        """Until the child has ended, by itself or because it fell silent; why."""
+        """Return why the child ended or was considered silent."""
         assert self._child is not None  # noqa: S101 -- it runs
         dying = asyncio.create_task(self._child.wait())
         watching = asyncio.create_task(self._until_silent())
@@ -218,7 +218,7 @@ class Supervisor:
         return why
 
     async def _until_silent(self) -> str:
-        """Ask it every few seconds; returns once it has not answered for too long, or cannot know of new room."""
+        """Probe until it has not answered for too long, or cannot notice that space was freed."""
         silent_since: float | None = None
         was_full = False
         while True:
@@ -242,7 +242,7 @@ class Supervisor:
             self._set("silent", self._full() or why)
 
     async def _asked(self) -> Exception | None:
-        """What it answers, or that it does not."""
+        """Return its answer, or that there is none."""
         try:
             async with asyncio.timeout(self._patience.answer_seconds):
                 await self.engine.probe(self._patience.answer_seconds)
@@ -257,7 +257,7 @@ class Supervisor:
         return self._patience.refusing_seconds if refused else self._patience.silent_seconds
 
     def _full(self) -> str | None:
-        """The reason, where the disk below the engine has no room."""
+        """Return the reason if the engine's disk is full."""
         if not self._on_full_disk() and not (self._child and self._child.has_said(FULL)):
             return None
         free = shutil.disk_usage(self.engine.directory.parent).free

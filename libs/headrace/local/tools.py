@@ -1,4 +1,4 @@
-"""The command line tools of the documents, as scripts for the running stack: `.headrace/bin`."""
+"""The documents' command line tools, as scripts for the running stack: `.headrace/bin`."""
 
 import shlex
 import shutil
@@ -148,9 +148,9 @@ _SIMULATORS: Final = 'if [ -z "{unset}" ] && [ -f {environment} ]; then . {envir
 
 
 async def write_tools(directory: Path, engines: Sequence[EngineStatus], progress: Progress) -> Path:
-    """Write anew the scripts that this stack's servers allow for; returns their directory.
+    """Write the scripts that this stack's engines allow; return their directory.
 
-    `as-printed/` beside them holds what stands in for Podman, for those who put it on their PATH.
+    `as-printed/` beside them contains the stand-ins for Podman, for users who add it to PATH.
     """
     by_name = {status.name: status for status in engines}
     kafka = None
@@ -205,7 +205,7 @@ def _kafka(java: Path, jars: Path, logging: Path) -> Iterator[tuple[str, str]]:
 
 
 def _psql(url: str) -> str | None:
-    """None where the wheel that brings it is not installed."""
+    """Return the script, None if the wheel with psql is not installed."""
     try:
         program = postgres.program("psql")
     except ConfigurationError:
@@ -231,6 +231,6 @@ def _simulators(directory: Path) -> str:
 
 
 def _headrace() -> str:
-    """The command that belongs to this Python."""
+    """Return the command of this Python environment."""
     beside = Path(sys.executable).with_name("headrace")
     return str(beside) if beside.exists() else "headrace"

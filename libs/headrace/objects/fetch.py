@@ -77,7 +77,8 @@ class Fetcher:
             return inside
         if url.scheme not in _PORTS or not {authority, url.hostname} & self._allowed_hosts:
             raise Rejected(
-                f"the url leads to {authority or 'no host'}, which is neither our S3 nor among {self._variable}"
+                f"the url points to {authority or 'no host'}, which is neither Headrace's S3 nor listed in "
+                f"{self._variable}"
             )
         name = f"{request_id} {url.scheme}://{authority}{url.path}"
         if len(name.encode()) > _MAX_NAME_BYTES:
@@ -118,7 +119,7 @@ class Fetcher:
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
             size += len(chunk)
             if size > self._max_bytes:
-                raise Rejected(f"what the url leads to has more than {self._max_bytes} bytes")
+                raise Rejected(f"the url points to an object of more than {self._max_bytes} bytes")
             yield chunk
 
 
@@ -127,7 +128,7 @@ def sender_of(message: Announcement) -> Identity:
     try:
         return message.sender()
     except Contradiction as error:
-        raise Rejected(f"whose upload is it? {error}") from None
+        raise Rejected(f"the organisation of the upload is unknown: {error}") from None
 
 
 def stored(bucket: str, key: str) -> Location:
@@ -137,13 +138,13 @@ def stored(bucket: str, key: str) -> Location:
 
 def gone(location: Location) -> Rejected:
     """It is not where a message said."""
-    return Rejected(f"{location.name} is not there")
+    return Rejected(f"{location.name} does not exist")
 
 
 def _check(response: aiohttp.ClientResponse, location: Location) -> None:
     if response.status == 200:
         return
-    reason = f"fetching {location.name} was answered {response.status}"
+    reason = f"the request for {location.name} was answered {response.status}"
     if is_transient(response.status):
         raise Retryable(reason)
     raise Rejected(reason)

@@ -1,13 +1,13 @@
 """A door in front of MinIO that keeps one kind of request out: `python -m headrace.objects.minio_guard`.
 
-MinIO's last open source writes objects for whoever knows the access key alone (CVE-2026-41145): a request whose
-`x-amz-content-sha256` is STREAMING-UNSIGNED-PAYLOAD-TRAILER is not asked for a signature when it names the key in
-its query, and the key stands in every presigned URL. Requests that say so in any way are refused here; all others
-pass unchanged, their bodies as they come.
+The last open-source MinIO lets every client that knows the access key write objects (CVE-2026-41145): a request whose
+`x-amz-content-sha256` is STREAMING-UNSIGNED-PAYLOAD-TRAILER needs no signature if it names the key in its query, and
+every presigned URL contains the key. Requests that state this in any way are refused here; all others pass unchanged,
+with streamed bodies.
 
     python -m headrace.objects.minio_guard --listen HOST:PORT --to HOST:PORT [-- COMMAND…]
 
-With a command that is MinIO, it runs as a child and both end together. Without one, MinIO is somebody else's.
+If a command is given, it runs MinIO as a child, and both end together. Otherwise MinIO is managed elsewhere.
 """
 
 import argparse
@@ -51,7 +51,7 @@ _ANSWER_SECONDS: Final = 600.0
 
 
 class Guard:
-    """Passes requests on to `server` (`host:port`); `lost` is set when one that answered before is gone."""
+    """Forwards requests to `server` (`host:port`); `lost` is set when a server that answered before is gone."""
 
     def __init__(self, server: str, session: aiohttp.ClientSession) -> None:
         self.lost = asyncio.Event()
@@ -60,9 +60,9 @@ class Guard:
         self._met = False
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One request."""
+        """Handle one request."""
         if is_refused(request.headers) or not request.raw_path.startswith("/"):
-            return _error(400, "InvalidRequest", f"STREAMING-{_REFUSED} is not taken here: CVE-2026-41145")
+            return _error(400, "InvalidRequest", f"STREAMING-{_REFUSED} is refused because of CVE-2026-41145")
         if request.headers.get("expect", "").lower() == "100-continue":
             # The client waits for it before it sends its body, and MinIO before it answers.
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -95,7 +95,7 @@ class Guard:
 
 
 def is_refused(headers: CIMultiDictProxy[str]) -> bool:
-    """Whether a request says in any of its headers of that name that its trailer is unsigned."""
+    """Return whether any of a request's headers of that name says that its trailer is unsigned."""
     return any(_REFUSED in value.upper() for value in headers.getall("x-amz-content-sha256", ()))
 
 
@@ -114,7 +114,7 @@ def _error(status: int, code: str, message: str) -> web.Response:
 
 
 async def run(listen: str, server: str, command: Sequence[str]) -> int:
-    """Serve until a signal, until the child ends, or until MinIO is lost; the exit code."""
+    """Serve until a signal, until the child ends, or until MinIO is lost; return the exit code."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -166,8 +166,8 @@ async def _until_ended(command: Sequence[str], stop: asyncio.Event, lost: asynci
 
 
 def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Keep unsigned-trailer requests from MinIO.")
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Refuse unsigned-trailer requests in front of MinIO.")
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
     parser.add_argument("--to", required=True, metavar="HOST:PORT")
     parser.add_argument("command", nargs="*")

@@ -165,7 +165,7 @@ def parse_xml(answer: bytes) -> ET.Element:
     try:
         return ET.fromstring(answer)  # noqa: S314 -- the store is ours, and expat bounds entity expansion
     except ET.ParseError as error:
-        raise Retryable(f"S3 answered with something else than XML: {error}") from error
+        raise Retryable(f"S3 sent an answer that is not XML: {error}") from error
 
 
 def _code(answer: bytes) -> str:

@@ -1,7 +1,7 @@
 """The ROS database, which processor, poller and API share: its migrations and its partitioned tables.
 
-The processor owns it and migrates; where all share one role, whoever starts first does.
-Source: RedHatInsights/ros-ocp-backend, migrations; its table and column names.
+The processor owns and migrates it; if all share one role, the first service that starts migrates it. Source:
+RedHatInsights/ros-ocp-backend, migrations; its table and column names.
 """
 
 from typing import Final

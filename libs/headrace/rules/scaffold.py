@@ -24,7 +24,7 @@ def scaffold(directory: Path, name: str) -> list[Path]:
     _check(name)
     target = directory / name
     if target.exists():
-        raise ConfigurationError(f"{target} exists already")
+        raise ConfigurationError(f"{target} already exists")
     package = _package_of(name)
     templates = resources.files("headrace.rules") / _TEMPLATES
     with resources.as_file(templates) as root:
@@ -35,14 +35,14 @@ def scaffold(directory: Path, name: str) -> list[Path]:
 def _check(name: str) -> None:
     if _NAME.fullmatch(name) is None:
         raise ConfigurationError(
-            f"the name is {name!r}; expected a lower-case letter, then up to 39 letters, digits, - or _"
+            f"got the name {name!r}, expected a lower-case letter, then up to 39 letters, digits, - or _"
         )
 
 
 def _package_of(name: str) -> str:
     package = name.replace("-", "_")
     if keyword.iskeyword(package) or importlib.util.find_spec(package) is not None:
-        raise ConfigurationError(f"the name is {name!r}; a module {package} exists already")
+        raise ConfigurationError(f"got the name {name!r}, but a module {package} already exists")
     return package
 
 

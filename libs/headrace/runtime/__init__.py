@@ -1,1 +1,1 @@
-"""What every process needs: errors, settings, logs, metrics, spans, retries."""
+"""The base of every process: errors, settings, logs, metrics, spans, retries."""

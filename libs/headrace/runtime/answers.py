@@ -1,4 +1,4 @@
-"""What the HTTP answer of another service says about sending the same request again."""
+"""Interprets another service's HTTP answer: whether and when to repeat the request."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,12 +11,12 @@ _ENDS_BY_ITSELF: Final = BUSY | {408, 425}
 
 
 def is_transient(status: int) -> bool:
-    """Whether the same request may be answered otherwise later: `BUSY`, timeouts, faults of the server."""
+    """Return whether the same request may succeed later: `BUSY`, time-outs, server errors."""
     return status in _ENDS_BY_ITSELF or status >= 500
 
 
 def retry_after_seconds(header: str | None) -> float:
-    """What a ``Retry-After`` asks for, in seconds or as a date; 0 without one or when it says nothing."""
+    """Return the delay in a ``Retry-After``, given in seconds or as a date; 0 if it is missing or malformed."""
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return float(text)

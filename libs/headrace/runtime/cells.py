@@ -1,4 +1,4 @@
-"""Texts of strangers in tables that people open with a spreadsheet."""
+"""Untrusted text in tables that users open in a spreadsheet."""
 
 import re
 from typing import Final
@@ -16,5 +16,5 @@ _HARMLESS: Final = re.compile(r"[A-Za-z0-9][^;\t\r\n]*")
 
 
 def cell(text: str) -> str:
-    """The text, with an apostrophe wherever a spreadsheet might see a formula begin. Numbers are not for this."""
+    """Return the text with an apostrophe wherever a spreadsheet could see the start of a formula. Not for numbers."""
     return text if _HARMLESS.fullmatch(text) else _FORMULAS.sub("'", text)

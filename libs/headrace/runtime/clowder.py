@@ -1,6 +1,6 @@
-"""Clowder's configuration file (``ACG_CONFIG``): the brokers, topics and buckets that an application is given.
+"""Clowder's configuration file (``ACG_CONFIG``): the brokers, topics and buckets of an application.
 
-Source: RedHatInsights/clowder, the schema of the application configuration; only what Headrace reads of it.
+Source: RedHatInsights/clowder, the schema of the application configuration; only the parts that Headrace reads.
 """
 
 import tempfile
@@ -19,7 +19,7 @@ class _Part(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_null(cls, given: Any) -> Any:
-        """An optional field that is null is absent."""
+        """Treat an optional field with null as absent."""
         return (
             {key: item for key, item in given.items() if item is not None}
             if isinstance(given, dict)
@@ -28,7 +28,7 @@ class _Part(BaseModel):
 
 
 class Sasl(_Part):
-    """How to log in to a broker."""
+    """The credentials for a broker."""
 
     username: str = ""
     password: str = Field("", repr=False)
@@ -53,7 +53,7 @@ class Broker(_Part):
         return self
 
     def ca_file(self) -> str:
-        """A new file with the certificate, as clients want it, for as long as the process' container; empty without."""
+        """Write the certificate to a new file, which lasts as long as the container; empty without a certificate."""
         if not self.cacert:
             return ""
         with tempfile.NamedTemporaryFile("w", prefix="kafka-ca-", suffix=".pem", delete=False) as file:
@@ -67,23 +67,23 @@ class _Topic(_Part):
 
 
 class Kafka(_Part):
-    """Brokers, of which the first says how to reach all, and the topics that were granted."""
+    """Brokers, the first of which defines the security of all, and the granted topics."""
 
     brokers: list[Broker] = Field(min_length=1)
     topics: list[_Topic] = []
 
     @property
     def servers(self) -> str:
-        """The brokers as clients want them."""
+        """The brokers as a list for clients."""
         return ",".join(f"{broker.hostname}:{broker.port}" for broker in self.brokers)
 
     def topic(self, requested: str) -> str:
-        """The name of the topic that was granted for a requested one, or else the requested name."""
+        """Return the granted name of a requested topic, or the requested name."""
         return next((topic.name for topic in self.topics if topic.requested_name == requested), requested)
 
 
 class Bucket(_Part):
-    """A bucket that was granted, under its own name."""
+    """A granted bucket, under its own name."""
 
     name: str
     requested_name: str
@@ -92,7 +92,7 @@ class Bucket(_Part):
 
 
 class ObjectStore(_Part):
-    """An S3 server with the buckets that were granted."""
+    """An S3 server with the granted buckets."""
 
     hostname: str
     port: int = 443
@@ -107,12 +107,12 @@ class ObjectStore(_Part):
         return f"{self.hostname}:{self.port}"
 
     def bucket(self, requested: str) -> Bucket | None:
-        """The bucket that was granted for a requested one."""
+        """Return the granted bucket for a requested one."""
         return next((one for one in self.buckets if requested in {one.requested_name, one.name}), None)
 
 
 class Clowder(_Part):
-    """The file."""
+    """The whole file."""
 
     web_port: int | None = None
     metrics_port: int | None = None
@@ -121,7 +121,7 @@ class Clowder(_Part):
 
 
 def read_clowder(path: str) -> Clowder:
-    """Raises `ConfigurationError` that names the file and what is wrong in it, and no value of it."""
+    """Read the file; raises `ConfigurationError` with the file and the fault in it, but none of its values."""
     try:
         return Clowder.model_validate_json(Path(path).read_bytes())
     except ValidationError as error:

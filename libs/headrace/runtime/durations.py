@@ -18,7 +18,7 @@ _WHOLE: Final = re.compile(rf"([+-]?)((?:{_PART.pattern})+|0)")
 
 
 def duration_seconds(text: str) -> float:
-    """Seconds of a Go duration; raises `ValueError` saying what was expected."""
+    """Return the seconds of a Go duration; raises `ValueError` with the expected form."""
     match = _WHOLE.fullmatch(text)
     if match is None:
         raise ValueError(f"got {text!r}, expected a duration such as 15m, 1h30m or 500ms")

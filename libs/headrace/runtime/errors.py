@@ -11,13 +11,13 @@ HeadraceError
 
 
 class HeadraceError(Exception):
-    """Anything this project raises on purpose."""
+    """The base of all exceptions that this project raises on purpose."""
 
 
 class Retryable(HeadraceError):
     """An engine is away or busy; the effect may or may not have happened.
 
-    ``retry_after_seconds`` is how long it asks to be left alone, 0 when it does not say.
+    ``retry_after_seconds`` is the delay that it requests, 0 if it requests none.
     """
 
     def __init__(self, *args: object, retry_after_seconds: float = 0.0) -> None:
@@ -26,7 +26,7 @@ class Retryable(HeadraceError):
 
 
 class Permanent(HeadraceError):
-    """Trying again cannot help."""
+    """Repeating cannot help."""
 
 
 class Poison(Permanent):
@@ -34,12 +34,12 @@ class Poison(Permanent):
 
 
 class Rejected(Permanent):
-    """The payload is not acceptable; the text is the reason its sender will read in the tracker."""
+    """The payload is not acceptable; the text is the reason that the sender reads in the tracker."""
 
 
 class Fatal(HeadraceError):
-    """The process cannot go on."""
+    """The process cannot continue."""
 
 
 class ConfigurationError(Fatal):
-    """A setting is missing or wrong; the text names the variable, what was got and what was expected."""
+    """A setting is missing or wrong; the text names the variable, what was given and what is expected."""

@@ -1,15 +1,15 @@
-"""Fault points: named places where a test makes a process raise, hang or die. Off, they cost a check for None.
+"""Fault points: named places where a test makes a process raise, hang or die. If off, they cost one check for None.
 
-`HEADRACE_FAULT_POINTS` arms them, for tests alone, in a process of `headrace serve`: faults separated by blanks,
-each `<point>:<mode>:<passage>` with the passage counted from 1 (`after_effect:kill:7`); a hang may say its seconds
-(`before_commit:hang:1:30`, 3600 unless told). A point belongs to the process, so give each service its own.
+`HEADRACE_FAULT_POINTS` enables them, for tests only, in a process of `headrace serve`: faults separated by blanks,
+each `<point>:<mode>:<passage>` with the passage counted from 1 (`after_effect:kill:7`); a hang may have seconds
+(`before_commit:hang:1:30`, default 3600). A point belongs to the process, so run each service in its own process.
 
 | point | where |
 | --- | --- |
-| `after_store` | an object or the rows of a transaction are durable, nobody was told |
+| `after_store` | an object or the rows of a transaction are durable but not announced |
 | `before_announce` | messages are about to be sent to Kafka |
-| `after_effect` | a handler returned, its message has no end on record |
-| `before_commit` | the end is on record, its offset is about to be committed |
+| `after_effect` | a handler returned, the end of its message is not recorded |
+| `before_commit` | the end is recorded, its offset is about to be committed |
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _log: Final = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens at one passage of one point."""
+    """The fault at one passage of one point."""
 
     point: str
     mode: str
@@ -53,7 +53,7 @@ class FaultPoints:
         self.passed: Counter[str] = Counter()
 
     async def reach(self, point: str, failure: type[Exception] = RuntimeError) -> None:
-        """Pass a point; ``failure`` is what a real fault raises there."""
+        """Pass a point; ``failure`` is the exception that a real fault raises there."""
         self.passed[point] += 1
         fault = self._faults.get((point, self.passed[point]))
         if fault is None:
@@ -72,7 +72,7 @@ armed: FaultPoints | None = None
 
 
 def parse(text: str) -> list[Fault]:
-    """Read the variable's text; raises `ConfigurationError` naming it."""
+    """Parse the variable's text; raises `ConfigurationError` with its name."""
     found = []
     for item in text.split():
         point, mode, passage, seconds = (*item.split(":"), "", "", "", "")[:4]
@@ -89,7 +89,7 @@ def parse(text: str) -> list[Fault]:
 
 
 def from_environment() -> FaultPoints | None:
-    """What the variable names; None without it."""
+    """Return the faults in the variable; None if it is not set."""
     faults = parse(os.environ.get(VARIABLE, ""))
     if not faults:
         return None

@@ -1,4 +1,4 @@
-"""What is up and what is not, with the reason; the probes and ``headrace status`` read it."""
+"""The health of a process, as named checks with reasons; probes and ``headrace status`` read it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,24 +7,24 @@ from typing import Any
 
 @dataclass
 class Health:
-    """Named checks; each gives None when well, else the reason a person can act on."""
+    """Named checks; each returns None if healthy, else a reason on which a person can act."""
 
     checks: dict[str, Callable[[], str | None]] = field(default_factory=dict)
     facts: dict[str, Callable[[], Any]] = field(default_factory=dict)
 
     def add(self, name: str, check: Callable[[], str | None]) -> None:
-        """Register a check that answers at once from known state (no I/O)."""
+        """Register a check that answers immediately from known state (no I/O)."""
         self.checks[name] = check
 
     def tell(self, name: str, fact: Callable[[], Any]) -> None:
-        """Show something known (JSON) beside the checks, well or not."""
+        """Show a fact (JSON) beside the checks, whether healthy or not."""
         self.facts[name] = fact
 
     def report(self) -> dict[str, str | None]:
-        """Every check's reason, None where well."""
+        """Return every check's reason, None if healthy."""
         return {name: check() for name, check in self.checks.items()}
 
     @property
     def problems(self) -> dict[str, str]:
-        """Only what is not well."""
+        """Return only the unhealthy checks."""
         return {name: reason for name, reason in self.report().items() if reason is not None}

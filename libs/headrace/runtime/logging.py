@@ -1,7 +1,7 @@
 """One log pipeline for our lines and every library's: JSON or coloured columns.
 
-Event names are constant, data is in keywords, and a message's context (request id, topic, offset) is bound
-once by whoever owns the message.
+Event names are constant, data is in keywords, and a message's context (request id, topic, offset) is bound once by the
+code that owns the message.
 """
 
 import io
@@ -22,7 +22,7 @@ from headrace.runtime import metrics
 
 @contextmanager
 def _not_installed(name: str) -> Iterator[None]:
-    """Within it, who looks whether there is such a package finds none."""
+    """Make a package appear as not installed within the block."""
     if name in sys.modules:
         yield
         return
@@ -50,7 +50,7 @@ _MARKS: Final = ("x-amz-", "bearer", "basic", "://")
 
 
 def redact(text: str) -> str:
-    """Blank out tokens, passwords in URLs and the signatures of presigned URLs."""
+    """Remove tokens, passwords in URLs and the signatures of presigned URLs."""
     lowered = text.lower()
     if not any(mark in lowered for mark in _MARKS):
         return text
@@ -66,7 +66,7 @@ def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 
 class _Lossy(io.StringIO):
-    """A stream that loses what it cannot write: a full disk below the log must not fail the work that is told of."""
+    """A stream that loses what it cannot write: a full disk below the log must not fail the work that is logged."""
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class _Lossy(io.StringIO):
 
 
 class KeptLog(io.StringIO):
-    """A file of lines that begins anew where it would grow beyond the limit; its former content is beside it, `.1`."""
+    """A file of lines that starts again when it would exceed the limit; its former content is beside it, `.1`."""
 
     def __init__(self, path: Path, limit_bytes: int = 16 * 1024 * 1024) -> None:
         super().__init__()
@@ -97,13 +97,13 @@ class KeptLog(io.StringIO):
         self._writing = threading.Lock()
 
     def write(self, text: str) -> int:
-        """Also opens it: who never writes leaves no file."""
+        """Write; opens the file first, so that a process that never writes leaves no file."""
         with self._writing:
             self._opened().write(text.encode(errors="replace"))
         return len(text)
 
     def close(self) -> None:
-        """Also its file; nothing is held back in memory."""
+        """Close the file; nothing is buffered in memory."""
         if self._file is not None:
             self._file.close()
         super().close()
@@ -120,7 +120,7 @@ class KeptLog(io.StringIO):
 
 
 class _Keeping:
-    """A step that writes each line to the kept log, as JSON, and lets pass what stdout is to show."""
+    """A step that writes each line to the kept log as JSON, and passes on what stdout shows."""
 
     def __init__(self, log: KeptLog, shown: int) -> None:
         self._log = _Lossy(log)
@@ -140,7 +140,7 @@ def _number(level: str) -> int:
 def configure(
     level: str = "INFO", style: str = "json", *, kept: KeptLog | None = None, kept_level: str = "INFO"
 ) -> None:
-    """Send everything to stdout in one style, ``json`` or ``text``; as JSON also to the log that is kept."""
+    """Send everything to stdout in one style, ``json`` or ``text``; also, as JSON, to the kept log."""
     stdout = _Lossy(sys.stdout)
     steps: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -182,7 +182,7 @@ def _handler(
     steps: list[structlog.typing.Processor],
     renderer: structlog.typing.Processor,
 ) -> logging.Handler:
-    """For lines of libraries, which use the standard library's logging."""
+    """Return the handler for lines of libraries, which use the standard library's logging."""
     handler = logging.StreamHandler(stream)
     handler.setLevel(level)
     handler.setFormatter(
@@ -195,6 +195,6 @@ def _handler(
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
-    """A logger whose lines carry ``name``."""
+    """Return a logger whose lines carry ``name``."""
     logger: FilteringBoundLogger = structlog.get_logger(module=name)
     return logger

@@ -1,4 +1,4 @@
-"""How long to wait before trying again: full jitter inside a budget. Pure, so that it can be checked."""
+"""The wait before a retry: full jitter within a budget. No I/O, so that it can be checked."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ class RetryPolicy:
     cap_seconds: float = 10.0
 
     def delay_seconds(self, attempt: int, draw: float) -> float:
-        """Wait after failed attempt number ``attempt`` (1 the first); ``draw`` is uniform in [0, 1)."""
+        """Return the wait after failed attempt number ``attempt`` (1 the first); ``draw`` is uniform in [0, 1)."""
         # 2**60 is beyond any cap; without the clip a long hold would overflow a float.
         ceiling = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 60))
         return draw * ceiling
@@ -30,21 +30,21 @@ class RetryPolicy:
     def next_delay_seconds(
         self, attempt: int, waited_seconds: float, draw: float | None = None
     ) -> float | None:
-        """The wait before the next attempt, or None when the budget is spent."""
+        """Return the wait before the next attempt, or None when the budget is spent."""
         if attempt >= self.attempts:
             return None
         delay = self.delay_seconds(attempt, _draw(draw))
         return delay if waited_seconds + delay <= self.budget_seconds else None
 
     def wait_seconds(self, error: Retryable, attempt: int, waited_seconds: float) -> float | None:
-        """The same after ``error``: an engine that asks for more time gets it, if the budget has so much."""
+        """Return the same after ``error``: if an engine requests more time, it gets it within the budget."""
         delay = self.next_delay_seconds(attempt, waited_seconds)
         if delay is None or waited_seconds + error.retry_after_seconds > self.budget_seconds:
             return None
         return max(delay, error.retry_after_seconds)
 
     def hold_seconds(self, attempt: int, draw: float | None = None) -> float:
-        """The wait while held: past the budget, for as long as the engine is away."""
+        """Return the wait during a hold: beyond the budget, for as long as the engine is away."""
         return self.delay_seconds(attempt, _draw(draw))
 
 
@@ -53,7 +53,7 @@ def _draw(draw: float | None) -> float:
 
 
 async def retrying(policy: RetryPolicy, call: Callable[[], Awaitable[T]]) -> T:
-    """Call until it succeeds, fails for good, or the budget (time in failed calls included) is spent."""
+    """Call until it succeeds, fails for good, or the budget (including time in failed calls) is spent."""
     attempt, started = 1, time.monotonic()
     while True:
         try:

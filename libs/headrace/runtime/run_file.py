@@ -36,10 +36,12 @@ def read_run(directory: Path) -> dict[str, Any] | None:
 
 
 def running_stack(directory: Path) -> Run:
-    """What runs on the directory; raises ConfigurationError when nothing does."""
+    """Return the state of the running stack; raises ConfigurationError if none runs."""
     run = read_run(directory)
     if run is None:
-        raise ConfigurationError(f"no stack runs on {directory.absolute()}: start one with `headrace up`")
+        raise ConfigurationError(
+            f"no stack is running in {directory.absolute()}: start one with `headrace up`"
+        )
     return run
 
 

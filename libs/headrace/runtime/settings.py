@@ -1,4 +1,4 @@
-"""Settings: one small class a service, read from the environment, checked at start."""
+"""Settings: one small class per service, read from the environment, checked at start."""
 
 import os
 from typing import Any, Self, TypedDict, TypeVar, Unpack
@@ -14,9 +14,9 @@ _Default = TypeVar("_Default")
 
 
 class Settings(BaseSettings):
-    """Base of all settings; an environment variable set to the empty text counts as unset.
+    """Base of all settings; an environment variable that is set to the empty string counts as unset.
 
-    Unless its declaration says what the empty text means: what somebody may have meant to turn off stays off.
+    A declaration can give the empty string another meaning, so that a setting that a user turned off stays off.
     """
 
     model_config = SettingsConfigDict(
@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Blanks around a flag do not matter; a variable that is set but blank is what its declaration says."""
+        """Ignore blanks around a flag; a variable that is set but blank has the value that its declaration gives."""
         for field, declared in cls.model_fields.items():
             name = environment_name(cls, field)
             text = given.get(name)
@@ -46,7 +46,7 @@ class Settings(BaseSettings):
 
 
 class _Constraints(TypedDict, total=False):
-    """What a setting's declaration may demand of the value; ``repr=False`` keeps the value out of messages."""
+    """The constraints of a setting's declaration; ``repr=False`` keeps the value out of messages."""
 
     gt: float
     ge: float
@@ -64,10 +64,10 @@ def env(
     blank: _Default | None = None,
     **constraints: Unpack[_Constraints],
 ) -> _Default:
-    """Declare one setting: its environment variable, its default, what it means (with its unit).
+    """Declare one setting: its environment variable, its default, its meaning (with its unit).
 
-    It is typed as its default, so that the type checker compares the default with the field's type.
-    ``blank`` is the value of the setting where its variable is set to nothing but blanks.
+    Its type is that of the default, so that the type checker compares the default with the field's type. ``blank`` is
+    the value of the setting if its variable contains only blanks.
     """
     extra: Any = None if blank is None else {"blank": blank}
     declared: _Default = Field(
@@ -81,7 +81,7 @@ def env(
 
 
 def load(settings: type[S], **overrides: Any) -> S:
-    """Read and check; raises `ConfigurationError` with a line for each wrong variable."""
+    """Read and check the settings; raises `ConfigurationError` with a line for each wrong variable."""
     try:
         return settings(**overrides)
     except ValidationError as error:
@@ -97,14 +97,14 @@ def load(settings: type[S], **overrides: Any) -> S:
 
 
 def _told(item: ErrorDetails, *, shown: bool) -> str:
-    """What is wrong with a variable; what a secret one holds, its keys included, stays out of it."""
+    """Return what is wrong with a variable, without the value of a secret one and its keys."""
     variable, *where = item["loc"]
     place = ".".join(map(str, (variable, *(where if shown else where[1:]))))
     return f"{place}: {item['msg']}" + (f" (got {item.get('input')!r})" if shown else "")
 
 
 class EngineSettings(Settings):
-    """Where Kafka, S3 and PostgreSQL are. Read by every service; the local shape fills them in."""
+    """The addresses of Kafka, S3 and PostgreSQL. Every service reads them; the local shape sets them."""
 
     kafka: str = env("HEADRACE_KAFKA", "localhost:29092", "Kafka brokers, `host:port`, comma-separated")
     kafka_security_protocol: str = env(
@@ -125,95 +125,116 @@ class EngineSettings(Settings):
     kafka_partitions: int = env(
         "HEADRACE_KAFKA_PARTITIONS",
         0,
-        "partitions of the topics that `headrace init` creates, and so the most replicas that share one; 0: 3",
+        (
+            "number of partitions of the topics that `headrace init` creates, which is also the largest useful "
+            "number of replicas; 0: 3"
+        ),
         ge=0,
     )
     process_ends: int = env(
         "HEADRACE_PROCESS_ENDS",
         5,
-        "so many processes may end while they handle a message, before it is dead-lettered without being handled again",
+        (
+            "number of processes that may end while they handle a message; after that it is dead-lettered "
+            "without being handled again"
+        ),
         ge=1,
     )
     s3: str = env(
         "HEADRACE_S3",
         "http://localhost:9000",
-        "S3 endpoint; keys may stand in it (`http://key:secret@host:9000`)",
+        "S3 endpoint; the URL may contain keys (`http://key:secret@host:9000`)",
     )
-    s3_access_key: str = env("AWS_ACCESS_KEY_ID", "", "S3 access key, unless it stands in the URL")
+    s3_access_key: str = env("AWS_ACCESS_KEY_ID", "", "S3 access key, unless the URL contains it")
     s3_secret_key: str = env(
-        "AWS_SECRET_ACCESS_KEY", "", "S3 secret key, unless it stands in the URL", repr=False
+        "AWS_SECRET_ACCESS_KEY", "", "S3 secret key, unless the URL contains it", repr=False
     )
     s3_region: str = env("AWS_REGION", "us-east-1", "S3 region")
     s3_public: str = env(
-        "HEADRACE_S3_PUBLIC", "", "endpoint that presigned URLs name, where consumers know S3 by another name"
+        "HEADRACE_S3_PUBLIC", "", "endpoint in presigned URLs, if consumers use another address for S3"
     )
     s3_aliases: str = env(
         "HEADRACE_S3_ALIASES",
         "minio:9000 localhost:9000",
-        "more names, `host:port`, by which URLs in messages may know our S3; they are read from it, with our keys",
+        (
+            "other addresses (`host:port`) of this S3 in the URLs of messages; such objects are read with "
+            "Headrace's own keys"
+        ),
     )
     postgres: str = env(
         "HEADRACE_POSTGRES",
         "postgresql://postgres@localhost:5432/postgres",
-        "PostgreSQL server; each service uses a database of its own on it",
+        "PostgreSQL server; each service uses its own database on it",
         repr=False,
     )
 
 
 class ProcessSettings(Settings):
-    """What one process of services listens on and how it talks."""
+    """The listeners, logs and limits of one process of services."""
 
-    host: str = env("HEADRACE_HOST", "127.0.0.1", "address the HTTP listeners bind")
+    host: str = env("HEADRACE_HOST", "127.0.0.1", "address that the HTTP listeners bind to")
     admin_port: int = env("HEADRACE_ADMIN_PORT", 9100, "port of `/metrics` and `/health/*`", ge=0, le=65535)
     log_level: str = env("HEADRACE_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
     log_format: str = env(
-        "HEADRACE_LOG_FORMAT", "json", "`json` (one object a line) or `text`", pattern="^(json|text)$"
+        "HEADRACE_LOG_FORMAT", "json", "`json` (one object per line) or `text`", pattern="^(json|text)$"
     )
     lenient: bool = env(
         "HEADRACE_LENIENT",
         False,
-        "accept what the seed documents' curls leave out (identity type, vendor content type, known token); "
-        "the local shape turns it on",
+        (
+            "accept requests without the parts that the documents' curl commands omit (identity type, vendor "
+            "content type, known token); the local shape turns it on"
+        ),
     )
     cluster_owner: str = env(
         "HEADRACE_CLUSTER_OWNER",
         "first",
-        "whose a cluster is that several organisations report: `first`, the first one's, and the others are refused; "
-        "`last`, as upstream, the last one's, and its reports go along, never what users wrote",
+        (
+            "owner of a cluster that several organisations report: `first`, the first organisation, and "
+            "reports of others are refused; `last`, as upstream, the last organisation, which takes over the "
+            "reports but not what users wrote"
+        ),
         pattern="^(first|last)$",
     )
     stop_seconds: float = env(
-        "HEADRACE_STOP_SECONDS", 25.0, "time from SIGTERM to exit, work in flight included", gt=0
+        "HEADRACE_STOP_SECONDS", 25.0, "time from SIGTERM to exit, including work in progress", gt=0
     )
     body_seconds: float = env(
         "HEADRACE_BODY_SECONDS",
         30.0,
-        "time that a request's body may take, seconds, and one more for each 16 KiB of it, then 408; ingress has its "
-        "own",
+        (
+            "time for a request's body in seconds, plus one second per 16 KiB; then the answer is 408; ingress "
+            "has its own limit"
+        ),
         gt=0,
     )
     answer_seconds: float = env(
         "HEADRACE_ANSWER_SECONDS",
         60.0,
-        "time that a client may leave an answer unread, seconds, and one more for each 16 KiB that it took; then its "
-        "connection is cut",
+        (
+            "time in seconds for which a client may not read its answer, plus one second per 16 KiB that it "
+            "read; then its connection is closed"
+        ),
         gt=0,
     )
     stall_seconds: float = env(
         "HEADRACE_STALL_SECONDS",
         10.0,
-        "an event loop that stands still so long has its threads' and tasks' stacks logged; 0: never",
+        (
+            "an event loop that is blocked for this time has the stacks of its threads and tasks logged; 0: "
+            "never"
+        ),
         ge=0,
     )
     tracing: bool = env("HEADRACE_TRACING", False, "send OpenTelemetry spans (standard `OTEL_*` variables)")
 
 
 def environment_name(settings: type[BaseSettings], field: str) -> str:
-    """The environment variable of a field."""
+    """Return the environment variable of a field."""
     alias = settings.model_fields[field].validation_alias
     return alias if isinstance(alias, str) else field.upper()
 
 
 def is_set(name: str) -> bool:
-    """Whether the environment has a non-empty value."""
+    """Return whether the environment has a non-empty value."""
     return bool(os.environ.get(name))

@@ -1,4 +1,4 @@
-"""Temporary files: their disk is ours, so what it refuses is no fault of what is being worked on."""
+"""Temporary files: their disk is Headrace's, so its errors are not the fault of the message being handled."""
 
 import errno
 import os
@@ -17,13 +17,13 @@ _SHARE: Final = 0.5
 
 
 def place(chosen: str | None = None) -> str:
-    """Where temporary files go: as chosen, else ``TMPDIR`` even while it is full, else the system's place."""
+    """Return the directory of temporary files: the chosen one, else ``TMPDIR`` even if full, else the system's."""
     return chosen or os.environ.get("TMPDIR") or tempfile.gettempdir()
 
 
 @contextmanager
 def disk(chosen: str | None = None) -> Iterator[None]:
-    """Around work on temporary files: raises `Retryable` where their disk refuses, which passes."""
+    """Wrap work on temporary files: raises `Retryable` if their disk refuses, which is temporary."""
     try:
         yield
     except OSError as error:
@@ -33,7 +33,7 @@ def disk(chosen: str | None = None) -> Iterator[None]:
 
 
 def temporary_file(chosen: str | None = None, *, buffering: int = -1) -> IO[bytes]:
-    """A file without a name, so that it ends with the process; raises `Retryable` when it cannot be made."""
+    """Return a file without a name, so that it ends with the process; raises `Retryable` if it cannot be created."""
     try:
         return tempfile.TemporaryFile(dir=place(chosen), prefix="headrace-", buffering=buffering)
     except OSError as error:
@@ -41,7 +41,7 @@ def temporary_file(chosen: str | None = None, *, buffering: int = -1) -> IO[byte
 
 
 def refused(error: OSError, chosen: str | None = None) -> Retryable:
-    """What to tell of a disk that refuses."""
+    """Return the exception for a disk that refuses."""
     name = f"the disk of {place(chosen)}{'' if chosen else ' (TMPDIR)'}"
     if error.errno in _FULL:
         return Retryable(f"{name} is full")
@@ -49,11 +49,11 @@ def refused(error: OSError, chosen: str | None = None) -> Retryable:
 
 
 def passes(error: Exception) -> bool:
-    """Whether it is a disk that is full or away, which others put right."""
+    """Return whether the disk is full or away, which operators can repair."""
     return isinstance(error, OSError) and error.errno in _REFUSES
 
 
 def ever_fits(size_bytes: int, chosen: str | None = None) -> bool:
-    """Whether the disk, were it empty, would have so much to give to one."""
+    """Return whether the empty disk could give one message so much space."""
     found = os.statvfs(place(chosen))
     return size_bytes <= found.f_frsize * found.f_blocks * _SHARE

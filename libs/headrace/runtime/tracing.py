@@ -1,6 +1,6 @@
-"""OpenTelemetry spans around work, off unless asked for; without the SDK installed it costs nothing.
+"""OpenTelemetry spans, off by default; without the SDK they cost nothing.
 
-One request is one trace: a message's or a call's headers carry the sender's span, and the receiver's is its child.
+One request is one trace: headers of messages and requests carry the sender's span, and the receiver's is its child.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ _tracer: "Tracer | None" = None
 
 
 def configure(service: str) -> None:
-    """Start exporting by OTLP over HTTP; the standard ``OTEL_*`` variables say where to."""
+    """Start the export by OTLP over HTTP; the standard ``OTEL_*`` variables configure it."""
     global _tracer  # noqa: PLW0603 -- the one process-wide switch
     try:
         from opentelemetry import trace
@@ -43,7 +43,7 @@ def configure(service: str) -> None:
 
 
 def is_on() -> bool:
-    """Whether spans are made."""
+    """Return whether spans are created."""
     return _tracer is not None
 
 
@@ -57,7 +57,7 @@ def inject(headers: dict[str, str]) -> dict[str, str]:
 
 
 def continued(headers: Mapping[str, str]) -> AbstractContextManager[None]:
-    """Within it, spans and outgoing headers belong to the trace that ``headers`` name, if they do."""
+    """Continue the trace in ``headers``, if any, within the block."""
     return OFF if _tracer is None else _attached(headers)
 
 
@@ -68,12 +68,12 @@ def span(
     kind: Kind = "internal",
     **attributes: str | int,
 ) -> AbstractContextManager[None]:
-    """A span of our own work, a child of the one that ``headers`` name, else of the current one."""
+    """Create a span, a child of the one in ``headers``, else of the current one."""
     return OFF if _tracer is None else _span(_tracer, name, headers or {}, kind, attributes)
 
 
 def annotate(**attributes: str | int) -> None:
-    """Tell more of the current span."""
+    """Add attributes to the current span."""
     if _tracer is not None:
         from opentelemetry import trace
 

@@ -1,7 +1,7 @@
 """Becomes a server that dies with its parent: `trampoline.py PARENT-PID ACCOUNT PROGRAM [ARGUMENT…]`.
 
-A program of its own and not a `preexec_fn`, because code between fork and exec can deadlock in a process with
-threads. It runs isolated and must be quick: of what is ours it imports one small module, else the standard library.
+It is a program and not a `preexec_fn`, because code between fork and exec can deadlock in a process with threads. It
+runs isolated and must start fast, so it imports one small module of ours and else the standard library.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ CLONE_NEWUSER = 0x10000000
 
 
 def enter_user_namespace(inner_uid: int, inner_gid: int) -> None:
-    """Stay the same user for the system, and be another for oneself: files keep their owner."""
+    """Keep the same user for the system, and be another inside, so that files keep their owner."""
     uid, gid = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWUSER) != 0:
@@ -30,7 +30,7 @@ def enter_user_namespace(inner_uid: int, inner_gid: int) -> None:
 
 
 def become(account: str) -> None:
-    """`same`, `namespace:UID:GID` (seen so from inside) or `user:UID:GID`."""
+    """Switch to an account: `same`, `namespace:UID:GID` (as seen inside) or `user:UID:GID`."""
     if account == "same":
         return
     kind, *numbers = account.split(":")
@@ -44,7 +44,7 @@ def become(account: str) -> None:
 
 
 def main(parent: str, account: str, *command: str) -> None:
-    """Does not return."""
+    """Run the program; does not return."""
     become(account)
     # After `become`, since a change of user clears it.
     die_with(int(parent))

@@ -1,7 +1,7 @@
-"""JSON that strangers send: judged by its bytes before a parser makes objects of it.
+"""Untrusted JSON: checked by its bytes before a parser builds objects from it.
 
-A parser's cost is not the text's: ``[[],[],…`` takes thirty times its bytes in memory, and what is nested deeply
-enough exhausts the stack of whoever writes it again. Both are seen in the bytes for a fraction of that.
+Parsing can cost far more than the text's size: ``[[],[],…`` takes thirty times its bytes in memory, and deep nesting
+exhausts the stack of later writers. Both can be seen in the bytes at a fraction of that cost.
 """
 
 import gc
@@ -20,11 +20,11 @@ _STEPS: Final = bytes.maketrans(b"[]", b"\x01\xff")
 
 
 class Unreadable(ValueError):
-    """The text is no JSON that we take; says what it is instead (``not JSON: …``) without repeating it."""
+    """The text is not acceptable JSON; the exception says why (``not JSON: …``) without repeating the text."""
 
 
 def check_json(text: bytes, *, max_values: int = MAX_VALUES, max_depth: int = MAX_DEPTH) -> None:
-    """Raise `Unreadable` for a text of more values, or nested deeper, than that. It may still be no JSON."""
+    """Raise `Unreadable` for a text with more values or deeper nesting. The text may still not be JSON."""
     if text.count(b"[") + text.count(b"{") <= max_depth and text.count(b",") < max_values - max_depth:
         return
     structure = _structure(text)
@@ -51,7 +51,7 @@ def load_json(text: bytes, *, max_values: int = MAX_VALUES, max_depth: int = MAX
 
 
 def _structure(text: bytes) -> bytes:
-    """The commas and brackets outside strings, braces as brackets."""
+    """Return the commas and brackets outside strings, with braces as brackets."""
     # Without escapes every quote begins or ends a string; outside strings no JSON has a backslash.
     if b"\\" in text:
         text = text.replace(b"\\\\", b"").replace(b'\\"', b"")

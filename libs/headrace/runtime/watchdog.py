@@ -1,7 +1,7 @@
-"""A thread that sees an event loop stand still, and says where.
+"""A thread that detects a blocked event loop and logs its stacks.
 
-While a loop is blocked nothing that runs on it can tell: no log line, no answer to a probe. So a thread asks the
-loop for a sign of life; without one for so long it logs the stacks of all threads and tasks, once a stall.
+Nothing that runs on a blocked loop can report it: no log line, no answer to a probe. Therefore a thread requests a
+sign of life from the loop; if none comes for too long, it logs the stacks of all threads and tasks, once per stall.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ Change = Callable[[float | None], None]
 
 
 class Watchdog:
-    """Watches the loop it is started on; `changed` is called in the thread, with the seconds so far, then None."""
+    """Watches the loop that starts it; `changed` is called in the thread, with the seconds so far, then None."""
 
     def __init__(self, seconds: float, changed: Change = lambda _: None) -> None:
         self._seconds = seconds
@@ -44,7 +44,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Call it on the loop; with no seconds it watches nothing."""
+        """Start, on the loop; with zero seconds it watches nothing."""
         if self._seconds <= 0:
             return
         loop = asyncio.get_running_loop()
@@ -56,7 +56,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """It has ended when this returns, unless the log itself is stuck."""
+        """Stop; the thread has ended when this returns, unless the log itself blocks."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join(timeout=1.0)

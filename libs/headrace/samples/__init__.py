@@ -46,7 +46,7 @@ KINDS: Mapping[str, SampleKind] = {
             file_names=(insights.FILE_NAME,),
             content_type="application/vnd.redhat.openshift.periodic",
             service="openshift",
-            description="Insights Operator: a small cluster with a few troubles",
+            description="Insights Operator: a small cluster with some problems",
             generate=insights.generate,
         ),
         SampleKind(

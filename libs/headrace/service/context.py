@@ -1,6 +1,6 @@
-"""What a service is given to start: its row, its settings, the engines, and places to hang its work.
+"""The context that a service receives at its start: its row, its settings, the engines, and ways to register its work.
 
-An engine's client is imported where a service first asks for it, so that a process holds those it uses.
+An engine's client is imported when a service first needs it, so that a process loads only those it uses.
 """
 
 import os
@@ -65,23 +65,23 @@ class Context:
 
     @property
     def lenient(self) -> bool:
-        """Whether this process accepts what the seed documents' curls leave out."""
+        """Whether this process accepts what the documents' curl commands omit."""
         return self.shared.process.lenient
 
     @property
     def clusters_follow(self) -> bool:
-        """Whether a cluster becomes the last organisation's that reported it, instead of staying the first's."""
+        """Whether a cluster belongs to the organisation that reported it last, instead of the first."""
         return self.shared.process.cluster_owner == "last"
 
     @property
     def engines(self) -> EngineSettings:
-        """Where the platform's engines are."""
+        """The addresses of the engines."""
         return self.shared.engines
 
     def settings(self, kind: type[S]) -> S:
-        """The service's settings from the environment; names those variables that are set and do nothing here.
+        """Return the service's settings from the environment; warns about variables that are set without effect.
 
-        Their reasons are the ``WITHOUT_EFFECT`` of the module that has the settings.
+        The reasons are in ``WITHOUT_EFFECT`` of the module with the settings.
         """
         idle: Mapping[str, str] = getattr(sys.modules[kind.__module__], "WITHOUT_EFFECT", {})
         for name, reason in idle.items():
@@ -90,30 +90,30 @@ class Context:
         return self.loaded.of(kind)
 
     async def producer(self, engines: EngineSettings | None = None) -> "Producer":
-        """The process' producer, counting for this service; the platform's own Kafka unless told otherwise."""
+        """Return the process' producer with this service's metrics; by default for the platform's own Kafka."""
         return (await self.shared.producer(engines or self.engines)).for_service(self.row.name)
 
     async def statuses(self) -> "StatusReporter":
-        """Reports payload status under this service's name."""
+        """Return a reporter of payload statuses under this service's name."""
         from headrace.bus.statuses import StatusReporter
 
         return StatusReporter(await self.producer(), self.row.name.replace("_", "-"))
 
     async def objects(self, endpoint: "S3Endpoint | None" = None) -> "ObjectStore":
-        """An object store, shared by all services of the process; the platform's own unless told otherwise."""
+        """Return an object store, shared by all services of the process; by default the platform's own."""
         from headrace.objects.endpoint import S3Endpoint
 
         return await self.shared.objects(endpoint or S3Endpoint.of(self.engines))
 
     @property
     def postgres(self) -> str:
-        """URL of the server of its database, with the role that it works with."""
+        """The URL of its database server, with the service's role."""
         from headrace.service.databases import url_of
 
         return url_of(self.row, self.engines)
 
     async def database(self) -> "Database":
-        """The service's database, there and migrated."""
+        """Return the service's database, existing and migrated."""
         from headrace.service.databases import awaited_database
 
         database = await awaited_database(self.row, self.engines)
@@ -129,7 +129,7 @@ class Context:
         report_status: bool = True,
         key: "KeyFunction[M] | None" = None,
     ) -> None:
-        """Start handling a topic; ends with the process."""
+        """Start handling a topic, until the process stops."""
         from headrace.bus.consumer import Consumer
 
         consumer = Consumer(
@@ -148,7 +148,7 @@ class Context:
     async def listen(
         self, app: web.Application, *, port: int | None = None, own_pace: bool = False
     ) -> Listener:
-        """Serve HTTP on the service's port; with ``own_pace`` the service itself sees to it that bodies come in."""
+        """Serve HTTP on the service's port; with ``own_pace`` the service itself limits slow bodies."""
         if tracing.is_on():
             app.middlewares.insert(0, traced(self.row.name, but=self.row.health_path))
         chosen = self._port() if port is None else port
@@ -169,19 +169,19 @@ class Context:
         self.shared.spawn(f"{self.row.name}: {name}", work)
 
     def watch(self, name: str, ping: Callable[[], Awaitable[Any]]) -> None:
-        """Make an engine's answer part of the service's health; ``ping`` raises `Retryable` when it is not well."""
+        """Make an engine's answer part of the service's health; ``ping`` raises `Retryable` if it is unhealthy."""
         self.shared.watch(self.health, name, ping)
 
     def on_stop(self, stop: Callable[[float], Awaitable[None]]) -> None:
-        """Call with the seconds there are, beside listeners and consumers, to let a background loop end in order."""
+        """Register a function that ends a background loop in order, beside listeners and consumers, in time."""
         self.stoppers.append(stop)
 
     def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Call after listeners and consumers have ended, before the engines' clients close."""
+        """Register a function that runs after listeners and consumers have ended, before the engines' clients close."""
         self.stack.push_async_callback(close)
 
     def _port(self) -> int:
-        """Its environment variable, else its row's port."""
+        """Return the port in its environment variable, else that of its row."""
         variable = self.row.port_variable
         text = os.environ.get(variable, "") if variable else ""
         if not text:

@@ -1,4 +1,4 @@
-"""The PostgreSQL role a service works with, and its database opened with it."""
+"""The PostgreSQL role of a service, and its database opened with that role."""
 
 import os
 import sys
@@ -23,26 +23,26 @@ _PATIENCE: Final = RetryPolicy(attempts=sys.maxsize, budget_seconds=120.0, cap_s
 
 
 def url_of(row: Service, engines: EngineSettings) -> str:
-    """With the service's own role where there is one, else the one that all share."""
+    """Return the URL with the service's own role if it is set, else the common one."""
     return os.environ.get(row.role_variable) or engines.postgres
 
 
 def roles_of(rows: Iterable[Service]) -> list[Role]:
-    """Of the services that are given one; raises `ConfigurationError` for a URL that names none."""
+    """Return the roles of the services that have one; raises `ConfigurationError` for a URL without a user."""
     return [
         _role(row, url) for row in rows if row.database and (url := os.environ.get(row.role_variable, ""))
     ]
 
 
 async def awaited_database(row: Service, engines: EngineSettings) -> Database:
-    """Open and up to date; a service with its own role waits a while for those who make what it has no right to."""
+    """Return the database, open and migrated; a service with its own role waits for others to create it."""
     if not os.environ.get(row.role_variable):
         return await opened_database(row, engines)
     return await retrying(_PATIENCE, lambda: _opened_or_told(row, engines))
 
 
 async def opened_database(row: Service, engines: EngineSettings) -> Database:
-    """Open and up to date. Raises `Retryable` while role, database or tables are somebody else's to make."""
+    """Return the database, open and migrated. Raises `Retryable` while others have to create or migrate it."""
     if row.database is None:
         raise ConfigurationError(
             f"{row.name}: its row in services/headrace_services/registry.py names no database"
@@ -55,7 +55,7 @@ async def opened_database(row: Service, engines: EngineSettings) -> Database:
         )
     except Refused as error:
         if own:
-            raise Retryable(f"{error}; `headrace init` makes what {variable} names") from error
+            raise Retryable(f"{error}; `headrace init` creates what {variable} names") from error
         raise
     try:
         await (await_migrated if own and row.access != "owns" else migrate)(database, row.migrations)
@@ -77,7 +77,7 @@ def _role(row: Service, url: str) -> Role:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise ConfigurationError(f"{row.role_variable}: got no URL ({error})") from None
+        raise ConfigurationError(f"{row.role_variable}: got an invalid URL ({error})") from None
     if not parts.username:
         raise ConfigurationError(
             f"{row.role_variable}: got a URL without a user, expected postgresql://user:password@host:5432/"

@@ -1,4 +1,4 @@
-"""What services declare in their own folders: settings, and upstream's variables that do nothing here."""
+"""The declarations in the services' folders: settings, and upstream's variables without effect."""
 
 import inspect
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ SettingsClass = type[Settings]
 
 
 def settings_of(row: Service) -> list[SettingsClass]:
-    """The settings classes of a service, in the order they stand; none where it has no ``settings.py``."""
+    """Return the settings classes of a service, in their order; none without a ``settings.py``."""
     return [
         item
         for item in _settings_module(row).values()
@@ -22,12 +22,12 @@ def settings_of(row: Service) -> list[SettingsClass]:
 
 
 def variables_of(row: Service) -> frozenset[str]:
-    """The environment variables that a service reads."""
+    """Return the environment variables that a service reads."""
     return frozenset(environment_name(kind, name) for kind in settings_of(row) for name in kind.model_fields)
 
 
 def without_effect(row: Service) -> Mapping[str, str]:
-    """Upstream's variables that a service takes and does nothing with, and why."""
+    """Return upstream's variables that a service accepts without effect, and why."""
     idle: Mapping[str, str] = _settings_module(row).get("WITHOUT_EFFECT", {})
     return idle
 

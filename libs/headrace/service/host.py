@@ -29,13 +29,13 @@ class Host:
         self.process = process
         self.contexts: list[Context] = []
         self._shared = Shared(engines, process)
-        self._starting: str | None = "services are being started"
+        self._starting: str | None = "services are starting"
         self._healths = {"process": Health({"start": lambda: self._starting})}
         self._admin: Listener | None = None
         self._watchdog = Watchdog(process.stall_seconds)
 
     async def start(self, rows: Sequence[Service]) -> None:
-        """Answer probes at once, then start every row's service."""
+        """Answer probes immediately, then start the service of every row."""
         self._admin = await Listener.open(
             admin_app(self._healths), self.process.host, self.process.admin_port
         )
@@ -53,20 +53,20 @@ class Host:
         self._starting = None
 
     def report(self, name: str, health: Health) -> None:
-        """Show more beside the services' health."""
+        """Show a fact beside the services' health."""
         self._healths[name] = health
 
     def tell_stalls(self, stalled: Change) -> None:
-        """Call it, in another thread, when the event loop stands still, and with None when it goes on."""
+        """Report a stall of the event loop, from another thread, and its end with None."""
         self._watchdog.changed = stalled
 
     @property
     def admin_port(self) -> int:
-        """Where probes and scrapes go."""
+        """The port for probes and scrapes."""
         return self._admin.port if self._admin else 0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set; re-raises what made a service's task fail."""
+        """Work until ``stop`` is set; re-raises the failure of a service's task."""
         waiter = asyncio.create_task(stop.wait())
         tasks = self._shared.tasks
         try:
@@ -81,7 +81,7 @@ class Host:
             waiter.cancel()
 
     async def stop(self) -> None:
-        """Stop accepting, finish or hand back what is in flight, close; within ``stop_seconds``."""
+        """Stop accepting, finish or return running work, close; within ``stop_seconds``."""
         try:
             async with asyncio.timeout(self.process.stop_seconds):
                 await self._stop()

@@ -1,4 +1,4 @@
-"""Makes what services need in their engines: topics and buckets. Databases migrate as their services start."""
+"""Creates the topics and buckets that services need. Databases are migrated when their services start."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from headrace.service.row import Service
 
 
 async def initialise(engines: EngineSettings, rows: Iterable[Service]) -> None:
-    """Create what is missing; safe to repeat and to race."""
+    """Create what is missing; safe to repeat and to run concurrently."""
     services = [resolved(row) for row in rows]
     topics = {topic.name: topic for row in services for topic in row.topics}
     if topics:

@@ -1,4 +1,4 @@
-"""A process of services from its start to its end, with the signals that end it."""
+"""A process of services from its start to its end, including signals."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ _log = get_logger(__name__)
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM and Ctrl-C set; a second signal ends the process the hard way."""
+    """Return an event that SIGTERM and Ctrl-C set; a second signal ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -32,7 +32,7 @@ def stop_on_signals() -> asyncio.Event:
 async def running(
     rows: Sequence[Service], engines: EngineSettings, process: ProcessSettings
 ) -> AsyncIterator[Host]:
-    """Services that run while the context lasts; leaving it stops them in order."""
+    """Run services while the context lasts; leaving it stops them in order."""
     if process.tracing:
         tracing.configure(",".join(row.name for row in rows))
     host = Host(engines, process)
@@ -45,7 +45,7 @@ async def running(
 
 
 async def serve(rows: Sequence[Service], engines: EngineSettings, process: ProcessSettings) -> None:
-    """Run until a signal; raises what made a service fail."""
+    """Run until a signal; raises the failure of a service."""
     stop = stop_on_signals()
     async with running(rows, engines, process) as host:
         await host.run(stop)

@@ -1,4 +1,4 @@
-"""What the services of one process share: engines' clients, background tasks, watches."""
+"""The objects that services of one process share: engines' clients, background tasks, watches."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -21,7 +21,7 @@ _PING_SECONDS: Final = 5.0
 
 
 class Shared:
-    """One of everything for a process, opened when first asked for."""
+    """One of each object per process, created when it is first needed."""
 
     def __init__(self, engines: EngineSettings, process: ProcessSettings) -> None:
         self.engines = engines
@@ -33,11 +33,11 @@ class Shared:
         self._stores: dict[S3Endpoint, ObjectStore] = {}
 
     def spawn(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run until the process stops; a failure stops the process."""
+        """Run a task until the process stops; a failure stops the process."""
         self.tasks[asyncio.create_task(work(), name=name)] = name
 
     async def producer(self, engines: EngineSettings) -> "Producer":
-        """The one producer of the process for a Kafka."""
+        """Return the process' only producer for a Kafka."""
         from headrace.bus.producer import Producer
 
         async with self._lock:
@@ -48,7 +48,7 @@ class Shared:
         return self._producers[engines]
 
     async def objects(self, endpoint: "S3Endpoint") -> "ObjectStore":
-        """The one object store of the process for an endpoint."""
+        """Return the process' only object store for an endpoint."""
         from headrace.objects.store import ObjectStore
 
         async with self._lock:
@@ -59,7 +59,7 @@ class Shared:
         return self._stores[endpoint]
 
     def watch(self, health: Health, name: str, ping: Callable[[], Awaitable[Any]]) -> None:
-        """Ask an engine every few seconds; the health check answers from the last answer."""
+        """Ping an engine every few seconds; the health check reports the last answer."""
         state: dict[str, str | None] = {"problem": None}
         health.add(name, lambda: state["problem"])
 
@@ -76,7 +76,7 @@ class Shared:
         self.spawn(f"watch {name}", loop)
 
     async def end_tasks(self) -> None:
-        """End what runs in the background."""
+        """End the background tasks."""
         for task in self.tasks:
             task.cancel()
         for task in list(self.tasks):

@@ -1,1 +1,1 @@
-"""The shell of an HTTP service: listener, limits, identity, error bodies, health and metrics."""
+"""The HTTP framework of the services: listener, limits, identity, error bodies, health and metrics."""

@@ -16,7 +16,7 @@ async def scrape(_request: web.Request) -> web.Response:
 
 
 def admin_app(healths: Mapping[str, Health]) -> web.Application:
-    """Serve the metrics of the process and the health of each service in it."""
+    """Return the app with the metrics of the process and the health of each service in it."""
 
     async def lubdub(_request: web.Request) -> web.Response:
         return web.Response(text="lubdub")

@@ -1,4 +1,4 @@
-"""Who asks: the headers by which a request names its sender. Every service reads them here, so that all agree."""
+"""The headers that identify the client. Every service reads them here, so that all agree."""
 
 from typing import Final
 
@@ -19,10 +19,10 @@ class BadAuthorization(ValueError):
 
 
 def sent_identity(headers: MultiMapping[str]) -> str:
-    """The text of the ``x-rh-identity`` header, ``""`` where none was sent.
+    """Return the text of the ``x-rh-identity`` header, ``""`` if none was sent.
 
-    The gateway takes a client's own away and sends one. A second one, even an equal or an empty one, tells that it did
-    not; which of them the gateway vouches for nobody knows: raises `Contradiction`.
+    The gateway replaces a client's header with its own. A second header, even an equal or empty one, shows that it did
+    not, and it is unknown which one the gateway set: raises `Contradiction`.
     """
     return _only(headers, IDENTITY_HEADER)
 
@@ -41,7 +41,7 @@ def identity_of(headers: MultiMapping[str]) -> Identity:
 
 
 def sent_authorization(headers: MultiMapping[str]) -> tuple[str, str]:
-    """Scheme (in lower case) and credential, both ``""`` where none was sent; raises `BadAuthorization`."""
+    """Return scheme (in lower case) and credential, both ``""`` if none was sent; raises `BadAuthorization`."""
     try:
         text = _only(headers, _AUTHORIZATION)
     except Contradiction as error:
@@ -55,5 +55,5 @@ def sent_authorization(headers: MultiMapping[str]) -> tuple[str, str]:
 def _only(headers: MultiMapping[str], name: str) -> str:
     found = headers.getall(name, [])
     if len(found) > 1:
-        raise Contradiction(f"more than one {name} header")
+        raise Contradiction(f"the request has more than one {name} header")
     return found[0] if found else ""

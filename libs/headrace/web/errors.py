@@ -1,4 +1,4 @@
-"""Errors of the platform as HTTP answers, for services whose bodies are JSON."""
+"""Errors as HTTP answers, for services with JSON bodies."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -25,13 +25,13 @@ _SHOWN_IN_ALL: Final = 2048
 
 
 def json_response(body: object, status: int = 200) -> web.Response:
-    """A JSON answer; that of an error is cut to a few kilobytes, whatever of the request it repeats."""
+    """Return a JSON answer; an error answer is cut to a few kilobytes, whatever it repeats from the request."""
     shown = body if status < HTTPStatus.BAD_REQUEST else excerpt(body)
     return web.Response(body=orjson.dumps(shown), status=status, content_type="application/json")
 
 
 def excerpt(value: object) -> object:
-    """The beginning of everything in it; what is short stays as it is."""
+    """Return the value with every text cut to its beginning; short texts are unchanged."""
     return _Excerpt().of(value, _SHOWN_DEPTH)
 
 

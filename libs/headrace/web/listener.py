@@ -1,4 +1,4 @@
-"""Listening: one place for the limits every HTTP service of ours has."""
+"""The listener, with the limits of every HTTP service."""
 
 import asyncio
 import ssl
@@ -28,28 +28,31 @@ _CANCEL_SECONDS: Final = 2.0
 _MALFORMED: Final = (
     (
         http_exceptions.LineTooLong,
-        f"the request line is longer than {MAX_LINE_BYTES} bytes, or a header than {MAX_HEADER_BYTES}",
+        (
+            f"the request line is longer than {MAX_LINE_BYTES} bytes, or a header is longer than "
+            f"{MAX_HEADER_BYTES}"
+        ),
     ),
-    (http_exceptions.BadHttpMethod, "the method is none of HTTP's"),
-    (http_exceptions.BadStatusLine, "the request line is none of HTTP's"),
-    (http_exceptions.InvalidURLError, "the request's URL cannot be read"),
+    (http_exceptions.BadHttpMethod, "the method is not an HTTP method"),
+    (http_exceptions.BadStatusLine, "the request line is malformed"),
+    (http_exceptions.InvalidURLError, "the request's URL is invalid"),
     (http_exceptions.InvalidHeader, "a header has an invalid name or an invalid byte"),
     (http_exceptions.ContentLengthError, "the body is shorter than its Content-Length"),
-    (http_exceptions.TransferEncodingError, "the body is not in the chunks that were announced"),
+    (http_exceptions.TransferEncodingError, "the body does not match its chunked encoding"),
 )
-_NOT_HTTP: Final = "the request is not as HTTP has it"
+_NOT_HTTP: Final = "the request is not valid HTTP"
 # Never sent; nginx's status for a client that hung up.
 _NOBODY_READS: Final = 499
 
 
 def has_left(request: web.Request) -> bool:
-    """Tell whether the client hung up: what its answer's writing raises is nobody's fault then."""
+    """Return whether the client disconnected: an exception while writing its answer is then no fault."""
     return request.transport is None or request.transport.is_closing()
 
 
 @web.middleware
 async def _undo_chunks_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a body in a further transfer encoding: taken as it is, it would not be what was sent."""
+    """Refuse a body in a further transfer encoding: decoded incompletely, it would differ from what was sent."""
     encoding = request.headers.get("Transfer-Encoding", "chunked")
     if encoding.strip().lower() == "chunked":
         return await handler(request)
@@ -59,7 +62,7 @@ async def _undo_chunks_only(request: web.Request, handler: Handler) -> web.Strea
 
 
 class _Connection(RequestHandler):
-    """One that answers what is no request in words of ours."""
+    """A connection that answers malformed requests in our own words."""
 
     __slots__ = ()
 
@@ -70,7 +73,7 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """As the one above, which would show the parser's words."""
+        """Answer like the method above; the parser's words would be shown otherwise."""
         if status == HTTPStatus.BAD_REQUEST:
             why = next((text for kind, text in _MALFORMED if isinstance(exc, kind)), _NOT_HTTP)
             message = f"{HTTPStatus.BAD_REQUEST.phrase}: {why}\n"
@@ -78,14 +81,14 @@ class _Connection(RequestHandler):
 
 
 class _Server(web.Server):
-    """One of such connections."""
+    """A server of such connections."""
 
     def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class _Runner(web.AppRunner):
-    """One of such a server: aiohttp has no argument for it."""
+    """A runner of such a server: aiohttp has no argument for it."""
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
@@ -93,7 +96,7 @@ class _Runner(web.AppRunner):
 
 
 class _InFlight:
-    """Counts requests, so that a stop can wait for them while their bodies still come in."""
+    """Counts requests, so that a stop can wait for them while their bodies still arrive."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -156,10 +159,10 @@ class Listener:
         answers: Pace = ANSWERS,
         tls: ssl.SSLContext | None = None,
     ) -> Self:
-        """Bind and serve; port 0 takes a free one. A taken port is a `ConfigurationError`.
+        """Bind and serve; port 0 selects a free one. A port in use raises `ConfigurationError`.
 
-        ``bodies`` and ``answers`` are the least pace of who sends and who reads; ``bodies`` is None for a service
-        that sees to its own. ``tls``: to speak HTTPS.
+        ``bodies`` and ``answers`` are the least pace of clients that send and read; ``bodies`` is None for a service
+        that limits its own. ``tls`` enables HTTPS.
         """
         in_flight, watch = _InFlight(), Watch(bodies, answers)
         app.middlewares[:0] = [in_flight.count, watch.follow, _undo_chunks_only]

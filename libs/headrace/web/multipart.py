@@ -1,4 +1,4 @@
-"""The body of an upload as ingress takes it: multipart/form-data with one part named ``file``, streamed."""
+"""The body of an upload: streamed multipart/form-data with one part named ``file``."""
 
 from collections.abc import AsyncIterable
 from typing import Final
@@ -11,7 +11,7 @@ _FIELD: Final = "file"
 
 
 class _File(AsyncIterablePayload):
-    """Chunks whose size may be known before they are read; what comes beyond it is not sent."""
+    """Chunks with an optional size that is known in advance; bytes beyond it are not sent."""
 
     def __init__(self, chunks: AsyncIterable[bytes], size_bytes: int | None, content_type: str) -> None:
         super().__init__(chunks, content_type=content_type)
@@ -28,9 +28,9 @@ class _File(AsyncIterablePayload):
 def file_form(
     chunks: AsyncIterable[bytes], *, file_name: str, content_type: str, size_bytes: int | None = None
 ) -> aiohttp.MultipartWriter:
-    """The form, for the ``data`` of one request; it names its own content type.
+    """Return the form as the ``data`` of one request; it sets its content type.
 
-    With ``size_bytes`` the request says its length beforehand, without it goes in chunks.
+    With ``size_bytes`` the request has a length, without it the transfer is chunked.
     """
     file = _File(chunks, size_bytes, content_type)
     # Ingress and the services behind it read the name as it is, so that it is not percent-encoded.

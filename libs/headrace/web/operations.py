@@ -1,7 +1,7 @@
-"""HTTP operations declared once: their routes and their OpenAPI 3.1 document come from the same rows.
+"""HTTP operations, declared once: their routes and their OpenAPI 3.1 document are derived from the same rows.
 
-A service lists its `Operation`s, each with its handler; `Dialect` is what its API has in common: prefixes, the form of
-refusals, who may ask. Statuses, texts and bodies stay each API's own.
+A service lists its `Operation`s, each with its handler; `Dialect` contains what its API has in common: prefixes, form
+of refusals, security. Statuses, texts and bodies are those of each API.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ _UNAVAILABLE: Final = 503
 
 @dataclass(frozen=True)
 class Answer:
-    """What an operation answers when all is well; without a ``schema`` there is no body."""
+    """A successful answer of an operation; without a ``schema`` it has no body."""
 
     schema: Json | None = None
     status: int = 200
@@ -41,7 +41,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Header:
-    """A header that answers carry: all of them, unless ``statuses`` names those that do."""
+    """A header of answers: of all, or of those with one of ``statuses``."""
 
     name: str
     schema: Json
@@ -51,7 +51,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Body:
-    """What an operation is sent: a schema, or a pydantic model that reads it."""
+    """The body of a request: a schema, or a pydantic model that reads it."""
 
     schema: Json | type[BaseModel]
     media_type: str = JSON
@@ -86,17 +86,17 @@ class Operation:
 
     @property
     def operation_id(self) -> str:
-        """Unique in its document."""
+        """Its id, unique in the document."""
         return self.name or getattr(self.handler, "__name__", "")
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """As the router takes them."""
+        """Its methods for the router."""
         return ("GET", "HEAD") if self.method == "GET" and self.answers_head else (self.method,)
 
     @property
     def route(self) -> str:
-        """The path as the router takes it."""
+        """Its path for the router."""
         path = self.path
         for parameter in self.parameters:
             if parameter.is_rest:
@@ -105,7 +105,7 @@ class Operation:
 
 
 def summary_of(handler: Callable[..., Any]) -> str:
-    """The first line of a handler's docstring, for a row that has nothing to add to it."""
+    """Return the first line of a handler's docstring, the default summary of a row."""
     return (handler.__doc__ or "").partition("\n")[0].removesuffix(".")
 
 
@@ -127,7 +127,7 @@ class Routing:
                 app.router.add_route(method, spelling, operation.handler)
 
     def spellings(self, path: str) -> tuple[str, ...]:
-        """How a client may write the path."""
+        """Return the forms in which a client may write the path."""
         if not self.takes_slash:
             return (path,)
         bare = path.removesuffix("/")
@@ -136,7 +136,7 @@ class Routing:
 
 @dataclass(frozen=True)
 class Dialect(Routing):
-    """What the operations of one API have in common."""
+    """The common properties of one API's operations."""
 
     title: str
     version: str
@@ -186,7 +186,7 @@ class Operations:
 
     @cached_property
     def document(self) -> Json:
-        """The OpenAPI document; its paths are below each of its servers."""
+        """Return the OpenAPI document; its paths are below each of its servers."""
         dialect = self._dialect
         paths: Json = {}
         for operation in self._operations:
@@ -265,7 +265,7 @@ def _schema(schema: Json | type[BaseModel]) -> Json:
 
 
 def _models(operations: Sequence[Operation]) -> Json:
-    """The schemas of every model that reads a body, with what those are made of."""
+    """Return the schemas of every model that reads a body, with the schemas that they refer to."""
     models = [
         operation.body.schema
         for operation in operations

@@ -1,4 +1,4 @@
-"""The least pace of both sides of a connection, for every service: who sends a body, who reads an answer."""
+"""The least pace of a connection: of clients that send a body, and of clients that read an answer."""
 
 import asyncio
 import time
@@ -24,13 +24,13 @@ Connection: TypeAlias = RequestHandler
 
 @dataclass(frozen=True)
 class Pace:
-    """``seconds``, and one more for each ``bytes_per_second`` that went through."""
+    """``seconds``, plus one second for each ``bytes_per_second`` that was transferred."""
 
     seconds: float
     bytes_per_second: int = 16 << 10
 
     def is_late(self, waited_seconds: float, moved_bytes: int) -> bool:
-        """Whether so long was waited for so little."""
+        """Return whether the transferred bytes are too few for the time."""
         return waited_seconds > self.seconds + moved_bytes / self.bytes_per_second
 
 
@@ -53,14 +53,14 @@ class _Answer:
 
 
 class Watch:
-    """Looks at every open connection a few times within the shortest pace.
+    """Checks every open connection several times within the shortest pace.
 
-    A body counts only while we read: what waits for us is not late. It ends in 408, as its handler's reading does.
-    An answer counts while some of it is not taken; then its connection is cut.
+    A body counts only while the service reads: data that waits for the service is not late. A late body ends in 408 in
+    its handler's read. An answer counts while a part of it is not read; if it is late, its connection is closed.
     """
 
     def __init__(self, bodies: Pace | None, answers: Pace) -> None:
-        """``bodies``: None where the service itself sees to them."""
+        """``bodies``: None if the service itself limits them."""
         self._pace_of_bodies = bodies
         self._pace_of_answers = answers
         self._bodies: set[_Body] = set()
@@ -68,7 +68,7 @@ class Watch:
 
     @web.middleware
     async def follow(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Know of a request, and of its connection as long as that is open."""
+        """Watch a request, and its connection as long as that is open."""
         self._answers[request.protocol] = _Answer(request.writer)
         if self._pace_of_bodies is None or request.content.is_eof():
             return await handler(request)
@@ -86,7 +86,7 @@ class Watch:
         return response
 
     async def run(self, connections: Callable[[], Iterable[Connection]]) -> None:
-        """Look until cancelled."""
+        """Check until cancelled."""
         shortest = min(pace.seconds for pace in (self._pace_of_bodies, self._pace_of_answers) if pace)
         before = time.monotonic()
         while True:

@@ -1,4 +1,4 @@
-"""Parameters of HTTP operations: each is declared once, and both read from a request and described from that."""
+"""Parameters of HTTP operations: each is declared once, for reading requests and for the OpenAPI document."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,22 +17,22 @@ _SHOWN_CHARACTERS: Final = 64
 
 
 class BadParameter(ValueError):
-    """A parameter cannot be used; the text names it, what was got and what was expected.
+    """A parameter is invalid; the text names it, what was given and what is expected.
 
-    A kind raises it itself where its API has a text of its own; the text of any other ``ValueError`` is put behind
-    the parameter's name.
+    A kind raises it itself if its API has its own text; the text of any other ``ValueError`` is appended to the
+    parameter's name.
     """
 
 
 class Kind(Protocol[T_co]):
-    """The values that a parameter takes."""
+    """The type of a parameter's values."""
 
     @property
     def schema(self) -> Json:
-        """Their JSON Schema."""
+        """Return their JSON Schema."""
 
     def read(self, text: str) -> T_co:
-        """The value that a text stands for; raises ``ValueError`` with what was got and what was expected."""
+        """Return the value of a text; raises ``ValueError`` with what was given and what is expected."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Integer:
 
     @property
     def schema(self) -> Json:
-        """With its bounds."""
+        """Return the schema with the bounds."""
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
     def read(self, text: str) -> int:
-        """In ASCII digits."""
+        """Read ASCII digits."""
         if not re.fullmatch(r"-?[0-9]{1,19}", text) or not self.low <= int(text) <= self.high:
             raise _unexpected(text, f"{self.verb} a whole number from {self.low} to {self.high}")
         return int(text)
@@ -64,11 +64,11 @@ class Choice:
 
     @property
     def schema(self) -> Json:
-        """Its words."""
+        """Return the schema with the words."""
         return {"type": "string", "enum": list(self.words)}
 
     def read(self, text: str) -> str:
-        """The word."""
+        """Return the word."""
         if text not in self.words:
             raise _unexpected(text, f"must be one of {', '.join(self.words)}")
         return text
@@ -76,22 +76,22 @@ class Choice:
 
 @dataclass(frozen=True)
 class Text:
-    """Text that PostgreSQL can store and compare, of at most so many bytes."""
+    """Text that PostgreSQL can store and compare, with a limit in bytes."""
 
     min_characters: int = 0
     max_bytes: int | None = None
 
     @property
     def schema(self) -> Json:
-        """Its bounds count characters, of which no text has more than it has bytes."""
+        """Return the schema; its bounds count characters, of which a text never has more than bytes."""
         schema: Json = {"type": "string", "pattern": "^[^\\u0000]*$"}
         schema |= {"minLength": self.min_characters} if self.min_characters else {}
         return schema | ({} if self.max_bytes is None else {"maxLength": self.max_bytes})
 
     def read(self, text: str) -> str:
-        """The text as it is."""
+        """Return the text unchanged."""
         if "\0" in text:
-            raise ValueError("has a NUL character")
+            raise ValueError("must not contain a NUL character")
         if len(text) < self.min_characters:
             raise ValueError("must not be empty")
         if self.max_bytes is not None and len(text.encode(errors="replace")) > self.max_bytes:
@@ -101,17 +101,17 @@ class Text:
 
 @dataclass(frozen=True)
 class Moment:
-    """A time; ``reader`` is the API's own, since clients write times in many ways."""
+    """A time; ``reader`` is the API's own, because clients write times in many forms."""
 
     reader: Callable[[str], datetime]
 
     @property
     def schema(self) -> Json:
-        """What is described is RFC 3339, whatever else is tolerated."""
+        """Return the schema of RFC 3339, whatever other forms are tolerated."""
         return dict(MOMENT)
 
     def read(self, text: str) -> datetime:
-        """As the reader has it."""
+        """Return what the reader returns."""
         try:
             return self.reader(text)
         except ValueError as error:
@@ -126,15 +126,15 @@ class Custom(Generic[T]):
     reader: Callable[[str], T]
 
     def read(self, text: str) -> T:
-        """As the reader has it."""
+        """Return what the function returns."""
         return self.reader(text)
 
 
 @dataclass(frozen=True)
 class Parameter(Generic[T]):
-    """One parameter: ``default`` where it is not given, or is empty unless ``takes_empty`` says that this is a value.
+    """One parameter: ``default`` if it is absent, or empty unless ``takes_empty`` makes empty a value.
 
-    A path's parameter is always there; with ``is_rest`` it takes what follows in the path, slashes included.
+    A path parameter is always present; with ``is_rest`` it takes the rest of the path, including slashes.
     """
 
     name: str
@@ -149,7 +149,7 @@ class Parameter(Generic[T]):
     max_values: int | None = None
 
     def read(self, values: Mapping[str, str]) -> T:
-        """Its value among a request's; raises `BadParameter`."""
+        """Return its value in a request; raises `BadParameter`."""
         text = values.get(self.name, "")
         is_given = self.name in values if self.takes_empty else bool(text)
         if not is_given and not self.is_required:
@@ -163,7 +163,7 @@ class Parameter(Generic[T]):
 
     @property
     def document(self) -> Json:
-        """As an OpenAPI document has it."""
+        """Return it as an OpenAPI document describes it."""
         is_required = self.is_required or self.where == "path"
         schema = dict(self.kind.schema)
         if not is_required and self.default not in {None, ""}:
@@ -191,7 +191,7 @@ def _unexpected(text: str, expected: str) -> ValueError:
 
 
 def _or_empty(schema: Json) -> Json:
-    """An empty value is taken too, where the schema itself does not allow it."""
+    """Return a schema that also accepts an empty value, if the schema itself does not."""
     if "enum" in schema:
         return schema | {"enum": [*schema["enum"], ""]}
     is_text = schema == {"type": "string"} or (

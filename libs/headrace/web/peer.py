@@ -1,4 +1,4 @@
-"""Asking another service over HTTP, in JSON."""
+"""A client for JSON APIs of other services."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _SHOWN_CHARACTERS: Final = 300
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; ``body`` is the decoded JSON, None where it is none."""
+    """An answer; ``body`` is the decoded JSON, None if it is not JSON."""
 
     status: int
     body: Any
@@ -26,12 +26,12 @@ class Answer:
 
     @property
     def shown(self) -> str:
-        """Status and the beginning of the text, for a reason a person reads."""
+        """Status and beginning of the text, for a reason that a person reads."""
         return f"{self.status}: {redact(self.text[:_SHOWN_CHARACTERS])}"
 
 
 class Peer:
-    """One service at ``url``, called ``name`` in reasons."""
+    """One service at ``url``, named ``name`` in reasons."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Peer:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request. Raises `Retryable` when the peer is away, too slow or busy; other answers are the caller's."""
+        """Make one request. Raises `Retryable` if the peer is away, slow or busy; the caller judges other answers."""
         sent = tracing.inject(dict(headers or {}))
         data = None if json is None else orjson.dumps(json)
         if data is not None:
@@ -77,7 +77,7 @@ class Peer:
             raise Retryable(f"{self._name} does not answer: {type(error).__name__}") from error
         answer = Answer(response.status, _decoded(text), text.decode(errors="replace"))
         if answer.status in BUSY:
-            raise Retryable(f"{self._name} answers {answer.shown}")
+            raise Retryable(f"{self._name} answered {answer.shown}")
         return answer
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
@@ -85,7 +85,7 @@ class Peer:
         async for piece in response.content.iter_any():
             size += len(piece)
             if size > self._max_bytes:
-                raise Permanent(f"{self._name} answers more than {self._max_bytes} bytes")
+                raise Permanent(f"{self._name} sent an answer of more than {self._max_bytes} bytes")
             pieces.append(piece)
         return b"".join(pieces)
 

@@ -1,4 +1,4 @@
-"""The JSON Schemas that HTTP descriptions are made of, in the dialect of OpenAPI 3.1."""
+"""The JSON Schemas of the OpenAPI documents, in the dialect of OpenAPI 3.1."""
 
 from typing import Any, Final
 
@@ -17,19 +17,19 @@ BINARY: Final[Json] = {"type": "string", "format": "binary"}
 
 
 def array(items: Json, **bounds: Any) -> Json:
-    """A list of ``items``; ``bounds`` are keywords such as ``minItems``."""
+    """Return a list of ``items``; ``bounds`` are keywords such as ``minItems``."""
     return {"type": "array", "items": items, **bounds}
 
 
 def record(required: tuple[str, ...] | None = None, /, **properties: Json) -> Json:
-    """An object: all its properties are required unless ``required`` names those that are."""
+    """Return an object whose properties are all required unless ``required`` names the required ones."""
     names = tuple(properties) if required is None else required
     schema: Json = {"type": "object", "properties": properties}
     return schema | ({"required": list(names)} if names else {})
 
 
 def closed(schema: Json) -> Json:
-    """An object that has no other properties."""
+    """Return an object without other properties."""
     return schema | {"additionalProperties": False}
 
 
@@ -39,15 +39,15 @@ def whole(**properties: Json) -> Json:
 
 
 def mapping(values: Json, **more: Any) -> Json:
-    """An object whose properties, whatever their names, all have one schema."""
+    """Return an object whose properties all have one schema, whatever their names."""
     return {"type": "object", "additionalProperties": values, **more}
 
 
 def nullable(schema: Json) -> Json:
-    """The same, or null."""
+    """Return the schema with null added."""
     return {**schema, "type": [schema["type"], "null"]}
 
 
 def reference(name: str) -> Json:
-    """A schema of the document's components."""
+    """Return a reference to a schema of the document's components."""
     return {"$ref": f"#/components/schemas/{name}"}

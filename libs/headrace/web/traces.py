@@ -1,4 +1,4 @@
-"""A span for each request, in the trace that the caller's headers name."""
+"""A span for each request, in the trace that its headers name."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -7,7 +7,7 @@ from headrace.runtime import tracing
 
 
 def traced(service: str, *, but: str) -> Middleware:
-    """Middleware for a service's requests; ``but`` is the path that probes ask."""
+    """Return middleware for a service's requests; ``but`` is the path of probes, which get no span."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:

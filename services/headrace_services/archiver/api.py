@@ -27,11 +27,11 @@ _REQUEST_ID: Final = Parameter("request_id", Text(min_characters=1, max_bytes=10
 _DIALECT: Final = Dialect(
     title="Archiver",
     version=version("headrace"),
-    description="Where the archive of an upload is",
+    description="Archives of uploads",
     refusals={
-        400: "no such archive, or no request id",
-        401: "no identity, or one that cannot be read",
-        503: "PostgreSQL is away; Retry-After says when to ask again",
+        400: "the archive does not exist, or the request id is missing",
+        401: "the identity is missing or cannot be read",
+        503: "PostgreSQL is away; Retry-After says when to retry",
     },
     error=record(message=TEXT),
     document_path="/api/archives/v1/openapi.json",
@@ -41,7 +41,8 @@ _DIALECT: Final = Dialect(
             request_id=TEXT,
             service=TEXT,
             org_id=TEXT,
-            endpoint=TEXT | {"description": "name in ARCHIVER_ENDPOINTS; empty: the platform's own S3"},
+            endpoint=TEXT
+            | {"description": "name in ARCHIVER_ENDPOINTS; empty: the S3 server in HEADRACE_S3"},
             bucket=TEXT,
             key=TEXT,
             copied_at=nullable(MOMENT),
@@ -72,13 +73,18 @@ class Api:
             _DIALECT,
             [
                 Operation(
-                    "GET", "/", self.alive, "The process answers", Answer(record(status=TEXT)), is_public=True
+                    "GET",
+                    "/",
+                    self.alive,
+                    "Check that the process answers",
+                    Answer(record(status=TEXT)),
+                    is_public=True,
                 ),
                 Operation(
                     "GET",
                     "/api/archives/v1/archives",
                     self.archives,
-                    "A request's archives, also those not copied yet",
+                    "List a request's archives, including those that are not copied yet",
                     Answer(record(count=COUNT, data=array(reference("Archive")))),
                     (400, 401),
                     (_REQUEST_ID,),
@@ -88,7 +94,7 @@ class Api:
                         "GET",
                         path,
                         self.url,
-                        "A short-lived URL of a request's newest archive",
+                        "Get a short-lived URL of a request's newest archive",
                         url,
                         (400, 401),
                         (_REQUEST_ID,),
@@ -125,7 +131,7 @@ class Api:
             and _may_read(identity, archive)
         ]
         if not copied:
-            raise Refusal(400, f"no archive of request id {request_id!r}")
+            raise Refusal(400, f"there is no archive for request id {request_id!r}")
         seconds = self.settings.url_seconds
         archive = copied[-1]
         url = self.stores[archive.endpoint].presign(archive.bucket, archive.key, expires_seconds=seconds)

@@ -30,7 +30,7 @@ class NoCluster(Rejected):
 def checked(cluster_id: str, source: str) -> str:
     """A cluster id that can be a folder's name; raises `Rejected` naming where it came from."""
     if not _CLUSTER_ID.fullmatch(cluster_id) or cluster_id.lower() in _NOTHING:
-        raise Rejected(f"the cluster id {cluster_id[:64]!r} from {source} cannot be used: expected a UUID")
+        raise Rejected(f"the cluster id {cluster_id[:64]!r} from {source} is invalid: expected a UUID")
     return cluster_id
 
 

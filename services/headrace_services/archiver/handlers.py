@@ -53,7 +53,7 @@ class Archiver:
         archive = await self.table.find(upload.name, message.etag or "")
         # An ingress that stores by request id alone lets one organisation write over another's.
         if archive is not None and archive.org_id != sender.org_id:
-            raise Rejected("the object it names was uploaded by another organisation")
+            raise Rejected("the object in the message was uploaded by another organisation")
         begun = archive is not None
         if begun:
             metrics.REDELIVERIES.labels("archiver").inc()
@@ -70,7 +70,9 @@ class Archiver:
         service = delivery.headers.get("service") or message.service
         target = self.targets.get(service)
         if target is None:
-            raise Rejected(f"archives of the service {service!r} go nowhere: the archiver's table lacks it")
+            raise Rejected(
+                f"the service {service!r} is missing in the archiver's table, so its archives are not stored"
+            )
         if not upload.url and message.size == 0:
             raise Rejected("the upload is empty")
         draft = Claim(
@@ -134,7 +136,8 @@ class Archiver:
         store = self.stores.get(archive.endpoint)
         if store is None:
             raise Retryable(
-                f"{upload.name} was begun to be archived at {archive.endpoint}, which ARCHIVER_ENDPOINTS lacks now"
+                f"archiving of {upload.name} started at {archive.endpoint}, which is no longer in "
+                "ARCHIVER_ENDPOINTS"
             )
         # The key was free when it was claimed, and an object appears whole: if it is there, it is ours.
         if not look_first or await store.head(archive.bucket, archive.key) is None:

@@ -34,25 +34,27 @@ class ArchiverSettings(Settings):
     bucket: str = env(
         "ARCHIVER_BUCKET",
         "insights-archives",
-        "bucket for every service whose row names none (MinIO and AWS take lower-case names only)",
+        "bucket of services whose entry names none (MinIO and AWS accept lower-case names only)",
     )
     services: dict[str, TargetRow] = env(
         "ARCHIVER_SERVICES",
         {name: TargetRow() for name in DEFAULT_SERVICES},
-        "JSON table: service to `bucket`, `endpoint` (a name in ARCHIVER_ENDPOINTS) and `format` (key template), "
-        "each optional",
+        (
+            "JSON object that maps a service to `bucket`, `endpoint` (a name in ARCHIVER_ENDPOINTS) and "
+            "`format` (key template), each optional"
+        ),
     )
     endpoint: str = env(
         "ARCHIVER_ENDPOINT",
         "",
-        "name in ARCHIVER_ENDPOINTS for every service whose row names none; empty: the platform's own S3",
+        "name in ARCHIVER_ENDPOINTS for services whose entry names none; empty: HEADRACE_S3",
     )
     endpoints: dict[str, str] = env(
-        "ARCHIVER_ENDPOINTS", {}, "JSON object: name to `https://key:secret@host:port`", repr=False
+        "ARCHIVER_ENDPOINTS", {}, "JSON object that maps a name to `https://key:secret@host:port`", repr=False
     )
-    endpoint_region: str = env("ARCHIVER_ENDPOINT_REGION", "us-east-1", "region of those endpoints")
+    endpoint_region: str = env("ARCHIVER_ENDPOINT_REGION", "us-east-1", "region of these endpoints")
     bucket_map_file: str = env(
-        "BUCKET_MAP_FILE", "", "storage-broker's YAML table, instead of ARCHIVER_SERVICES"
+        "BUCKET_MAP_FILE", "", "storage-broker's YAML table; replaces ARCHIVER_SERVICES"
     )
     stage_bucket: str = env(
         "INGRESS_STAGEBUCKET", "insights-upload-perma", "bucket where ingress stores uploads"
@@ -60,23 +62,25 @@ class ArchiverSettings(Settings):
     allowed_hosts: frozenset[str] = env(
         "ARCHIVER_ALLOWED_HOSTS",
         frozenset(),
-        "JSON list of `host` or `host:port`: where uploads announced by another ingress may be fetched from; "
-        "our own S3 is always read with our own keys",
+        (
+            "JSON list of `host` or `host:port` from which uploads that another ingress announced may be "
+            "fetched; Headrace's own S3 is always read with its own keys"
+        ),
     )
     max_fetch_bytes: int = env(
-        "ARCHIVER_MAX_FETCH_BYTES", 1 << 30, "largest upload fetched from those hosts", gt=0
+        "ARCHIVER_MAX_FETCH_BYTES", 1 << 30, "largest upload that is fetched from these hosts", gt=0
     )
     fetch_seconds: float = env(
-        "ARCHIVER_FETCH_SECONDS", 120.0, "deadline of one fetch from those hosts", gt=0
+        "ARCHIVER_FETCH_SECONDS", 120.0, "deadline of one fetch from these hosts", gt=0
     )
-    url_seconds: int = env(
-        "API_URL_EXPIRY", 30, "how long the URLs of `/archive/url` are valid", gt=0, le=604_800
-    )
+    url_seconds: int = env("API_URL_EXPIRY", 30, "lifetime of the URLs of `/archive/url`", gt=0, le=604_800)
     auth: bool = env(
         "ARCHIVER_AUTH",
         True,
-        "want an `x-rh-identity` and show an organisation its own archives only; false shows everyone all, as "
-        "storage-broker does, for a port that only trusted services reach",
+        (
+            "require an `x-rh-identity` and show an organisation only its own archives; false shows all "
+            "archives to everyone, like storage-broker, for a port that only trusted services can reach"
+        ),
     )
 
     @cached_property

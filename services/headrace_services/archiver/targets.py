@@ -33,7 +33,7 @@ def _target(
     if name and name not in endpoints:
         known = ", ".join(sorted(endpoints)) or "none"
         raise ConfigurationError(
-            f"archives of {service}: got endpoint {name!r}, ARCHIVER_ENDPOINTS has {known}"
+            f"archives of {service}: got endpoint {name!r}, expected a name in ARCHIVER_ENDPOINTS: {known}"
         )
     return Target(
         bucket=row.bucket or settings.bucket,

@@ -131,7 +131,7 @@ class Series:
             key = _SUFFIX.sub(lambda match: f"-{position}{match[0]}", key, count=1)
         if len(key.encode()) > _MAX_KEY_BYTES:
             raise Rejected(
-                f"the archive's key would have {len(key.encode())} bytes; S3 takes {_MAX_KEY_BYTES}"
+                f"the archive's key would have {len(key.encode())} bytes; S3 allows {_MAX_KEY_BYTES}"
             )
         return key
 
@@ -145,7 +145,7 @@ def _part(match: re.Match[str]) -> slice:
 
 def _component(field: str, value: str) -> str:
     if value in {"", ".", ".."}:
-        raise Rejected(f"its key needs the {field}, and the payload has {value!r}")
+        raise Rejected(f"the archive's key needs {field}, but the payload has {value!r}")
     if field == "original_path":
         return value
     return quote(value, safe="@=+:")

@@ -58,16 +58,16 @@ _OFFSET: Final = Parameter("offset", Integer(0, _MAX_OFFSET), 0, takes_empty=Tru
 _DIALECT: Final = Dialect(
     title="Assisted installer events",
     version="1",
-    description="What is sent about installations",
+    description="Installations, and the archives of their events that are sent",
     prefixes=(PREFIX,),
     refusals={
-        400: "the request cannot be used; the message says why",
-        401: "the bearer token is not the one in ASSISTED_EVENTS_TOKEN",
-        404: "no such cluster",
+        400: "the request is invalid; the message says why",
+        401: "the bearer token differs from ASSISTED_EVENTS_TOKEN",
+        404: "the cluster does not exist",
         408: "the body did not arrive in time",
-        409: "not possible in the present state; the message says why",
+        409: "not possible in the current state; the message says why",
         413: "the body is too long",
-        503: "PostgreSQL is away; Retry-After says when to ask again",
+        503: "PostgreSQL is away; Retry-After says when to retry",
     },
     common_refusals=(400, 401, 503),
     error=ERROR,
@@ -117,7 +117,7 @@ class Api:
                     "GET",
                     "/sendings",
                     self.sendings,
-                    "What was sent, newest first",
+                    "List what was sent, newest first",
                     Answer(reference("Sendings")),
                     (404,),
                     (_OF_CLUSTER, _STATE, _LIMIT, _OFFSET),
@@ -141,7 +141,11 @@ class Api:
                     body=Body(BINARY, "application/octet-stream"),
                 ),
                 of_cluster(
-                    "GET", "", self.cluster, "What was sent about a cluster", Answer(reference("Cluster"))
+                    "GET",
+                    "",
+                    self.cluster,
+                    "Show what was sent about a cluster",
+                    Answer(reference("Cluster")),
                 ),
                 of_cluster(
                     "POST",
@@ -164,7 +168,7 @@ class Api:
                     "POST",
                     "/export",
                     self.export,
-                    "Download the archive to send it by hand; it is no longer sent",
+                    "Export the archive for a manual upload; the service no longer sends it",
                     archive,
                     409,
                 ),
@@ -178,7 +182,11 @@ class Api:
                 ),
                 of_cluster("PUT", "/opt-out", self.opt_out, "Stop sending anything about a cluster", none),
                 of_cluster(
-                    "DELETE", "/opt-out", self.opt_in, "Send installations that end from now on", none
+                    "DELETE",
+                    "/opt-out",
+                    self.opt_in,
+                    "Resume sending about a cluster, for installations that end from now on",
+                    none,
                 ),
             ],
         )
@@ -259,7 +267,7 @@ class Api:
         """The archive, to be carried to the endpoint by hand; it is not sent any more."""
         sending = await self._wanted(request)
         if not await self.ledger.take_for_export(sending):
-            raise Refusal(409, "it is being sent at this moment")
+            raise Refusal(409, "the cluster's archive is being sent now")
         try:
             return await _streamed(request, self._archive(sending.cluster_id))
         except BaseException:
@@ -305,7 +313,7 @@ class Api:
             raise Refusal(409, refusal)
         sending = await self.ledger.newest(cluster_id)
         if sending is None:
-            raise Refusal(409, "no end of its installation has been seen yet")
+            raise Refusal(409, "no installation of the cluster has ended yet")
         return sending
 
     def _own_tables(self) -> Registry:

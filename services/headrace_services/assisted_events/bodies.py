@@ -48,9 +48,9 @@ class Simulation(Body):
     hosts: int = Field(default=3, ge=1, le=MAX_HOSTS)
     events: int | None = Field(default=None, ge=1, le=MAX_EVENTS)
     end_state: Literal["installed", "cancelled", "error", "adding-hosts"] = "installed"
-    cluster_id: UUID | None = Field(default=None, description="of the first one; random if not given")
+    cluster_id: UUID | None = Field(default=None, description="id of the first cluster; random if not given")
     seed: int | None = None
-    credentials: bool = Field(default=True, description="whether they have a pull secret")
+    credentials: bool = Field(default=True, description="whether the clusters have a pull secret")
 
     def installations(self) -> list[Installation]:
         """What is simulated: it ends now."""
@@ -152,7 +152,7 @@ async def replayed(chunks: AsyncIterator[bytes], max_member_bytes: int) -> Async
             if part := _PARTS.get(rest):
                 _take(current, part, await read_json(member, max_member_bytes))
     if current is None:
-        raise Rejected("the archive holds no cluster")
+        raise Rejected("the archive contains no cluster")
     yield _whole(current)
 
 

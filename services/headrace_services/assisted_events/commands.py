@@ -5,32 +5,37 @@ from typing import Annotated, Any, Final
 
 import typer
 
-assisted = typer.Typer(help="The assisted installer's events.", no_args_is_help=True)
+assisted = typer.Typer(
+    help="Simulate, show, export and send the assisted installer's events.", no_args_is_help=True
+)
 
 _DIRECTORY: Final = Path(".headrace")
 _COLUMNS: Final = ("cluster_id", "outcome", "state", "sent_at", "attempts", "size_bytes", "events", "reason")
 
 Url = Annotated[
     str | None,
-    typer.Option(help="The service; by default that of the running local stack.", metavar="URL"),
+    typer.Option(help="URL of the service; default: that of the running local stack.", metavar="URL"),
 ]
-Token = Annotated[str, typer.Option(envvar="ASSISTED_EVENTS_TOKEN", help="Its bearer token.")]
+Token = Annotated[str, typer.Option(envvar="ASSISTED_EVENTS_TOKEN", help="Bearer token of the service.")]
 Directory = Annotated[
     Path,
-    typer.Option(envvar="HEADRACE_DIRECTORY", help="Where the local stack keeps its data.", file_okay=False),
+    typer.Option(envvar="HEADRACE_DIRECTORY", help="Directory of the local stack's data.", file_okay=False),
 ]
-Cluster = Annotated[str, typer.Argument(help="A cluster's id.")]
+Cluster = Annotated[str, typer.Argument(help="Cluster id.")]
 
 
 @assisted.command()
 def simulate(
     clusters: Annotated[int, typer.Option(help="Installations.")] = 1,
-    hosts: Annotated[int, typer.Option(help="Hosts of each.")] = 3,
-    events: Annotated[int | None, typer.Option(help="Events of each; else those of the narrative.")] = None,
+    hosts: Annotated[int, typer.Option(help="Number of hosts per cluster.")] = 3,
+    events: Annotated[
+        int | None,
+        typer.Option(help="Number of events per cluster; default: those of a typical installation."),
+    ] = None,
     end_state: Annotated[
-        str, typer.Option(help="installed, cancelled, error or adding-hosts.")
+        str, typer.Option(help="End state: installed, cancelled, error or adding-hosts.")
     ] = "installed",
-    cluster: Annotated[str | None, typer.Option(help="Id of the first; else a random one.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Id of the first cluster; default: random.")] = None,
     url: Url = None,
     token: Token = "",
     directory: Directory = _DIRECTORY,
@@ -46,7 +51,9 @@ def simulate(
 
 @assisted.command()
 def replay(
-    archive: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A tar.gz.")],
+    archive: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="Archive (tar.gz).")
+    ],
     url: Url = None,
     token: Token = "",
     directory: Directory = _DIRECTORY,
@@ -72,9 +79,9 @@ def preview(
 
 @assisted.command()
 def sent(
-    cluster: Annotated[str | None, typer.Option(help="Of this cluster only.")] = None,
-    state: Annotated[str | None, typer.Option(help="In this state only.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=1000)] = 100,
+    cluster: Annotated[str | None, typer.Option(help="Only this cluster.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only this state.")] = None,
+    limit: Annotated[int, typer.Option(help="At most this many.", min=1, max=1000)] = 100,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     url: Url = None,
@@ -99,7 +106,9 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory.", file_okay=False)] = Path(
         "exported"
     ),
-    cluster: Annotated[list[str] | None, typer.Option(help="This one; else all that were not sent.")] = None,
+    cluster: Annotated[
+        list[str] | None, typer.Option(help="Only this cluster; default: all that were not sent.")
+    ] = None,
     url: Url = None,
     token: Token = "",
     directory: Directory = _DIRECTORY,
@@ -115,7 +124,9 @@ def export(
 def opt_out(
     cluster: Cluster,
     *,
-    undo: Annotated[bool, typer.Option("--undo", help="Send again what ends from now on.")] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Resume sending, for installations that end from now on.")
+    ] = False,
     url: Url = None,
     token: Token = "",
     directory: Directory = _DIRECTORY,

@@ -74,7 +74,7 @@ class Sender:
             return False
         if sending.failures >= self.settings.max_attempts:
             # Its last upload did not live to say how it ended.
-            await self._give_up(sending, sending.reason or "the process ended in each upload")
+            await self._give_up(sending, sending.reason or "the process ended during each upload")
             return False
         wait = self._policy.hold_seconds(sending.attempts + 1)
         if not await self.ledger.begin(sending, retry_seconds=wait):

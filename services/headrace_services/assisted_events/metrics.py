@@ -13,10 +13,10 @@ SENDINGS: Final = Counter(
 SENT_BYTES: Final = Counter("headrace_assisted_sent_bytes", "Bytes of accepted archives", registry=REGISTRY)
 SECONDS: Final = Histogram(
     "headrace_assisted_sending_seconds",
-    "From the rows to the endpoint's answer",
+    "Time from reading the rows to the endpoint's answer",
     buckets=(0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
     registry=REGISTRY,
 )
 DISCARDED_EVENTS: Final = Counter(
-    "headrace_assisted_discarded_events", "Events over their rate limit", ["name"], registry=REGISTRY
+    "headrace_assisted_discarded_events", "Events discarded by their rate limit", ["name"], registry=REGISTRY
 )

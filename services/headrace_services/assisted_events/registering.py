@@ -115,7 +115,7 @@ async def _readable() -> AsyncIterator[None]:
     try:
         yield
     except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
-        raise Rejected(f"the tables cannot hold it: {str(error).splitlines()[0]}") from error
+        raise Rejected(f"the rows cannot be stored: {str(error).splitlines()[0]}") from error
 
 
 async def _of_its_owner(connection: Connection, cluster: Model) -> Model:
@@ -207,9 +207,9 @@ def _defaulted(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise Rejected(f"{name}: got {type(value).__name__}, expected a text")
+        raise Rejected(f"{name}: got {type(value).__name__}, expected text")
     if "\0" in value:
-        raise Rejected(f"{name}: has a NUL inside")
+        raise Rejected(f"{name}: contains a NUL character")
     return value
 
 
@@ -219,16 +219,16 @@ def _moment(name: str, value: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
     except (ValueError, TypeError):
-        raise Rejected(f"{name}: expected a moment such as 2026-01-02T03:04:05.678Z") from None
+        raise Rejected(f"{name}: expected a time such as 2026-01-02T03:04:05.678Z") from None
     if moment.tzinfo is None:
-        raise Rejected(f"{name}: expected a moment with its zone")
+        raise Rejected(f"{name}: expected a time with a time zone")
     return moment
 
 
 def _json(name: str, value: Any) -> str:
     text = orjson.dumps(value).decode()
     if "\\u0000" in text:
-        raise Rejected(f"{name}: has a NUL inside")
+        raise Rejected(f"{name}: contains a NUL character")
     return text
 
 
@@ -246,7 +246,7 @@ def _boolean(name: str, value: Any) -> bool:
 
 def _texts(name: str, value: Any) -> list[str]:
     if not isinstance(value, list):
-        raise Rejected(f"{name}: expected a list of texts")
+        raise Rejected(f"{name}: expected a list of strings")
     return [_text(name, item) for item in value]
 
 

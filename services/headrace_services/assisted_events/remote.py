@@ -29,7 +29,9 @@ class Remote:
         if not url:
             found = running_stack(directory)["services"].get("assisted_events")
             if found is None:
-                raise ConfigurationError("the running stack has no assisted_events; name one with --url")
+                raise ConfigurationError(
+                    "assisted_events is not part of the running stack; name its URL with --url"
+                )
             url = str(found["url"])
         return cls(url.rstrip("/"), token)
 
@@ -80,4 +82,4 @@ def _refused(status: int, content: bytes) -> Permanent:
         text = orjson.loads(content)["message"]
     except (ValueError, KeyError, TypeError):
         text = content[:300].decode(errors="replace")
-    return Permanent(f"assisted_events answers {status}: {text}")
+    return Permanent(f"assisted_events answered {status}: {text}")

@@ -30,20 +30,18 @@ class AssistedSettings(Settings):
     endpoint: str = env(
         "DATA_UPLOAD_ENDPOINT",
         "https://console.redhat.com/api/ingress/v1/upload",
-        "URL that archives are posted to",
+        "URL to which archives are uploaded",
         pattern="^https?://",
     )
     interval: str = env(
         "CLUSTER_EVENTS_UPLOADER_INTERVAL",
         "15m",
-        "Go duration: how often every cluster is looked at, for those whose notification was missed",
+        "Go duration; interval at which all clusters are checked for missed notifications",
     )
-    deployment_type: str = env(
-        "DEPLOYMENT_TYPE", "", "`ACM`, `MCE`, `Operator` … as it stands in metadata.json"
-    )
+    deployment_type: str = env("DEPLOYMENT_TYPE", "", "`ACM`, `MCE`, `Operator` …, written to metadata.json")
     deployment_version: str = env("DEPLOYMENT_VERSION", "", "version of that deployment")
     install_invoker: str = env(
-        "INSTALL_INVOKER", "assisted-installer", "`agent-installer` makes the deployment type `ABI`"
+        "INSTALL_INVOKER", "assisted-installer", "`agent-installer` changes the deployment type to `ABI`"
     )
     git_ref: str = env("ASSISTED_GIT_REF", "headrace", "revision in metadata.json and the User-Agent")
     self_version: str = env(
@@ -65,85 +63,112 @@ class AssistedSettings(Settings):
     database_url: str = env(
         "ASSISTED_DATABASE_URL",
         "",
-        "an assisted-service's PostgreSQL database, which is only read; empty: tables of our own",
+        "PostgreSQL database of an assisted-service, which is only read; empty: Headrace's own tables",
         repr=False,
     )
     send_earlier: bool = env(
         "ASSISTED_SEND_EARLIER",
         False,
-        "send also installations of that database which ended before this service first saw it",
+        "also send installations in that database that ended before this service first started",
     )
     pull_secret_file: str = env(
         "ASSISTED_PULL_SECRET_FILE",
         "",
-        "the management cluster's pull secret (`.dockerconfigjson`); read for each upload, so it may be rotated",
+        (
+            "pull secret of the management cluster (`.dockerconfigjson`); it is read for each upload, so it "
+            "can be rotated"
+        ),
     )
-    pull_secret: str = env("ASSISTED_PULL_SECRET", "", "the same as text", repr=False)
+    pull_secret: str = env(
+        "ASSISTED_PULL_SECRET", "", "pull secret of the management cluster as text", repr=False
+    )
     either_pull_secret: bool = env(
         "ASSISTED_EITHER_PULL_SECRET",
         False,
-        "one pull secret with `cloud.openshift.com` is enough, as in upstream's code; by default the management "
-        "cluster's without it, and a cluster's own without it, are opt-outs",
+        (
+            "`cloud.openshift.com` in one of the two pull secrets is sufficient, as in upstream's code; by "
+            "default both the management cluster's secret and the cluster's own opt out if they lack it"
+        ),
     )
     sanitising: str = env(
         "ASSISTED_SANITISING",
         AS_DESIGNED,
-        "`as-designed`: users are hashed, secrets removed; `as-built`: everything upstream's code sends",
+        (
+            "`as-designed`: users are hashed and secrets removed; `as-built`: everything is sent that "
+            "upstream's code sends"
+        ),
         pattern="^(as-designed|as-built)$",
     )
     all_infra_envs: bool = env(
         "ASSISTED_ALL_INFRA_ENVS",
         True,
-        "send the infra-envs of the other hosts too, in events/infraenvs.json",
+        "also send the infra-envs of the other hosts, in events/infraenvs.json",
     )
-    max_attempts: int = env("ASSISTED_MAX_ATTEMPTS", 10, "uploads of a cluster before it is given up", ge=1)
+    max_attempts: int = env(
+        "ASSISTED_MAX_ATTEMPTS", 10, "number of upload attempts after which a cluster is given up", ge=1
+    )
     secret_days: float = env(
         "ASSISTED_SECRET_DAYS",
         7.0,
-        "days in which a secret that is refused (401, 403) costs a cluster none of these",
+        "number of days for which a refused secret (401, 403) does not count as an attempt",
         ge=0,
     )
     retry_seconds: float = env(
-        "ASSISTED_RETRY_SECONDS", 30.0, "wait after the first failed upload, doubled by each", gt=0
+        "ASSISTED_RETRY_SECONDS",
+        30.0,
+        "wait after the first failed upload, doubled after each further failure",
+        gt=0,
     )
-    max_retry_seconds: float = env("ASSISTED_MAX_RETRY_SECONDS", 3600.0, "longest such wait", gt=0)
+    max_retry_seconds: float = env(
+        "ASSISTED_MAX_RETRY_SECONDS", 3600.0, "longest wait between attempts", gt=0
+    )
     upload_seconds: float = env("ASSISTED_UPLOAD_SECONDS", 60.0, "deadline of one upload", gt=0)
     connect_seconds: float = env(
-        "ASSISTED_CONNECT_SECONDS", 10.0, "deadline of connection and TLS handshake", gt=0
+        "ASSISTED_CONNECT_SECONDS", 10.0, "deadline of the connection with its TLS handshake", gt=0
     )
     probe_seconds: float = env(
-        "ASSISTED_PROBE_SECONDS", 5.0, "how long the endpoint may take to answer a probe, three times", gt=0
+        "ASSISTED_PROBE_SECONDS",
+        5.0,
+        "time in which the endpoint must answer each of up to three probes",
+        gt=0,
     )
     spool_directory: str = env(
         "ASSISTED_SPOOL_DIRECTORY",
         "",
-        "where an archive is made before it is sent; empty: the system's temporary",
+        "directory in which an archive is built before it is sent; empty: the system's temporary directory",
     )
     max_archive_bytes: int = env(
-        "ASSISTED_MAX_ARCHIVE_BYTES", 1 << 30, "most bytes an archive's members may have", gt=0
+        "ASSISTED_MAX_ARCHIVE_BYTES", 1 << 30, "largest total size of an archive's members", gt=0
     )
     rate_limits: dict[str, float] = env(
         "EVENT_RATE_LIMITS",
         {},
-        'JSON object, event name to Go duration (`{"host_status_updated": "10m"}`): events of that name which follow '
-        "another of the same cluster, host and infra-env sooner are discarded; three agent events have `1h`",
+        (
+            'JSON object that maps an event name to a Go duration (`{"host_status_updated": "10m"}`): an event '
+            "that follows another with the same name, cluster, host and infra-env sooner is discarded; three "
+            "agent events have `1h`"
+        ),
     )
     max_replay_bytes: int = env(
-        "ASSISTED_MAX_REPLAY_BYTES", 32 << 20, "largest member of an archive that is registered", gt=0
+        "ASSISTED_MAX_REPLAY_BYTES", 32 << 20, "largest member of an archive that can be replayed", gt=0
     )
     token: str = env(
         "ASSISTED_EVENTS_TOKEN",
         "",
-        "bearer token that the REST API wants; empty: it answers 401, except where HEADRACE_LENIENT or "
-        "ASSISTED_EVENTS_AUTH opens it",
+        (
+            "bearer token that the REST API requires; empty: it answers 401, unless HEADRACE_LENIENT or "
+            "ASSISTED_EVENTS_AUTH opens it"
+        ),
         pattern="^[!-~]*$",
         repr=False,
     )
     auth: bool | None = env(
         "ASSISTED_EVENTS_AUTH",
         None,
-        "false: without ASSISTED_EVENTS_TOKEN the REST API is open, for a port that only trusted programs reach; "
-        "unset: false where HEADRACE_LENIENT is on",
+        (
+            "false: without ASSISTED_EVENTS_TOKEN the REST API is open, for a port that only trusted programs "
+            "can reach; unset: false if HEADRACE_LENIENT is on"
+        ),
     )
 
     @field_validator("interval")

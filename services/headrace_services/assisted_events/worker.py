@@ -18,7 +18,7 @@ from headrace_services.assisted_events.store import Ended, InstallerStore
 
 _log = get_logger(__name__)
 
-_EARLIER: Final = "it ended before this service first looked at the installer's database"
+_EARLIER: Final = "the installation ended before this service first read the installer's database"
 _AWAY: Final = "the endpoint does not answer"
 # A flood of notifications is one look at everything.
 _MAX_NOTIFIED: Final = 1000

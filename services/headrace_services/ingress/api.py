@@ -43,34 +43,34 @@ _SENT_ID: Final = Parameter(
     HEADER.lower(),
     Custom({"type": "string", "maxLength": MAX_LENGTH, "pattern": f"^{PATTERN}$"}, str),
     "",
-    "The id that follows the payload; one is made where none is sent.",
+    "Request id of the payload; generated if it is missing.",
     where="header",
     takes_empty=True,
 )
 _ANY: Final = Custom(TEXT, str)
 _DOWNLOADED: Final = Parameter("request_id", _ANY, "", where="path", is_rest=True)
-_METADATA: Final = Parameter(
-    "metadata", _ANY, "", "Metadata as JSON, where the form has no part of that name."
-)
-_TEST: Final = Parameter("test", _ANY, "", "`test` tries the connection only.")
+_METADATA: Final = Parameter("metadata", _ANY, "", "Metadata as JSON, if the form has no part of that name.")
+_TEST: Final = Parameter("test", _ANY, "", "`test` only tests the connection.")
 
 _DIALECT: Final = Dialect(
     title="Ingress",
     version="1.0.0",
-    description="Takes uploads, stores them and announces them."
-    " Every answer carries the request id; every refusal says why.",
+    description=(
+        "Accepts, stores and announces uploads. Every answer contains the request id; every refusal "
+        "contains the reason."
+    ),
     prefixes=PREFIXES,
     refusals={
         400: "The identity, the request id or the body is missing or wrong; the text says which.",
-        401: "The credential in Authorization is not known.",
+        401: "The credential in Authorization is unknown.",
         403: "The organisation may not upload, or the payload belongs to another organisation.",
         404: "The payload tracker does not know the payload.",
         408: "The body arrived too slowly.",
         413: "The file is larger than its service may upload; the text names the limit.",
-        415: "No service takes the content type of the file part; the text says why.",
-        429: "There are too many uploads at once.",
-        500: "The payload tracker does not answer, or the fault is unexpected and logged.",
-        503: "The store or the broker did not confirm in time.",
+        415: "No service accepts the content type of the file part; the text says why.",
+        429: "Too many uploads are in progress.",
+        500: "The payload tracker does not answer, or an unexpected error was logged.",
+        503: "S3 or Kafka did not confirm in time.",
     },
     error=TEXT,
     error_media_type=_PLAIN,
@@ -81,13 +81,15 @@ _DIALECT: Final = Dialect(
             "type": "apiKey",
             "in": "header",
             "name": IDENTITY_HEADER,
-            "description": "Base64 of the identity's JSON, as a gateway makes it.",
+            "description": "Base64 of the identity's JSON, as a gateway sets it.",
         },
         "bearer": {
             "type": "http",
             "scheme": "bearer",
-            "description": "Where there is no gateway: a known token. `User-Agent: <operator>/<version> cluster/"
-            "<cluster id>` names the cluster; without it the archive does.",
+            "description": (
+                "Without a gateway: a known token. `User-Agent: <operator>/<version> cluster/<cluster id>` "
+                "names the cluster; otherwise the archive names it."
+            ),
         },
     },
     common_refusals=(401,),
@@ -95,7 +97,7 @@ _DIALECT: Final = Dialect(
     answers_head=False,
     parameters=(_SENT_ID,),
     headers=(
-        Header(HEADER, TEXT, "The request id in use."),
+        Header(HEADER, TEXT, "The request id of this payload."),
         Header("Retry-After", {"type": "integer"}, "Seconds to wait.", (429, 503)),
     ),
 )
@@ -132,7 +134,7 @@ class Api:
             )
         Routing(answers_head=False).route(app, unlisted)
         # A path of the document begins with a slash, so it has the root's other spelling only.
-        root = Operation("GET", "", self.root, "Whether ingress accepts the identity", alive)
+        root = Operation("GET", "", self.root, "Check whether ingress accepts the identity", alive)
         Routing(prefixes=PREFIXES, answers_head=False).route(app, [root])
         self.operations().add_to(app)
         return app
@@ -144,10 +146,10 @@ class Api:
             "GET",
             f"/track/{{{ASKED.name}}}",
             self.tracking.handle,
-            "Where a payload is",
+            "Show the status of a payload",
             Answer(
                 {"anyOf": [reference("Status"), reference("Payload")]},
-                description="Its latest status; with verbosity 2 all that the payload tracker knows.",
+                description="The latest status; with verbosity 2 everything that the payload tracker knows.",
             ),
             (403, 404, 500),
             (ASKED, VERBOSITY),
@@ -160,7 +162,7 @@ class Api:
                     "GET",
                     "/",
                     self.root,
-                    "Whether ingress accepts the identity",
+                    "Check whether ingress accepts the identity",
                     Answer({"type": "string", "enum": [_ALIVE]}, media_type=_PLAIN),
                     name="getRoot",
                 ),
@@ -179,11 +181,14 @@ class Api:
                         part_types=PART_TYPES,
                     ),
                     name="upload",
-                    description="The file part is `file`, or `upload` where there is none; it needs a file name."
-                    " Its own Content-Type says which service it is for. 201 and 202 are answered once the bytes"
-                    " are stored and the broker has acknowledged the announcement. After 429 and 503 the same"
-                    " request may be sent again with the same request id. To try the connection, send `test=test`"
-                    ' as query or as a form, or the JSON object `{"test": "test"}`: nothing is stored.',
+                    description=(
+                        "The file part is `file`, or `upload` if there is no `file`; it needs a file name. "
+                        "Its Content-Type names the service. ingress answers 201 and 202 after the bytes "
+                        "are stored and Kafka has acknowledged the announcement. After 429 and 503 the "
+                        "request can be repeated with the same request id. To test the connection, send "
+                        '`test=test` as a query or a form, or the JSON object `{"test": "test"}`: nothing '
+                        "is stored."
+                    ),
                     more_answers=(
                         Answer(upload, 200, description="The connection works; nothing is stored."),
                         Answer(upload, 201, description="The same as 202, for advisor without metadata."),
@@ -195,7 +200,7 @@ class Api:
                     "GET",
                     "/version",
                     self.version,
-                    "Version and commit of this ingress",
+                    "Show version and commit of this ingress",
                     Answer(reference("Version")),
                     name="getVersion",
                     is_public=True,

@@ -71,7 +71,7 @@ async def start(context: Context) -> None:
 
 async def _answers(kafka: EngineSettings) -> None:
     if not await reachable(kafka):
-        raise Retryable(f"no broker at {kafka.kafka}")
+        raise Retryable(f"no Kafka broker at {kafka.kafka}")
 
 
 async def _stager(context: Context, settings: IngressSettings) -> Stager:
@@ -79,7 +79,8 @@ async def _stager(context: Context, settings: IngressSettings) -> Stager:
         directory = Path(settings.storage_path)
         if not settings.storage_path or not await asyncio.to_thread(directory.is_dir):
             raise ConfigurationError(
-                f"INGRESS_STORAGEFILESYSTEMPATH: got {settings.storage_path!r}, expected a directory that is there"
+                f"INGRESS_STORAGEFILESYSTEMPATH: got {settings.storage_path!r}, expected an existing "
+                "directory"
             )
         return FileStager(directory, settings.service_base_url)
     stager = S3Stager(

@@ -59,8 +59,8 @@ def refused(refusal: Refusal) -> web.Response:
 # What each failure is answered with. A sender that sees 429 or 503 may try again with the same request id.
 _ANSWERS: Final[dict[type[Exception], tuple[int, str]]] = {
     BadForm: (400, NO_FILE),
-    Disconnected: (400, "The sender went away before the body was whole"),
-    TooSlow: (408, "The body came too slowly or too late"),
+    Disconnected: (400, "The sender disconnected before the body was complete"),
+    TooSlow: (408, "The body arrived too slowly or too late"),
     TooLarge: (413, ""),
     Unsupported: (415, ""),
     Busy: (429, "Too many uploads at once"),
@@ -202,7 +202,7 @@ class Uploads:
             async with asyncio.timeout(seconds):
                 staged = await pending.finish()
         except TimeoutError:
-            raise Retryable(f"the store took longer than {seconds:.0f} s") from None
+            raise Retryable(f"storing took longer than {seconds:.0f} s") from None
         metrics.STAGE_SECONDS.observe(time.monotonic() - started)
         return staged
 

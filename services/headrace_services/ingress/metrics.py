@@ -11,7 +11,7 @@ from prometheus_client import Gauge, Histogram
 
 from headrace.runtime.metrics import OTHER, REGISTRY, Capped
 
-REQUESTS: Final = Gauge("ingress_requests", "Uploads begun", ["useragent"], registry=REGISTRY)
+REQUESTS: Final = Gauge("ingress_requests", "Uploads started", ["useragent"], registry=REGISTRY)
 RESPONSES: Final = Gauge("ingress_responses", "Answers to uploads", ["useragent", "code"], registry=REGISTRY)
 PAYLOAD_SIZES: Final = Histogram(
     "ingress_payload_sizes",
@@ -21,19 +21,22 @@ PAYLOAD_SIZES: Final = Histogram(
     registry=REGISTRY,
 )
 STAGE_SECONDS: Final = Histogram(
-    "ingress_stage_seconds", "From the last byte received to stored", registry=REGISTRY
+    "ingress_stage_seconds", "Time from the last received byte to the end of storing", registry=REGISTRY
 )
 MESSAGE_PRODUCED: Final = Gauge("ingress_message_produced", "Announcements", ["service"], registry=REGISTRY)
 KAFKA_PRODUCED: Final = Gauge("ingress_kafka_produced", "Messages acknowledged", ["topic"], registry=REGISTRY)
 KAFKA_PRODUCE_FAILURES: Final = Gauge(
-    "ingress_kafka_produce_failures", "Messages given up", ["topic"], registry=REGISTRY
+    "ingress_kafka_produce_failures", "Messages that could not be sent", ["topic"], registry=REGISTRY
 )
 PUBLISH_SECONDS: Final = Histogram(
-    "ingress_publish_seconds", "From send to the broker's acknowledgement", ["topic"], registry=REGISTRY
+    "ingress_publish_seconds",
+    "Time from sending to the broker's acknowledgement",
+    ["topic"],
+    registry=REGISTRY,
 )
 VERSION: Final = Gauge("ingress_version", "Always 1", ["version", "commit"], registry=REGISTRY)
 # Ours. Uploads whose bytes were stored already: a client that did not hear its answer.
-DUPLICATES: Final = Gauge("ingress_duplicate_uploads", "Uploads stored before", registry=REGISTRY)
+DUPLICATES: Final = Gauge("ingress_duplicate_uploads", "Uploads that were already stored", registry=REGISTRY)
 UPLOADS_IN_FLIGHT: Final = Gauge("ingress_uploads_in_flight", "Uploads being stored", registry=REGISTRY)
 BUFFERED_BYTES: Final = Gauge("ingress_buffered_bytes", "Memory reserved for bodies", registry=REGISTRY)
 

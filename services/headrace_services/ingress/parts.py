@@ -171,7 +171,7 @@ class PartReader:
         if self._is_last(line):
             self._done = True
         elif self._count:
-            raise Malformed("a boundary's line goes on after the boundary")
+            raise Malformed("a boundary is followed by other text on its line")
 
     def _is_last(self, line: bytes) -> bool:
         if not line.startswith(self._boundary + b"--"):

@@ -9,7 +9,7 @@ TEST: Final = record((), test={"type": "string", "enum": ["test"]})
 FORM: Final = record(
     (),
     file=BINARY | {"description": "the archive"},
-    upload=BINARY | {"description": "the archive, where there is no `file`"},
+    upload=BINARY | {"description": "the archive, if there is no `file`"},
     metadata=TEXT | {"description": "a JSON object (see `Metadata`), as a value or as a file"},
 )
 # What a part's type may be; any one that names a service is taken.
@@ -32,5 +32,5 @@ SCHEMAS: Final[Json] = {
         custom_metadata=mapping(TEXT),
         queue_key=TEXT | {"description": "key of the announcement"},
     )
-    | {"description": "Unknown keys are dropped; any mistake drops the metadata whole."},
+    | {"description": "Unknown keys are dropped; if a value is invalid, all metadata is dropped."},
 }

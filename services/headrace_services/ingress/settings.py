@@ -80,35 +80,35 @@ TokenTable = Annotated[dict[Digest, TokenRow], NoDecode, BeforeValidator(_json)]
 class IngressSettings(Settings):
     """Names without a description of their own mean what they mean upstream."""
 
-    web_port: int | None = env(
-        "INGRESS_WEBPORT", None, "port of the uploads; 3000 unless set", ge=0, le=65535
-    )
+    web_port: int | None = env("INGRESS_WEBPORT", None, "port for uploads; 3000 if unset", ge=0, le=65535)
     metrics_port: int | None = env(
-        "INGRESS_METRICSPORT", None, "a further port for `/metrics`, beside the process' admin port"
+        "INGRESS_METRICSPORT", None, "an additional port for `/metrics`, beside the process' admin port"
     )
-    auth: bool = env("INGRESS_AUTH", True, "require and check an identity; also switches `/track` on")
+    auth: bool = env("INGRESS_AUTH", True, "require and check an identity; also enables `/track`")
     valid_upload_types: CommaList = env(
         "INGRESS_VALID_UPLOAD_TYPES",
         _commas(PRODUCTION_SERVICES),
-        "services that may be uploaded for, comma list",
+        "accepted services, comma-separated",
     )
-    default_max_size_bytes: int = env("INGRESS_DEFAULTMAXSIZE", 104857600, "largest upload, bytes", gt=0)
+    default_max_size_bytes: int = env("INGRESS_DEFAULTMAXSIZE", 104857600, "largest upload in bytes", gt=0)
     max_size_bytes: SizeMap = env(
-        "INGRESS_MAXSIZEMAP", {"qpc": 157286400}, "largest upload by service, JSON object of bytes"
+        "INGRESS_MAXSIZEMAP", {"qpc": 157286400}, "largest upload per service, JSON object of bytes"
     )
     deny_listed_org_ids: WordList = env(
-        "INGRESS_DENY_LISTED_ORGIDS", frozenset(), "organisations answered 403, separated by white space"
+        "INGRESS_DENY_LISTED_ORGIDS",
+        frozenset(),
+        "organisations that are answered 403, separated by white space",
     )
     stager: str = env("INGRESS_STAGERIMPLEMENTATION", "s3", "`s3` or `filebased`", pattern="^(s3|filebased)$")
     stage_bucket: str = env("INGRESS_STAGEBUCKET", "insights-upload-perma", "bucket of staged uploads")
     minio_endpoint: str = env("INGRESS_MINIOENDPOINT", "", "`host:port` of S3; empty: `HEADRACE_S3`")
-    minio_access_key: str = env("INGRESS_MINIOACCESSKEY", "", "its access key")
-    minio_secret_key: str = env("INGRESS_MINIOSECRETKEY", "", "its secret key", repr=False)
-    storage_region: str = env("INGRESS_STORAGEREGION", "", "its region")
-    use_ssl: bool = env("INGRESS_USESSL", False, "reach it by https")
+    minio_access_key: str = env("INGRESS_MINIOACCESSKEY", "", "S3 access key")
+    minio_secret_key: str = env("INGRESS_MINIOSECRETKEY", "", "S3 secret key", repr=False)
+    storage_region: str = env("INGRESS_STORAGEREGION", "", "S3 region")
+    use_ssl: bool = env("INGRESS_USESSL", False, "use https for S3")
     storage_path: str = env("INGRESS_STORAGEFILESYSTEMPATH", "", "directory of the file-based stager")
     service_base_url: str = env(
-        "INGRESS_SERVICEBASEURL", "http://localhost:3000", "where the file-based stager's URLs point"
+        "INGRESS_SERVICEBASEURL", "http://localhost:3000", "base of the file-based stager's URLs"
     )
     kafka_brokers: Annotated[str, BeforeValidator(_brokers)] = env(
         "INGRESS_KAFKABROKERS", "", "brokers, separated by white space or commas; empty: `HEADRACE_KAFKA`"
@@ -122,7 +122,7 @@ class IngressSettings(Settings):
     sources_topic: str = env(
         "INGRESS_KAFKASOURCESTOPIC",
         "platform.sources.event-stream",
-        "topic of the announcement's copy that the ROS document describes; `none` switches it off",
+        "topic for the copy of the announcement that the ROS document describes; `none` switches it off",
     )
     kafka_security_protocol: str = env(
         "INGRESS_KAFKASECURITYPROTOCOL", "", "as upstream; empty: `HEADRACE_KAFKA_*`"
@@ -134,28 +134,31 @@ class IngressSettings(Settings):
     payload_tracker_url: str = env(
         "INGRESS_PAYLOADTRACKERURL",
         "http://localhost:8003/api/v1/payloads/",
-        "tracker, with the slash at the end",
+        "URL of the payload tracker, with a trailing slash",
     )
     http_client_timeout_seconds: float = env(
-        "INGRESS_HTTPCLIENTTIMEOUT", 10.0, "time `/track` may take, seconds", gt=0
+        "INGRESS_HTTPCLIENTTIMEOUT", 10.0, "deadline of `/track` in seconds", gt=0
     )
-    build_commit: str = env("OPENSHIFT_BUILD_COMMIT", "notrunninginopenshift", "commit that `/version` names")
+    build_commit: str = env("OPENSHIFT_BUILD_COMMIT", "notrunninginopenshift", "commit that `/version` shows")
 
     acg_config: str = env(
-        "ACG_CONFIG", "", "Clowder's configuration file; what it names goes before the variables"
+        "ACG_CONFIG", "", "Clowder's configuration file; its values take precedence over variables"
     )
 
     tokens: TokenTable = env(
         "INGRESS_TOKENS",
         {},
-        "who may send without a gateway: JSON object, SHA-256 (hex) of the Authorization credential to"
-        ' `{"org_id":…,"account_number":…,"clusters":[…]}`; `clusters`, if given, are the only ones it may send for',
+        (
+            "senders without a gateway: JSON object that maps the SHA-256 (hex) of an Authorization credential "
+            'to `{"org_id":…,"account_number":…,"clusters":[…]}`; if `clusters` is given, the token may send '
+            "only for these"
+        ),
         repr=False,
     )
     default_org_id: str = env(
         "INGRESS_DEFAULTORGID",
         "",
-        "organisation of a token that is not in the table; empty: 401 (local shape: 12345)",
+        "organisation of an unknown token; empty: 401 (local shape: 12345)",
         pattern=f"^({NAME_PATTERN})?$",
     )
     default_service: str = env(
@@ -164,31 +167,37 @@ class IngressSettings(Settings):
         "service of a file part without a vendor content type; empty: 415 (local shape: hccm)",
     )
     max_concurrent_uploads: int = env(
-        "INGRESS_MAXCONCURRENTUPLOADS", 64, "uploads being stored at once; more wait, then get 429", gt=0
+        "INGRESS_MAXCONCURRENTUPLOADS",
+        64,
+        "number of uploads that are stored at once; others wait, then get 429",
+        gt=0,
     )
     buffer_bytes: int = env(
         "INGRESS_BUFFERBYTES",
         40 << 20,
-        "memory for bodies on their way to S3, all uploads together",
+        "memory for the bodies of all uploads that are on their way to S3",
         ge=5 << 20,
     )
     queue_seconds: float = env(
-        "INGRESS_QUEUESECONDS", 8.0, "how long an upload waits for a place before it gets 429", gt=0
+        "INGRESS_QUEUESECONDS", 8.0, "time that an upload waits for a place before it gets 429", gt=0
     )
-    max_parts: int = env("INGRESS_MAXPARTS", 1000, "parts of one multipart body", gt=0)
+    max_parts: int = env("INGRESS_MAXPARTS", 1000, "largest number of parts in a multipart body", gt=0)
     body_base_seconds: float = env(
-        "INGRESS_BODYSECONDS", 60.0, "time a body may take, plus its size limit at 256 KiB/s", gt=0
+        "INGRESS_BODYSECONDS",
+        60.0,
+        "time for a body, in addition to the time of its size limit at 256 KiB/s",
+        gt=0,
     )
     min_rate_window_seconds: float = env(
-        "INGRESS_MINRATESECONDS", 10.0, "a body slower than 1 KiB/s over this window is dropped", gt=0
+        "INGRESS_MINRATESECONDS", 10.0, "a body that is slower than 1 KiB/s over this time is refused", gt=0
     )
     store_seconds: float = env(
-        "INGRESS_STORESECONDS", 9.0, "time storing may take after the last byte, then 503", gt=0
+        "INGRESS_STORESECONDS", 9.0, "time for storing after the last byte; then the answer is 503", gt=0
     )
     announce_seconds: float = env(
-        "INGRESS_ANNOUNCESECONDS", 8.0, "time the broker has to acknowledge, then 503", gt=0
+        "INGRESS_ANNOUNCESECONDS", 8.0, "time for Kafka's acknowledgement; then the answer is 503", gt=0
     )
-    url_expiry_seconds: int = env("INGRESS_URLEXPIRYSECONDS", 86400, "life of the presigned URL", gt=0)
+    url_expiry_seconds: int = env("INGRESS_URLEXPIRYSECONDS", 86400, "lifetime of the presigned URL", gt=0)
 
     @classmethod
     def read(cls) -> Self:

@@ -205,7 +205,7 @@ class S3Upload:
                 return self._stager.staged(twin, self._size, md5, duplicate=True)
             with suppress(ObjectExists):
                 return await self._put(sibling(self._request_id, self._org_id, md5[:16]))
-        raise Retryable(f"every key for {self._request_id} is taken by other bytes")
+        raise Retryable(f"every key for {self._request_id} is used by other bytes")
 
     async def abort(self) -> None:
         """Drop the parts already stored."""
@@ -273,7 +273,7 @@ class S3Upload:
             # next try finds the id taken, and a key of its own.
             stored = await retrying(RETRY, lambda: self._store.head(self._bucket, self._key))
             if stored is None or stored.etag != etag or owner_of(stored) != self._org_id:
-                raise Retryable(f"another upload with the id {self._request_id} ended first") from None
+                raise Retryable(f"another upload with the id {self._request_id} was stored first") from None
             await self.abort()
         self._upload_id = ""
         if self._key != self._request_id and (twin := await self._stored_twin(etag)):
@@ -372,7 +372,7 @@ class FileUpload:
                         return Staged(self._stager.url(name), self._size, etag=etag, duplicate=True)
         finally:
             self._discard()
-        raise Retryable(f"every name for {self._request_id} is taken by other bytes")
+        raise Retryable(f"every name for {self._request_id} is used by other bytes")
 
     def _discard(self) -> None:
         if self._file:

@@ -31,7 +31,7 @@ VERBOSITY: Final = Parameter(
     "verbosity",
     Custom({"type": "integer", "minimum": 0, "maximum": 99}, _verbosity),
     0,
-    "2 or more: all that the payload tracker knows. What is not a number counts as 0.",
+    "2 or more: everything that the payload tracker knows. Text that is not a number counts as 0.",
 )
 
 

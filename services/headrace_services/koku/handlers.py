@@ -114,7 +114,7 @@ class Koku:
                 return
             async for chunk in whole:
                 if is_binary(chunk):
-                    raise Rejected("the upload begins as a CSV and goes on with bytes that are no text")
+                    raise Rejected("the upload begins as a CSV but continues with bytes that are not text")
 
     async def _ship_csv(self, chunks: AsyncIterator[bytes], sender: Sender, upload: Location) -> str:
         """A CSV without a manifest."""

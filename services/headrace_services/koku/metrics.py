@@ -17,5 +17,5 @@ FILES: Final = Counter(
     registry=REGISTRY,
 )
 REGISTERED_SOURCES: Final = Counter(
-    "koku_registered_sources", "Sources registered for clusters nobody knew", registry=REGISTRY
+    "koku_registered_sources", "Sources registered for unknown clusters", registry=REGISTRY
 )

@@ -37,7 +37,7 @@ class Sender:
         if not message.org_id:
             raise Rejected("the announcement has no org_id")
         if not _ORG_ID.fullmatch(message.org_id):
-            raise Rejected(f"the org_id {message.org_id[:64]!r} cannot be a folder's name")
+            raise Rejected(f"the org_id {message.org_id[:64]!r} cannot be used as a folder name")
         return cls(message, sender_of(message), _day(message.timestamp, delivery))
 
     @property
@@ -81,7 +81,8 @@ class Sender:
             return local_cluster_id(self.message.org_id, of="bare-csv")
         if named is None:
             raise Rejected(
-                "whose usage is this CSV? No system.cluster_id in the identity, no cluster_id in the custom metadata"
+                "the cluster of this CSV is unknown: no system.cluster_id in the identity and no "
+                "cluster_id in the custom metadata"
             )
         try:
             return checked_cluster_id(named.cluster_id)
@@ -149,12 +150,12 @@ class Report:
     def text(self, *, silent: bool, kept: bool) -> str:
         """For the payload's status."""
         payload = self.payload
-        told = "stored, nobody told (DISABLE_ROS_MSG)" if silent else "handed on"
+        told = "stored but not announced (DISABLE_ROS_MSG)" if silent else "announced"
         parts = [
             f"{_counted(len(self.ros_keys), 'ROS file')} of cluster {payload.cluster_id}"
             f" (source {payload.source.id}) {told}"
             if self.ros_keys
-            else f"no ROS file of cluster {payload.cluster_id} to hand on"
+            else f"no ROS file of cluster {payload.cluster_id} to announce"
             + ("" if self.ros_files else ": the manifest lists none")
         ]
         if self.found_cost and kept:

@@ -51,7 +51,7 @@ class Shipper:
                     runtime_metrics.REDELIVERIES.labels("koku").inc()
                     metrics.FILES.labels(kind, "found").inc()
                     return key
-        raise Retryable(f"both keys for {plain} are taken by other uploads")
+        raise Retryable(f"both keys for {plain} are used by other uploads")
 
     async def _store(self, chunks: AsyncIterator[bytes], place: "Place", key: str) -> None:
         metadata = {_UPLOAD: place.tag}
@@ -69,7 +69,7 @@ class Shipper:
             )
         except ObjectExists as error:
             # The stream is used up; the next attempt sees whose it is.
-            raise Retryable(f"{key} was stored by another process meanwhile") from error
+            raise Retryable(f"{key} was stored by another process in the meantime") from error
 
 
 @dataclass(frozen=True)

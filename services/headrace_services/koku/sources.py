@@ -134,7 +134,7 @@ class Sources:
                 await self._settle(answer, source, tenant)
                 return source
         raise Permanent(
-            f"the cluster {cluster_id} cannot be registered: the Sources API answers {answer.shown}"
+            f"the cluster {cluster_id} cannot be registered: the Sources API answered {answer.shown}"
         )
 
     async def _settle(self, answer: Answer, source: Source, tenant: Tenant) -> None:
@@ -163,7 +163,8 @@ class Sources:
         answer = await self._call("POST", "applications", tenant, json=fields, accepted={201, 400})
         if answer.status == 400 and not await self._list("applications", fields, tenant):
             raise Permanent(
-                f"the source {source.id} gets no application: the Sources API answers {answer.shown}"
+                f"no application can be created for the source {source.id}: the Sources API answered "
+                f"{answer.shown}"
             )
 
     async def _type_id(self, collection: str, name: str, tenant: Tenant) -> str:
@@ -185,7 +186,7 @@ class Sources:
         answer = await self._call("GET", collection, tenant, params=params, accepted={200})
         data = answer.body.get("data") if isinstance(answer.body, dict) else None
         if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-            raise Retryable(f"the Sources API answers {collection} with something else than a list")
+            raise Retryable(f"the Sources API answered {collection} with something other than a list")
         return data
 
     async def _call(
@@ -203,7 +204,7 @@ class Sources:
         )
         if answer.status in accepted:
             return answer
-        reason = f"the Sources API answers {method} {path} with {answer.shown}"
+        reason = f"the Sources API answered {method} {path} with {answer.shown}"
         if answer.status in {400, 404}:
             raise Permanent(reason)
         # A wrong key, a wrong prefix behind a gateway, a fault of its own: the archive waits for the operator.
@@ -249,4 +250,4 @@ def _source(item: Any) -> Source:
         return Source.model_validate(item)
     except ValidationError as error:
         fields = ", ".join(str(part) for entry in error.errors() for part in entry["loc"])
-        raise Permanent(f"the Sources API answers with a source that cannot be read: {fields}") from None
+        raise Permanent(f"the Sources API answered with an invalid source: {fields}") from None

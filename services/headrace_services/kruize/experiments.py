@@ -258,7 +258,7 @@ def _text(sent: Mapping[str, Any], name: str) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool | list | dict):
-        raise Refused(f"{name}: expected a text")
+        raise Refused(f"{name}: expected text")
     return check_name(name, str(value))
 
 

@@ -8,16 +8,16 @@ from headrace.runtime.metrics import REGISTRY
 
 API_SECONDS: Final = Histogram(
     "kruizeAPI_seconds",
-    "Time of an API call",
+    "Duration of an API request",
     ["api", "application", "method", "status"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
     registry=REGISTRY,
 )
 # How each record of /updateResults ended: stored, duplicate, refused.
-RECORDS: Final = Counter("kruize_result_records", "Records by how they ended", ["outcome"], registry=REGISTRY)
+RECORDS: Final = Counter("kruize_result_records", "Records by outcome", ["outcome"], registry=REGISTRY)
 # How each request for recommendations ended: made, not_enough_data, no_metrics.
 RECOMMENDATIONS: Final = Counter(
-    "kruize_recommendations", "Recommendations by how they ended", ["outcome"], registry=REGISTRY
+    "kruize_recommendations", "Recommendations by outcome", ["outcome"], registry=REGISTRY
 )
 COMPUTE_SECONDS: Final = Histogram(
     "kruize_recommendation_compute_seconds",

@@ -161,7 +161,7 @@ def _containers(
             f"Metric data is not present for container : null for experiment: {experiment.experiment_name}. "
         )
     if len(sent) > max_containers:
-        raise BadRecord(f"containers: got {len(sent)}, at most {max_containers} are taken")
+        raise BadRecord(f"containers: got {len(sent)}, expected at most {max_containers}")
     if silent := [item["container_name"] for item in sent if _is_silent(item)]:
         raise BadRecord(", ".join(_no_metrics(f"container : {name}", experiment) for name in silent))
     found: dict[str, Measured] = {}
@@ -214,7 +214,7 @@ def _measurements(metrics: Any, experiment: Experiment, of: str, times: tuple[in
     if not metrics or not isinstance(metrics, list):
         raise BadRecord(_no_metrics(of, experiment))
     if len(metrics) > _MAX_METRICS:
-        raise BadRecord(f"metrics: got {len(metrics)}, at most {_MAX_METRICS} are taken{where}")
+        raise BadRecord(f"metrics: got {len(metrics)}, expected at most {_MAX_METRICS}{where}")
     kind = experiment.experiment_type
     positions = _POSITIONS[kind]
     values = [math.nan] * (len(positions) * len(VALUES))

@@ -45,10 +45,12 @@ _DIALECT: Final = Dialect(
         403: "The token is unknown or does not allow the operation, or feedback is disabled.",
         408: "The body did not arrive in time.",
         413: "The question does not fit into the LLM's context, or the body is too long.",
-        422: "The body, or what it asks for, cannot be used.",
+        422: "The body or a value in it is invalid.",
         500: "The LLM gave no answer, or the file could not be written.",
-        503: "The LLM, the Kubernetes API or the disk cannot be used now, or too many requests run at once;"
-        " Retry-After says when to ask again.",
+        503: (
+            "The LLM, the Kubernetes API or the disk is not available now, or too many requests are in "
+            "progress; Retry-After says when to retry."
+        ),
     },
     error=record(detail=TEXT),
     errors={

@@ -88,7 +88,9 @@ async def _authentication(
         way = "noop" if context.lenient else "k8s" if in_cluster else "tokens"
     if way in _NOBODY_ASKED:
         if not context.lenient:
-            _log.warning("authentication_disabled", meaning="callers are who they say they are")
+            _log.warning(
+                "authentication_disabled", meaning="authentication is off: user ids are not verified"
+            )
         return Noop()
     if way == "tokens":
         return Tokens(tokens_of(settings.tokens))

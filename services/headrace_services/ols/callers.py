@@ -20,7 +20,7 @@ NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 _NOBODYS_NAME: Final = "OLS"
 
 USER_ID: Final = Parameter(
-    "user_id", Custom(TEXT, str), "", "the caller's id, where the installation authenticates nobody"
+    "user_id", Custom(TEXT, str), "", "user id of the client, used if authentication is off"
 )
 
 

@@ -120,7 +120,7 @@ class OpenAi:
     def _failure(self, status: int, text: str) -> Exception:
         """What its answer means. Its own words may repeat a key or a question: nobody is shown them."""
         _log.warning("llm_refuses", status=status, code=_code(text))
-        cause = f"the LLM answers {status}"
+        cause = f"the LLM answered {status}"
         if is_transient(status):
             return LlmUnavailable(cause)
         if any(words in text for words in _TOO_LONG):
@@ -133,7 +133,7 @@ class OpenAi:
             async for piece in response.content.iter_any():
                 size += len(piece)
                 if size > most:
-                    raise LlmRefused(f"the LLM answers more than {most} bytes")
+                    raise LlmRefused(f"the LLM sent an answer of more than {most} bytes")
                 pieces.append(piece)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unavailable(error) from None
@@ -146,7 +146,7 @@ class OpenAi:
             async for line in response.content:
                 size += len(line)
                 if size > _MAX_ANSWER_BYTES:
-                    raise LlmRefused(f"the LLM answers more than {_MAX_ANSWER_BYTES} bytes")
+                    raise LlmRefused(f"the LLM sent an answer of more than {_MAX_ANSWER_BYTES} bytes")
                 if not line.startswith(b"data:"):
                     continue
                 data = line[5:].strip()
@@ -162,9 +162,9 @@ class OpenAi:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unavailable(error) from None
         except ValueError as error:
-            raise LlmRefused("the LLM streams what is too long for an event") from error
+            raise LlmRefused("the LLM sent an event that is too long") from error
         if not finished:
-            raise LlmUnavailable("the LLM broke off its answer")
+            raise LlmUnavailable("the LLM's answer was truncated")
 
 
 def _code(text: str) -> str:
@@ -186,9 +186,9 @@ def _json(data: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         found = None
     if not isinstance(found, dict):
-        raise LlmRefused("the LLM answers what is no chat completion")
+        raise LlmRefused("the LLM's answer is not a chat completion")
     if isinstance(found.get("error"), dict):
-        raise LlmUnavailable("the LLM answers with an error")
+        raise LlmUnavailable("the LLM answered with an error")
     return found
 
 
@@ -211,7 +211,7 @@ def _completion(data: bytes) -> tuple[str, Usage]:
     body = _json(data)
     text, _ = _choice(body, "message")
     if not isinstance(text, str):
-        raise LlmRefused("the LLM answers without a text")
+        raise LlmRefused("the LLM's answer contains no text")
     return text, _usage(body)
 
 

@@ -62,7 +62,7 @@ class ClusterUsers:
         status = answer.body.get("status") if isinstance(answer.body, dict) else None
         if answer.status not in {200, 201} or not isinstance(status, dict):
             _log.error("kubernetes_refuses", asked=kind, status=answer.status)
-            raise Retryable(f"the Kubernetes API answers {answer.status} to a {kind}")
+            raise Retryable(f"the Kubernetes API answered {answer.status} to a {kind}")
         return status
 
     async def _cluster(self) -> str:
@@ -71,7 +71,7 @@ class ClusterUsers:
             spec = body.get("spec") if isinstance(body, dict) else None
             found = spec.get("clusterID") if isinstance(spec, dict) else None
             if not isinstance(found, str) or not found:
-                raise Retryable("the Kubernetes API names no cluster id")
+                raise Retryable("the Kubernetes API returned no cluster id")
             self._cluster_id = found
         return self._cluster_id
 
@@ -92,11 +92,11 @@ def check_kubernetes(url: str, token_file: str, ca_file: str) -> None:
     """Blocking. Raises `ConfigurationError` where there is no Kubernetes to ask."""
     if not url:
         raise ConfigurationError(
-            "OLS_AUTHENTICATION: got 'k8s', but neither KUBERNETES_SERVICE_HOST nor OLS_K8S_API says where its API is"
+            "OLS_AUTHENTICATION: got 'k8s', but neither KUBERNETES_SERVICE_HOST nor OLS_K8S_API is set"
         )
     files = {"OLS_K8S_TOKEN_FILE": token_file}
     if url.startswith("https://"):
         files["OLS_K8S_CA_FILE"] = ca_file
     for variable, path in files.items():
         if not Path(path).is_file():
-            raise ConfigurationError(f"{variable}: got {path!r}, expected a file that is there")
+            raise ConfigurationError(f"{variable}: got {path!r}, expected an existing file")

@@ -113,7 +113,7 @@ class Questions:
                 f" Valid models are: {[item.name for item in known.models]}"
             )
         if (provider, model) not in self._llms:
-            raise _unsupported(f"LLM providers of type {known.type} are not spoken here")
+            raise _unsupported(f"LLM providers of type {known.type} are not supported")
         return provider, found
 
     def _system_prompt(self, sent: LLMRequest) -> str:

@@ -72,7 +72,7 @@ class BuiltIn:
         earlier = sum(message["role"] == "user" for message in messages) - 1
         before = f" after {earlier} earlier question{'s' * (earlier > 1)}" if earlier else ""
         return (
-            "This is Headrace's built-in responder, no language model: it knows nothing of your cluster."
-            f" You asked{before}: {shown}\n\n"
-            "For real answers name an OpenAI-compatible endpoint (OLS_LLM_URL, or llm_providers in olsconfig.yaml)."
+            "This is Headrace's built-in responder, not a language model: it knows nothing about your "
+            f"cluster. You asked{before}: {shown}\n\nFor real answers, configure an OpenAI-compatible "
+            "endpoint (OLS_LLM_URL, or llm_providers in olsconfig.yaml)."
         )

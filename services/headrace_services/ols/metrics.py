@@ -6,12 +6,15 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from headrace.runtime.metrics import REGISTRY
 
-CALLS: Final = Counter("ols_rest_api_calls", "REST API calls", ["path", "status_code"], registry=REGISTRY)
+CALLS: Final = Counter("ols_rest_api_calls", "REST API requests", ["path", "status_code"], registry=REGISTRY)
 SECONDS: Final = Histogram(
-    "ols_response_duration_seconds", "Time from request to the end of its answer", ["path"], registry=REGISTRY
+    "ols_response_duration_seconds",
+    "Time from a request to the end of its answer",
+    ["path"],
+    registry=REGISTRY,
 )
-LLM_CALLS: Final = Counter("ols_llm_calls", "Answers asked for", ["provider", "model"], registry=REGISTRY)
-LLM_FAILURES: Final = Counter("ols_llm_calls_failures", "Answers not given", registry=REGISTRY)
+LLM_CALLS: Final = Counter("ols_llm_calls", "Requests to LLMs", ["provider", "model"], registry=REGISTRY)
+LLM_FAILURES: Final = Counter("ols_llm_calls_failures", "Failed requests to LLMs", registry=REGISTRY)
 TOKENS_SENT: Final = Counter(
     "ols_llm_token_sent", "Tokens sent to LLMs", ["provider", "model"], registry=REGISTRY
 )

@@ -256,7 +256,7 @@ def _defaults(
         raise ConfigurationError(f"{where}: default_model specifies an unknown model {model}")
     if chosen.type in UNSPOKEN:
         raise ConfigurationError(
-            f"{where}: default_provider {provider} is of type {chosen.type}, which is not spoken here; "
+            f"{where}: default_provider {provider} is of type {chosen.type}, which is not supported; "
             "expected openai, rhoai_vllm, rhelai_vllm or another OpenAI-compatible endpoint"
         )
     return provider, model

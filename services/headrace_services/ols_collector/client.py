@@ -94,7 +94,7 @@ class IngressClient:
         pieces = archive.pieces()
         first = await loop.run_in_executor(self._thread, next, pieces, b"")
         if not first:
-            raise NothingLeft("none of the files is there any more as it was seen")
+            raise NothingLeft("all files changed or disappeared after they were listed")
         headers = access.headers | {REQUEST_ID_HEADER: request_id}
         body: _Body | None = None
         try:

@@ -61,7 +61,7 @@ class Collector:
             async with asyncio.timeout(within_seconds):
                 await self._ended.wait()
         if not self._ended.is_set():
-            _log.warning("the upload under way is broken off, its files stay")
+            _log.warning("the current upload is cancelled, its files stay")
             self._running.cancel()
 
     async def _work(self, collection: Collection) -> None:
@@ -100,7 +100,7 @@ class Collector:
             self._wait("does not exist yet")
             return True
         if not self._plan.dry_run and not self._lock.take(self._plan.data_storage):
-            self._wait("is another collector's")
+            self._wait("is in use by another collector")
             return False
         self.status.waiting_for = ""
         try:

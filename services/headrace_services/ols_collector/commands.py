@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-collector = typer.Typer(help="OpenShift LightSpeed's data collector.", no_args_is_help=True)
+collector = typer.Typer(help="Run OpenShift Lightspeed's data collector.", no_args_is_help=True)
 
 
 @collector.callback()
@@ -16,13 +16,13 @@ def _main() -> None:
 
 Config = Annotated[
     Path | None,
-    typer.Option(help="An olsconfig.yaml; by default what OLS_CONFIG_FILE names.", dir_okay=False),
+    typer.Option(help="An olsconfig.yaml; default: the file in OLS_CONFIG_FILE.", dir_okay=False),
 ]
-Once = Annotated[bool, typer.Option("--once", help="One collection at once; exit code 1 if data stay.")]
+Once = Annotated[bool, typer.Option("--once", help="Collect once; exit code 1 if data is left.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what one collection would send; send and delete nothing.")
+    bool, typer.Option("--dry-run", help="Show what one collection would send; send and delete nothing.")
 ]
-Keep = Annotated[bool, typer.Option("--keep", help="Keep the files that were sent.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep files after sending.")]
 
 
 @collector.command("run")

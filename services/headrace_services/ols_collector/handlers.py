@@ -96,7 +96,7 @@ class Collection:
             _log.debug("collected files: %s", _listed(self._plan, snapshot))
         for number, chunk in enumerate(split, 1):
             if self._stop.is_set() and not last:
-                outcome.reason = "the collector is to end"
+                outcome.reason = "the collector is stopping"
                 return
             _log.info("uploading data chunk %d/%d", number, len(split))
             if not await self._deliver(snapshot, chunk, outcome, last=last):
@@ -159,7 +159,7 @@ class Collection:
                     raise
             _log.info("retrying in %d seconds...", round(delay))
             if await stopped_within(self._stop, delay):
-                raise Stopped("the collector is to end")
+                raise Stopped("the collector is stopping")
             attempt += 1
 
     async def _attempt(self, archive: Archive, request_id: str, outcome: Outcome) -> int:
@@ -227,7 +227,7 @@ class Collection:
             if not is_past(stamp.mtime_ns / 1e9, _OLD_SECONDS):
                 _log.debug("'%s' is not complete, leaving it for the next collection", path)
             elif name not in self._reported:
-                _log.warning("'%s' is no JSON document although nobody writes to it, leaving it there", path)
+                _log.warning("'%s' is not valid JSON and is no longer written to, leaving it in place", path)
                 self._reported.add(name)
         self._reported &= scan.incomplete.keys()
         if scan.links:

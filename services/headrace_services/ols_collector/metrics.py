@@ -9,14 +9,14 @@ from headrace.runtime.metrics import REGISTRY
 from headrace_services.ols_collector.status import Outcome
 
 # outcome: sent (answered with 202), failed (stay for the next cycle), discarded (deleted unsent for want of room).
-FILES: Final = Counter("ols_collector_files", "Files by what became of them", ["outcome"], registry=REGISTRY)
+FILES: Final = Counter("ols_collector_files", "Files by outcome", ["outcome"], registry=REGISTRY)
 BYTES: Final = Counter("ols_collector_sent_bytes", "Bytes of accepted archives", registry=REGISTRY)
 ATTEMPTS: Final = Counter("ols_collector_attempts", "Upload attempts", registry=REGISTRY)
 # Rising without pause: the ingress or the credentials; see /health.
 FAILURES: Final = Counter("ols_collector_failed_cycles", "Cycles that left data behind", registry=REGISTRY)
 CYCLE_SECONDS: Final = Gauge("ols_collector_cycle_seconds", "Duration of the last cycle", registry=REGISTRY)
 INCOMPLETE: Final = Gauge(
-    "ols_collector_incomplete_files", "Files that are no JSON document (yet)", registry=REGISTRY
+    "ols_collector_incomplete_files", "Files that are not valid JSON (yet)", registry=REGISTRY
 )
 LAST_SUCCESS: Final = Gauge(
     "ols_collector_last_success_timestamp_seconds",

@@ -102,6 +102,6 @@ def _content(descriptor: int, file: DataFile) -> Iterator[bytes]:
     while left:
         piece = os.read(descriptor, min(left, _PIECE_BYTES))
         if not piece:
-            raise Changed(f"{file.name!r} has become shorter while it was read")
+            raise Changed(f"{file.name!r} became shorter while it was read")
         left -= len(piece)
         yield piece

@@ -51,7 +51,7 @@ _TIMES: Final = {"created_at": MOMENT, "date": MOMENT}
 
 def _page_of(item: Json) -> Json:
     return record(
-        count={"type": "integer", "description": "how many match, on all pages"},
+        count={"type": "integer", "description": "number of matches on all pages"},
         elapsed=NUMBER | {"description": "seconds"},
         data=array(item),
     )
@@ -60,15 +60,15 @@ def _page_of(item: Json) -> Json:
 _DIALECT: Final = Dialect(
     title="Payload tracker",
     version="1",
-    description="Where is my payload?",
+    description="The statuses of payloads",
     prefixes=PREFIXES,
     refusals={
-        400: "a parameter cannot be used; the message names it",
-        401: "no identity, or a bad one",
-        403: "an identity without the role, or of nobody",
-        404: "no such payload",
+        400: "a parameter is invalid; the message names it",
+        401: "the identity is missing or invalid",
+        403: "the identity lacks the role or names no organisation",
+        404: "the payload does not exist",
         501: "not configured",
-        503: "an engine is away; Retry-After says when to ask again",
+        503: "an engine is away; Retry-After says when to retry",
     },
     common_refusals=(401, 403, 503),
     error=record(title=TEXT, message=TEXT, status={"type": "integer"}),
@@ -124,7 +124,7 @@ class Api:
                 get(
                     f"{one}/archiveLink",
                     self.archive_link,
-                    "A short-lived link to the upload",
+                    "Get a short-lived link to the upload",
                     record(url=TEXT),
                     (404,),
                     (_REQUEST_ID,),
@@ -132,22 +132,29 @@ class Api:
                 get(
                     f"{one}/kibanaLink",
                     self.kibana_link,
-                    "A link to the payload's log lines",
+                    "Get a link to the payload's log lines",
                     record(url=TEXT),
                     (400, 404, 501),
                     (_REQUEST_ID, _SERVICE),
                 ),
-                get(one, self.payload, "A payload's statuses", reference("Payload"), (400, 404), of_payload),
+                get(
+                    one,
+                    self.payload,
+                    "Show a payload's statuses",
+                    reference("Payload"),
+                    (400, 404),
+                    of_payload,
+                ),
                 get(
                     "/roles/archiveLink",
                     self.archive_link_role,
-                    "Whether archive links are yours to have",
+                    "Check whether the client may request archive links",
                     record(allowed=BOOLEAN),
                 ),
                 get(
                     "/statuses",
                     self.statuses,
-                    "Statuses of all payloads",
+                    "List statuses of all payloads",
                     reference("Statuses"),
                     (400,),
                     STATUSES.parameters,
@@ -208,7 +215,7 @@ class Api:
     async def kibana_link(self, request: web.Request) -> web.Response:
         """Where a payload's log lines are."""
         if not self.settings.kibana_url:
-            raise Refusal(501, "no Kibana is configured (KIBANA_URL)")
+            raise Refusal(501, "KIBANA_URL is not set")
         service = _SERVICE.read(request.query)
         await self._found(request, PAYLOAD_SORTING.id, self._organisation(request))
         url = kibana_url(self.settings, request.match_info["request_id"], service)

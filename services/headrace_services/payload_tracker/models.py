@@ -62,8 +62,8 @@ def to_row(message: PayloadStatus, reported_at: datetime, *, request_id_length: 
     """
     if request_id_length and len(message.request_id) != request_id_length:
         raise Rejected(
-            f"request_id: got {len(message.request_id)} characters, "
-            f"VALIDATE_REQUEST_ID_LENGTH wants {request_id_length}"
+            f"request_id: got {len(message.request_id)} characters, VALIDATE_REQUEST_ID_LENGTH requires "
+            f"{request_id_length}"
         )
     try:
         date = reported_at if message.date is None else parse_date(message.date)
@@ -92,7 +92,7 @@ def _text(name: str, value: str | None, max_bytes: int = MAX_NAME_BYTES, *, requ
     if len(value.encode()) > max_bytes:
         raise Poison(f"{name}: got {len(value.encode())} bytes, expected at most {max_bytes}")
     if "\0" in value:
-        raise Poison(f"{name}: has a NUL character")
+        raise Poison(f"{name}: contains a NUL character")
     return value
 
 

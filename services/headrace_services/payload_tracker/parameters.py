@@ -15,7 +15,7 @@ _MOMENT: Final = Moment(parse_date)
 PAGE: Final = Parameter("page", Integer(0, 1_000_000), 0)
 PAGE_SIZE: Final = Parameter("page_size", Integer(1, 1000), 10)
 DIRECTION: Final = Parameter("sort_dir", Choice(("asc", "desc")), "desc")
-VERBOSITY: Final = Parameter("verbosity", Integer(0, 2), 0, "higher numbers leave out more")
+VERBOSITY: Final = Parameter("verbosity", Integer(0, 2), 0, "higher values omit more fields")
 
 
 @dataclass(frozen=True)

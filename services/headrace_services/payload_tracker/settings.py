@@ -9,36 +9,44 @@ class TrackerSettings(Settings):
     request_id_length: int = env(
         "VALIDATE_REQUEST_ID_LENGTH",
         0,
-        "reject statuses whose request id has another number of characters (upstream: 32); 0 takes any form",
+        (
+            "reject statuses whose request id has another number of characters (upstream: 32); 0 accepts any "
+            "length"
+        ),
         ge=0,
     )
     auth: bool | None = env(
         "PAYLOAD_TRACKER_AUTH",
         None,
-        "want an `x-rh-identity` and show an organisation its own payloads only, an associate all; false shows "
-        "all to a request without identity, as upstream does, for a port that only trusted services reach; unset: "
-        "false where HEADRACE_LENIENT is on",
+        (
+            "require an `x-rh-identity` and show an organisation only its own payloads, and an associate all; "
+            "false shows all payloads to a request without identity, like upstream, for a port that only "
+            "trusted services can reach; unset: false if HEADRACE_LENIENT is on"
+        ),
     )
     retention_days: int = env(
-        "PAYLOAD_TRACKER_RETENTION_DAYS", 30, "forget payloads first reported longer ago; 0 keeps all", ge=0
+        "PAYLOAD_TRACKER_RETENTION_DAYS",
+        30,
+        "number of days after which payloads are deleted; 0 keeps all",
+        ge=0,
     )
     stage_bucket: str = env(
-        "INGRESS_STAGEBUCKET", "insights-upload-perma", "bucket where ingress stores uploads by request id"
+        "INGRESS_STAGEBUCKET", "insights-upload-perma", "bucket in which ingress stores uploads by request id"
     )
     archive_link_role: str = env(
         "STORAGEBROKERURLROLE",
         "platform-archive-download",
-        "role an associate needs to be given the link to an upload",
+        "role that an associate needs for the link to an upload",
     )
     archive_link_seconds: int = env(
         "PAYLOAD_TRACKER_ARCHIVE_LINK_SECONDS",
         60,
-        "how long the link to an upload is valid",
+        "lifetime of the link to an upload",
         gt=0,
         le=604_800,
     )
     kibana_url: str = env(
         "KIBANA_URL", "", "Kibana's discover page, for links to a payload's log lines; empty: no links"
     )
-    kibana_index: str = env("KIBANA_INDEX", "", "id of the index pattern that those links name")
-    kibana_service_field: str = env("KIBANA_SERVICE_FIELD", "app", "field that holds a log line's service")
+    kibana_index: str = env("KIBANA_INDEX", "", "id of the index pattern in these links")
+    kibana_service_field: str = env("KIBANA_SERVICE_FIELD", "app", "field that contains a log line's service")

@@ -50,16 +50,16 @@ _NOT_SET: Final = "*not set*"
 _DIALECT: Final = Dialect(
     title="Insights results aggregator",
     version="v1",
-    description="The newest report of each cluster, and what users decide about it",
+    description="The newest report of each cluster, and users' decisions about it",
     prefixes=("/api/v1", "/api/insights-results-aggregator/v1"),
     refusals={
-        400: "A parameter or the body cannot be used; `status` says which and why.",
+        400: "A parameter or the body is invalid; `status` says which and why.",
         401: "The identity is missing or malformed.",
-        403: "The organisation or the cluster is not the caller's.",
-        404: "No such thing is stored.",
-        408: "The body took too long.",
+        403: "The organisation or the cluster does not belong to the client.",
+        404: "The requested data does not exist.",
+        408: "The body arrived too slowly.",
         413: "The body is too long.",
-        503: "PostgreSQL is away; `Retry-After` says when to ask again.",
+        503: "PostgreSQL is away; `Retry-After` says when to retry.",
     },
     error=closed(record(status=TEXT | {"description": "what is wrong"})),
     schemas=SCHEMAS,
@@ -109,7 +109,9 @@ class Api:
         return Operations(
             _DIALECT,
             [
-                Operation("GET", "/info", self.info, "What is running", Answer(ok(info=mapping(TEXT)))),
+                Operation(
+                    "GET", "/info", self.info, "Show version information", Answer(ok(info=mapping(TEXT)))
+                ),
                 Operation(
                     "GET",
                     "/metrics",

@@ -127,9 +127,7 @@ class Reports:
         if foreign:
             raise bad("Improper organization ID")
         if size_bytes > _MAX_REPORTS_BYTES:
-            raise bad(
-                f"the reports have {size_bytes} bytes together, at most {_MAX_REPORTS_BYTES} can be asked for"
-            )
+            raise bad(f"the reports have {size_bytes} bytes in total; the limit is {_MAX_REPORTS_BYTES}")
         found = await self.queries.reports(org_id, clusters)
         return {
             "clusters": [cluster for cluster in clusters if cluster in found] or None,

@@ -76,7 +76,7 @@ async def read_text(
     if len(value.encode()) > max_bytes:
         raise invalid(name, value, f"{called} is longer than {max_bytes} bytes")
     if "\0" in value:
-        raise invalid(name, value.replace("\0", ""), f"{called} has a NUL character")
+        raise invalid(name, value.replace("\0", ""), f"{called} contains a NUL character")
     return value
 
 

@@ -103,12 +103,12 @@ def _told(origin: Origin, stored: Stored, what: str) -> str:
     metrics.OLD.inc()
     if stored.kept == origin.last_checked_at:
         _DUPLICATES.inc()
-        return "skipped: this report is stored already"
+        return "skipped: this report is already stored"
     kept = rfc3339(stored.kept) if stored.kept else ""
     _log.info(
         "old_report", cluster=str(origin.cluster), last_checked=rfc3339(origin.last_checked_at), kept=kept
     )
-    return f"skipped: old report, that of {kept} is kept"
+    return f"skipped: older than the stored report of {kept}"
 
 
 def _hits_text(hits: Hits) -> str:

@@ -22,36 +22,36 @@ OWN: Final = CollectorRegistry(auto_describe=True)
 
 _MICROSECONDS: Final = tuple(step * 10**power for power in range(2, 7) for step in (1, 2, 5))
 
-CONSUMED: Final = Gauge("consumed_messages", "Messages brought to an end", registry=OWN)
+CONSUMED: Final = Gauge("consumed_messages", "Messages that ended", registry=OWN)
 ERRORS: Final = Gauge("consuming_errors", "Messages that could not be stored", registry=OWN)
 EMPTY: Final = Gauge(
     "messages_with_empty_rule_execution_result", "Reports in which no rule was run", registry=OWN
 )
 # Ours. Older than what is kept, or delivered again.
-OLD: Final = Gauge("old_messages", "Messages no newer than what is kept", registry=OWN)
+OLD: Final = Gauge("old_messages", "Messages that are not newer than the stored report", registry=OWN)
 WRITTEN: Final = Gauge("written_reports", "Reports stored", registry=OWN)
 SUCCESS_SECONDS: Final = Histogram(
-    "successful_messages_processing_time", "Time for a message that succeeded, seconds", registry=OWN
+    "successful_messages_processing_time", "Time to handle a message that succeeded, seconds", registry=OWN
 )
 FAILURE_SECONDS: Final = Histogram(
-    "failed_messages_processing_time", "Time for a message that failed, seconds", registry=OWN
+    "failed_messages_processing_time", "Time to handle a message that failed, seconds", registry=OWN
 )
 LAG_MINUTES: Final = Histogram(
     "last_checked_timestamp_lag_minutes",
-    "From LastChecked to the message's end",
+    "Time from LastChecked to the message's end",
     buckets=(0.1, 0.5, 1, 5, 10, 20, 30, 60, 120, 360, 720, 1440),
     registry=OWN,
 )
 PRODUCED: Final = Gauge("produced_messages", "Statuses and dead letters acknowledged", registry=OWN)
 SQL_QUERIES: Final = Gauge("sql_queries_counter", "SQL queries", registry=OWN)
 SQL_SECONDS: Final = Histogram(
-    "sql_queries_durations", "Time of an SQL query, seconds", ["query"], registry=OWN
+    "sql_queries_durations", "Duration of an SQL query, seconds", ["query"], registry=OWN
 )
 REQUESTS: Final = Gauge("api_endpoints_requests", "Requests by route", ["endpoint"], registry=OWN)
 # Upstream's unit.
 RESPONSE_TIME: Final = Histogram(
     "api_endpoints_response_time",
-    "Time of one answer, microseconds",
+    "Duration of a request, microseconds",
     ["endpoint"],
     buckets=_MICROSECONDS,
     registry=OWN,

@@ -237,7 +237,7 @@ def read_path(values: Mapping[str, str], caller: int | None) -> Asked:
 def checked_clusters(values: list[Any]) -> tuple[str, ...]:
     """Each once, in lower case, in the order given. Raises 400."""
     if len(values) > MAX_CLUSTERS:
-        raise bad(f"got {len(values)} clusters, at most {MAX_CLUSTERS} can be asked for at once")
+        raise bad(f"got {len(values)} clusters, expected at most {MAX_CLUSTERS}")
     for value in values:
         if not isinstance(value, str):
             raise bad("bad type in json data")

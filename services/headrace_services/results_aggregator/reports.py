@@ -97,7 +97,7 @@ def _entries(where: str, value: Any) -> list[dict[str, Any]]:
 def name(where: str, value: Any) -> str:
     """A text that a column and an index can hold; raises `Poison`."""
     if not isinstance(value, str) or not value:
-        raise Poison(f"{where}: got {shown(value)}, expected a text")
+        raise Poison(f"{where}: got {shown(value)}, expected text")
     try:
         size_bytes = len(value.encode())
     except UnicodeEncodeError as error:
@@ -105,5 +105,5 @@ def name(where: str, value: Any) -> str:
     if size_bytes > _MAX_NAME_BYTES:
         raise Poison(f"{where}: got {size_bytes} bytes, expected at most {_MAX_NAME_BYTES}")
     if "\0" in value:
-        raise Poison(f"{where}: has a NUL character")
+        raise Poison(f"{where}: contains a NUL character")
     return value

@@ -91,13 +91,15 @@ class AggregatorSettings(Settings):
     address: str = env(
         "INSIGHTS_RESULTS_AGGREGATOR__SERVER__ADDRESS",
         "",
-        "`:port` to listen on, unless `RESULTS_AGGREGATOR_PORT` is set; `HEADRACE_HOST` is the interface",
+        "`:port` to listen on, unless `RESULTS_AGGREGATOR_PORT` is set; the address is `HEADRACE_HOST`",
         pattern=r"^$|^[\w.\-\[\]:]*:\d{1,5}$",
     )
     debug: bool = env(
-        "INSIGHTS_RESULTS_AGGREGATOR__SERVER__DEBUG", False, "serve the debug endpoints, which delete too"
+        "INSIGHTS_RESULTS_AGGREGATOR__SERVER__DEBUG",
+        False,
+        "serve the debug endpoints, some of which delete data",
     )
-    auth: bool = env("INSIGHTS_RESULTS_AGGREGATOR__SERVER__AUTH", True, "require an identity and check it")
+    auth: bool = env("INSIGHTS_RESULTS_AGGREGATOR__SERVER__AUTH", True, "require and check an identity")
     auth_type: str = env(
         "INSIGHTS_RESULTS_AGGREGATOR__SERVER__AUTH_TYPE",
         "xrh",
@@ -113,29 +115,32 @@ class AggregatorSettings(Settings):
     org_overview_limit_hours: int = env(
         "INSIGHTS_RESULTS_AGGREGATOR__SERVER__ORG_OVERVIEW_LIMIT_HOURS",
         2,
-        "an organisation's list of clusters leaves out those not reported for this long, hours",
+        "hours after which an unreported cluster is left out of its organisation's list",
         gt=0,
     )
     enable_org_allowlist: bool = env(
         "INSIGHTS_RESULTS_AGGREGATOR__BROKER__ENABLE_ORG_ALLOWLIST",
         False,
-        "store reports of the allowlist's organisations only",
+        "store only reports of organisations in the allowlist",
     )
     org_allowlist_file: str = env(
         "INSIGHTS_RESULTS_AGGREGATOR__PROCESSING__ORG_ALLOWLIST_FILE",
         "org_allowlist.csv",
-        "the allowlist: organisation ids, separated by commas or line ends",
+        "file with the allowlist: organisation ids, separated by commas or line ends",
     )
     metrics_namespace: str = env(
         "INSIGHTS_RESULTS_AGGREGATOR__METRICS__NAMESPACE",
         "",
-        "prefix of upstream's metric names, set apart by `_`",
+        "prefix of upstream's metric names, followed by `_`",
         pattern=r"^([a-zA-Z_][a-zA-Z0-9_]*)?$",
     )
     retention_days: int = env(
         "RESULTS_AGGREGATOR_RETENTION_DAYS",
         61,
-        "forget reports last checked longer ago (and message errors as old); 0 keeps all",
+        (
+            "days since the last check after which a report is deleted, and days after which message errors "
+            "are; 0 keeps all"
+        ),
         ge=0,
     )
     dvo_topic: str = env(

@@ -10,12 +10,12 @@ from prometheus_client import Counter, Histogram
 from headrace.runtime.metrics import REGISTRY
 
 CLIENT_ERRORS: Final = Counter(
-    "rosocp_http_4xx", "Answers that blame the request", ["url", "http_code"], registry=REGISTRY
+    "rosocp_http_4xx", "Answers with a 4xx status", ["url", "http_code"], registry=REGISTRY
 )
-SERVER_ERRORS: Final = Counter("rosocp_http_5xx", "Answers that blame us", registry=REGISTRY)
+SERVER_ERRORS: Final = Counter("rosocp_http_5xx", "Answers with a 5xx status", registry=REGISTRY)
 # Ours: time to the answer's last byte.
 REQUEST_SECONDS: Final = Histogram(
-    "rosocp_request_duration_seconds", "Time of one answer", ["url", "code"], registry=REGISTRY
+    "rosocp_request_duration_seconds", "Duration of a request", ["url", "code"], registry=REGISTRY
 )
 
 

@@ -28,10 +28,10 @@ _UUID: Final = re.compile(
 )
 # How a filter's parameters are spelt, and what each asks of the filter's column.
 _SPELLINGS: Final = (
-    ("{name}", "any of these ({match}), or any of the exact ones"),
-    ("filter[{name}]", "the same as {name}"),
-    ("filter[exact:{name}]", "any of these (equal)"),
-    ("exclude[{name}]", "none of these; must share no value with the other filters"),
+    ("{name}", "any of these values ({match}), or any of the exact values"),
+    ("filter[{name}]", "another name of {name}"),
+    ("filter[exact:{name}]", "any of these values, compared exactly"),
+    ("exclude[{name}]", "none of these values; must share no value with the other filters"),
 )
 _MATCHES: Final = {"type": "equal", "cluster": "a UUID, or contained in the alias"}
 
@@ -119,7 +119,7 @@ _FORMAT: Final = Parameter(
     "format",
     _word(("json", "csv"), 'invalid value for format: "{}"', fold=str.lower),
     "json",
-    "used where the Accept header names neither format",
+    "used if the Accept header names neither format",
 )
 _CPU_UNIT: Final = Parameter("cpu-unit", _word(tuple(CPU_UNITS), "invalid cpu unit"), "cores")
 _MEMORY_UNIT: Final = _word(tuple(MEMORY_UNITS), "invalid memory unit")
@@ -127,7 +127,7 @@ _TRUE_UNITS: Final = Parameter(
     "true-units",
     _word((*_TRUE, *_FALSE), "invalid value for true-units"),
     "false",
-    "whether amounts have their unit's own name (`cores`, `MiB`) instead of Kubernetes' suffix",
+    "whether amounts use the full name of their unit (`cores`, `MiB`) instead of Kubernetes' suffix",
 )
 
 

@@ -103,7 +103,7 @@ class Rbac:
                 return []
             body = answer.body
             if answer.status != 200 or not isinstance(body, dict) or not isinstance(body.get("data"), list):
-                raise Permanent(f"RBAC answers {answer.shown}")
+                raise Permanent(f"RBAC answered {answer.shown}")
             entries += body["data"]
             links = body.get("links")
             following = links.get("next") if isinstance(links, dict) else None
@@ -112,4 +112,4 @@ class Rbac:
             # Its own host may be written in it; we stay with the one we were told.
             parts = urlsplit(str(following))
             path = f"/{parts.path.lstrip('/')}?{parts.query}"
-        raise Permanent(f"RBAC answers more than {_MAX_PAGES} pages")
+        raise Permanent(f"RBAC sent more than {_MAX_PAGES} pages")

@@ -28,36 +28,41 @@ class RosApiSettings(Settings):
         "",
         "organisation of a request without `x-rh-identity`; empty: 401 (local shape: 12345)",
     )
-    rbac_enable: bool = env("RBAC_ENABLE", False, "ask RBAC what a caller may see")
+    rbac_enable: bool = env("RBAC_ENABLE", False, "ask RBAC for the permissions of a client")
     rbac_host: str = env("RBACHOST", "localhost", "RBAC's host")
     rbac_port: int = env("RBACPORT", 9080, "RBAC's port", gt=0, le=65535)
     rbac_protocol: str = env("RBACPROTOCOL", "http", "`http` or `https`", pattern="^https?$")
     rbac_seconds: float = env(
-        "GLOBAL_HTTP_CLIENT_TIMEOUT_SECS", 30.0, "time RBAC has for all its pages, seconds", gt=0
+        "GLOBAL_HTTP_CLIENT_TIMEOUT_SECS", 30.0, "deadline for all of RBAC's pages, seconds", gt=0
     )
-    record_limit_csv: int = env("RECORD_LIMIT_CSV", 1000, "recommendations in one CSV", gt=0)
+    record_limit_csv: int = env(
+        "RECORD_LIMIT_CSV", 1000, "largest number of recommendations in one CSV", gt=0
+    )
     csv_stream_interval: int = env(
         "CSV_STREAM_INTERVAL",
         100,
-        "recommendations after which a long answer is flushed, and how many of it are in memory",
+        "number of recommendations after which a long answer is flushed, which is also the number in memory",
         gt=0,
         le=10_000,
     )
-    max_values: int = env("MAXIMUM_COUNT_PER_QUERY_PARAM", 5, "values one filter takes", gt=0)
+    max_values: int = env("MAXIMUM_COUNT_PER_QUERY_PARAM", 5, "largest number of values of one filter", gt=0)
     max_streams: int = env(
         "ROS_API_MAX_STREAMS",
         4,
-        "long answers (CSV, `limit=-1`) at once, each of which holds a connection to PostgreSQL; further ones "
-        "wait a little, then get 503",
+        (
+            "number of long answers (CSV, `limit=-1`) at once, each of which occupies a PostgreSQL connection; "
+            "others wait briefly, then get 503"
+        ),
         gt=0,
     )
     stall_seconds: float = env(
-        "ROS_API_STALL_SECONDS", 15.0, "a client that takes nothing for so long is dropped, seconds", gt=0
+        "ROS_API_STALL_SECONDS",
+        15.0,
+        "time after which a client that reads nothing is disconnected, seconds",
+        gt=0,
     )
 
-    stream_seconds: float = env(
-        "ROS_API_STREAM_SECONDS", 300.0, "time a client may take over a long answer, seconds", gt=0
-    )
+    stream_seconds: float = env("ROS_API_STREAM_SECONDS", 300.0, "time for a long answer, seconds", gt=0)
 
     @property
     def rbac_url(self) -> str:

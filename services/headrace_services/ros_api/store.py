@@ -82,9 +82,7 @@ class RosStore:
             async with asyncio.timeout(_QUEUE_SECONDS):
                 await self._streams.acquire()
         except TimeoutError:
-            raise Retryable(
-                "too many long answers are being written; ask for pages, or again later"
-            ) from None
+            raise Retryable("too many long answers are in progress; request pages, or retry later") from None
         try:
             yield
         finally:

@@ -48,7 +48,7 @@ class KruizeClient:
         """Whether it is well."""
         answer = await self.peer.call("GET", "/health")
         if answer.status != HTTPStatus.OK:
-            raise Retryable(f"Kruize answers {answer.shown}")
+            raise Retryable(f"Kruize answered {answer.shown}")
 
     async def _update(
         self, experiment_name: str, end: datetime, experiment_type: ExperimentType
@@ -63,13 +63,13 @@ class KruizeClient:
         try:
             experiments = EXPERIMENTS.validate_python(answer.body)
         except ValidationError as error:
-            raise UnexpectedAnswer(f"Kruize answers {answer.shown}") from error
+            raise UnexpectedAnswer(f"Kruize answered {answer.shown}") from error
         if not experiments or not experiments[0].kubernetes_objects:
-            raise UnexpectedAnswer(f"Kruize answers without an experiment: {answer.shown}")
+            raise UnexpectedAnswer(f"Kruize answered without an experiment: {answer.shown}")
         if experiments[0].experiment_type != experiment_type:
             raise UnexpectedAnswer(
-                f"Kruize has a {experiments[0].experiment_type} experiment of the name, "
-                f"expected a {experiment_type} experiment"
+                f"Kruize has a {experiments[0].experiment_type} experiment with this name, expected a "
+                f"{experiment_type} experiment"
             )
         return experiments[0]
 
@@ -82,4 +82,4 @@ def _judge(answer: Answer) -> None:
             raise Rejected(f"Kruize does not know the experiment: {message}")
         if message.startswith("No metrics available"):
             raise NoUsage(message)
-    raise UnexpectedAnswer(f"Kruize answers {answer.shown}")
+    raise UnexpectedAnswer(f"Kruize answered {answer.shown}")

@@ -50,7 +50,7 @@ class Poller:
         kind, end = asked.ExperimentType, _utc(asked.Max_endtime_report)
         workload = await self.store.workload(asked.Org_id, asked.Workload_id, asked.Experiment_name, kind)
         if workload is None:
-            return f"nothing to do: workload {asked.Workload_id} is not there any more"
+            return f"nothing to do: workload {asked.Workload_id} no longer exists"
         if workload.stored_end is not None:
             wait = reason_to_wait(end, workload.stored_end, self.interval_hours)
             if wait is not None:
@@ -90,7 +90,8 @@ class Poller:
         if Code.AVAILABLE.key in found.notifications:
             metrics.INVALID[workload.kind].inc()
             newest = max(found.data, default="")
-            return f"Kruize has usage up to {newest or 'an unknown time'} only, asked up to {timestamp(end)}"
+            asked = timestamp(end)
+            return f"Kruize has usage only up to {newest or 'an unknown time'}, the request is for {asked}"
         if Code.NOT_ENOUGH_DATA.key in found.notifications:
             minutes = await self.store.usage_minutes(workload, name, end)
             if 0 < minutes < _MINIMUM_MINUTES:
@@ -105,7 +106,7 @@ def _told(workload: Workload, end: datetime, count: int, newer: int) -> str:
         "the namespace" if workload.kind == "namespace" else f"{count} container{'' if count == 1 else 's'}"
     )
     if not newer:
-        return f"stored already by another replica: {what} up to {rfc3339(end)}"
+        return f"already stored by another replica: {what} up to {rfc3339(end)}"
     return f"{'new' if workload.stored_end is None else 'renewed'}: {what} up to {rfc3339(end)}"
 
 

@@ -8,21 +8,25 @@ from headrace.contracts.ros import ExperimentType
 from headrace.runtime.metrics import REGISTRY
 
 REQUESTS: Final[dict[ExperimentType, Counter]] = {
-    "container": Counter("rosocp_recommendation_request", "Asked of Kruize", registry=REGISTRY),
+    "container": Counter("rosocp_recommendation_request", "Requests to Kruize", registry=REGISTRY),
     "namespace": Counter(
-        "rosocp_namespace_recommendation_request", "Asked of Kruize for namespaces", registry=REGISTRY
+        "rosocp_namespace_recommendation_request", "Requests to Kruize for namespaces", registry=REGISTRY
     ),
 }
 SUCCESSES: Final[dict[ExperimentType, Counter]] = {
     "container": Counter("rosocp_recommendation_success", "Recommendations stored", registry=REGISTRY),
     "namespace": Counter(
-        "rosocp_namespace_recommendation_success", "Namespaces' recommendations stored", registry=REGISTRY
+        "rosocp_namespace_recommendation_success", "Namespace recommendations stored", registry=REGISTRY
     ),
 }
 # Kruize has recommendations, but none up to the moment that was asked for. Rising: its usage lags behind.
 INVALID: Final[dict[ExperimentType, Counter]] = {
-    "container": Counter("rosocp_invalid_recommendation", "Not of the moment asked for", registry=REGISTRY),
+    "container": Counter(
+        "rosocp_invalid_recommendation", "Recommendations for another time than requested", registry=REGISTRY
+    ),
     "namespace": Counter(
-        "rosocp_invalid_namespace_recommendation", "Namespaces' not of the moment", registry=REGISTRY
+        "rosocp_invalid_namespace_recommendation",
+        "Namespace recommendations for another time than requested",
+        registry=REGISTRY,
     ),
 }

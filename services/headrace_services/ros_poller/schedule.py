@@ -17,7 +17,7 @@ def reason_to_wait(end: datetime, stored_end: datetime, interval_hours: int) -> 
     if day.day == 1 and day > stored_day:
         return None
     if end == stored_end:
-        return "stored already"
+        return "already stored"
     if end < stored_end:
-        return "what is stored is newer"
-    return f"{hours} of {interval_hours} hours since what is stored"
+        return "the stored recommendation is newer"
+    return f"{hours} of {interval_hours} hours since the stored recommendation"

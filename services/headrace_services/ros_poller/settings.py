@@ -20,7 +20,7 @@ class PollerSettings(Settings):
     """Settings of the recommendation poller."""
 
     recommendation_topic: str = env(
-        "RECOMMENDATION_TOPIC", "", "topic that asks for recommendations; empty: that of the services' table"
+        "RECOMMENDATION_TOPIC", "", "topic of recommendation requests; empty: that of the services' table"
     )
     consumer_group: str = env(
         "KAFKA_CONSUMER_GROUP_ID",
@@ -31,12 +31,12 @@ class PollerSettings(Settings):
     kruize_url: str = env(
         "KRUIZE_URL",
         "",
-        "Kruize's URL; empty: made of `KRUIZE_HOST` and `KRUIZE_PORT`",
+        "URL of Kruize; empty: built from `KRUIZE_HOST` and `KRUIZE_PORT`",
         pattern="^(https?://.+)?$",
     )
-    kruize_host: str = env("KRUIZE_HOST", "localhost", "Kruize's host, where no `KRUIZE_URL` is given")
+    kruize_host: str = env("KRUIZE_HOST", "localhost", "host of Kruize, if `KRUIZE_URL` is empty")
     kruize_port: Annotated[int, BeforeValidator(_port)] = env(
-        "KRUIZE_PORT", 8080, "Kruize's port, where no `KRUIZE_URL` is given", gt=0, le=65535
+        "KRUIZE_PORT", 8080, "port of Kruize, if `KRUIZE_URL` is empty", gt=0, le=65535
     )
     timeout_seconds: float = env(
         "GLOBAL_HTTP_CLIENT_TIMEOUT_SECS", 30.0, "deadline of one request to Kruize, seconds", gt=0, le=55

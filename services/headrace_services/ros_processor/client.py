@@ -63,7 +63,7 @@ class Kruize:
         """Ask for its health."""
         answer = await self._peer.call("GET", "/health")
         if answer.status != 200:
-            raise Retryable(f"Kruize answers /health with {answer.shown}")
+            raise Retryable(f"Kruize answered /health with {answer.shown}")
 
     async def create(self, experiments: Sequence[Experiment]) -> dict[str, str]:
         """Make experiments; returns the reasons of those that Kruize refuses, by name."""
@@ -106,7 +106,7 @@ class Kruize:
             "DELETE", CREATE_PATH, json=[{"experiment_name": name}], params={"rm": "true"}
         )
         if answer.status not in {200, 201} and _NOT_FOUND not in answer.text:
-            raise Retryable(f"Kruize does not delete the experiment {name}: {answer.shown}")
+            raise Retryable(f"Kruize did not delete the experiment {name}: {answer.shown}")
 
     async def _ask(self, path: str, body: list[dict[str, Any]], kind: ExperimentType) -> Answer:
         """POST; where Kruize lacks the performance profile, give it that and ask once more."""
@@ -120,7 +120,7 @@ class Kruize:
         if answer.status not in _ANSWERS or misses_profile(answer.text):
             KRUIZE_EXCEPTIONS.labels(path).inc()
             trouble = UnexpectedAnswer if answer.status == 500 else Retryable
-            raise trouble(f"Kruize answers {path} with {answer.shown}")
+            raise trouble(f"Kruize answered {path} with {answer.shown}")
         return answer
 
     async def _call(self, method: str, path: str, **terms: Any) -> Answer:

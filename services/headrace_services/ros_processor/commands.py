@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-ros = typer.Typer(help="Resource-optimization usage files.", no_args_is_help=True)
+ros = typer.Typer(help="Aggregate resource-optimization usage files.", no_args_is_help=True)
 
 
 @ros.callback()
@@ -17,8 +17,8 @@ def _main() -> None:
 
 @ros.command("aggregate")
 def aggregate_usage(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A usage CSV.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write into.", file_okay=False)],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="Usage CSV.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write to.", file_okay=False)],
 ) -> None:
     """Write what the processor makes of a usage CSV to output.csv."""
     from headrace_services.ros_processor.offline import aggregate_file

@@ -50,10 +50,10 @@ class Experiment:
         """Why nobody could store it; None when it is well."""
         texts = [self.name, *(text for pair in self.workload.containers for text in pair)]
         if any("\0" in text for text in texts):
-            return "a name has a NUL in it"
+            return "a name contains a NUL character"
         workload = self.workload
         if any(SEPARATORS & set(text) for text in (workload.namespace, workload.object_name or "")):
-            return f"a name has one of {''.join(sorted(SEPARATORS))!r} in it"
+            return f"a name contains one of {''.join(sorted(SEPARATORS))!r}"
         if any(len(text.encode()) > _MAX_NAME_BYTES for text in texts):
             return f"a name has more than {_MAX_NAME_BYTES} bytes"
         return None

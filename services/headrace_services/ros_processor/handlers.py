@@ -79,7 +79,9 @@ class UsageFiles:
             raise Rejected(f"the cluster's names have more than {_MAX_CLUSTER_BYTES} bytes")
         if SEPARATORS & {*whose.org_id, *whose.source_id}:
             separators = "".join(sorted(SEPARATORS))
-            raise Rejected(f"org_id or source_id: has one of {separators!r}, which part names in Kruize")
+            raise Rejected(
+                f"org_id or source_id: contains one of {separators!r}, which separate names in Kruize"
+            )
         outcome = Outcome()
         for number, url in enumerate(message.files):
             try:
@@ -112,7 +114,7 @@ class UsageFiles:
             outcome.tally.dropped.update(file.dropped)
             if file.kind == "namespace" and not self.namespaces:
                 outcome.skipped.append(
-                    f"{_name(url)}: left alone, since namespace recommendations are disabled"
+                    f"{_name(url)}: ignored, because namespace recommendations are disabled"
                 )
                 return
             outcome.cluster = outcome.cluster or await self.store.cluster(message.metadata, reported_at)
@@ -132,7 +134,7 @@ class UsageFiles:
         self, message: RosEvent, number: int, url: str, now: datetime, stack: AsyncExitStack
     ) -> Aggregate:
         """The file, read to its end: nothing is held open at the other side while Kruize and the database work."""
-        reason = Rejected("it has no place")
+        reason = Rejected("it has no location")
         for locate in self._places(message, number, url):
             try:
                 location = locate()

@@ -53,7 +53,7 @@ class Housekeeper:
         if message.source_id is None or message.application_type_id is None:
             raise Rejected("the event names no source or no application type")
         if message.application_type_id != await self._cost_management_id():
-            return "not of cost management"
+            return "not a cost management event"
         # Another tenant's source may have the same number in a Sources API of its own.
         org_id = delivery.headers.get(_ORG_HEADER) or message.tenant
         if not org_id:

@@ -39,7 +39,7 @@ class Tally:
         shown = [_count(number, word) for number, word in counted if number or word == "workload"]
         sent = f"{', '.join(shown)}, {_count(self.intervals, 'interval')} sent"
         if self.known:
-            sent += f" ({self.known} known to Kruize before)"
+            sent += f" ({self.known} already known to Kruize)"
         parts = [sent]
         if self.dropped:
             reasons = "; ".join(

@@ -45,7 +45,7 @@ class Distinct(Generic[T]):
             if found >= self._limit:
                 raise CsvRejected(f"the file has more than {self._limit} {self._what}")
             if self._left_bytes < 0:
-                raise CsvRejected(f"the names of the file's {self._what} take too much room")
+                raise CsvRejected(f"the names of the file's {self._what} need too much memory")
         return found
 
 

@@ -13,18 +13,22 @@ INVALID_CSV: Final[dict[ExperimentType, Counter]] = {
 }
 FETCH_ERRORS: Final = Counter("rosocp_csv_fetch_error", "Files that could not be fetched", registry=REGISTRY)
 INVALID_DATAPOINTS: Final = Counter("rosocp_invalid_datapoints", "Rows dropped", registry=REGISTRY)
-ACCOUNTS_CREATED: Final = Counter("rosocp_rh_account_created", "Organisations first seen", registry=REGISTRY)
+ACCOUNTS_CREATED: Final = Counter("rosocp_rh_account_created", "New organisations", registry=REGISTRY)
 CREATE_REQUESTS: Final[dict[ExperimentType, Counter]] = {
-    "container": Counter("kruize_create_experiment_request", "Calls of /createExperiment", registry=REGISTRY),
+    "container": Counter(
+        "kruize_create_experiment_request", "Requests to /createExperiment", registry=REGISTRY
+    ),
     "namespace": Counter(
         "kruize_create_namespace_experiment_request",
-        "Calls of /createExperiment for namespaces",
+        "Requests to /createExperiment for namespaces",
         registry=REGISTRY,
     ),
 }
 UPDATE_REQUESTS: Final[dict[ExperimentType, Counter]] = {
-    "container": Counter("kruize_update_result_request", "Calls of /updateResults", registry=REGISTRY),
+    "container": Counter("kruize_update_result_request", "Requests to /updateResults", registry=REGISTRY),
     "namespace": Counter(
-        "kruize_update_namespace_result_request", "Calls of /updateResults for namespaces", registry=REGISTRY
+        "kruize_update_namespace_result_request",
+        "Requests to /updateResults for namespaces",
+        registry=REGISTRY,
     ),
 }

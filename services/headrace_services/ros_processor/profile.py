@@ -107,7 +107,7 @@ class ProfileKeeper:
         self._version = version
         self._update = update
         self._turn = asyncio.Lock()
-        self.problem: str | None = "Kruize has not been asked for the performance profile yet"
+        self.problem: str | None = "the performance profile has not been requested from Kruize yet"
 
     async def run(self) -> None:
         """Until Kruize has it, with growing pauses; the reason stands in `problem` meanwhile."""
@@ -132,7 +132,7 @@ class ProfileKeeper:
     async def _ensure(self) -> None:
         listed = await self._peer.call("GET", LIST_PATH)
         if listed.status != 200 or not isinstance(listed.body, list):
-            raise Retryable(f"Kruize answers {LIST_PATH} with {listed.shown}")
+            raise Retryable(f"Kruize answered {LIST_PATH} with {listed.shown}")
         versions = [
             _number(item.get("profile_version"))
             for item in listed.body
@@ -147,7 +147,7 @@ class ProfileKeeper:
         answer = await self._peer.call(method, path, json=performance_profile(self._version))
         # 409: somebody else was quicker, or Kruize keeps what it has.
         if answer.status not in {200, 201, 409}:
-            raise Retryable(f"Kruize refuses the performance profile: {answer.shown}")
+            raise Retryable(f"Kruize refused the performance profile: {answer.shown}")
         _log.info("performance_profile_sent", path=path, status=answer.status)
 
 

@@ -43,10 +43,10 @@ class RosProcessorSettings(Settings):
     """Names without a prefix of ours mean what they mean upstream."""
 
     upload_topic: str = env(
-        "UPLOAD_TOPIC", "", "topic that tells of usage files; empty: that of the services' table"
+        "UPLOAD_TOPIC", "", "topic of the events about usage files; empty: that of the services' table"
     )
     recommendation_topic: str = env(
-        "RECOMMENDATION_TOPIC", "", "topic that asks for recommendations; empty: that of the services' table"
+        "RECOMMENDATION_TOPIC", "", "topic of recommendation requests; empty: that of the services' table"
     )
     sources_event_topic: str = env(
         "SOURCES_EVENT_TOPIC", "", "topic of the Sources API's events; empty: that of the services' table"
@@ -54,46 +54,58 @@ class RosProcessorSettings(Settings):
     consumer_group: str = env(
         "KAFKA_CONSUMER_GROUP_ID", "", "consumer group; empty: that of the services' table"
     )
-    bucket: str = env("REQUESTED_ROS_BUCKET", "ros-data", "bucket that `object_keys` are in")
+    bucket: str = env("REQUESTED_ROS_BUCKET", "ros-data", "bucket of the `object_keys` in events")
     allowed_hosts: frozenset[str] = env(
         "ROS_ALLOWED_HOSTS",
         frozenset(),
-        "JSON list of `host` or `host:port`: where usage files may be fetched from by URL; "
-        "our own S3 is always read with our own keys",
+        (
+            "JSON list of `host` or `host:port` from which usage files may be fetched by URL; Headrace's own "
+            "S3 is always read with its own keys"
+        ),
     )
-    max_fetch_bytes: int = env("ROS_MAX_FETCH_BYTES", 8 << 30, "largest file fetched from those hosts", gt=0)
-    fetch_seconds: float = env("ROS_FETCH_SECONDS", 300.0, "deadline of one fetch from those hosts", gt=0)
+    max_fetch_bytes: int = env(
+        "ROS_MAX_FETCH_BYTES", 8 << 30, "largest file that is fetched from these hosts", gt=0
+    )
+    fetch_seconds: float = env("ROS_FETCH_SECONDS", 300.0, "deadline of one fetch from these hosts", gt=0)
 
-    kruize_url: str = env("KRUIZE_URL", "", "Kruize; empty: `http://KRUIZE_HOST:KRUIZE_PORT`")
-    kruize_host: str = env("KRUIZE_HOST", "localhost", "its host")
-    kruize_port: Annotated[int, BeforeValidator(_port)] = env("KRUIZE_PORT", 8080, "its port", gt=0, le=65535)
+    kruize_url: str = env("KRUIZE_URL", "", "URL of Kruize; empty: `http://KRUIZE_HOST:KRUIZE_PORT`")
+    kruize_host: str = env("KRUIZE_HOST", "localhost", "host of Kruize")
+    kruize_port: Annotated[int, BeforeValidator(_port)] = env(
+        "KRUIZE_PORT", 8080, "port of Kruize", gt=0, le=65535
+    )
     kruize_timeout_seconds: float = env(
         "GLOBAL_HTTP_CLIENT_TIMEOUT_SECS",
         30.0,
-        "time one call of Kruize or of the Sources API may take",
+        "deadline of one request to Kruize or the Sources API, seconds",
         gt=0,
     )
     kruize_max_records: int = env(
-        "KRUIZE_MAX_BULK_CHUNK_SIZE", MAX_BULK_RECORDS, "intervals in one call of `/updateResults`", gt=0
+        "KRUIZE_MAX_BULK_CHUNK_SIZE",
+        MAX_BULK_RECORDS,
+        "number of intervals in one `/updateResults` request",
+        gt=0,
     )
     kruize_concurrency: int = env(
-        "ROS_KRUIZE_CONCURRENCY", 4, "calls of Kruize under way at once, of one process", gt=0
+        "ROS_KRUIZE_CONCURRENCY", 4, "number of concurrent requests to Kruize per process", gt=0
     )
     profile_version: Annotated[float, BeforeValidator(_version)] = env(
         "KRUIZE_PERFORMANCE_PROFILE_VERSION", 2.0, "version of the performance profile, such as `v2.0`", gt=0
     )
     update_profile: bool = env("UPDATE_KRUIZE_PERF_PROFILE", True, "replace an older performance profile")
 
-    sources_url: str = env("SOURCES_API_BASE_URL", "http://127.0.0.1:8002", "Sources API")
-    sources_prefix: str = env("SOURCES_API_PREFIX", "/api/sources/v3.1", "prefix of its routes")
+    sources_url: str = env("SOURCES_API_BASE_URL", "http://127.0.0.1:8002", "URL of the Sources API")
+    sources_prefix: str = env("SOURCES_API_PREFIX", "/api/sources/v3.1", "path prefix of the Sources API")
 
     retention_days: int = env(
         "DATA_RETENTION_PERIOD",
         15,
-        "usage older than this is dropped, by half-months; data that is old when it comes counts from then",
+        (
+            "days after which usage is deleted, by half-months; for data that is already old on arrival, the "
+            "days count from its arrival"
+        ),
         gt=0,
     )
-    namespaces_disabled: bool = env("DISABLE_NAMESPACE_RECOMMENDATION", False, "leave namespace files alone")
+    namespaces_disabled: bool = env("DISABLE_NAMESPACE_RECOMMENDATION", False, "ignore namespace files")
 
     @property
     def kruize(self) -> str:

@@ -25,7 +25,7 @@ from headrace_services.ros_processor.aggregation import ContainerUsage, Workload
 from headrace_services.ros_processor.experiments import Experiment, Result
 
 _METRICS: Final = "workload_metrics"
-_DELETED: Final = "the cluster was deleted while its usage came in"
+_DELETED: Final = "the cluster was deleted while its usage was stored"
 
 _CLAIM: Final = "select claim_cluster($1, $2, $3)"
 _ACCOUNT: Final = """

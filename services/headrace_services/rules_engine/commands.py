@@ -12,7 +12,7 @@ __all__ = ["rules"]
 
 @rules.command("run")
 def run_pipeline(
-    config: Annotated[Path, typer.Argument(help="A config.yaml of the CCX data pipeline.")],
+    config: Annotated[Path, typer.Argument(help="config.yaml of the CCX data pipeline.")],
 ) -> None:
     """Run the engine as a config.yaml has it, until Ctrl-C."""
     from headrace_services.rules_engine.config_yaml.run import run_config

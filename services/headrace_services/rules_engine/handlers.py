@@ -118,7 +118,7 @@ def _note(evaluation: Evaluation) -> None:
 
 def _told(evaluation: Evaluation, cluster: str, sent: Sequence[Outgoing]) -> str:
     hits = len(evaluation.report.get("reports", ()))
-    topics = " and ".join(item.topic_name for item in sent) or "nowhere: it has no reports"
+    topics = " and ".join(item.topic_name for item in sent) or "nowhere, because there are no reports"
     text = f"{_count(hits, 'rule hit')} of cluster {cluster} sent to {topics}"
     if evaluation.skips:
         text += f"; {_count(len(evaluation.skips), 'rule')} skipped"

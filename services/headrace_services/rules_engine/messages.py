@@ -96,12 +96,14 @@ def upload_of(message: UnjudgedAnnouncement) -> Upload:
     attributes = message.attributes
     for name in ("url", "b64_identity", "timestamp"):
         if not isinstance(attributes.get(name), str):
-            wrong = "is required" if attributes.get(name) is None else "is no text"
+            wrong = "is required" if attributes.get(name) is None else "is not text"
             raise Poison(f"{_WRONG_SCHEMA}: {name!r} {wrong}")
     document, identity = _identity(attributes)
     taken_at = _moment(attributes["timestamp"])
     if taken_at is None:
-        raise Poison(f"{_WRONG_SCHEMA}: the timestamp {_shown(attributes['timestamp'])} is no ISO 8601 time")
+        raise Poison(
+            f"{_WRONG_SCHEMA}: the timestamp {_shown(attributes['timestamp'])} is not an ISO 8601 time"
+        )
     named = named_cluster(identity, cluster_name=attributes.get("cluster_name"))
     return Upload(
         attributes=attributes,
@@ -141,17 +143,17 @@ def _identity(attributes: dict[str, Any]) -> tuple[dict[str, Any], Identity]:
 def _fault_of_identity(document: Any) -> str:
     identity = document.get("identity") if isinstance(document, dict) else None
     if not isinstance(identity, dict):
-        return "the identity holds no object 'identity'"
+        return "the identity contains no object 'identity'"
     internal = identity.get("internal")
     # Our ingress accepts an org id beside `internal`, too.
     if not isinstance(internal, dict) and not (internal is None and "org_id" in identity):
         return "'identity.internal' is required"
     auth_time = (internal or {}).get("auth_time")
     if isinstance(auth_time, bool) or not isinstance(auth_time, float | int | None):
-        return "'identity.internal.auth_time' is no number"
+        return "'identity.internal.auth_time' is not a number"
     user = identity.get("user") or {}
     if not isinstance(user, dict):
-        return "'identity.user' is no object"
+        return "'identity.user' is not an object"
     expected: list[tuple[dict[str, Any], str, type, tuple[str, ...]]] = [
         (identity, "identity", str, ("account_number", "auth_type", "type")),
         (user, "identity.user", str, _STRINGS_OF_USER),
@@ -160,7 +162,7 @@ def _fault_of_identity(document: Any) -> str:
     for part, path, kind, names in expected:
         for name in names:
             if part.get(name) is not None and not isinstance(part[name], kind):
-                return f"'{path}.{name}' is no {'text' if kind is str else 'boolean'}"
+                return f"'{path}.{name}' is not {'text' if kind is str else 'a boolean'}"
     return ""
 
 
@@ -174,7 +176,7 @@ def _org_id(text: str) -> int:
 
 
 def _not_a_number(value: Any) -> str:
-    return f"{_shown(value)} is no number from 0 to {_UINT32}"
+    return f"{_shown(value)} is not a number from 0 to {_UINT32}"
 
 
 def _account(text: str) -> int | None:

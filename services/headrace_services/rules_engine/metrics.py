@@ -36,13 +36,13 @@ def _gauge(name: str, text: str) -> Gauge:
     return Gauge(name, text, registry=metrics.REGISTRY)
 
 
-RECEIVED: Final = _counter("ccx_consumer_received", "Announcements taken up")
+RECEIVED: Final = _counter("ccx_consumer_received", "Announcements accepted")
 EXTRACTED: Final = _counter("ccx_consumer_extracted", "Archives unpacked", "archive")
 PROCESSED: Final = _counter("ccx_engine_processed", "Archives evaluated", "archive")
 PUBLISHED: Final = _counter("ccx_published", "Archives whose report was published", "archive")
 FAILURES: Final = _counter("ccx_failures", "Archives without a report", "archive")
 NOT_HANDLED: Final = _counter("ccx_not_handled", "Never counted, as upstream")
-TIMEOUTS: Final = _counter("ccx_engine_processed_timeout", "Archives past the deadline", "archive")
+TIMEOUTS: Final = _counter("ccx_engine_processed_timeout", "Archives that exceeded the deadline", "archive")
 REMOTE_CONFIGURATIONS: Final = _counter(
     "gathering_conditions_remote_configuration_version", "Archives by that version", "version"
 )
@@ -51,22 +51,22 @@ DOWNLOADED: Final = _histogram("ccx_downloaded_total", "Size of archives downloa
 ARCHIVE_SIZE: Final = _histogram(
     "ccx_consumer_archive_size", "Size of archives unpacked, bytes", _BYTES, "archive"
 )
-DOWNLOAD_SECONDS: Final = _histogram("ccx_download_duration_seconds", "Time of the download", _SECONDS)
+DOWNLOAD_SECONDS: Final = _histogram("ccx_download_duration_seconds", "Duration of the download", _SECONDS)
 PROCESS_SECONDS: Final = _histogram(
-    "ccx_process_duration_seconds", "Time in the engine, waiting for a worker included", _SECONDS, "archive"
+    "ccx_process_duration_seconds", "Time in the engine, including the wait for a worker", _SECONDS, "archive"
 )
 PUBLISH_SECONDS: Final = _histogram(
     "ccx_publish_duration_seconds", "Time until the broker's acknowledgement", _SECONDS, "archive"
 )
 BROKER_INSTANCES: Final = _gauge("ccx_broker_instances_size", "Responses of rules, last archive")
 BROKER_EXCEPTIONS: Final = _gauge("ccx_broker_exceptions_size", "Components that failed, last archive")
-BROKER_TRACEBACKS: Final = _gauge("ccx_broker_tracebacks_size", "Where they failed, last archive")
+BROKER_TRACEBACKS: Final = _gauge("ccx_broker_tracebacks_size", "Places of failure, last archive")
 
 # Ours. Rising: a rule has a fault; the log names it.
 RULE_EXCEPTIONS: Final = _counter("headrace_rule_exceptions", "Components that failed on an archive")
-RULE_SKIPS: Final = _counter("headrace_rule_skips", "Rules that an archive lacked something for")
+RULE_SKIPS: Final = _counter("headrace_rule_skips", "Rules skipped because the archive lacks something")
 ON_DISK: Final = _counter(
-    "headrace_rules_on_disk", "Archives evaluated on disk: a component wants real files"
+    "headrace_rules_on_disk", "Archives evaluated on disk because a component needs real files"
 )
 
 # The pool's, shown among the service's.

@@ -25,51 +25,53 @@ class RulesEngineSettings(Settings):
     packages: tuple[str, ...] = env(
         "RULES_ENGINE_PACKAGES",
         (SHIPPED_PACK,),
-        "JSON list of insights-core packages to load, each with all its modules; EXTRA_PACKAGES (comma-separated) "
-        "adds to it",
+        (
+            "JSON list of insights-core packages that are loaded with all their modules; EXTRA_PACKAGES "
+            "(comma-separated) adds to it"
+        ),
     )
     target_components: tuple[str, ...] = env(
         "RULES_ENGINE_TARGET_COMPONENTS",
         (),
-        "JSON list of prefixes of the components to run, with what they depend on; empty: every rule loaded",
+        "JSON list of prefixes of the components to run, with their dependencies; empty: every loaded rule",
     )
-    workers: int = env(
-        "RULES_ENGINE_WORKERS", 0, "processes that run rules; 0: as many as there are cores", ge=0
-    )
+    workers: int = env("RULES_ENGINE_WORKERS", 0, "number of processes that run rules; 0: one per core", ge=0)
     deadline_seconds: float = env(
         "RULES_ENGINE_DEADLINE_SECONDS",
         30.0,
-        "time for one archive's rules; past it their process is killed and the message dead-lettered",
+        "time for the rules of one archive; after it their process is killed and the message dead-lettered",
         gt=0,
     )
     max_rss_bytes: int = env(
         "RULES_ENGINE_MAX_RSS_BYTES",
         512 << 20,
-        "memory of one such process; an archive whose rules want more is dead-lettered",
+        "memory limit of each process that runs rules; an archive whose rules need more is dead-lettered",
         gt=0,
     )
     max_archive_bytes: int = env(
-        "RULES_ENGINE_MAX_ARCHIVE_BYTES", 100 << 20, "largest archive taken, as uploaded", gt=0
+        "RULES_ENGINE_MAX_ARCHIVE_BYTES", 100 << 20, "largest accepted archive, compressed", gt=0
     )
     allowed_hosts: frozenset[str] = env(
         "RULES_ENGINE_ALLOWED_HOSTS",
         frozenset(),
-        "JSON list of `host` or `host:port`: where archives announced by another ingress may be fetched from; "
-        "our own S3 is always read with our own keys",
+        (
+            "JSON list of `host` or `host:port` from which archives that another ingress announced may be "
+            "fetched; Headrace's own S3 is always read with its own keys"
+        ),
     )
     fetch_seconds: float = env(
-        "RULES_ENGINE_FETCH_SECONDS", 60.0, "deadline of one fetch from those hosts", gt=0
+        "RULES_ENGINE_FETCH_SECONDS", 60.0, "deadline of one fetch from these hosts", gt=0
     )
     results_topic: str = env("RULES_ENGINE_RESULTS_TOPIC", OCP_RESULTS.name, "topic of reports")
     workloads_topic: str = env(
         "RULES_ENGINE_WORKLOADS_TOPIC",
         DVO_RESULTS.name,
-        "topic of recommendations for workloads, which rules of your own may give; `none`: not sent",
+        "topic of recommendations for workloads, which your own rules may give; `none`: not sent",
     )
     workload_info_topic: str = env(
         "RULES_ENGINE_WORKLOAD_INFO_TOPIC",
         "",
-        "topic of each archive's config/workload_info.json (images by workload); empty: not sent",
+        "topic for config/workload_info.json of each archive (images by workload); empty: not sent",
     )
 
     @property

@@ -50,8 +50,8 @@ def check(segment: SegmentSettings, splunk: SplunkSettings) -> None:
         missing.append("CURL_NETRC")
     if missing:
         raise ConfigurationError(
-            f"segment_bridge: {' and '.join(missing)} not set: where Splunk is, and the netrc file with the logins "
-            "for its machine and Segment's"
+            f"segment_bridge: {' and '.join(missing)} not set; expected Splunk's URL, and a netrc file "
+            "with the logins for the hosts of Splunk and Segment"
         )
     for url in (splunk.url, segment.url):
         login_for(url, segment.netrc)

@@ -177,7 +177,7 @@ async def rows(
                         for row in evaluator.rows(line, f"{path}:{number}"):
                             yield row
             if outcome.lines > before and not evaluator.found_any:
-                raise Permanent("it holds no audit record")
+                raise Permanent("it contains no audit record")
         except Permanent as error:
             outcome.failures[str(path)] = str(error)
     for row in evaluator.finish():
@@ -188,7 +188,7 @@ async def audit(files: Sequence[Path], output: BinaryIO) -> AuditOutcome:
     """``headrace segment audit``: write the rows of files to ``output``, one a line."""
     for path in files:
         if not path.is_file():
-            raise ConfigurationError(f"{path} is no file")
+            raise ConfigurationError(f"{path} is not a file")
     outcome = AuditOutcome()
     async for row in rows(files, outcome):
         output.write(row + b"\n")

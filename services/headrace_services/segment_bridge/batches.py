@@ -38,7 +38,9 @@ class Batcher:
         for event in events:
             size = len(event[2])
             if size > self._event_bytes:
-                self._bury(event[2], f"the event has {size} bytes, of at most {self._event_bytes}", TOO_LARGE)
+                self._bury(
+                    event[2], f"the event has {size} bytes; the limit is {self._event_bytes}", TOO_LARGE
+                )
                 continue
             if self._size + 1 + size > self._max_bytes or len(self._waiting) == MAX_EVENTS:
                 yield self.rest()

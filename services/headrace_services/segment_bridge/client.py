@@ -97,7 +97,7 @@ class Segment:
                 text = await response.content.read(_MAX_ANSWER_BYTES)
         except aiohttp.ClientConnectorCertificateError as error:
             raise ConfigurationError(
-                "Segment's certificate is not trusted: SEGMENT_CA_FILE names the CA that signs it"
+                "Segment's certificate is not trusted: set SEGMENT_CA_FILE to the CA that signed it"
             ) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Retryable(f"Segment does not answer: {type(error).__name__}") from error
@@ -109,7 +109,7 @@ def _judge(response: aiohttp.ClientResponse, text: bytes) -> None:
     status = response.status
     if status // 100 == 2 and _succeeded(text):
         return
-    reason = f"Segment answers {status}: {redact(text[:_SHOWN_CHARACTERS].decode(errors='replace'))}"
+    reason = f"Segment answered {status}: {redact(text[:_SHOWN_CHARACTERS].decode(errors='replace'))}"
     if is_transient(status):
         raise Retryable(reason, retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After")))
     raise Rejected(reason) if status in _BAD_BATCH or status // 100 == 2 else Permanent(reason)

@@ -16,17 +16,17 @@ class Kind(StrEnum):
     workspace = "workspace"
 
 
-segment = typer.Typer(help="Audit records of a cluster to Segment.", no_args_is_help=True)
+segment = typer.Typer(help="Send audit records of clusters to Segment.", no_args_is_help=True)
 
 DeadLetters = Annotated[
     Path | None,
-    typer.Option("--dead-letters", help="File that takes what cannot be sent, with the reason."),
+    typer.Option("--dead-letters", help="File for records that cannot be sent, with the reason."),
 ]
 Ledger = Annotated[
     Path | None,
-    typer.Option("--ledger", help="SQLite file that remembers what was sent; it is not sent again."),
+    typer.Option("--ledger", help="SQLite file that records sent events; they are not sent again."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Everything but the requests to Segment.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything except the requests to Segment.")]
 
 
 @segment.command("fetch")
@@ -69,14 +69,16 @@ def wrap_events() -> None:
 
 @segment.command("run")
 def run_chain(
-    once: Annotated[bool, typer.Option("--once", help="One pass; the service runs by the clock.")] = False,  # noqa: FBT002
+    once: Annotated[bool, typer.Option("--once", help="Run once, not periodically.")] = False,  # noqa: FBT002
     dead_letters: DeadLetters = None,
     ledger: Ledger = None,
     dry_run: DryRun = False,  # noqa: FBT002
 ) -> None:
     """The whole chain in one process: fetch, transform, upload."""
     if not once:
-        raise typer.BadParameter("`headrace serve segment_bridge` runs by the clock; here it is --once")
+        raise typer.BadParameter(
+            "`headrace serve segment_bridge` runs periodically; this command needs --once"
+        )
     from headrace_services.segment_bridge import stages
 
     _end(_run(stages.run(stages.UploadOptions(dead_letters, ledger, dry_run))))
@@ -84,8 +86,8 @@ def run_chain(
 
 @segment.command("maps")
 def write_map(
-    kind: Annotated[Kind, typer.Argument(help="Which: user ids, or the workspaces of namespaces.")],
-    upload: Annotated[bool, typer.Option("--upload-to-splunk", help="Into Splunk's KV store too.")] = False,  # noqa: FBT002
+    kind: Annotated[Kind, typer.Argument(help="Kind of map: user ids, or the workspaces of namespaces.")],
+    upload: Annotated[bool, typer.Option("--upload-to-splunk", help="Also write it to Splunk.")] = False,  # noqa: FBT002
 ) -> None:
     """A map from Kubernetes as one JSON object on stdout (get-uid-map.sh, get-workspace-map.sh)."""
     from headrace_services.segment_bridge import stages
@@ -95,7 +97,7 @@ def write_map(
 
 @segment.command("audit")
 def read_audit_logs(
-    files: Annotated[list[Path], typer.Argument(help="Audit logs, a record a line, plain or gzip.")],
+    files: Annotated[list[Path], typer.Argument(help="Audit logs, one record per line, plain or gzip.")],
 ) -> None:
     """What the eight queries find in audit logs, to stdout: fetch without Splunk."""
     from headrace_services.segment_bridge import stages
@@ -119,9 +121,10 @@ if find_spec("headrace.local"):
 
 @segment.command("letters")
 def show_letters(
-    file: Annotated[Path, typer.Argument(help="A dead-letter file.", dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="Dead-letter file.", dir_okay=False)],
     rows: Annotated[  # noqa: FBT002
-        bool, typer.Option("--rows", help="The rows that became no event, to be transformed again.")
+        bool,
+        typer.Option("--rows", help="Print the rows that did not become events, as input for `transform`."),
     ] = False,
 ) -> None:
     """The events of a dead-letter file to stdout, to be piped to upload again."""

@@ -16,11 +16,13 @@ async def run(records: int) -> int:
         directory = Path(name)
         async with simulated_chain(directory, ChainPorts(0, 0, 0), count=records) as chain:
             _point_at(chain)
-            output.line(f"{records} audit records in a simulated Splunk, of which about a fifth are meant")
+            output.line(
+                f"{records} audit records in a simulated Splunk, about a fifth of which match the queries"
+            )
             options = stages.UploadOptions(directory / "dead-letters.jsonl", directory / "ledger.sqlite")
             code = await stages.run(options)
             _show(output, chain)
-            output.line("once more: the ledger knows them")
+            output.line("second run: the ledger contains them")
             again = await stages.run(options)
     return code or again or int(not chain.segment.ids)
 

@@ -33,7 +33,7 @@ async def upload(splunk: Splunk, lookup: Lookup, entries: Mapping[str, str | int
     Raises `Rejected` for an empty map: it would take everybody away, and more likely something is wrong.
     """
     if not entries:
-        raise Rejected(f"the map is empty: nothing is uploaded, {lookup.collection} stays as it is")
+        raise Rejected(f"the map is empty: nothing is uploaded, {lookup.collection} remains unchanged")
     await _form(splunk, "/storage/collections/config", name=lookup.collection)
     await _form(
         splunk,

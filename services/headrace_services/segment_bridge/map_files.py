@@ -28,7 +28,8 @@ def paired(ids: Mapping[str, Id], workspaces: Mapping[str, str]) -> Maps:
     """The two together; raises `ConfigurationError` where they cannot let a single row pass."""
     if ids.keys().isdisjoint(workspaces.values()):
         raise ConfigurationError(
-            "UID_MAP_FILE, WS_MAP_FILE: no workspace's owner is among the users, every row would be dropped"
+            "UID_MAP_FILE, WS_MAP_FILE: the map of users contains no workspace owner, so every row would "
+            "be dropped"
         )
     return Maps(ids, workspaces)
 
@@ -59,9 +60,11 @@ def read_map(path: Path | str, variable: str) -> dict[str, Any]:
         # Not orjson: an id of more than 64 bits keeps its digits here.
         found = json.loads(content)
     except ValueError as error:
-        raise ConfigurationError(f"{variable}: {file} is no JSON: {_where(error)}") from None
+        raise ConfigurationError(f"{variable}: {file} is not JSON: {_where(error)}") from None
     if not isinstance(found, dict):
-        raise ConfigurationError(f"{variable}: {file} holds a {type(found).__name__}, expected a JSON object")
+        raise ConfigurationError(
+            f"{variable}: {file} contains a {type(found).__name__}, expected a JSON object"
+        )
     return found
 
 

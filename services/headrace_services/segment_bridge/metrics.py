@@ -10,12 +10,10 @@ from headrace.runtime.metrics import REGISTRY
 RUNS: Final = Counter("headrace_segment_runs", "Runs of the segment bridge", ["outcome"], registry=REGISTRY)
 # More than four: what happened before the first of them has left the window of a run that looks four hours back.
 FAILURES_IN_A_ROW: Final = Gauge(
-    "headrace_segment_failures_in_a_row", "Runs since the last that succeeded", registry=REGISTRY
+    "headrace_segment_failures_in_a_row", "Failed runs since the last successful one", registry=REGISTRY
 )
 LAST_SUCCESS: Final = Gauge(
-    "headrace_segment_last_success_seconds", "When the last good run began, Unix time", registry=REGISTRY
+    "headrace_segment_last_success_seconds", "Start of the last successful run, Unix time", registry=REGISTRY
 )
 # How records ended: sent, sent before, a reason to drop or bury, not sent.
-RECORDS: Final = Counter(
-    "headrace_segment_records", "Records by how they ended", ["outcome"], registry=REGISTRY
-)
+RECORDS: Final = Counter("headrace_segment_records", "Records by outcome", ["outcome"], registry=REGISTRY)

@@ -30,12 +30,14 @@ def login_for(url: str, path: Path | str, *, variable: str = "CURL_NETRC") -> Lo
         entry = netrc.netrc(str(file)).authenticators(host)
     except netrc.NetrcParseError as error:
         # Its text would quote the word it stumbled over, which may be the password.
-        raise ConfigurationError(f"{variable}: {file} is not netrc, near line {error.lineno}") from None
+        raise ConfigurationError(
+            f"{variable}: {file} is not a netrc file, near line {error.lineno}"
+        ) from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigurationError(f"{variable}: {file} cannot be read: {reason}") from None
     if entry is None or not entry[0]:
         raise ConfigurationError(f"{variable}: {file} has no login for machine {host}")
     if ":" in entry[0]:
-        raise ConfigurationError(f"{variable}: {file}: the login for machine {host} has a colon in it")
+        raise ConfigurationError(f"{variable}: {file}: the login for machine {host} contains a colon")
     return Login(entry[0], entry[2] or "")

@@ -200,7 +200,7 @@ class Splunk:
                 yield response
         except aiohttp.ClientConnectorCertificateError as error:
             raise ConfigurationError(
-                "Splunk's certificate is not trusted: SPLUNK_CA_FILE names the CA that signs it"
+                "Splunk's certificate is not trusted: set SPLUNK_CA_FILE to the CA that signed it"
             ) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Retryable(f"Splunk does not answer: {type(error).__name__}") from error
@@ -244,7 +244,7 @@ class _Reading:
         except ValueError:
             decoded = None
         if not isinstance(decoded, dict):
-            self._failure = self._failure or "Splunk sent a line that is no JSON object"
+            self._failure = self._failure or "Splunk sent a line that is not a JSON object"
             return False
         for message in decoded.get("messages") or ():
             self._message(str(message.get("type")), str(message.get("text")))
@@ -257,9 +257,9 @@ class _Reading:
     def _message(self, kind: str, text: str) -> None:
         self._result.note(kind, text)
         if kind == "FATAL":
-            self._given_up = f"Splunk gave the search up: {redact(text[:_SHOWN_CHARACTERS])}"
+            self._given_up = f"Splunk aborted the search: {redact(text[:_SHOWN_CHARACTERS])}"
         if kind == "ERROR":
-            self._failure = self._failure or f"Splunk says ERROR: {redact(text[:_SHOWN_CHARACTERS])}"
+            self._failure = self._failure or f"Splunk reported ERROR: {redact(text[:_SHOWN_CHARACTERS])}"
 
     def check(self) -> None:
         """Raises `Retryable` once Splunk has given the search up."""
@@ -289,7 +289,7 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[list[bytes]]:
 async def _refusal(response: aiohttp.ClientResponse) -> Retryable | Permanent:
     text = await response.content.read(_MAX_ERROR_BYTES)
     shown = redact(text[:_SHOWN_CHARACTERS].decode(errors="replace"))
-    reason = f"Splunk answers {response.status}: {shown}"
+    reason = f"Splunk answered {response.status}: {shown}"
     if is_transient(response.status):
         return Retryable(reason, retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After")))
     return Permanent(reason)

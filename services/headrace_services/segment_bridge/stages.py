@@ -99,7 +99,7 @@ def payload() -> int:
         for line in block:
             parts = [line] if is_json(line) else several(line)
             if not parts and line.strip():
-                say(f"after {len(events)} events comes a line that is no JSON")
+                say(f"the line after {len(events)} events is not JSON")
                 return 1
             events += parts
     streams.write_lines([orjson.dumps({"batch": [orjson.loads(event) for event in events]})])
@@ -155,10 +155,10 @@ async def read_audit_logs(files: Sequence[Path]) -> int:
     for file, reason in outcome.failures.items():
         say(f"{file}: {reason}")
     for place in outcome.unreadable_places:
-        say(f"{place}: the line is no JSON object")
+        say(f"{place}: the line is not a JSON object")
     say(
-        f"{outcome.lines} lines, {outcome.audit_records} audit records looked at: {sum(outcome.rows.values())} rows"
-        f"{_shown({'unreadable': outcome.unreadable})}"
+        f"{outcome.lines} lines, {outcome.audit_records} audit records examined: "
+        f"{sum(outcome.rows.values())} rows{_shown({'unreadable': outcome.unreadable})}"
     )
     return 0 if outcome.complete else 1
 
@@ -174,7 +174,7 @@ def letters(file: Path, *, rows: bool) -> int:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
     streams.flush()
     if damaged:
-        say(f"{file}: {len(damaged)} lines are no dead letters")
+        say(f"{file}: {len(damaged)} lines are not dead letters")
     return 1 if damaged else 0
 
 
@@ -183,9 +183,9 @@ def event_of(line: bytes) -> Event | str:
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return f"the line is no JSON: {error.msg} at character {error.pos}"
+        return f"the line is not JSON: {error.msg} at character {error.pos}"
     if not isinstance(event, dict):
-        return "the line is no object"
+        return "the line is not an object"
     message_id, once = event.get("messageId"), ""
     if event.get("event") == PULL_REQUEST and isinstance(event.get("properties"), dict):
         once = event["properties"].get("merge_url")
@@ -268,6 +268,6 @@ def _fate(graveyard: DeadLetterFile, losses: Sequence[str] = ()) -> int:
         say(reason)
     lost = sum(graveyard.counts[name] for name in (MALFORMED, TOO_LARGE))
     if lost and not graveyard.kept:
-        say(f"{lost} records are lost: --dead-letters FILE keeps them")
+        say(f"{lost} records are lost: use --dead-letters FILE to keep them")
         return 1
     return 1 if losses else 0

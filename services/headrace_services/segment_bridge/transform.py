@@ -24,7 +24,7 @@ NO_RESULT: Final = "no result"
 NO_WORKSPACE: Final = "namespace without a workspace"
 NO_OWNER: Final = "workspace without a user id"
 NO_USER: Final = "user without an id"
-NO_ROW: Final = "no row of Splunk's"
+NO_ROW: Final = "not a row of Splunk"
 MALFORMED: Final = "malformed"
 # What a map loses, or an input that is another's, and which; `NO_RESULT` is Splunk's word for nothing found.
 _LOSSES: Final = {
@@ -73,12 +73,12 @@ class Transform:
                 if parts := several(line):
                     found += self._made(parts)
                 elif line.strip():
-                    self._malformed(line, f"the line is no JSON: {_shown(error)}")
+                    self._malformed(line, f"the line is not JSON: {_shown(error)}")
                 continue
             try:
                 made = self._event(row)
             except orjson.JSONDecodeError as error:
-                self._malformed(line, f"properties are no JSON: {_shown(error)}")
+                self._malformed(line, f"properties are not JSON: {_shown(error)}")
             except Malformed as error:
                 self._malformed(line, str(error))
             except orjson.JSONEncodeError as error:
@@ -121,7 +121,7 @@ class Transform:
         get: Callable[[str], Any] = result.get
         namespace = get("namespace")
         if type(namespace) is not str:
-            raise Malformed("namespace is no text")
+            raise Malformed("namespace is not text")
         owner = self._owners.get(namespace)
         if owner is None:
             return NO_OWNER if namespace in self._workspaces else NO_WORKSPACE
@@ -144,7 +144,7 @@ class Transform:
         if properties is None:
             properties = {}
         elif type(properties) is not dict:
-            raise Malformed("properties are no object")
+            raise Malformed("properties are not an object")
         # Last, unless it is there already: then in its place.
         properties["workspaceID"] = owner
         message_id, context = get("messageId"), get("context")
@@ -167,7 +167,7 @@ class Transform:
         try:
             context = orjson.Fragment(orjson.dumps(orjson.loads(text)))
         except orjson.JSONDecodeError as error:
-            raise Malformed(f"context is no JSON: {_shown(error)}") from None
+            raise Malformed(f"context is not JSON: {_shown(error)}") from None
         if len(text) <= _REMEMBERED_CHARACTERS:
             if len(self._contexts) >= _REMEMBERED_CONTEXTS:
                 self._contexts.clear()
@@ -178,7 +178,7 @@ class Transform:
 def _no_object(row: Any) -> Any:
     if row is None:
         return row
-    raise Malformed("the line is no object")
+    raise Malformed("the line is not an object")
 
 
 def _no_result(row: Any, result: Any) -> str:
@@ -186,16 +186,16 @@ def _no_result(row: Any, result: Any) -> str:
         return NO_ROW
     if result is None or result is False:
         return NO_RESULT
-    raise Malformed("result is no object")
+    raise Malformed("result is not an object")
 
 
 def _not_text(name: str) -> NoReturn:
-    raise Malformed(f"{name} is no text")
+    raise Malformed(f"{name} is not text")
 
 
 def _name(subject: Any, verb: Any) -> str:
     if type(subject) is not str or type(verb) is not str:
-        raise Malformed("there is no event and no subject or verb to name it by")
+        raise Malformed("the row has neither an event nor a subject and a verb")
     return event_name(subject, verb)
 
 

@@ -98,12 +98,12 @@ _DIALECT: Final = Dialect(
         "Numbers and times cannot be filtered with text operations, nor JSON with comparisons."
     ),
     refusals={
-        400: "the request cannot be used; the detail says why",
-        401: "the request names no known caller, or the caller lacks the permission",
+        400: "the request is invalid; the detail says why",
+        401: "the client is unknown or lacks the permission",
         404: "the resource does not exist, or another organisation owns it",
         405: "the identity is a cluster's, which may not make this change",
         413: "the body is too long",
-        503: "an engine is away; Retry-After says when to ask again",
+        503: "an engine is away; Retry-After says when to retry",
     },
     common_refusals=(400, 401, 503),
     error=record(errors=array(record(detail=TEXT, status=TEXT))),
@@ -179,7 +179,10 @@ class Api:
             "POST",
             "/sources/{id}/check_availability",
             self._check_availability,
-            "Request an availability check; none is made here, clients report availability with PATCH",
+            (
+                "Request an availability check; the service makes no check itself, clients report availability "
+                "with PATCH"
+            ),
             Answer(OBJECT | {"maxProperties": 0}, 202),
             (404,),
             (ID,),

@@ -47,7 +47,7 @@ def _whole(value: Any) -> Any:
 def _clean_json(value: Any) -> Any:
     """PostgreSQL's jsonb has no NUL."""
     if any("\0" in text for text in _strings(value)):
-        raise ValueError("has a NUL character")
+        raise ValueError("contains a NUL character")
     return value
 
 

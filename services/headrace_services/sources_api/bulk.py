@@ -95,7 +95,7 @@ class _Bulk:
             raise Unfit(f"no {resource.singular} present, need either {column}_name or {column}_id")
         found = await self._type_called(resource, name)
         if found is None:
-            raise Unfit(f"{column}_name: there is no {name!r}")
+            raise Unfit(f"{column}_name: {name!r} does not exist")
         return found
 
     async def _type_called(self, resource: Resource, name: str) -> int | None:

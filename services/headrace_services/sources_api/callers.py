@@ -101,7 +101,7 @@ class Gate:
         if not org_id and not account:
             return None
         if not trusted:
-            raise Unauthorized(f"{ORG_ID} and {ACCOUNT} count with [{PSK}] only")
+            raise Unauthorized(f"{ORG_ID} and {ACCOUNT} are accepted only with [{PSK}]")
         return _made(org_id, account, trusted=True)
 
     def _trusted(self, request: web.Request) -> bool:
@@ -167,4 +167,4 @@ async def _allowed(rbac: Peer, identity: str) -> bool:
     try:
         return any(item["permission"] == _PERMISSION for item in answer.body["data"])
     except (TypeError, KeyError):
-        raise Retryable(f"RBAC answers {answer.shown}") from None
+        raise Retryable(f"RBAC answered {answer.shown}") from None

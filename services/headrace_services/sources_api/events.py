@@ -107,7 +107,7 @@ class Relay:
                 await self.drain()
             except Retryable as error:
                 attempt += 1
-                self.problem = f"events wait to be sent: {error}"
+                self.problem = f"events are waiting to be sent: {error}"
                 _log.warning("events_held", reason=str(error))
                 await asyncio.sleep(_HOLD.hold_seconds(attempt))
                 continue
@@ -131,7 +131,7 @@ class Relay:
                     sent += await self._relay(tenant_id)
                 except Permanent as error:
                     # Kept, and so are those behind it: an operator has to raise the topic's limit.
-                    refused[tenant_id] = f"Kafka refuses an event: {error}"
+                    refused[tenant_id] = f"Kafka refused an event: {error}"
                     if self.problem != refused[tenant_id]:
                         _log.error("event_refused", tenant=tenant_id, reason=str(error))
             if not sent:

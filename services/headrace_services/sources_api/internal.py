@@ -67,7 +67,7 @@ class Internal:
         """One authentication, its password included when asked for."""
         caller = self.gate.service(request)
         if caller is None:
-            raise Unauthorized("whose authentication? Name the organisation")
+            raise Unauthorized("the organisation of the authentication is missing")
         tenant = await self.tenants.of(caller)
         row_id = row_id_of(request)
         async with self.database.connection() as connection:

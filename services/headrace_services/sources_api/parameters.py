@@ -176,7 +176,7 @@ def _term(resource: Resource, text: str) -> str:
 
 def _filter(page: Listing, name: str, values: list[str]) -> None:
     if "\0" in name or any("\0" in value for value in values):
-        raise Invalid("a query parameter has a NUL character")
+        raise Invalid("a query parameter contains a NUL character")
     resource, path = page.resource, _path(name)
     related = resource.related.get(path[0]) if len(path) > 1 else None
     if related is None:
@@ -198,7 +198,7 @@ def _condition(where: Where, resource: Resource, path: list[str], name: str, val
     kind = resource.fields.get(path[0])
     operation = path[1] if len(path) > 1 else "eq"
     if kind is None or len(path) > 2:
-        raise Invalid(f"{name[:64]!r} is no filter of {resource.table}")
+        raise Invalid(f"{name[:64]!r} is not a filter of {resource.table}")
     if operation not in _BY_KIND[kind]:
         raise Invalid(f"{name[:64]!r}: {path[0]} cannot be filtered with {operation[:64]!r}")
     column = f'"{path[0]}"::text' if kind is Kind.JSON else f'"{path[0]}"'

@@ -27,29 +27,43 @@ class SourcesSettings(Settings):
     psks: str = env(
         "SOURCES_PSKS",
         "",
-        "keys, comma-separated, with which services of the platform may act for any organisation "
-        "(header `x-rh-sources-psk`)",
+        (
+            "keys, comma-separated, with which the platform's services may act for any organisation (header "
+            "`x-rh-sources-psk`)"
+        ),
         repr=False,
     )
     bypass_rbac: bool = env(
         "BYPASS_RBAC",
         False,
-        "let everybody change sources, and believe `x-rh-sources-org-id` without a key; the local shape does so",
+        (
+            "let everyone change sources, and trust `x-rh-sources-org-id` without a key; the local shape does "
+            "this"
+        ),
     )
     rbac_host: str = env(
         "RBAC_HOST",
         "",
-        "URL of the RBAC service that is asked for `sources:*:*` before a change; empty: an identity is enough",
+        (
+            "URL of the RBAC service, which is asked for `sources:*:*` before a change; empty: an identity is "
+            "sufficient"
+        ),
     )
     default_org_id: str = env(
         "SOURCES_DEFAULT_ORG_ID",
         LOCAL_ORG_ID,
-        "organisation of requests without identity, in the local shape only; elsewhere they get 401",
+        (
+            "organisation of requests without identity, in the local shape only; elsewhere they are answered "
+            "401"
+        ),
     )
     encryption_key: str = env(
         "ENCRYPTION_KEY",
         "",
-        "key by which PostgreSQL's pgcrypto encrypts passwords of authentications; empty: they are stored as given",
+        (
+            "key with which PostgreSQL's pgcrypto encrypts passwords of authentications; empty: they are "
+            "stored in plain text"
+        ),
         repr=False,
     )
-    max_body_bytes: int = env("SOURCES_MAX_BODY_BYTES", 512 * 1024, "longest request body, bytes", gt=0)
+    max_body_bytes: int = env("SOURCES_MAX_BODY_BYTES", 512 * 1024, "largest request body in bytes", gt=0)

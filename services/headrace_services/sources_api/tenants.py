@@ -55,7 +55,7 @@ async def _find(connection: Connection, caller: Caller) -> Tenant | None:
         "select * from tenants where account = $1 order by id limit 2", caller.account
     )
     if len(rows) > 1:
-        raise Unauthorized("the account number is that of several organisations; send the org id")
+        raise Unauthorized("the account number belongs to several organisations; send the org id")
     return Tenant.of(rows[0]) if rows else None
 
 

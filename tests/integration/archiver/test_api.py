@@ -60,7 +60,7 @@ async def test_storage_brokers_question_is_answered_for_the_owner_and_the_role(
             assert await response.read() == b"payload"
     for identity in (STRANGER, ASSOCIATE):
         assert await get("/archive/url", identity, request_id="r1") == (
-            400, {"message": "no archive of request id 'r1'"}
+            400, {"message": "there is no archive for request id 'r1'"}
         )  # fmt: skip
     assert (await get("/archive/url", OWNER, request_id="r2"))[0] == 400
     assert (await get("/archive/url", request_id="r1"))[0] == 401

@@ -317,7 +317,7 @@ async def test_an_installers_own_database_is_only_read_and_what_ended_before_is_
     ) as reader:  # fmt: skip
         try:
             skipped = await reader.in_state(before, "skipped")
-            assert "before this service first looked" in skipped["reason"]
+            assert "before this service first read" in skipped["reason"]
             status, _ = await reader.ask("POST", "/simulations", json={})
             assert status == 409
             await sender.execute(

@@ -214,7 +214,7 @@ async def test_a_hanging_handler_is_cut_at_its_deadline_and_dead_lettered_in_the
     (letter,) = await flow.dead()
     told = dict(letter.headers)
     assert told["headrace.error.class"] == b"TimeoutError"
-    assert told["headrace.reason"] == b"TimeoutError: no end within 0.1 s"
+    assert told["headrace.reason"] == b"TimeoutError: not handled within 0.1 s"
     assert told["headrace.attempts"] == b"3"
 
 

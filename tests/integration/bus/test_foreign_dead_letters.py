@@ -58,10 +58,10 @@ async def test_foreign_records_kill_neither_list_nor_show_nor_redrive(
     (letter,) = await list_dead_letters(flow.settings, flow.topic.dead_letters, skipped=skipped)
     assert letter.value == Note(request_id="real", n=-1).to_json()
     assert skipped == {
-        "no header headrace.partition": 3,
-        "its header headrace.partition is no number": 1,
-        "its header headrace.offset is no number": 3,
-        "its header headrace.attempts is no number": 1,
+        "the header headrace.partition is missing": 3,
+        "the header headrace.partition is not a number": 1,
+        "the header headrace.offset is not a number": 3,
+        "the header headrace.attempts is not a number": 1,
     }
     assert await show(flow.settings, flow.topic.dead_letters, letter.partition, letter.offset) == letter
 
@@ -70,8 +70,8 @@ async def test_foreign_records_kill_neither_list_nor_show_nor_redrive(
     await put_back(flow.settings, (), topic, None)
     said = capsys.readouterr()
     assert "no version of this can be read" in said.out
-    assert f"{topic}.dlq: 1 put back" in said.out
-    assert said.err.count(f"{topic}.dlq: 3 skipped: no header headrace.partition") == 3
+    assert f"{topic}.dlq: 1 redriven" in said.out
+    assert said.err.count(f"{topic}.dlq: 3 skipped: the header headrace.partition is missing") == 3
 
 
 async def test_a_redrive_goes_to_no_topic_that_a_header_names(flow: Flow, fresh: Callable[[str], str]):
@@ -82,7 +82,7 @@ async def test_a_redrive_goes_to_no_topic_that_a_header_names(flow: Flow, fresh:
     skipped: Counter[str] = Counter()
     (letter,) = await redrive(flow.settings, flow.topic.dead_letters, skipped=skipped)
     assert letter.original_topic == flow.topic.name
-    assert skipped == {"its header headrace.topic names another topic": 1}
+    assert skipped == {"the header headrace.topic names another topic": 1}
     assert await flow.records(other.name) == []
     assert len(await flow.put_back(2)) == 2
 
@@ -93,7 +93,7 @@ async def test_a_letter_larger_than_its_topic_allows_does_not_end_a_redrive(flow
     skipped: Counter[str] = Counter()
     (letter,) = await redrive(flow.settings, flow.topic.dead_letters, skipped=skipped)
     assert letter.value == Note(request_id="real", n=-1).to_json()
-    assert skipped == {f"{flow.topic.name} takes no record so large": 1}
+    assert skipped == {f"{flow.topic.name} does not accept records of this size": 1}
 
 
 async def test_what_a_stranger_wrote_does_not_steer_the_terminal(

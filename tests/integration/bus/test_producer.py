@@ -26,7 +26,7 @@ async def test_a_sent_message_is_there_when_send_returns(flow: Flow):
 
 async def test_a_topic_that_is_not_there_is_answered_within_the_deadline(flow: Flow, fresh: Callable):
     machine, began = Calibration(), monotonic()
-    with pytest.raises(Retryable, match="the topic is not known"):
+    with pytest.raises(Retryable, match="the topic does not exist"):
         await flow.producer.send(Topic(fresh("none"), Note), Note(request_id="r"), timeout_seconds=0.5)
     lasted = monotonic() - began
     assert lasted < machine.wall(10)

@@ -146,12 +146,12 @@ async def test_an_operator_lists_and_moves_clusters_of_every_service(
         ]
         await clusters.move(settings, rows, CLUSTER.upper(), "2002")
         told = capsys.readouterr().out
-        assert told.count("was of organisation 1001") == 2
-        assert told.count("was nobody's") == 1
+        assert told.count("belonged to organisation 1001") == 2
+        assert told.count("had no owner") == 1
         await clusters.show(settings, rows, None, as_json=False)
         assert capsys.readouterr().out.count("2002") == 3
         await clusters.move(settings, rows, CLUSTER, "2002")
-        assert capsys.readouterr().out.count("was so already") == 3
+        assert capsys.readouterr().out.count("already had this owner") == 3
         for wrong in ("", " ", "20 02", "2002\n"):
             with pytest.raises(ConfigurationError, match="without blanks"):
                 await clusters.move(settings, rows, CLUSTER, wrong)

@@ -350,8 +350,8 @@ async def test_strangers_databases_are_left_open_unless_the_server_is_ours(
 @pytest.mark.parametrize(
     ("roles", "reason"),
     [
-        ([Role("one", "a"), Role("one", "b")], "for several services"),
-        ([Role("postgres", "a")], "or from HEADRACE_POSTGRES"),
+        ([Role("one", "a"), Role("one", "b")], "several services or"),
+        ([Role("postgres", "a")], "or HEADRACE_POSTGRES use it"),
         ([Role("one", "a", password="gehe\N{LATIN SMALL LETTER I WITH DIAERESIS}m")], "printable ASCII"),
         ([Role('a"b', "a")], "without quotes"),
     ],

@@ -72,7 +72,7 @@ async def test_the_sample_goes_byte_for_byte_to_upstreams_keys_and_is_announced(
     assert bench.verdicts == ["success"]
     files = len(listed["files"])
     kept = f"{files} cost file{'s' if files > 1 else ''} kept"
-    assert note == f"2 ROS files of cluster {bench.cluster} (source {source['id']}) handed on; {kept}"
+    assert note == f"2 ROS files of cluster {bench.cluster} (source {source['id']}) announced; {kept}"
     stored = await bench.store.head(bench.ros, event.object_keys[0])
     assert stored
     assert stored.metadata["manifestid"] == listed["uuid"]
@@ -162,7 +162,7 @@ async def test_names_that_are_listed_and_absent_are_skipped_and_named(bench: Ben
     note = await bench.handle(await bench.upload(body))
     assert await bench.objects() == {f"{bench.folder(source)}/a.csv": ROS}
     assert await bench.objects(bench.cost) == {}
-    assert note.endswith("handed on; listed but not in the archive: gone.csv, b.csv, lost.csv")
+    assert note.endswith("announced; listed but not in the archive: gone.csv, b.csv, lost.csv")
     assert bench.verdicts == ["success"]
 
 
@@ -195,7 +195,7 @@ async def test_an_archive_without_ros_files_ends_with_that_reason_and_no_event(b
     note = await bench.handle(await bench.upload(body))
     assert (
         note
-        == f"no ROS file of cluster {bench.cluster} to hand on: the manifest lists none; 1 cost file kept"
+        == f"no ROS file of cluster {bench.cluster} to announce: the manifest lists none; 1 cost file kept"
     )
     assert (bench.told.events, bench.verdicts) == ([], ["success"])
 
@@ -259,10 +259,10 @@ HOSTILE = {
     "one byte": (b"\x1f", "neither a gzip-compressed tar"),
     "other csv": (b"a,b\n1,2\n", "nor a ROS CSV"),
     "gzip of no tar": (gzip.compress(ROS * 20), "tar"),
-    "cut short": (tar_gz({"manifest.json": manifest(CLUSTER, **GOOD), "a.csv": ROS})[:-20], "cut short"),
+    "truncated": (tar_gz({"manifest.json": manifest(CLUSTER, **GOOD), "a.csv": ROS})[:-20], "truncated"),
     "no manifest": (tar_gz({"a.csv": ROS}), "no manifest.json at its top"),
     "deep manifest": (tar_gz({"x/manifest.json": manifest(CLUSTER)}), "no manifest.json at its top"),
-    "manifest too big": (tar_gz({"manifest.json": b" " * (MAX_BYTES + 1)}), "2097152 are taken"),
+    "manifest too big": (tar_gz({"manifest.json": b" " * (MAX_BYTES + 1)}), "the limit is 2097152"),
     "manifest no JSON": (tar_gz({"manifest.json": b"{"}), "manifest.json is not valid: content: Invalid JSON"),
     "no uuid": (tar_gz({"manifest.json": b'{"cluster_id":"x"}'}), "uuid: Field required"),
     "climbing member": (tar_gz({"../a.csv": ROS, "manifest.json": manifest(CLUSTER)}), r"has '\.\.' in its name"),
@@ -284,8 +284,8 @@ async def test_what_cannot_be_read_is_a_failure_with_its_reason(bench: Bench) ->
 
 NOWHERE: list[tuple[dict[str, Any], str]] = [
     ({"org_id": ""}, "no org_id"),
-    ({"org_id": "../up"}, "cannot be a folder's name"),
-    ({"object_key": "nothing"}, "is not there"),
+    ({"org_id": "../up"}, "cannot be used as a folder name"),
+    ({"object_key": "nothing"}, "does not exist"),
     ({"bucket": None, "url": "http://169.254.169.254/a"}, "neither our S3 nor among KOKU_ALLOWED_HOSTS"),
 ]
 

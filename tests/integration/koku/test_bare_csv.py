@@ -30,7 +30,7 @@ async def test_the_sample_csv_takes_the_road_of_an_archive(bench: Bench, tmp_pat
             path.read_bytes(), content_type=content_type, **cluster_identity(bench.cluster)
         )
         note = await bench.handle(message)
-    assert note == f"1 ROS file of cluster {bench.cluster} (source {source['id']}) handed on"
+    assert note == f"1 ROS file of cluster {bench.cluster} (source {source['id']}) announced"
     key = f"{bench.folder(source)}/ros-openshift-container-{tag_of(message.etag or '')}.0.csv"
     # Sent three times, there once.
     assert await bench.objects() == {key: path.read_bytes()}
@@ -58,7 +58,7 @@ async def test_the_metadata_may_name_the_cluster(bench: Bench) -> None:
 
 
 async def test_nobodys_csv_is_refused_with_the_reason(bench: Bench) -> None:
-    with pytest.raises(Rejected, match=r"No system\.cluster_id in the identity"):
+    with pytest.raises(Rejected, match=r"no system\.cluster_id in the identity"):
         await bench.handle(await bench.upload(ROS))
     assert bench.verdicts == ["failure"]
 
@@ -94,7 +94,7 @@ async def test_a_plain_tar_with_a_csv_in_it_is_refused_and_leaves_nothing(bench:
 
 
 async def test_nothing_is_registered_for_a_csv_that_goes_on_as_something_else(bench: Bench) -> None:
-    with pytest.raises(Rejected, match="bytes that are no text"):
+    with pytest.raises(Rejected, match="bytes that are not text"):
         await bench.handle(
             await bench.upload(ROS + b"x" * 200_000 + b"\0"),
             lenient=True,

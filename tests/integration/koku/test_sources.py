@@ -133,7 +133,7 @@ async def test_a_sources_api_that_cannot_answer_holds_the_archive(bench: Bench) 
     message = await bench.upload(archive(bench))
     for status in (401, 403, 429, 500, 503):
         bench.peer.status = status
-        with pytest.raises(Retryable, match=f"the Sources API answers .*{status}"):
+        with pytest.raises(Retryable, match=f"the Sources API answered .*{status}"):
             await bench.handle(message)
     assert bench.told.order == []
     bench.peer.status = 0

@@ -305,12 +305,14 @@ async def test_the_number_of_records_is_bounded(database: str) -> None:
         ).said == ADDED
         many = record(name, 5, *(f"c{number}" for number in range(101)))
         (item,) = (await kruize.post("/updateResults", [many])).json["data"]
-        assert item["errors"][0]["message"] == "containers: got 101, at most 100 are taken"
+        assert item["errors"][0]["message"] == "containers: got 101, expected at most 100"
         repeated = record(name, 6)
         container = repeated["kubernetes_objects"][0]["containers"][0]
         container["metrics"] *= 100
         (item,) = (await kruize.post("/updateResults", [repeated])).json["data"]
-        assert item["errors"][0]["message"].startswith(f"metrics: got {len(container['metrics'])}, at most ")
+        assert item["errors"][0]["message"].startswith(
+            f"metrics: got {len(container['metrics'])}, expected at most "
+        )
 
 
 async def test_a_container_first_seen_in_results_is_added(kruize: Kruize) -> None:

@@ -99,7 +99,7 @@ async def test_objects_of_the_other_s3_server_outlive_a_restart_too(server, tmp_
 async def test_objects_of_one_s3_server_are_not_handed_to_another(tmp_path):
     async with Engines(tmp_path, EnginePorts.random(), s3="seaweedfs", given=only("s3")):
         pass
-    with pytest.raises(ConfigurationError, match="holds objects of SeaweedFS, not of MinIO"):
+    with pytest.raises(ConfigurationError, match="contains objects of SeaweedFS, not of MinIO"):
         async with Engines(tmp_path, EnginePorts.random(), s3="minio", given=only("s3")):
             pass
     async with Engines(tmp_path, EnginePorts.random(), given=only("s3")) as stack:

@@ -273,7 +273,7 @@ async def test_wrong_keys_are_for_an_operator_to_mend(s3_endpoint: Server, bucke
     [
         (b" \n<Error><Code>InternalError</Code></Error>", Retryable, "InternalError to copy a/b to c/d"),
         (b"<Error><Code>NoSuchKey</Code></Error>", ObjectNotFound, "NoSuchKey to copy a/b to c/d"),
-        (b"", Retryable, "something else than XML"),
+        (b"", Retryable, "not XML"),
     ],
 )
 async def test_a_copy_that_fails_after_its_200_has_failed(answer: bytes, kind: type[Exception], reason: str):

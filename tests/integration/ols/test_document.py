@@ -25,7 +25,7 @@ async def test_the_first_curls(ols: Ols):
     output = (await process.communicate())[0].decode()
     assert process.returncode == 0, output
     for part in (
-        "no language model",
+        "not a language model",
         '"event":"end"',
         '{"response":"feedback received"}',
         '{"enabled":true}',

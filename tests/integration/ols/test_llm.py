@@ -91,11 +91,11 @@ async def test_one_that_stays_away_is_503_with_its_cause(asking: Ols, llm: Llm):
     llm.script = [answers(503, "overloaded")] * 6
     answer = await asking.ask("How?")
     assert answer.status == 503
-    assert answer.detail == {"response": NO_ANSWER, "cause": "the LLM answers 503"}
+    assert answer.detail == {"response": NO_ANSWER, "cause": "the LLM answered 503"}
     assert answer.headers["Retry-After"] == "5"
     assert len(llm.bodies) == 3
     streamed = await asking.ask("How?", path="/v1/streaming_query")
-    assert (streamed.status, streamed.text) == (200, f"{NO_ANSWER}: the LLM answers 503")
+    assert (streamed.status, streamed.text) == (200, f"{NO_ANSWER}: the LLM answered 503")
     assert asking.files("transcripts") == []
 
 
@@ -130,19 +130,19 @@ async def test_what_breaks_off_is_said_and_not_kept(asking: Ols, llm: Llm):
 
     llm.script = [ends_early]
     answer = await asking.ask("How?", path="/v1/streaming_query")
-    assert answer.text == f"half{NO_ANSWER}: the LLM broke off its answer"
+    assert answer.text == f"half{NO_ANSWER}: the LLM's answer was truncated"
     assert asking.files("transcripts") == []
 
 
 @pytest.mark.parametrize(
     ("status", "text", "cause"),
     [
-        (200, "<html>", "the LLM answers what is no chat completion"),
-        (200, '{"choices": []}', "the LLM answers without a text"),
-        (200, '{"choices": [{"message": {"content": null}}]}', "the LLM answers without a text"),
-        (401, f"Incorrect API key provided: {KEY}", "the LLM answers 401"),
-        (302, "", "the LLM answers 302"),
-        (200, json.dumps(completion("x" * (5 << 20))), "the LLM answers more than 4194304 bytes"),
+        (200, "<html>", "the LLM's answer is not a chat completion"),
+        (200, '{"choices": []}', "the LLM's answer contains no text"),
+        (200, '{"choices": [{"message": {"content": null}}]}', "the LLM's answer contains no text"),
+        (401, f"Incorrect API key provided: {KEY}", "the LLM answered 401"),
+        (302, "", "the LLM answered 302"),
+        (200, json.dumps(completion("x" * (5 << 20))), "the LLM sent an answer of more than 4194304 bytes"),
     ],
     ids=["html", "no choice", "no text", "bad key", "redirect", "endless"],
 )
@@ -189,7 +189,7 @@ ols_config:
         for choice in ({}, {"provider": "first", "model": "b"}, {"provider": "second", "model": "c"}):
             assert (await ols.ask("x", **choice)).status == 200
         refused = await ols.ask("x", provider="cloud", model="d")
-    assert refused.detail["cause"] == "LLM providers of type watsonx are not spoken here"
+    assert refused.detail["cause"] == "LLM providers of type watsonx are not supported"
     assert [body["model"] for body in llm.bodies] == ["a", "b", "c"]
     assert [body.get("max_tokens") for body in llm.bodies] == [77, None, None]
     assert llm.bodies[2]["max_completion_tokens"] == 88

@@ -34,7 +34,7 @@ async def test_the_built_in_responder_says_that_it_is_one(ols: Ols):
         "conversation_id", "response", "referenced_documents", "truncated", "input_tokens", "output_tokens",
         "available_quotas", "tool_calls", "tool_results",
     ]  # fmt: skip
-    assert "built-in responder, no language model" in answer.json["response"]
+    assert "built-in responder, not a language model" in answer.json["response"]
     assert "How do I scale a deployment?" in answer.json["response"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 

@@ -186,7 +186,7 @@ async def test_a_half_written_file_is_left_and_told_once_it_is_old(data, lines):
         assert not {"feedback/fresh.json", "feedback/old.json"} & peer.accepted
     assert fresh.exists()
     told = [line for line in lines() if str(old) in line]
-    assert told == [f"'{old}' is no JSON document although nobody writes to it, leaving it there"]
+    assert told == [f"'{old}' is not valid JSON and is no longer written to, leaving it in place"]
 
 
 async def test_nothing_planted_shows_in_a_log_line(data, caplog, tmp_path, record_property):

@@ -206,7 +206,9 @@ async def test_where_clusters_follow_their_last_organisation_what_users_wrote_do
     follow = Aggregator(AggregatorStore(bench.database, follow=True))
     await filled(bench)
     # What is not newer takes nothing over.
-    assert (await bench.take(reported(0, OrgID=7), follow)).startswith("skipped: old report")
+    assert (await bench.take(reported(0, OrgID=7), follow)).startswith(
+        "skipped: older than the stored report"
+    )
     assert [row["org_id"] for row in await bench.rows("report", "1")] == [1]
     text = await bench.take(reported(2, hit("nodes", "SMALL"), OrgID=7), follow)
     assert text == "stored: 1 rule hit"

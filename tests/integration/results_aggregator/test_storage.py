@@ -88,9 +88,9 @@ async def test_an_older_report_and_one_as_old_change_nothing_at_all(bench: Bench
     before = await dump(bench.database)
     text = await bench.take(reported(minute, hit("etcd", "SLOW"), cluster_version="4.15.0"))
     assert text == (
-        "skipped: this report is stored already"
+        "skipped: this report is already stored"
         if minute == 2
-        else "skipped: old report, that of 2026-11-21T21:02:22.990776Z is kept"
+        else "skipped: older than the stored report of 2026-11-21T21:02:22.990776Z is kept"
     )
     assert await dump(bench.database) == before
 
@@ -170,7 +170,7 @@ async def test_a_report_that_waited_for_a_newer_one_stays_out(bench: Bench) -> N
         await newer.execute("update report set last_checked_at = last_checked_at + interval '4 minutes'")
         waiting = asyncio.create_task(bench.take(reported(3, hit("etcd", "SLOW"))))
         await eventually(lambda: bench.database.fetch_value(locked, bench.database.name), within_seconds=4)
-    assert await waiting == "skipped: old report, that of 2026-11-21T21:05:22.990776Z is kept"
+    assert await waiting == "skipped: older than the stored report of 2026-11-21T21:05:22.990776Z is kept"
     assert [row["error_key"] for row in await bench.rows("rule_hit")] == ["SMALL"]
 
 
@@ -200,7 +200,7 @@ async def test_what_no_column_could_hold_is_escaped_in_the_json_and_refused_else
     with pytest.raises(Poison, match="NUL"):
         await bench.take(reported(2, hit("nodes", "SM\0ALL")))
     (row,) = await bench.rows("consumer_error")
-    assert row["error"] == "reports[0].key: has a NUL character"
+    assert row["error"] == "reports[0].key: contains a NUL character"
 
 
 async def test_workloads_become_a_row_for_each_namespace(bench: Bench) -> None:
@@ -218,7 +218,7 @@ async def test_newer_workloads_replace_all_namespaces_and_older_ones_stay_out(be
     await bench.take_workloads(recommended(1, probes=[("web", "a"), ("db", "b")]))
     await bench.take_workloads(recommended(3, probes=[("web", "a"), ("ci", "b")]))
     assert (await bench.take_workloads(recommended(2, probes=[("old", "a")]))).startswith(
-        "skipped: old report"
+        "skipped: older than the stored report"
     )
     rows = await bench.rows("dvo.dvo_report", "namespace_id")
     assert [

@@ -242,7 +242,7 @@ async def test_a_malformed_body_is_400_and_changes_nothing(still: Scene, endpoin
             (b'["aaaa"]', "invalid cluster ID: 'aaaa'. Error: invalid UUID length: 4"),
             (
                 b"[" + b",".join([b'"%s"' % still.cluster.encode()] * 1001) + b"]",
-                "got 1001 clusters, at most 1000",
+                "got 1001 clusters, expected at most 1000",
             ),
         ]
     if endpoint.body in {"message", "justification"}:

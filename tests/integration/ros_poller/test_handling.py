@@ -91,11 +91,11 @@ async def test_a_recommendation_is_renewed_after_a_day_of_usage_and_not_before(
 ) -> None:
     await bench.poll()
     before = await dump(ros)
-    for hours, told in ((0, "stored already"), (23.9, "23 of 24 hours since what is stored")):
+    for hours, told in ((0, "already stored"), (23.9, "23 of 24 hours since the stored recommendation")):
         text = await bench.poll(END + timedelta(hours=hours))
         assert text == f"not due: {told}, up to 2023-06-03T00:45:00Z"
     assert await bench.poll(END - timedelta(days=3)) == (
-        "not due: what is stored is newer, up to 2023-06-03T00:45:00Z"
+        "not due: the stored recommendation is newer, up to 2023-06-03T00:45:00Z"
     )
     assert await dump(ros) == before
     assert len(kruize.asked) == 1
@@ -137,7 +137,7 @@ async def test_a_late_older_message_never_replaces_what_is_newer(bench: Bench, r
 async def test_namespaces_have_tables_of_their_own(bench: Bench, ros: Database, kruize: Kruize) -> None:
     kruize.respond = lambda _name, end: answer(answers.namespace("prod", answers.recommendations(end)))
     assert await bench.poll(ExperimentType="namespace") == "new: the namespace up to 2023-06-03T00:45:00Z"
-    assert (await bench.poll(ExperimentType="namespace")).startswith("not due: stored already")
+    assert (await bench.poll(ExperimentType="namespace")).startswith("not due: already stored")
     tables = await dump(ros)
     assert tables["recommendation_sets"] == []
     (row,) = tables["namespace_recommendation_sets"]
@@ -181,7 +181,7 @@ async def test_a_recommendation_of_another_moment_is_not_stored(
     older = "2023-06-03T00:30:00.000Z"
     kruize.respond = lambda _name, _end: answer(answers.containers(web=answers.recommendations(older)))
     assert await bench.poll() == (
-        f"no recommendation: web: Kruize has usage up to {older} only, asked up to 2023-06-03T00:45:00.000Z"
+        f"no recommendation: web: Kruize has usage only up to {older} the request is for 2023-06-03T00:45:00.000Z"
     )
     assert (await dump(ros))["recommendation_sets"] == []
 
@@ -206,7 +206,7 @@ async def test_what_is_missing_from_a_recommendation_is_told(bench: Bench, kruiz
 
 async def test_a_workload_that_is_gone_ends_the_request(bench: Bench, ros: Database, kruize: Kruize) -> None:
     await ros.execute("delete from clusters")
-    assert await bench.poll() == f"nothing to do: workload {bench.workload} is not there any more"
+    assert await bench.poll() == f"nothing to do: workload {bench.workload} no longer exists"
     assert kruize.asked == []
 
 

@@ -78,7 +78,7 @@ async def test_an_event_that_comes_again_changes_no_row_and_asks_again(bench: Be
     await bench.handle(event)
     before, results = await bench.dump(), dict(bench.kruize.results)
     text = await bench.handle(event, at=NOW + timedelta(hours=6))
-    assert text == "3 workloads, 6 containers, 12 intervals sent (12 known to Kruize before)"
+    assert text == "3 workloads, 6 containers, 12 intervals sent (12 already known to Kruize)"
     assert await bench.dump() == before
     assert bench.kruize.results == results
     assert bench.producer.batches[0] != []
@@ -155,13 +155,13 @@ async def test_a_url_that_leads_elsewhere_is_refused(bench: Bench) -> None:
     for url, reason in (
         (
             "http://evil.example/x.csv",
-            "leads to evil.example, which is neither our S3 nor among ROS_ALLOWED_HOSTS",
+            "leads to evil.example, which is neither Headrace's S3 nor listed in ROS_ALLOWED_HOSTS",
         ),
-        ("http://169.254.169.254/latest/x.csv", "neither our S3 nor among"),
-        ("file:///etc/passwd", "neither our S3 nor among"),
-        ("http://minio:9001/ros-data/x.csv", "neither our S3 nor among"),
+        ("http://169.254.169.254/latest/x.csv", "neither Headrace's S3 nor listed"),
+        ("file:///etc/passwd", "neither Headrace's S3 nor listed"),
+        ("http://minio:9001/ros-data/x.csv", "neither Headrace's S3 nor listed"),
         ("http://[::1/x.csv", "the url cannot be read"),
-        ("", "neither our S3 nor among"),
+        ("", "neither Headrace's S3 nor listed"),
     ):
         event = await bench.event(files=[url], object_keys=None)
         with pytest.raises(Rejected, match=reason):
@@ -224,7 +224,9 @@ async def test_a_url_that_is_expired_or_gone_ends_with_its_reason(bench: Bench) 
     for status in (403, 404, 302):
         async with hosting(status=status) as url:
             event = await bench.event(files=[f"{url}/ros.csv?X-Amz-Signature=secret"], object_keys=None)
-            with pytest.raises(Rejected, match=rf"^ros\.csv: fetching .* was answered {status}$") as caught:
+            with pytest.raises(
+                Rejected, match=rf"^ros\.csv: the request for .* was answered {status}$"
+            ) as caught:
                 await bench.handle(event, bench.with_hosts("127.0.0.1"))
         assert "secret" not in str(caught.value)
     assert counted("rosocp_csv_fetch_error_total") == before + 3
@@ -271,9 +273,7 @@ async def test_the_kind_of_a_file_is_in_its_columns_whatever_its_url_says(bench:
 async def test_namespace_files_are_left_alone_where_that_is_asked(bench: Bench) -> None:
     off = replace(bench.files, namespaces=False)
     event = await bench.event(usage.written([usage.namespace_row(0)]), names=("ns.csv",))
-    assert (
-        await bench.handle(event, off) == "ns.csv: left alone, since namespace recommendations are disabled"
-    )
+    assert await bench.handle(event, off) == "ns.csv: ignored, because namespace recommendations are disabled"
     assert await bench.count("workloads") == 0
 
 

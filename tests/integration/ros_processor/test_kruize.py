@@ -169,7 +169,7 @@ async def test_a_profile_that_is_lost_when_usage_comes_is_made_again(bench: Benc
 
     bench.kruize.fault = fault
     assert await bench.handle(await bench.event(usage.day(intervals=2))) == (
-        "3 workloads, 6 containers, 6 intervals sent (3 known to Kruize before)"
+        "3 workloads, 6 containers, 6 intervals sent (3 already known to Kruize)"
     )
 
 
@@ -199,7 +199,7 @@ async def test_experiments_that_exist_without_a_row_are_fine(bench: Bench) -> No
     await bench.handle(await bench.event(usage.day()))
     await bench.database.execute("delete from workload_metrics; delete from workloads")
     text = await bench.handle(await bench.event(usage.day()))
-    assert text == "3 workloads, 6 containers, 12 intervals sent (12 known to Kruize before)"
+    assert text == "3 workloads, 6 containers, 12 intervals sent (12 already known to Kruize)"
     assert await bench.count("workload_metrics") == 24
 
 

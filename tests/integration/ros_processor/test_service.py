@@ -165,7 +165,7 @@ async def test_the_typed_message_ends_in_a_real_kruize(flow: Flow, fresh: Callab
         assert await flow.count("workload_metrics") == 320
         again = await flow.send(usage.day(intervals=40, workloads=4))
         assert await flow.ending(again) == (
-            "success", "4 workloads, 8 containers, 160 intervals sent (160 known to Kruize before)"
+            "success", "4 workloads, 8 containers, 160 intervals sent (160 already known to Kruize)"
         )  # fmt: skip
         namespaces = await flow.send(usage.written([usage.namespace_row(number) for number in range(3)]))
         assert await flow.ending(namespaces) == ("success", "1 workload, 3 intervals sent")

@@ -152,7 +152,7 @@ async def test_rules_do_not_see_the_keys_to_the_engines(monkeypatch):
     [
         (RulesConfig(("no.such.package",)), {}, "plugins.packages: 'no.such.package' cannot be imported"),
         (RulesConfig(CONFIG.packages, target_components=("x.y",)), {}, "service.target_components is"),
-        (CONFIG, {"max_rss_bytes": 10 * MIB}, "the loaded rules alone take"),
+        (CONFIG, {"max_rss_bytes": 10 * MIB}, "the loaded rules alone use"),
     ],
 )
 async def test_what_cannot_work_is_said_at_once(config, changes, reason):

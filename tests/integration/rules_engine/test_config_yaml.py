@@ -437,11 +437,11 @@ async def refused(config: Path, **variables: str) -> str:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"publisher": {"name": "nowhere.Publisher"}}, "'nowhere.Publisher', and there is no module nowhere"),
+        ({"publisher": {"name": "nowhere.Publisher"}}, "'nowhere.Publisher', but there is no module nowhere"),
         ({"logging": {"handlers": {"a": {"class": "no.such.Handler"}}}}, "service.logging: "),
         ({"target_components": ["no.such."]}, "service.target_components is ['no.such.']"),
         ({"packages": ["no_such_rules"]}, "plugins.packages: 'no_such_rules' cannot be imported"),
-        ({"consumr": {}}, "service.consumr: there is no such key; did you mean 'consumer'?"),
+        ({"consumr": {}}, "service.consumr: unknown key; did you mean 'consumer'?"),
     ],
     ids=["a class", "the log", "targets", "rules", "a key"],
 )

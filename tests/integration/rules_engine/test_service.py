@@ -85,17 +85,17 @@ async def test_each_archive_ends_by_itself_with_its_reason(kafka_url, s3_url):
     assert ends["good"][0] == ends["fails"][0] == "success"
     assert "1 component failed: tests.unit.rules.worker_pack.rules.report (ValueError" in ends["fails"][1]
     expected = {
-        "damaged": "the archive is not acceptable: the gzip stream is cut short",
+        "damaged": "the archive is not acceptable: the gzip stream is truncated",
         "no archive": "the archive is not acceptable: ",
         "empty": "Empty input archive",
         "too big": "The archive is too big. Skipping: more than 100000 bytes",
-        "gone": f"{engine.bucket}/{sent['gone']} is not there",
+        "gone": f"{engine.bucket}/{sent['gone']} does not exist",
         "no cluster": "cluster id not found",
         "no uuid": "the cluster id 'prod' of the announcement is not a UUID",
-        "elsewhere": "nowhere.example.com, which is neither our S3 nor among RULES_ENGINE_ALLOWED_HOSTS",
-        "hang": "dead-lettered: the rules came to no end within 1 s: ",
+        "elsewhere": "nowhere.example.com, which is neither Headrace's S3 nor listed in RULES_ENGINE_ALLOWED_HOSTS",
+        "hang": "dead-lettered: the rules did not end within 1 s: ",
         "crash": "dead-lettered: the rules crashed their process: it exited with code 3",
-        "bloat": "dead-lettered: the rules want more than the 256 MiB",
+        "bloat": "dead-lettered: the rules need more than the 256 MiB",
         "no org": "dead-lettered: Error extracting the OrgID: 'x' is no number",
     }
     for name, reason in expected.items():

@@ -92,7 +92,7 @@ async def test_what_is_no_answer_of_splunks_is_no_success(transform):
     audit_record = orjson.dumps({"kind": "Event", "auditID": "1", "verb": "create"}) + b"\n"
     code, _, errors = await transform(audit_record * 5)
     assert code == 1
-    assert "5 of 5 rows are lost: 5 no row of Splunk's" in errors
+    assert "5 of 5 rows are lost: 5 not a row of Splunk" in errors
 
 
 async def test_the_share_is_a_setting_and_0_is_upstreams_way(transform):
@@ -138,7 +138,7 @@ async def test_a_damaged_file_of_dead_letters_is_no_success(shell, tmp_path):
     )
     code, output, errors = await shell(f"{HEADRACE} segment letters {letters}")
     assert (code, output) == (1, b'{"messageId":"1"}\n')
-    assert "3 lines are no dead letters" in errors
+    assert "3 lines are not dead letters" in errors
     letters.write_bytes(b'{"at":"t","reason":"r","event":{"messageId":"1"}}\n')
     # Letters of the other kind are no damage.
     assert (await shell(f"{HEADRACE} segment letters --rows {letters}"))[:2] == (0, b"")

@@ -70,7 +70,7 @@ async def test_failures_are_counted_in_a_row_and_the_next_good_run_misses_nothin
     for _ in range(5):
         await replica.turn(starting=False)
     assert (await replica.runs.state()).failures == 5
-    assert "Segment answers 401" in replica.problem
+    assert "Segment answered 401" in replica.problem
     chain.segment.refuse_all = 0
     await replica.turn(starting=False)
     assert replica.problem is None
@@ -87,7 +87,7 @@ async def test_weak_point_an_incomplete_search_is_no_success(chain, bridge, open
     await replica.turn(starting=True)
     ((succeeded, outcome),) = await outcomes(opened)
     assert not succeeded
-    assert outcome["problems"][0].startswith("query Application: Splunk answers 400")
+    assert outcome["problems"][0].startswith("query Application: Splunk answered 400")
     # The rows of the other queries have gone on.
     assert len(chain.segment.ids) == outcome["sent"] > 50
 
@@ -110,7 +110,7 @@ async def test_records_at_fault_are_kept_once_whatever_the_number_of_runs(chain,
         await replica.turn(starting=False)
     rows = await opened.fetch("select reason, content from dead_letters")
     assert len(rows) == 1
-    assert rows[0]["reason"].startswith("Segment answers 400")
+    assert rows[0]["reason"].startswith("Segment answered 400")
     assert next(iter(chain.segment.poison)).encode() in rows[0]["content"]
 
 

@@ -88,7 +88,7 @@ async def test_retries_end(settings, simulator):
     assert len(lines) == 5
     assert not outcome.complete
     assert list(outcome.failures) == ["Application"]
-    assert outcome.failures["Application"].startswith("Splunk answers 503")
+    assert outcome.failures["Application"].startswith("Splunk answered 503")
 
 
 async def test_a_splunk_that_asks_for_more_time_than_there_is_gets_none(settings_of, simulator):
@@ -115,7 +115,7 @@ async def test_an_incomplete_search_under_200_is_no_success(settings, simulator)
     # What came is good and stays; that something is missing is said.
     assert len(lines) == 5
     assert outcome.failures == {
-        "Application": "Splunk says ERROR: Search results may be incomplete: a peer is down"
+        "Application": "Splunk reported ERROR: Search results may be incomplete: a peer is down"
     }
     assert not outcome.complete
 
@@ -138,7 +138,7 @@ async def test_rows_before_a_search_is_given_up_are_kept(settings, simulator):
     simulator.canned = lambda _search: [row + fatal + row]
     lines, outcome = await read(settings, FIRST)
     assert lines == [row.rstrip()] * 8
-    assert outcome.failures == {"Application": "Splunk gave the search up: a peer is gone"}
+    assert outcome.failures == {"Application": "Splunk aborted the search: a peer is gone"}
 
 
 async def test_warnings_are_kept_and_no_failure(settings, simulator):
@@ -175,7 +175,7 @@ async def test_a_line_that_is_no_json_is_told(settings, simulator):
     simulator.canned = lambda _search: [b"<html>\n", good]
     lines, outcome = await read(settings, FIRST)
     assert lines == [good.rstrip()]
-    assert "no JSON object" in outcome.failures["Application"]
+    assert "not a JSON object" in outcome.failures["Application"]
 
 
 async def test_rows_in_any_other_layout_are_rows_too(settings, simulator):
@@ -234,7 +234,7 @@ async def test_a_login_that_is_missing_or_wrong_is_told_without_it(settings_of, 
     with pytest.raises(ConfigurationError, match=r"has no login for machine 127\.0\.0\.1"):
         await read(settings_of(simulator, netrc=str(other)))
     other.write_text("machine 127.0.0.1 login a planted-secret\n")
-    with pytest.raises(ConfigurationError, match="is not netrc, near line") as refused:
+    with pytest.raises(ConfigurationError, match="is not a netrc file, near line") as refused:
         await read(settings_of(simulator, netrc=str(other)))
     assert "planted-secret" not in str(refused.value)
     other.write_text("machine 127.0.0.1 login admin password planted-secret\n")

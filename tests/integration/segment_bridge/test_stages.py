@@ -92,7 +92,7 @@ async def test_a_malformed_row_fails_the_stage_only_where_nobody_keeps_it(chain,
     environment = environment_of(chain, tmp_path)
     code, _, errors = await shell(f"{HEADRACE} segment transform", b"no json\n", **environment)
     assert code == 1
-    assert "1 records are lost: --dead-letters FILE keeps them" in errors
+    assert "1 records are lost: use --dead-letters FILE to keep them" in errors
     letters = tmp_path / "letters"
     code, _, errors = await shell(
         f"{HEADRACE} segment transform --dead-letters {letters}", b"no json\n", **environment
@@ -112,12 +112,12 @@ async def test_no_secret_is_in_any_line_whatever_goes_wrong(chain, shell, tmp_pa
     event = b'{"messageId":"1","type":"track"}\n'
     code, output, errors = await shell(f"{HEADRACE} segment upload", event, **environment)
     assert code == 1
-    assert "Segment answers 401" in errors
+    assert "Segment answered 401" in errors
     code, more_output, more_errors = await shell(
         f"{HEADRACE} segment fetch", SPLUNK_RETRIES="0", **environment
     )
     assert code == 1
-    assert "Splunk answers 401" in more_errors
+    assert "Splunk answered 401" in more_errors
     netrc.write_text("machine 127.0.0.1 login planted-write-key passwort planted-password\n")
     code, _, last_errors = await shell(f"{HEADRACE} segment upload", event, **environment)
     assert code == 1

@@ -98,7 +98,7 @@ BAD = [
     (without_type(), "no source type present, need either source_type_name or source_type_id"),
     (
         whole() | {"sources": [{"name": "cluster", "source_type_name": "abacus"}]},
-        "source_type_name: there is no 'abacus'",
+        "source_type_name: 'abacus' does not exist",
     ),
     (whole() | {"sources": [{"source_type_name": "openshift"}]}, "sources.0: name cannot be empty"),
     (whole() | {"sources": whole()["sources"] * 2}, "name already exists in tenant"),

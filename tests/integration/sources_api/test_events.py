@@ -239,7 +239,7 @@ async def test_an_event_that_kafka_refuses_is_kept_and_holds_nobody_elses(
         relay = Relay(opened.database, producer, topic)
         await relay.drain()
         assert await opened.kept() == 1
-        assert "Kafka refuses an event" in str(relay.problem)
+        assert "Kafka refused an event" in str(relay.problem)
         await producer.close()
 
 
@@ -257,7 +257,7 @@ async def test_a_broker_that_was_away_gets_the_events_when_it_is_back(
             assert await opened.kept() == 6
             health = opened.host.contexts[0].health
             problem = await eventually(lambda: health.problems.get("relays events"))
-            assert "events wait to be sent" in problem
+            assert "events are waiting to be sent" in problem
             assert (await opened.get("/health")).status == 200
             await proxy.restore()
             for name in (org, other_org):

@@ -298,7 +298,11 @@ BAD_BODIES = [
     ("applications", {"application_type_id": 1}, "missing required parameter source_id"),
     ("applications", {"source_id": 1}, "missing required parameter application_type_id"),
     ("applications", {"source_id": 9999, "application_type_id": 1}, "source id not found"),
-    ("applications", {"source_id": 1, "application_type_id": 1, "extra": {"a": ["\0"]}}, "extra: has a NUL"),
+    (
+        "applications",
+        {"source_id": 1, "application_type_id": 1, "extra": {"a": ["\0"]}},
+        "extra: contains a NUL",
+    ),
     ("endpoints", {"port": 1}, "the provided source ID is not valid"),
     ("endpoints", {"source_id": 9999}, "source id not found"),
     ("endpoints", {"source_id": 1, "host": "no dots"}, "the provided host is invalid"),

@@ -40,7 +40,7 @@ def test_the_message_comes_before_the_identity() -> None:
     ["None", "null", "../../etc", "a/b", ".", "..", "", "x", "a b", "é" * 8, "a" * 129, "-rf", "a\n"],
 )
 def test_what_cannot_be_a_folder_is_no_cluster_id(cluster_id: str) -> None:
-    with pytest.raises(Rejected, match="from the identity cannot be used"):
+    with pytest.raises(Rejected, match="from the identity is invalid"):
         clusters.checked(cluster_id, "the identity")
 
 
@@ -87,7 +87,7 @@ async def test_a_bare_csv_is_rejected_as_unreadable_without_a_cluster_id() -> No
 
 @pytest.mark.parametrize("content", [b"../../outside", b"None", b"", b"a" * 200])
 async def test_a_cluster_id_in_the_archive_is_checked_too(content: bytes) -> None:
-    with pytest.raises(Rejected, match="from config/id cannot be used"):
+    with pytest.raises(Rejected, match="from config/id is invalid"):
         await inside(tar_gz({"config/id": content}))
 
 
@@ -113,8 +113,8 @@ async def test_every_file_of_an_assisted_installer_lies_below_its_clusters_id() 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (tar_gz({"events.json": b"[]"}), "belongs to no cluster"),
-        (tar_gz({"None/events.json": b"[]"}), "cannot be used"),
+        (tar_gz({"events.json": b"[]"}), "outside the clusters' directories"),
+        (tar_gz({"None/events.json": b"[]"}), "is invalid"),
         (tar_gz({}), "the archive is empty"),
         (b"", "the archive is empty"),
         (b"x" * 1000, "not gzip"),

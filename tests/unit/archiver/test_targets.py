@@ -80,7 +80,9 @@ def test_a_table_that_cannot_work_is_refused_at_start(tmp_path: Path, text: str,
 def test_a_missing_file_and_an_unknown_endpoint_are_named() -> None:
     with pytest.raises(ConfigurationError, match="BUCKET_MAP_FILE: cannot read '/nowhere'"):
         targets(ArchiverSettings(bucket_map_file="/nowhere"))
-    with pytest.raises(ConfigurationError, match="got endpoint 'datahub', ARCHIVER_ENDPOINTS has none"):
+    with pytest.raises(
+        ConfigurationError, match="got endpoint 'datahub', expected a name in ARCHIVER_ENDPOINTS: none"
+    ):
         targets(ArchiverSettings(endpoint="datahub"))
     with pytest.raises(ConfigurationError, match="empty table"):
         targets(ArchiverSettings(services={}))

@@ -47,7 +47,7 @@ async def test_the_same_metadata_twice_is_fine_and_different_ones_are_not() -> N
     one = compact_entry(A, "metadata.json", {"git-ref": "a"})
     other = compact_entry(A, "old/metadata.json", {"git-ref": "a"})
     assert await metadata(archive(one, other)) == {A: {"git-ref": "a"}}
-    with pytest.raises(ArchiveRejected, match="two different metadata of cluster"):
+    with pytest.raises(ArchiveRejected, match="two different metadata objects for cluster"):
         await metadata(archive(one, compact_entry(A, "old/metadata.json", {"git-ref": "b"})))
 
 
@@ -55,10 +55,10 @@ async def test_the_same_metadata_twice_is_fine_and_different_ones_are_not() -> N
     ("content", "reason"),
     [
         (b"no gzip" * 100, "not gzip"),
-        (archive(Entry.of("metadata.json", b"{}")), "belongs to no cluster"),
+        (archive(Entry.of("metadata.json", b"{}")), "outside the clusters' directories"),
         (archive(Entry.of(f"{A}/metadata.json", b"{")), "is not JSON"),
-        (archive(Entry.of(f"{A}/metadata.json", b"[]")), "is no JSON object"),
-        (archive(compact_entry(A, "metadata.json", {}))[:-20], "cut short"),
+        (archive(Entry.of(f"{A}/metadata.json", b"[]")), "is not a JSON object"),
+        (archive(compact_entry(A, "metadata.json", {}))[:-20], "truncated"),
     ],
 )
 async def test_what_is_no_such_archive_is_refused(content: bytes, reason: str) -> None:

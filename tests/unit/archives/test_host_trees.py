@@ -67,7 +67,7 @@ REFUSED = {
         long_target(b"a") + long_target(b"b") + file("n"),
         "more than one GNU long-link header",
     ),
-    "a long target of nothing": (long_target(b"a"), "speaks of a member that is not there"),
+    "a long target of nothing": (long_target(b"a"), "a header whose member is missing"),
     "a sparse file": (header("s", flag=b"S"), "is a sparse file"),
     "a newline": (file("a\nb"), "has a control character in its name"),
     "a parent": (file("a/../../b"), "has '..' in its name"),

@@ -52,10 +52,10 @@ def test_one_record_that_is_none_costs_no_other():
     [
         (batch(plain(0), plain(1), checksum=1), "checksum", True),
         (batch(plain(0), plain(1), magic=3), "format 3", False),
-        (batch(compressed=b"garbage", codec="zstd", count=2), "cannot be inflated", False),
-        (batch(compressed=b"garbage", codec="gzip", count=2), "cannot be inflated", False),
-        (batch(compressed=b"garbage", codec="lz4", count=2), "cannot be inflated", False),
-        (batch(compressed=b"garbage", codec="snappy", count=2), "cannot be inflated", False),
+        (batch(compressed=b"garbage", codec="zstd", count=2), "cannot be decompressed", False),
+        (batch(compressed=b"garbage", codec="gzip", count=2), "cannot be decompressed", False),
+        (batch(compressed=b"garbage", codec="lz4", count=2), "cannot be decompressed", False),
+        (batch(compressed=b"garbage", codec="snappy", count=2), "cannot be decompressed", False),
         (batch(plain(0), plain(1), attributes=7), "codec 7", False),
         (batch(compressed=b"\xff" * 9, count=2), "record 0 claims", False),
     ],
@@ -73,7 +73,7 @@ def test_a_batch_that_cannot_be_read_is_one_record_at_its_last_offset(
 
 def test_a_bomb_is_one_record_at_its_last_offset():
     data = batch(compressed=bomb(records.MAX_INFLATED_BYTES + 1), codec="zstd", count=2)
-    test_a_batch_that_cannot_be_read_is_one_record_at_its_last_offset(data, "inflated", once_more=False)
+    test_a_batch_that_cannot_be_read_is_one_record_at_its_last_offset(data, "decompressed", once_more=False)
 
 
 def test_a_batch_cut_off_at_the_end_of_an_answer_is_left_for_the_next():

@@ -63,7 +63,7 @@ def test_unknown_sample_names_the_known_ones(command):
     code, _, error = command("sample", "osl")
     assert (code, error) == (
         1,
-        "headrace: there is no sample 'osl'; expected one of ols, insights, cost, assisted\n",
+        "headrace: got sample 'osl', expected one of ols, insights, cost, assisted\n",
     )
 
 
@@ -71,7 +71,7 @@ def test_unknown_service_names_the_known_ones(command):
     code, _, error = command("serve", "ingres")
     assert (code, error) == (
         1,
-        "headrace: no service is named ingres; expected some of ingress, payload_tracker\n",
+        "headrace: unknown service ingres; expected some of ingress, payload_tracker\n",
     )
 
 
@@ -87,7 +87,7 @@ def test_request_id_for_several_files_is_refused(command, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"")
     code, _, error = command("send", tmp_path / "a", tmp_path / "b", "--request-id", "r1")
-    assert (code, error) == (1, "headrace: --request-id names one upload, got 2 files\n")
+    assert (code, error) == (1, "headrace: --request-id applies to one upload, got 2 files\n")
 
 
 def test_urls_of_a_stack_that_died_are_none(command, tmp_path):
@@ -95,7 +95,7 @@ def test_urls_of_a_stack_that_died_are_none(command, tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(dead))
     code, output, error = command("urls", "--directory", tmp_path)
     assert (code, output) == (1, "")
-    assert error == f"headrace: no stack runs on {tmp_path}: start one with `headrace up`\n"
+    assert error == f"headrace: no stack is running in {tmp_path}: start one with `headrace up`\n"
 
 
 def test_services_are_chosen_in_the_order_named_hyphens_allowed():
@@ -104,7 +104,7 @@ def test_services_are_chosen_in_the_order_named_hyphens_allowed():
         "ingress",
     ]
     assert chosen(ROWS, []) == list(ROWS)
-    with pytest.raises(ConfigurationError, match="no service is named koku"):
+    with pytest.raises(ConfigurationError, match="unknown service koku"):
         chosen(ROWS, ["koku"])
 
 

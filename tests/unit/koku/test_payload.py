@@ -54,11 +54,11 @@ def test_the_text_says_what_happened_and_stays_short():
     full.ros_keys["a"] = "key"
     full.found_cost |= {"c", "d"}
     assert full.text(silent=False, kept=True) == (
-        f"1 ROS file of cluster {CLUSTER} (source 7) handed on; 2 cost files kept; "
+        f"1 ROS file of cluster {CLUSTER} (source 7) announced; 2 cost files kept; "
         "listed but not in the archive: lost-0, lost-1, lost-2, lost-3, lost-4 and 4 more"
     )
     assert report(ros_files=["a"]).text(silent=False, kept=True) == (
-        f"no ROS file of cluster {CLUSTER} to hand on; listed but not in the archive: a"
+        f"no ROS file of cluster {CLUSTER} to announce; listed but not in the archive: a"
     )
 
 

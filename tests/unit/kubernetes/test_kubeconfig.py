@@ -58,8 +58,8 @@ def test_a_token_or_a_password_is_sent_and_not_shown(path):
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        ({"exec": {"command": "aws"}}, r"user 'jane': a credential plugin \(exec\) is not run"),
-        ({"auth-provider": {"name": "gcp"}}, "user 'jane': an auth-provider is not supported"),
+        ({"exec": {"command": "aws"}}, r"user 'jane': credential plugins \(exec\) are not run"),
+        ({"auth-provider": {"name": "gcp"}}, "user 'jane': auth-provider is not supported"),
         ({"as": "admin"}, "user 'jane': impersonation is not supported"),
         ({"client-certificate-data": "%%%"}, "client-certificate-data is not base64"),
         ({"client-key": "missing.pem"}, "the client-key .*missing.pem cannot be read: No such file"),
@@ -72,13 +72,13 @@ def test_what_cannot_be_used_is_refused_by_name(path, entry, reason):
 
 def test_names_that_lead_nowhere_are_told_with_those_there_are(path):
     path.write_text(KWOK)
-    with pytest.raises(ConfigurationError, match="there is no context 'other'; there are: kwok"):
+    with pytest.raises(ConfigurationError, match="context 'other' does not exist; expected one of: kwok"):
         Kubeconfig.load(path).access("other")
     write(path, clusters=[])
-    with pytest.raises(ConfigurationError, match="there is no cluster 'kwok'; there are: none"):
+    with pytest.raises(ConfigurationError, match="cluster 'kwok' does not exist; expected one of: none"):
         Kubeconfig.load(path).access()
     write(path, **{"current-context": ""})
-    with pytest.raises(ConfigurationError, match="no current-context is set"):
+    with pytest.raises(ConfigurationError, match="current-context is not set"):
         Kubeconfig.load(path).access()
 
 
@@ -87,9 +87,9 @@ def test_names_that_lead_nowhere_are_told_with_those_there_are(path):
     [
         ("a: [", "is not YAML"),
         ("- a", "is not a mapping"),
-        ("clusters: [{cluster: {}}]", "clusters without a name"),
-        ("contexts: [text]", "contexts without a name"),
-        ("contexts: 7", "contexts without a name"),
+        ("clusters: [{cluster: {}}]", "a clusters list with an entry that lacks a name"),
+        ("contexts: [text]", "a contexts list with an entry that lacks a name"),
+        ("contexts: 7", "a contexts list with an entry that lacks a name"),
     ],
 )
 def test_a_file_that_is_no_kubeconfig_is_told_without_its_text(path, text, reason):
@@ -120,9 +120,9 @@ def test_find_looks_where_kubectl_does(path, tmp_path, monkeypatch):
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     assert default_kubeconfig() is None
-    with pytest.raises(ConfigurationError, match="no Kubernetes cluster is known: KUBECONFIG is unset"):
+    with pytest.raises(ConfigurationError, match="no Kubernetes cluster is configured: KUBECONFIG is unset"):
         Cluster.find()
-    with pytest.raises(ConfigurationError, match="this is no pod"):
+    with pytest.raises(ConfigurationError, match="not running in a pod"):
         Cluster.in_cluster()
     (tmp_path / ".kube").mkdir()
     (tmp_path / ".kube" / "config").write_text(KWOK)

@@ -42,7 +42,7 @@ def test_trail_without_errors_and_with_every_last_word_has_no_problems():
 
 def test_trail_tells_errors_and_who_is_silent():
     trail = Trail("r1", hops=[hop("archiver", "error", "no cluster id")], missing=frozenset({"b", "a"}))
-    assert trail.problems == ["archiver reports: no cluster id", "nothing final from a, b"]
+    assert trail.problems == ["archiver reports: no cluster id", "no final status from a, b"]
 
 
 def test_time_of_a_hop_counts_from_sending():

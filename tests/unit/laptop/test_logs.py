@@ -63,11 +63,11 @@ def test_an_engines_log_and_everything(shown):
 
 def test_what_no_part_is_called_is_refused_naming_the_parts(directory):
     with pytest.raises(
-        ConfigurationError, match=r"no part is called \[service-name\]; expected one of kafka, "
+        ConfigurationError, match=r"no part is named \[service-name\]; expected one of kafka, "
     ):
         logs.show(SERVICES, directory, ("[service-name]",), follow=False, tail=None)
 
 
 def test_without_any_log_it_says_how_to_start(tmp_path):
-    with pytest.raises(ConfigurationError, match="there is no log below"):
+    with pytest.raises(ConfigurationError, match="there is no log in"):
         logs.show(SERVICES, tmp_path, (), follow=False, tail=None)

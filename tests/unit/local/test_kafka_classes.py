@@ -31,12 +31,14 @@ async def test_what_is_written_once_is_used_from_then_on(tmp_path, monkeypatch):
 
 async def test_a_jvm_that_writes_none_starts_without(tmp_path, monkeypatch):
     async def write(self, archive):
-        raise ChildFailed("Kafka's first start ended with 1 while starting")
+        raise ChildFailed("Kafka's first start exited with 1 while starting")
 
     monkeypatch.setattr(kafka.Kafka, "_write_classes", write)
     said = []
     assert await broker(tmp_path)._shared_classes(said.append) == ()
-    assert said[-1] == "Kafka's classes are not prepared: Kafka's first start ended with 1 while starting"
+    assert (
+        said[-1] == "Kafka's classes could not be prepared: Kafka's first start exited with 1 while starting"
+    )
 
 
 async def test_a_broker_that_ended_without_writing_is_told(tmp_path, monkeypatch):
@@ -46,7 +48,7 @@ async def test_a_broker_that_ended_without_writing_is_told(tmp_path, monkeypatch
     monkeypatch.setattr(kafka.Kafka, "_write_classes", write)
     said = []
     assert await broker(tmp_path)._shared_classes(said.append) == ()
-    assert said[-1].startswith("Kafka's classes are not prepared: ")
+    assert said[-1].startswith("Kafka's classes could not be prepared: ")
     assert list(tmp_path.glob("*.jsa")) == []
 
 

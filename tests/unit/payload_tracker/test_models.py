@@ -79,7 +79,7 @@ def test_request_ids_of_any_form_are_taken(request_id: str) -> None:
 
 def test_upstreams_length_rule_applies_only_when_asked_for() -> None:
     to_row(status(request_id="x" * 32), NOW, request_id_length=32)
-    with pytest.raises(Rejected, match="got 16 characters, VALIDATE_REQUEST_ID_LENGTH wants 32"):
+    with pytest.raises(Rejected, match="got 16 characters, VALIDATE_REQUEST_ID_LENGTH requires 32"):
         to_row(status(request_id="test-request-123"), NOW, request_id_length=32)
 
 
@@ -89,7 +89,7 @@ def test_upstreams_length_rule_applies_only_when_asked_for() -> None:
         ({"request_id": ""}, "request_id: is empty"),
         ({"request_id": "é" * 600}, "request_id: got 1200 bytes"),
         ({"status": "x" * 256}, "status: got 256 bytes"),
-        ({"org_id": "a\0b"}, "org_id: has a NUL"),
+        ({"org_id": "a\0b"}, "org_id: contains a NUL"),
         ({"date": "soon"}, "date: got 'soon'"),
     ],
 )

@@ -44,7 +44,7 @@ def test_statuses_are_looked_for_in_the_case_they_are_kept_in() -> None:
         ({"sort_dir": "down"}, STATUSES, "sort_dir: got 'down', must be one of asc, desc"),
         ({"created_at_lt": "yesterday"}, PAYLOADS, "created_at_lt: got 'yesterday', expected RFC 3339"),
         ({"date_gte": "2026-11-21"}, STATUSES, "date_gte"),
-        ({"org_id": "a\0"}, PAYLOADS, "org_id: has a NUL"),
+        ({"org_id": "a\0"}, PAYLOADS, "org_id: must not contain a NUL"),
     ],
 )
 def test_a_bad_parameter_is_named(query: dict[str, str], shape: Shape, reason: str) -> None:

@@ -79,13 +79,13 @@ def test_a_report_with_something_but_not_everything_is_improper(report: dict[str
     [
         ({"reports": {}}, "reports: got {}, expected an array"),
         ({"reports": [HIT, 5]}, "reports[1]: got 5, expected an object"),
-        ({"reports": [{"key": "K"}]}, "reports[0].component: got null, expected a text"),
-        ({"reports": [HIT | {"key": ""}]}, 'reports[0].key: got "", expected a text'),
-        ({"reports": [HIT | {"key": "k\0"}]}, "reports[0].key: has a NUL character"),
+        ({"reports": [{"key": "K"}]}, "reports[0].component: got null, expected text"),
+        ({"reports": [HIT | {"key": ""}]}, 'reports[0].key: got "", expected text'),
+        ({"reports": [HIT | {"key": "k\0"}]}, "reports[0].key: contains a NUL character"),
         ({"reports": [HIT | {"key": "\ud800"}]}, "reports[0].key: surrogates not allowed"),
         ({"reports": [HIT | {"key": "k" * 1001}]}, "reports[0].key: got 1001 bytes, expected at most 1000"),
         ({"info": "x"}, 'info: got "x", expected an array'),
-        ({"info": [VERSION | {"details": {"version": 4}}]}, "the cluster's version: got 4, expected a text"),
+        ({"info": [VERSION | {"details": {"version": 4}}]}, "the cluster's version: got 4, expected text"),
     ],
 )
 def test_each_fault_says_where_it_is(changes: dict[str, Any], fault: str) -> None:

@@ -56,10 +56,10 @@ def test_no_recommendation_is_news_too() -> None:
             "improper report structure, missing key(s) with name '[workload_recommendations]'",
         ),
         (incoming(5), "workload_recommendations: got [5], expected an array of objects"),
-        (incoming({"key": "K"}), "workload_recommendations[0].component: got null, expected a text"),
+        (incoming({"key": "K"}), "workload_recommendations[0].component: got null, expected text"),
         (
             incoming(recommendation("probes", {"uid": "a"})),
-            "workload_recommendations[0].workloads[0].namespace_uid: got null, expected a text",
+            "workload_recommendations[0].workloads[0].namespace_uid: got null, expected text",
         ),
         (
             UnjudgedWorkloads.from_json(b'{"OrgID":1,"ClusterName":"x"}'),

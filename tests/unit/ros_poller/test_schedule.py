@@ -14,14 +14,14 @@ def at(day: int, hour: int = 0, minute: int = 0, *, month: int = 6) -> datetime:
     [
         (at(3), at(2), None),
         (at(3, 12), at(2), None),
-        (at(2, 23, 59), at(2), "23 of 24 hours since what is stored"),
-        (at(2), at(2), "stored already"),
-        (at(1, 12), at(2), "what is stored is newer"),
+        (at(2, 23, 59), at(2), "23 of 24 hours since the stored recommendation"),
+        (at(2), at(2), "already stored"),
+        (at(1, 12), at(2), "the stored recommendation is newer"),
         # The first day of a month, once.
         (at(1, 0, 0, month=7), at(30, 23, 45), None),
-        (at(1, 0, 15, month=7), at(1, 0, 0, month=7), "0 of 24 hours since what is stored"),
-        (at(1, 6), at(2), "what is stored is newer"),
-        (at(1, 6), at(1, 0, month=7), "what is stored is newer"),
+        (at(1, 0, 15, month=7), at(1, 0, 0, month=7), "0 of 24 hours since the stored recommendation"),
+        (at(1, 6), at(2), "the stored recommendation is newer"),
+        (at(1, 6), at(1, 0, month=7), "the stored recommendation is newer"),
     ],
 )
 def test_what_is_stored_is_renewed_after_a_day_and_when_a_month_begins(
@@ -38,4 +38,4 @@ def test_days_are_those_of_utc() -> None:
 
 def test_an_interval_of_no_hours_takes_everything_but_what_is_older() -> None:
     assert reason_to_wait(at(2, 0, 15), at(2), 0) is None
-    assert reason_to_wait(at(2, 0), at(2, 0, 30), 0) == "what is stored is newer"
+    assert reason_to_wait(at(2, 0), at(2, 0, 30), 0) == "the stored recommendation is newer"

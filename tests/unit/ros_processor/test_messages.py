@@ -183,7 +183,7 @@ def test_a_tally_says_what_happened() -> None:
         refused=Counter({"r1": 4, "r2": 3, "r3": 2, "r4": 1}),
     )
     assert tally.text() == (
-        "1 workload, 2 containers, 3 intervals sent (1 known to Kruize before); 2 rows dropped: no owner; "
+        "1 workload, 2 containers, 3 intervals sent (1 already known to Kruize); 2 rows dropped: no owner; "
         "10 intervals refused: 4 times 'r1', 3 times 'r2', 2 times 'r3' and 1 more reasons"
     )
 

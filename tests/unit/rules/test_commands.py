@@ -67,7 +67,7 @@ def test_a_new_package_passes_its_own_test_and_can_be_tried(tmp_path):
 
 @pytest.mark.parametrize("name", ["Rules", "1st", "a b", "../up", "", "json", "class", "services", "x" * 41])
 def test_a_name_that_cannot_be_one_is_refused_and_nothing_written(tmp_path, name):
-    with pytest.raises(ConfigurationError, match=r"^the name is "):
+    with pytest.raises(ConfigurationError, match=r"^got the name "):
         scaffold(tmp_path, name)
     assert list(tmp_path.iterdir()) == []
 
@@ -75,7 +75,7 @@ def test_a_name_that_cannot_be_one_is_refused_and_nothing_written(tmp_path, name
 def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "mine").mkdir()
     refused = headrace(tmp_path, "rules", "new", "mine")
-    assert (refused.returncode, refused.stderr) == (1, "headrace: mine exists already\n")
+    assert (refused.returncode, refused.stderr) == (1, "headrace: mine already exists\n")
 
 
 def test_the_shipped_rules_tell_hits_passes_and_information_of_the_sample(tmp_path):

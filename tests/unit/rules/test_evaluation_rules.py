@@ -106,7 +106,7 @@ def test_what_json_cannot_hold_is_left_out_with_its_reason():
     assert found.report["info"] == []
     assert found.report["system"]["metadata"] == {"even": 2}
     failures = dict(found.exceptions)
-    unfit = "its response is no JSON: Object of type"
+    unfit = "its response is not JSON: Object of type"
     assert failures[f"{PACK}.unreportable.with_an_object"].startswith(f"{unfit} Odd")
     assert failures[f"{PACK}.unreportable.with_a_set"].startswith(f"{unfit} set")
     assert failures["metadata odd"].startswith(f"{unfit} Odd")

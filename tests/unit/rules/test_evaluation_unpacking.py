@@ -48,24 +48,24 @@ def zipped() -> bytes:
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "zip": (zipped, "not gzip but a zip file"),
     "nothing": (lambda: b"", "the upload is empty"),
-    "no members": (packed, "holds no files"),
-    "only links": (lambda: packed(header("l", flag=b"2", link=b"t")), "holds no files"),
-    "bzip2 cut short": (lambda: bz2.compress(TAR)[:-5], "the bzip2 stream is cut short"),
-    "xz cut short": (lambda: lzma.compress(TAR)[:-5], "the xz stream is cut short"),
+    "no members": (packed, "contains no files"),
+    "only links": (lambda: packed(header("l", flag=b"2", link=b"t")), "contains no files"),
+    "bzip2 cut short": (lambda: bz2.compress(TAR)[:-5], "the bzip2 stream is truncated"),
+    "xz cut short": (lambda: lzma.compress(TAR)[:-5], "the xz stream is truncated"),
     "plain cut short": (lambda: TAR[:600], "ends inside member"),
     "bzip2 damaged": (lambda: bz2.compress(TAR)[:50] + b"x" * 40, "the bzip2 stream is damaged"),
     "xz damaged": (lambda: lzma.compress(TAR)[:60] + b"x" * 40, "the xz stream is damaged"),
     "xz with a huge dictionary": (
         lambda: lzma.compress(TAR, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 512 * MIB}]),
-        "asks for too much memory",
+        "needs too much memory",
     ),
     "noise after bzip2": (lambda: bz2.compress(TAR) + b"noise", "the bzip2 stream is damaged"),
     "bzip2 bomb": (lambda: bz2.compress(bytes(64 * MIB)), "200 times its size"),
     "xz bomb": (lambda: lzma.compress(bytes(64 * MIB)), "200 times its size"),
-    "below a file": (lambda: packed(file("a"), file("a/b")), "lies below one that is no directory"),
+    "below a file": (lambda: packed(file("a"), file("a/b")), "is below a member that is not a directory"),
     "below a link": (
         lambda: packed(header("l", flag=b"2", link=b"/etc"), file("l/x", b"1")),
-        "lies below one",
+        "is below a member",
     ),
     "a link over a directory": (
         lambda: packed(file("l/x", b"1"), header("l", flag=b"2", link=b"/")),
@@ -73,7 +73,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "a hard link out": (
         lambda: packed(file("a"), header("l", flag=b"1", link=b"../../x")),
-        "no file before it",
+        "which is not an earlier file",
     ),
 }
 

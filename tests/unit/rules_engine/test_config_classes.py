@@ -75,7 +75,7 @@ def test_a_method_that_makes_one_will_do(module):
         (
             "nowhere.Publisher",
             {},
-            "service.publisher.name: got 'nowhere.Publisher', and there is no module nowhere",
+            "service.publisher.name: got 'nowhere.Publisher', but there is no module nowhere",
         ),
         ("json.nowhere.Publisher", {}, "json has no nowhere; expected one of"),
         (
@@ -94,12 +94,12 @@ def test_a_method_that_makes_one_will_do(module):
         (
             "{}.Publisher",
             {},
-            "service.publisher.kwargs: {}.Publisher does not take them: missing a required arg",
+            "service.publisher.kwargs: {}.Publisher does not accept them: missing a required arg",
         ),
         (
             "{}.Publisher",
             {"topic": "a", "b": 1},
-            "does not take them: got an unexpected keyword argument 'b'",
+            "does not accept them: got an unexpected keyword argument 'b'",
         ),
         ("{}.Exits", {}, "service.publisher: {}.Exits cannot be made: SystemExit: bye"),
         ("{}.Raises", {}, "service.publisher: {}.Raises cannot be made: ValueError: two lines"),
@@ -149,7 +149,7 @@ async def test_a_publisher_works_off_the_loop_and_its_errors_are_the_messages(th
 
     publisher = OwnPublisher(SimpleNamespace(publish=publish, error=error), thread)
     await publisher.publish({"a": 1}, "{}")
-    with pytest.raises(RuntimeError, match="wants the process to exit with 4"):
+    with pytest.raises(RuntimeError, match="tried to exit the process with 4"):
         await publisher.publish({"a": 2}, None)
     await publisher.error({"a": 2}, KeyError())
     assert [response for _, response, _ in seen] == ["{}", None]

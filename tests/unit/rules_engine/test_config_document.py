@@ -64,7 +64,7 @@ def test_what_has_no_effect_is_named_in_a_line_each():
         "service.consumer.kwargs.max_record_age",
         "service.consumer.kwargs",
         "service.extract_timeout",
-        "plugins.packages: ccx_messaging: is not installed; what the pipeline needs of it is built in",
+        "plugins.packages: ccx_messaging: is not installed; the parts that the pipeline needs are built in",
     ]
     assert "statistics.interval.ms" in notes[2]
 
@@ -219,21 +219,21 @@ WRONG = {
     "empty": ("", "got NoneType, expected a mapping"),
     "no service": (
         "plugins: {}",
-        "service.consumer: is missing, expected a mapping with the name of a consumer's class",
+        "service.consumer: missing, expected a mapping with the name of a consumer's class",
     ),
-    "a key that is a number": ("1: a", "got the key 1, expected a text"),
-    "an unknown section": (changed(("plugin", {})), "plugin: there is no such key; did you mean 'plugins'?"),
+    "a key that is a number": ("1: a", "got the key 1, expected text"),
+    "an unknown section": (changed(("plugin", {})), "plugin: unknown key; did you mean 'plugins'?"),
     "an unknown key of service": (
         changed(("service/publishers", {})),
-        "service.publishers: there is no such key; did you mean 'publisher'?",
+        "service.publishers: unknown key; did you mean 'publisher'?",
     ),
     "an unknown key of plugins": (
         changed(("plugins/package", [])),
-        "plugins.package: there is no such key; did you mean 'packages'?",
+        "plugins.package: unknown key; did you mean 'packages'?",
     ),
     "packages that are no list": (
         changed(("plugins/packages", 3)),
-        "plugins.packages: got 3, expected a list of texts",
+        "plugins.packages: got 3, expected a list of strings",
     ),
     "enabled that is no flag": (
         changed(("plugins/default_component_enabled", "perhaps")),
@@ -241,11 +241,11 @@ WRONG = {
     ),
     "a component's configuration without a name": (
         changed(("plugins/configs", [{"enabled": True}])),
-        "plugins.configs[0].name: is missing",
+        "plugins.configs[0].name: missing",
     ),
     "a component's unknown setting": (
         changed(("plugins/configs", [{"name": "a", "enable": True}])),
-        "plugins.configs[0].enable: there is no such key; did you mean 'enabled'?",
+        "plugins.configs[0].enable: unknown key; did you mean 'enabled'?",
     ),
     "another format": (
         changed(("service/format", "insights.formats._yaml.YamlFormat")),
@@ -253,7 +253,7 @@ WRONG = {
     ),
     "format among the engine's arguments": (
         changed(("service/engine/kwargs", {"format": "x"})),
-        "service.engine.kwargs.format: there is no such key; did you mean 'formatter'?",
+        "service.engine.kwargs.format: unknown key; did you mean 'formatter'?",
     ),
     "a size limit that is no number": (
         changed(("service/unpacked_archive_size_limit", "big")),
@@ -263,59 +263,62 @@ WRONG = {
         changed(("service/extract_tmp_dir", "/no/such/place")),
         "service.extract_tmp_dir: got '/no/such/place', expected a directory that exists",
     ),
-    "no consumer": (changed(("service/consumer-", 0)), "service.consumer: is missing"),
+    "no consumer": (changed(("service/consumer-", 0)), "service.consumer: missing"),
     "a consumer that is a text": (
         changed(("service/consumer", "x")),
         "service.consumer: got 'x', expected a mapping",
     ),
     "a consumer without a name": (
         changed(("service/consumer/name-", 0)),
-        "service.consumer.name: is missing",
+        "service.consumer.name: missing",
     ),
     "a misspelt consumer": (
         changed(("service/consumer/name", "ccx_messaging.consumers.kafka_consumer.KafkaConsumr")),
-        "which is no consumer that runs here; did you mean 'ccx_messaging.consumers.kafka_consumer.KafkaConsumer'",
+        "which is not a supported consumer; did you mean 'ccx_messaging.consumers.kafka_consumer.KafkaConsumer'",
     ),
     "a consumer of one's own": (
         changed(("service/consumer/name", "mine.Consumer")),
-        "service.consumer.name: got 'mine.Consumer', which is no consumer that runs here",
+        "service.consumer.name: got 'mine.Consumer', which is not a supported consumer",
     ),
     "a part that is elsewhere": (
         changed(("service/engine/name", "ccx_messaging.engines.s3_upload_engine.S3UploadEngine")),
-        "which is not a part of this engine; the archiver copies archives: headrace serve archiver",
+        "which this engine does not include; the archiver copies archives: headrace serve archiver",
     ),
     "an engine of one's own": (
         changed(("service/engine/name", "mine.Engine")),
-        "which is no engine that runs here",
+        "which is not a supported engine",
     ),
-    "arguments by position": (
+    "no positional arguments": (
         changed(("service/consumer/args", ["topic"])),
-        "service.consumer.args: got ['topic'], expected no arguments by position",
+        "service.consumer.args: got ['topic'], expected no positional arguments",
     ),
     "no topic": (
         changed((f"{CONSUMER}incoming_topic-", 0)),
-        "service.consumer.kwargs.incoming_topic: is missing, expected the topic to consume",
+        "service.consumer.kwargs.incoming_topic: missing, expected the topic to consume",
     ),
     "a misspelt topic": (
         changed((f"{CONSUMER}incoming_topic-", 0), (f"{CONSUMER}incomming_topic", "a")),
-        "service.consumer.kwargs.incomming_topic: there is no such key; did you mean 'incoming_topic'?",
+        "service.consumer.kwargs.incomming_topic: unknown key; did you mean 'incoming_topic'?",
     ),
     "a topic that is a list": (
         changed((f"{CONSUMER}incoming_topic", ["a"])),
-        "service.consumer.kwargs.incoming_topic: got ['a'], expected a text",
+        "service.consumer.kwargs.incoming_topic: got ['a'], expected text",
     ),
     "a variable that is not set": (
         changed((f"{CONSUMER}incoming_topic", "$NO_SUCH")),
-        "got '$NO_SUCH', and the variable NO_SUCH is not set",
+        "got '$NO_SUCH', but the variable NO_SUCH is not set",
     ),
     "a named variable that is not set": (
         changed((f"{CONSUMER}incoming_topic-", 0), (f"{CONSUMER}incoming_topic_env", "NO_SUCH")),
-        "service.consumer.kwargs.incoming_topic_env: got 'NO_SUCH', expected the name of a variable that is set",
+        (
+            "service.consumer.kwargs.incoming_topic_env: got 'NO_SUCH', expected the name of an environment variable"
+            " that is set"
+        ),
     ),
-    "no group": (changed((f"{CONSUMER}group.id-", 0)), "service.consumer.kwargs.group_id: is missing"),
+    "no group": (changed((f"{CONSUMER}group.id-", 0)), "service.consumer.kwargs.group_id: missing"),
     "no broker": (
         changed((f"{PUBLISHER}bootstrap.servers-", 0)),
-        "service.publisher.kwargs.bootstrap.servers: is missing, expected a list of host:port",
+        "service.publisher.kwargs.bootstrap.servers: missing, expected a list of host:port",
     ),
     "a broker without a port": (
         changed((f"{CONSUMER}bootstrap.servers", "kafka")),
@@ -323,7 +326,7 @@ WRONG = {
     ),
     "a misspelt setting of Kafka": (
         changed((f"{CONSUMER}heartbeat.intervall.ms", 1)),
-        "heartbeat.intervall.ms: there is no such key; did you mean 'heartbeat.interval.ms'",
+        "heartbeat.intervall.ms: unknown key; did you mean 'heartbeat.interval.ms'",
     ),
     "an unknown protocol": (
         changed((f"{CONSUMER}security.protocol", "TLS")),
@@ -363,14 +366,14 @@ WRONG = {
     ),
     "a downloader's unknown key": (
         changed((f"{DOWNLOADER}allow_unsafe", 1)),
-        "service.downloader.kwargs.allow_unsafe: there is no such key; did you mean 'allow_unsafe_link",
+        "service.downloader.kwargs.allow_unsafe: unknown key; did you mean 'allow_unsafe_link",
     ),
     "an S3 downloader without a bucket": (
         changed(
             ("service/downloader/name", "ccx_messaging.downloaders.s3_downloader.S3Downloader"),
             ("service/downloader/kwargs", {"endpoint": "http://s3", "access_key": "a", "secret_key": "b"}),
         ),
-        "service.downloader.kwargs.bucket: is missing, expected the bucket's name",
+        "service.downloader.kwargs.bucket: missing, expected the bucket's name",
     ),
     "a misspelt publisher": (
         changed(
@@ -389,7 +392,7 @@ WRONG = {
                 "ccx_messaging.publishers.workloads_info_publisher.WorkloadInfoPublisher",
             )
         ),
-        "service.publisher.name: publishes the workload info, and service.engine.name makes the report",
+        "service.publisher.name: publishes the workload info, but service.engine.name makes the report",
     ),
     "watchers that are no list": (
         changed(("service/watchers", {})),
@@ -409,7 +412,7 @@ WRONG = {
     ),
     "a tracker without a topic": (
         changed(("service/watchers/2/kwargs", {"bootstrap.servers": "a:1"})),
-        "service.watchers[2].kwargs.topic: is missing, expected the topic of payload statuses",
+        "service.watchers[2].kwargs.topic: missing, expected the topic of payload statuses",
     ),
     "logging that is no mapping": (
         changed(("service/logging", "x")),

@@ -88,7 +88,7 @@ def test_urls_that_may_be_fetched(downloads, form, url, fetched):
 def test_paths_of_objects(downloads, bucket, path, found):
     of = downloads("OBJECTS", bucket=bucket)
     if found is None:
-        with pytest.raises(Rejected, match="names no object"):
+        with pytest.raises(Rejected, match="does not name an object"):
             of._location(upload(path))
         return
     location = of._location(upload(path))
@@ -146,7 +146,7 @@ def test_a_path_names_organisation_cluster_and_time():
         (ArchivePath, b'{"path": 3}', "Archive pattern name incorrect"),
         (ArchivePath, b"[", "Unable to decode received message"),
         (SyncedArchive, b'{"path": "a"}', "'path' and 'metadata' are required"),
-        (SyncedArchive, b"[]", "is no object"),
+        (SyncedArchive, b"[]", "is not an object"),
         (SyncedArchive, b'{"path": "a", "metadata": {"cluster_id": "x"}}', "Error extracting the OrgID"),
         (ArchivePath, f'{{"path": "17/{CLUSTER}/99999999999999-a"}}'.encode(), None),
     ],

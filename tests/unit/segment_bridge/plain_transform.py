@@ -48,7 +48,7 @@ def plain(line: str, ids: dict[str, str], workspaces: dict[str, str]) -> dict[st
     if not isinstance(record, dict):
         raise Dropped("error")
     if not record.keys() & {"result", "preview", "lastrow", "messages"}:
-        raise Dropped("no row of Splunk's")
+        raise Dropped("not a row of Splunk")
     result = record.get("result")
     if result is None or result is False:
         raise Dropped("no result")

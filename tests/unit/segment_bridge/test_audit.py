@@ -129,7 +129,7 @@ async def test_the_command_writes_a_row_a_line(tmp_path):
     output = io.BytesIO()
     outcome = await audit([write(tmp_path / "audit", everything())], output)
     assert len(output.getvalue().splitlines()) == sum(outcome.rows.values())
-    with pytest.raises(ConfigurationError, match="missing is no file"):
+    with pytest.raises(ConfigurationError, match="missing is not a file"):
         await audit([tmp_path / "missing"], output)
 
 
@@ -141,7 +141,7 @@ async def test_a_file_without_a_single_audit_record_is_a_failed_run(tmp_path):
     empty.write_bytes(b"")
     for files in ([other], [other, whole], [whole, other]):
         _, outcome = await found(*files)
-        assert outcome.failures == {str(other): "it holds no audit record"}
+        assert outcome.failures == {str(other): "it contains no audit record"}
         assert not outcome.complete
     _, outcome = await found(idle, empty, whole)
     assert outcome.complete

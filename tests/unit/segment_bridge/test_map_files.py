@@ -20,8 +20,8 @@ def test_both_are_read(tmp_path):
     [
         (None, "cannot be read: No such file or directory"),
         ("", "is empty, expected a JSON object"),
-        ("[]", "holds a list, expected a JSON object"),
-        ("{", "is no JSON"),
+        ("[]", "contains a list, expected a JSON object"),
+        ("{", "is not JSON"),
     ],
 )
 def test_weak_point_a_missing_map_is_an_error_that_names_the_variable(tmp_path, content, reason):
@@ -52,7 +52,7 @@ def test_a_map_with_nothing_in_it_is_an_error_that_names_its_variable(empty):
 
 
 def test_maps_of_two_different_clusters_are_an_error():
-    with pytest.raises(ConfigurationError, match="no workspace's owner is among the users"):
+    with pytest.raises(ConfigurationError, match="the map of users contains no workspace owner"):
         paired({"alice": "1"}, {"bob-tenant": "bob"})
 
 

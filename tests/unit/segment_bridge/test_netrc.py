@@ -38,9 +38,9 @@ def test_a_default_is_for_every_other_machine(path):
     ("text", "reason"),
     [
         ("machine other login a password b", "has no login for machine here"),
-        ("machine here login a:b password c", "has a colon"),
-        (f"machine here login a {PLANTED}", "is not netrc, near line"),
-        (b"machine here login \xff", "cannot be read: it is not text"),
+        ("machine here login a:b password c", "contains a colon"),
+        (f"machine here login a {PLANTED}", "is not a netrc file, near line"),
+        (b"machine here login \xff", "cannot be read: it is not UTF-8 text"),
     ],
 )
 def test_what_cannot_be_used_is_told_by_variable_without_secrets(path, text, reason):

@@ -210,7 +210,7 @@ def test_weak_point_one_malformed_line_does_not_end_the_rest_of_the_run():
     assert [event["messageId"] for event in events] == ["m-1", "m-2"]
     assert counts == {MALFORMED: 1}
     assert letters[0][0] == b'{"result":'
-    assert letters[0][1].startswith("the line is no JSON: ")
+    assert letters[0][1].startswith("the line is not JSON: ")
 
 
 def test_weak_point_drops_are_counted_and_add_up():

@@ -255,7 +255,7 @@ def test_an_empty_value_may_be_a_value():
         (WORD, "c", "word: got 'c', must be one of a, b"),
         (NAME, "", "name: must not be empty"),
         (NAME, "äöü", "name: got 'äöü', must have at most 4 bytes"),
-        (NAME, "a\0", "name: has a NUL character"),
+        (NAME, "a\0", "name: must not contain a NUL character"),
         (NAME, "\ud800" * 5, "name: got .*, must have at most 4 bytes"),
         (WORD, "x" * 1000, f"word: got '{'x' * 64}', must"),
     ],

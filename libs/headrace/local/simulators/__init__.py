@@ -1,4 +1,4 @@
-"""Small servers that answer as far-away systems do, for the local shape and for tests. They are not those systems.
+"""Small servers that answer like external systems, for the local shape and for tests. They are not those systems.
 
-Each says so in its name, listens on loopback only, keeps what it is given in memory and forgets it at the end.
+Each says so in its name, listens on loopback only, keeps its data in memory and loses it at the end.
 """

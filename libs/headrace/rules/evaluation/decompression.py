@@ -83,7 +83,7 @@ class Decompression:
     def finish(self) -> None:
         """Check that the last stream is whole."""
         if not self._current.eof:
-            raise ArchiveRejected(f"the {self._name} stream is cut short")
+            raise ArchiveRejected(f"the {self._name} stream is truncated")
 
     def _next_stream(self, pending: bytes) -> bytes:
         pending = pending.lstrip(b"\0")
@@ -92,16 +92,14 @@ class Decompression:
             self._streams += 1
             if self._streams > self._limits.max_gzip_members:
                 most = self._limits.max_gzip_members
-                raise ArchiveRejected(f"it has more than {most} {self._name} streams")
+                raise ArchiveRejected(f"the archive has more than {most} {self._name} streams")
         return pending
 
     def _step(self, pending: bytes) -> bytes:
         try:
             piece = self._current.decompress(pending, STEP_BYTES)
         except (OSError, lzma.LZMAError, EOFError) as error:
-            raise ArchiveRejected(
-                f"the {self._name} stream is damaged or asks for too much memory"
-            ) from error
+            raise ArchiveRejected(f"the {self._name} stream is damaged or needs too much memory") from error
         self._inflated_bytes += len(piece)
         limits = self._limits
         if self._inflated_bytes > limits.max_total_bytes:

@@ -26,7 +26,7 @@ def extracted(tree: Tree, parent: str | None) -> Iterator[str]:
     """
     size_bytes = sum(len(piece) for pieces in tree.files.values() for piece in pieces)
     if not ever_fits(size_bytes, parent):
-        raise ArchiveRejected(f"its {size_bytes} bytes are more than the disk of {place(parent)} can hold")
+        raise ArchiveRejected(f"the archive's {size_bytes} bytes do not fit on the disk of {place(parent)}")
     with (
         disk(parent),
         tempfile.TemporaryDirectory(prefix=f"headrace-rules-{os.getpid()}-", dir=place(parent)) as root,

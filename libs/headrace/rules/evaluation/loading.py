@@ -116,7 +116,7 @@ def run_order(graph: Mapping[Any, set[Any]]) -> list[Any]:
         ready = freed
     if len(ordered) < len(graph):
         stuck = sorted(dr.get_name(component) for component, left in waiting.items() if left)
-        raise ConfigurationError(f"components depend on one another in a circle: {', '.join(stuck)}")
+        raise ConfigurationError(f"components have a circular dependency: {', '.join(stuck)}")
     return ordered
 
 

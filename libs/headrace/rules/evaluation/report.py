@@ -67,7 +67,7 @@ class Report(JsonFormat):  # type: ignore[misc]
         try:
             _plain(value)
         except (TypeError, ValueError, RecursionError) as error:
-            self._failed(component, f"its response is no JSON: {error}")
+            self._failed(component, f"its response is not JSON: {error}")
             return False
         return True
 

@@ -228,7 +228,10 @@ def _packed_again(tree: Tree) -> str | None:
     """Why insights-core takes an archive for one of archives, and runs nothing on it."""
     for name in tree.list_directory("") or ():
         if name.endswith(archives.COMPRESSION_TYPES) and tree.read(name) is not None:
-            return f"it holds {shown(name)} at its top, so that insights-core takes it for an archive of archives"
+            return (
+                f"it contains {shown(name)} at its top level, so insights-core treats it as an archive of "
+                "archives"
+            )
     return None
 
 

@@ -43,7 +43,7 @@ class Tree:
     def add_directory(self, path: str) -> None:
         """Add a directory and those above it."""
         if path in self.files or path in self._links:
-            raise ArchiveRejected(f"member {shown(path)} is a directory and something else")
+            raise ArchiveRejected(f"member {shown(path)} is a directory and also something else")
         if path not in self._children:
             self._add_child(path)
             self._children[path] = {}
@@ -161,7 +161,7 @@ class Tree:
         parent, _, name = path.rpartition("/")
         if parent not in self._children:
             if parent in self.files or parent in self._links:
-                raise ArchiveRejected(f"member {shown(path)} lies below one that is no directory")
+                raise ArchiveRejected(f"member {shown(path)} is below a member that is not a directory")
             self._add_child(parent)
             self._children[parent] = {}
         self._children[parent][name] = None

@@ -32,9 +32,9 @@ def unpack(archive: bytes, limits: ArchiveLimits) -> Tree:
     most = limits.max_total_bytes
     tree = _read(archive, limits, min(HELD_BYTES, most)) or _read(archive, limits, most)
     if tree is None:
-        raise ArchiveRejected(f"it has more than {most} bytes")
+        raise ArchiveRejected(f"the archive has more than {most} bytes")
     if not tree.files:
-        raise ArchiveRejected("it holds no files")
+        raise ArchiveRejected("the archive contains no files")
     return tree
 
 
@@ -108,6 +108,6 @@ class _Builder:
         pieces = self.tree.files.get("/".join(parts))
         if pieces is None:
             raise ArchiveRejected(
-                f"member {shown(name)} is a hard link to {shown(target)}, no file before it"
+                f"member {shown(name)} is a hard link to {shown(target)}, which is not an earlier file"
             )
         self.tree.add_file(name, pieces)

@@ -54,7 +54,7 @@ class CertificateSigningRequest(ObjectFile):
         super().parse_content(content)
         self.name = name_at(self.excerpt, "ObjectMeta", "name")
         if not self.name:
-            raise SkipComponent(f"{self.file_path} is no certificate signing request")
+            raise SkipComponent(f"{self.file_path} is not a certificate signing request")
 
     @property
     def created(self) -> datetime | None:
@@ -90,7 +90,7 @@ class WebhookConfiguration(ObjectFile):
         """Take the file's bytes, or its lines."""
         super().parse_content(content)
         if self.excerpt.get("kind", _WEBHOOK_KINDS[0]) not in _WEBHOOK_KINDS:
-            raise SkipComponent(f"{self.file_path} is no webhook configuration")
+            raise SkipComponent(f"{self.file_path} is not a webhook configuration")
 
     @property
     def webhooks(self) -> Iterator[Webhook]:

@@ -45,7 +45,7 @@ class JsonFile(Parser):
             self.excerpt = self.data
         self.excerpt = checked(self.excerpt, self.EXCERPT, type(self))
         if not isinstance(self.excerpt, self.HOLDS):
-            raise ContentException(f"{self.file_path} holds no JSON {self.WHAT}")
+            raise ContentException(f"{self.file_path} contains no JSON {self.WHAT}")
 
     @cached_property
     def file_path(self) -> str | None:
@@ -123,10 +123,10 @@ class KubernetesObject(ObjectFile):
         """Take the file's bytes, or its lines."""
         super().parse_content(content)
         if self.excerpt.get("kind", self.KIND) != self.KIND:
-            raise SkipComponent(f"{self.file_path} is no {self.KIND}")
+            raise SkipComponent(f"{self.file_path} is not a {self.KIND}")
         self.name = name_at(self.excerpt, "metadata", "name")
         if not self.name:
-            raise ContentException(f"{self.file_path} holds an object without a name")
+            raise ContentException(f"{self.file_path} contains an object without a name")
 
     @property
     def namespace(self) -> str:

@@ -39,7 +39,7 @@ class GatheredAt:
             or newest(_times("lastTransitionTime", [*(operators or ()), *([version] if version else ())]))
         )
         if found is None:
-            raise SkipComponent("no file of the archive tells when it was gathered")
+            raise SkipComponent("no file of the archive shows when it was gathered")
         self.moment: datetime = found
 
 

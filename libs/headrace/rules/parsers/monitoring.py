@@ -112,7 +112,7 @@ class Alerts:
         if active is not None and not objects(active.excerpt):
             active = None
         if active is None and (metrics is None or not any(metrics.of("ALERTS"))):
-            raise SkipComponent("no file of the archive tells of alerts")
+            raise SkipComponent("no file of the archive contains alerts")
         self.firing = _distinct(_from_metrics(metrics) if active is None else active.of(suppressed=False))
         self.silenced = _distinct(() if active is None else active.of(suppressed=True))
 

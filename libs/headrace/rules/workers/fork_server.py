@@ -57,8 +57,8 @@ def _terms(boot: dict[str, Any]) -> Terms:
     taken_bytes = Memory.now().resident_bytes
     if max_rss_bytes - taken_bytes < MIN_ROOM_BYTES:
         raise ConfigurationError(
-            f"a worker may take {max_rss_bytes} bytes of memory, and the loaded rules alone take {taken_bytes}; "
-            f"expected at least {taken_bytes + MIN_ROOM_BYTES}"
+            f"a worker may use {max_rss_bytes} bytes of memory, but the loaded rules alone use "
+            f"{taken_bytes}; expected a limit of at least {taken_bytes + MIN_ROOM_BYTES}"
         )
     return Terms(ArchiveLimits(**boot["limits"]), max_rss_bytes - taken_bytes)
 

@@ -14,7 +14,7 @@ WORKERS_REPLACED: Final = Counter(
 )
 REPLACEMENT_SECONDS: Final = Histogram(
     "headrace_rules_worker_replacement_seconds",
-    "From noticing to the next one",
+    "Time to replace a worker",
     buckets=_SECONDS,
     registry=metrics.REGISTRY,
 )

@@ -136,7 +136,7 @@ class WorkerPool:
         except TimeoutError:
             death = await asyncio.shield(self._replace(worker, HUNG))
             raise RulesTimedOut(
-                f"the rules came to no end within {self._deadline_seconds:g} s{_at(death.place)}"
+                f"the rules did not end within {self._deadline_seconds:g} s{_at(death.place)}"
             ) from None
         except Lost:
             raise await self._verdict(worker) from None
@@ -160,9 +160,7 @@ class WorkerPool:
             raise Retryable(reply["unavailable"])
         if bloated is not None:
             most = self._boot["max_rss_bytes"] >> 20
-            raise RulesBloated(
-                f"the rules want more than the {most} MiB that a worker may take{_at(bloated)}"
-            )
+            raise RulesBloated(f"the rules need more than the {most} MiB that a worker may use{_at(bloated)}")
         if failed is not None:
             raise RulesFailed(f"the rules ended their process: {failed}")
         return _evaluation(reply["evaluation"], workload_info)
@@ -173,14 +171,14 @@ class WorkerPool:
         if self._closed:
             return Retryable("the rules' workers are being stopped")
         if death.killed_by_others:
-            return WorkerKilled(f"the rules' process was killed by somebody else: {death.what}")
+            return WorkerKilled(f"the rules' process was killed from outside: {death.what}")
         return RulesFailed(f"the rules crashed their process: {death.what}{_at(death.place)}")
 
     async def _free_worker(self) -> Worker:
         if self._closed:
             raise Retryable("the rules' workers are being stopped")
         if self._waiting >= self._max_waiting:
-            raise Retryable(f"{self._waiting} archives wait for the rules' workers already")
+            raise Retryable(f"{self._waiting} archives are already waiting for the rules' workers")
         self._waiting += 1
         try:
             async with asyncio.timeout(self._wait_seconds):

@@ -59,7 +59,7 @@ class Death:
     def what(self) -> str:
         """In words."""
         if self.code is None:
-            return "the process is gone"
+            return "the process has ended"
         if self.code < 0:
             return f"ended by {signal.Signals(-self.code).name}"
         return f"it exited with code {self.code}"
@@ -201,7 +201,7 @@ class ForkServer:
             raise ConfigurationError(f"the rules were not loaded within {load_seconds:g} s") from None
         except (Lost, OSError):
             raise ConfigurationError(
-                "the process that loads the rules ended by itself; its last words are on stderr"
+                "the process that loads the rules ended unexpectedly; its last output is on stderr"
             ) from None
         if "error" in answer:
             raise ConfigurationError(answer["error"])
@@ -235,7 +235,7 @@ class ForkServer:
         """One order at a time. A caller must not be cancelled: its answer would be taken for the next one's."""
         async with self._ordering:
             if self.lost:
-                raise Lost("the fork server is gone")
+                raise Lost("the fork server has ended")
             try:
                 async with asyncio.timeout(_ORDER_SECONDS):
                     socket.send_fds(self._control, [ORDER.pack(kind, pid)], descriptors)
@@ -253,7 +253,7 @@ class ForkServer:
         while len(received) < size_bytes:
             piece = await loop.sock_recv(self._control, size_bytes - len(received))
             if not piece:
-                raise Lost("the other end closed")
+                raise Lost("the other end closed the connection")
             received += piece
         return received
 

@@ -75,7 +75,7 @@ class OwnThread:
                 try:
                     result = work(*args)
                 except SystemExit as error:
-                    failure = RuntimeError(f"it wants the process to exit with {error.code!r}")
+                    failure = RuntimeError(f"it tried to exit the process with {error.code!r}")
                 except Exception as error:  # noqa: BLE001 -- the caller's to judge
                     failure = error
             # Of a loop that is closed nobody waits any more.
@@ -163,7 +163,7 @@ class OwnWatchers:
                     broker[context.__class__] = context
                     self._fire("on_extract", context, broker, SimpleNamespace(tmp_dir=root))
             except Exception as error:  # noqa: BLE001 -- the engine judges the archive, not its watchers
-                _log.info("watchers see no extraction", reason=repr(error))
+                _log.info("the archive cannot be extracted for watchers", reason=repr(error))
 
     def _fire(self, event: str, *args: Any) -> None:
         for instance in self._instances:

@@ -39,7 +39,7 @@ def build(own: OwnClass, *methods: str) -> Any:
     try:
         inspect.signature(maker).bind(*own.args, **own.kwargs)
     except TypeError as error:
-        raise ConfigurationError(f"{own.path}.kwargs: {own.name} does not take them: {error}") from None
+        raise ConfigurationError(f"{own.path}.kwargs: {own.name} does not accept them: {error}") from None
     except ValueError:
         # Built in, and without a signature to ask.
         pass
@@ -67,14 +67,14 @@ def find(own: OwnClass) -> Any:
         found = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
         raise ConfigurationError(
-            f"{own.path}.name: got {own.name!r}, and {module_name} cannot be imported: {_described(error)}"
+            f"{own.path}.name: got {own.name!r}, but {module_name} cannot be imported: {_described(error)}"
         ) from error
     for attribute in attributes:
         if not hasattr(found, attribute):
             public = [name for name in vars(found) if not name.startswith("_")]
             raise ConfigurationError(
-                f"{own.path}.name: got {own.name!r}, and {module_name} has no {attribute};"
-                f" {suggestion(attribute, public)}"
+                f"{own.path}.name: got {own.name!r}, but {module_name} has no {attribute}; "
+                f"{suggestion(attribute, public)}"
             )
         found = getattr(found, attribute)
     return found
@@ -93,11 +93,11 @@ def _module_of(own: OwnClass) -> tuple[str, list[str]]:
             continue
         except (Exception, SystemExit) as error:
             raise ConfigurationError(
-                f"{own.path}.name: got {own.name!r}, and {name} cannot be imported: {_described(error)}"
+                f"{own.path}.name: got {own.name!r}, but {name} cannot be imported: {_described(error)}"
             ) from error
     raise ConfigurationError(
-        f"{own.path}.name: got {own.name!r}, and there is no module {'.'.join(parts[:-1]) or own.name}"
-        " (looked in the working directory and among what is installed)"
+        f"{own.path}.name: got {own.name!r}, but there is no module {'.'.join(parts[:-1]) or own.name} "
+        "(searched the working directory and the installed packages)"
     )
 
 

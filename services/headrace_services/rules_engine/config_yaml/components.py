@@ -25,13 +25,13 @@ from headrace_services.rules_engine.config_yaml.templates import retyped
 DEFAULT_PROMETHEUS_PORT: Final = 8000
 DEFAULT_TRACKED_NAME: Final = "ccx-data-pipeline"
 
-_COMMITS: Final = "an offset is committed when its message has ended, and never before"
+_COMMITS: Final = "an offset is committed after its message has ended"
 _CONSUMER_KEYS: Final = {
     "enable.auto.commit": _COMMITS,
     "auto.commit.interval.ms": _COMMITS,
-    "auto.offset.reset": "a new group begins at the earliest message, so that none is missed",
-    "max_record_age": "no message is dropped for its age",
-    "metric_interval": "what it measures is always measured",
+    "auto.offset.reset": "a new group starts at the earliest message",
+    "max_record_age": "no message is dropped because of its age",
+    "metric_interval": "its measurements are always on",
 }
 
 
@@ -57,8 +57,8 @@ def incoming(service: Section, variables: Mapping[str, str]) -> Incoming:
     form = names.known(names.CONSUMERS, name, part.at("name"))
     if form is None:
         raise ConfigurationError(
-            f"{part.at('name')}: got {name!r}, which is no consumer that runs here;"
-            f" {suggestion(name, names.CONSUMERS)}"
+            f"{part.at('name')}: got {name!r}, which is not a supported consumer; "
+            f"{suggestion(name, names.CONSUMERS)}"
         )
     kwargs = kafka.broker_section(kwargs)
     timeout = kwargs.number("processing_timeout_s", least=0)
@@ -105,7 +105,8 @@ def engine(service: Section) -> tuple[EngineForm, Section]:
     form = names.known(names.ENGINES, name, part.at("name"))
     if form is None:
         raise ConfigurationError(
-            f"{part.at('name')}: got {name!r}, which is no engine that runs here; {suggestion(name, names.ENGINES)}"
+            f"{part.at('name')}: got {name!r}, which is not a supported engine; "
+            f"{suggestion(name, names.ENGINES)}"
         )
     return form, kwargs
 
@@ -163,7 +164,7 @@ def watchers(service: Section, variables: Mapping[str, str]) -> Watchers:
             )
             kafka.note_ignored(kwargs, {})
         elif kind == names.COMPONENT_TIMES:
-            service.notes.append(f"{part.path}: without effect: times of components are not printed")
+            service.notes.append(f"{part.path}: without effect: the times of components are not printed")
         kwargs.finish()
     return Watchers(port, tracker, tuple(owned))
 
@@ -198,7 +199,7 @@ def _objects(kwargs: Section, *, with_bucket: bool) -> Download:
         client = kwargs.section("client_kwargs")
         endpoint = client.text("endpoint_url")
         for key in ("region_name", "verify", "use_ssl"):
-            client.without_effect(key, "another client is used here")
+            client.without_effect(key, "Headrace uses another client")
         client.finish()
         return Download(
             DownloadForm.OBJECTS,
@@ -226,7 +227,7 @@ def _opened(
     name, args, kwargs = _part(part, expected)
     part.finish()
     if args and names.known(table, name, part.at("name")) is not None:
-        part.wrong("args", "no arguments by position; put them into kwargs by their names")
+        part.wrong("args", "no positional arguments; use kwargs instead")
     return part, name, args, kwargs
 
 

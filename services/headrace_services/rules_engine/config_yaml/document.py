@@ -20,7 +20,7 @@ _MAX_BYTES: Final = 1 << 20
 _CONFIG_KEYS: Final = ("name", "enabled", "timeout", "metadata", "tags", "links")
 _NOT_HERE: Final = {
     "SENTRY_ENABLED": "errors are not sent to Sentry; they are in the log and in headrace_attempt_failures",
-    "LOGGING_TO_CW_ENABLED": "nothing is sent to CloudWatch; collect what is written to standard output",
+    "LOGGING_TO_CW_ENABLED": "nothing is sent to CloudWatch; collect standard output instead",
 }
 
 
@@ -66,7 +66,7 @@ def _document(text: str, variables: Mapping[str, str]) -> Section:
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
         raise ConfigurationError(f"is not YAML: {problem}{where}") from None
     except RecursionError:
-        raise ConfigurationError("is nested too deep") from None
+        raise ConfigurationError("is nested too deeply") from None
     if not isinstance(parsed, Mapping):
         raise ConfigurationError(f"got {type(parsed).__name__}, expected a mapping with plugins and service")
     whole = Section("", {"whole": with_clowder(substituted(parsed, variables), variables)}).section("whole")
@@ -88,7 +88,7 @@ def _pipeline(plugins: Section, service: Section, variables: Mapping[str, str]) 
         section.without_effect("extract_timeout", why)
     service.without_effect(
         "requeuer",
-        "a message is tried again by itself, then dead-lettered; headrace dead-letters redrive puts it back",
+        "a message is retried automatically, then dead-lettered; headrace dead-letters redrive puts it back",
     )
     logging = service.section("logging") if service.has("logging") else None
     configurator = (
@@ -100,7 +100,8 @@ def _pipeline(plugins: Section, service: Section, variables: Mapping[str, str]) 
     wants_info = outgoing.form is OutgoingForm.WORKLOAD_INFO
     if wants_info != (engine_form is EngineForm.WORKLOAD_INFO) and outgoing.topic:
         raise ConfigurationError(
-            f"service.publisher.name: publishes the {outgoing.form}, and service.engine.name makes the {engine_form}"
+            f"service.publisher.name: publishes the {outgoing.form}, but service.engine.name makes the "
+            f"{engine_form}"
         )
     return Pipeline(
         rules=rules,
@@ -136,7 +137,7 @@ def _rules(plugins: Section, service: Section, engine: Section) -> RulesConfig:
     for name in plugins.texts("packages"):
         if name.partition(".")[0] in names.PIPELINE_PACKAGES and not components.importable(name):
             plugins.notes.append(
-                f"plugins.packages: {name}: is not installed; what the pipeline needs of it is built in"
+                f"plugins.packages: {name}: is not installed; the parts that the pipeline needs are built in"
             )
         else:
             packages.append(name)
@@ -165,12 +166,10 @@ def _component_configs(plugins: Section) -> list[Mapping[str, Any]]:
         if not isinstance(entry, Mapping):
             raise ConfigurationError(f"{path}: got {entry!r}, expected a mapping with a component's name")
         section = Section(path, entry)
-        section.required_text("name", "a component's name or the beginning of one")
+        section.required_text("name", "a component's name or a prefix of one")
         for key in entry:
             if key not in _CONFIG_KEYS:
-                raise ConfigurationError(
-                    f"{path}.{key}: there is no such key; {suggestion(str(key), _CONFIG_KEYS)}"
-                )
+                raise ConfigurationError(f"{path}.{key}: unknown key; {suggestion(str(key), _CONFIG_KEYS)}")
         section.flag("enabled")
         section.number("timeout", least=0)
         configs.append(retyped(entry))

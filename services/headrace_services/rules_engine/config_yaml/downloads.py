@@ -67,13 +67,14 @@ class PipelineDownloads:
         if not bucket:
             bucket, _, key = key.partition("/")
         if not bucket or not key:
-            raise Rejected(f"{_INVALID}: the path names no object")
+            raise Rejected(f"{_INVALID}: the path does not name an object")
         return stored(bucket, key)
 
     def _url(self, upload: Upload) -> Location:
         if self.plan.form is DownloadForm.PRESIGNED and not _PRESIGNED.fullmatch(upload.url):
             raise Rejected(
-                f"{_INVALID}: not a presigned URL of AWS; allow_unsafe_links of the downloader admits others"
+                f"{_INVALID}: not a presigned URL of AWS; set the downloader's allow_unsafe_links to "
+                "accept others"
             )
         try:
             parts = urlsplit(upload.url)

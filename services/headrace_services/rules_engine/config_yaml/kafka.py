@@ -60,7 +60,7 @@ def text_or_variable(kwargs: Section, key: str, variables: Mapping[str, str], *a
     variable = kwargs.text(f"{key}_env")
     plain = next(filter(None, (kwargs.text(name) for name in (key, *aliases))), "")
     if variable and not (variables.get(variable) or plain):
-        kwargs.wrong(f"{key}_env", "the name of a variable that is set")
+        kwargs.wrong(f"{key}_env", "the name of an environment variable that is set")
     return (variables.get(variable) if variable else "") or plain
 
 
@@ -77,7 +77,8 @@ def read_access(kwargs: Section, variables: Mapping[str, str]) -> KafkaAccess:
         )
     for key in sorted(_NOT_SUPPORTED & kwargs.values.keys()):
         kwargs.wrong(
-            key, "nothing: this setting is not supported, and to ignore it would change who is trusted"
+            key,
+            ("nothing: this setting is not supported, and ignoring it would change which peers are trusted"),
         )
     ca_file = kwargs.text("ssl.ca.location")
     if ca_file and protocol.endswith("SSL") and not Path(ca_file).is_file():
@@ -98,7 +99,7 @@ def _servers(kwargs: Section, variables: Mapping[str, str]) -> str:
     lists = [kwargs.raw(name) for name in ("bootstrap_servers", "bootstrap.servers", "metadata.broker.list")]
     if not one and not any(lists):
         if variable:
-            kwargs.wrong("bootstrap_server_env", "the name of a variable that is set")
+            kwargs.wrong("bootstrap_server_env", "the name of an environment variable that is set")
         kwargs.required_text("bootstrap.servers", _SERVERS)
     if one:
         return one
@@ -141,7 +142,8 @@ def note_ignored(kwargs: Section, why: Mapping[str, str]) -> None:
         kwargs.raw(key)
     if ignored:
         kwargs.notes.append(
-            f"{kwargs.path}: without effect: {', '.join(ignored)}: librdkafka's, and another client is used here"
+            f"{kwargs.path}: without effect: {', '.join(ignored)}: these are settings of librdkafka, which "
+            "Headrace does not use"
         )
 
 

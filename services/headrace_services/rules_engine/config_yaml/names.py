@@ -68,16 +68,16 @@ ELSEWHERE: Final[Mapping[str, str]] = {
         "the results aggregator keeps reports: headrace serve results_aggregator"
     ),
     "ccx_messaging.consumers.decoded_ingress_consumer.DecodedIngressConsumer": "name KafkaConsumer",
-    "ccx_messaging.engines.multiplexor_engine.MultiplexorEngine": "run one pipeline for each kind of archive",
+    "ccx_messaging.engines.multiplexor_engine.MultiplexorEngine": "run a separate pipeline for each kind of archive",
     "ccx_messaging.publishers.multiplexor_publisher.MultiplexorPublisher": (
-        "run one pipeline for each kind of archive"
+        "run a separate pipeline for each kind of archive"
     ),
-    "insights_messaging.consumers.cli.Interactive": "headrace rules try ARCHIVE shows what rules say of an archive",
+    "insights_messaging.consumers.cli.Interactive": "headrace rules try ARCHIVE shows what rules find in an archive",
     "insights_messaging.consumers.kafka.Kafka": (
         "it is a base class; name ccx_messaging.consumers.kafka_consumer.KafkaConsumer"
     ),
-    "insights_messaging.consumers.rabbitmq.RabbitMQ": "messages come from Kafka here",
-    "insights_messaging.publishers.rabbitmq.RabbitMQ": "results go to Kafka here",
+    "insights_messaging.consumers.rabbitmq.RabbitMQ": "only Kafka is supported for messages",
+    "insights_messaging.publishers.rabbitmq.RabbitMQ": "only Kafka is supported for results",
 }
 # Packages of the pipeline that hold classes of this table and no rules: there is nothing to miss when they are absent.
 PIPELINE_PACKAGES: Final = frozenset(
@@ -94,7 +94,7 @@ def known(table: Mapping[str, T], name: str, path: str) -> T | None:
     """
     if name in ELSEWHERE:
         raise ConfigurationError(
-            f"{path}: got {name!r}, which is not a part of this engine; {ELSEWHERE[name]}"
+            f"{path}: got {name!r}, which this engine does not include; {ELSEWHERE[name]}"
         )
     if name in table:
         return table[name]

@@ -20,7 +20,7 @@ from headrace_services.rules_engine.messages import Upload, upload_of
 from headrace_services.rules_engine.publishing import Publication
 
 STDOUT: Final = "standard output"
-NOWHERE: Final = "nowhere (its publisher does nothing)"
+NOWHERE: Final = "nowhere (the publisher does nothing)"
 
 
 @dataclass(frozen=True)

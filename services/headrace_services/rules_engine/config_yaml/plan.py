@@ -34,7 +34,7 @@ class OutgoingForm(StrEnum):
     IDP_RULES = "rules result of a synced archive"
     STDOUT = "standard output"
     NOTHING = "nothing"
-    OWN = "a class of one's own"
+    OWN = "your own class"
 
 
 class DownloadForm(StrEnum):
@@ -44,7 +44,7 @@ class DownloadForm(StrEnum):
     ANY_URL = "any URL"
     OBJECTS = "keys of one bucket"
     FILES = "local paths"
-    OWN = "a class of one's own"
+    OWN = "your own class"
 
 
 @dataclass(frozen=True)

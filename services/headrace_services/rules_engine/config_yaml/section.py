@@ -65,9 +65,9 @@ class Section:
         if value is None:
             return default
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            self.wrong(key, "a text")
+            self.wrong(key, "text")
         if isinstance(value, str) and not _SECRET.search(key) and (name := unset_variable(value)):
-            raise ConfigurationError(f"{self.at(key)}: got {value!r}, and the variable {name} is not set")
+            raise ConfigurationError(f"{self.at(key)}: got {value!r}, but the variable {name} is not set")
         return str(value)
 
     def required_text(self, key: str, expected: str) -> str:
@@ -78,8 +78,8 @@ class Section:
         """Raise the line about a key that is not there, or that is there under a name nobody knows."""
         for other in self.values:
             if other not in self.seen and get_close_matches(other, [key], cutoff=0.75):
-                raise ConfigurationError(f"{self.at(other)}: there is no such key; did you mean {key!r}?")
-        raise ConfigurationError(f"{self.at(key)}: is missing, expected {expected}")
+                raise ConfigurationError(f"{self.at(other)}: unknown key; did you mean {key!r}?")
+        raise ConfigurationError(f"{self.at(key)}: missing, expected {expected}")
 
     def number(self, key: str, default: float = 0.0, *, least: float = -math.inf) -> float:
         """A finite number of at least so much."""
@@ -111,7 +111,7 @@ class Section:
             return ()
         items = [value] if isinstance(value, str) else value
         if not isinstance(items, list) or not all(isinstance(item, str) and item for item in items):
-            self.wrong(key, "a list of texts")
+            self.wrong(key, "a list of strings")
         return tuple(items)
 
     def items(self, key: str) -> list[Any]:
@@ -140,12 +140,12 @@ class Section:
         for key in self.values:
             if key not in self.seen and not key.startswith("x-"):
                 raise ConfigurationError(
-                    f"{self.at(key)}: there is no such key; {suggestion(key, {*self.seen, *also})}"
+                    f"{self.at(key)}: unknown key; {suggestion(key, {*self.seen, *also})}"
                 )
 
 
 def _text_keys(path: str, values: Mapping[Any, Any]) -> Mapping[str, Any]:
     for key in values:
         if not isinstance(key, str):
-            raise ConfigurationError(f"{path}: got the key {key!r}, expected a text; put it in quotes")
+            raise ConfigurationError(f"{path}: got the key {key!r}, expected text; put it in quotes")
     return values
