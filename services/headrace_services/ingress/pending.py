@@ -65,12 +65,15 @@ class PendingUpload:
         self._early.append(chunk)
         if self.size > _FREE_BYTES:
             await self._take_place()
+            await self._take_memory()
+            await self._pass_on_early()
 
     async def finish(self) -> Staged:
         """Make it durable and give up the place; raises `Retryable` when the store cannot."""
         if self._early is not None:
-            self._expected_bytes = self.size
+            # The whole body is within what a sender may hold anyway: it needs no share of the memory.
             await self._take_place()
+            await self._pass_on_early()
         staged = await self._upload.finish()
         self._finished = True
         await self._place.aclose()
@@ -86,12 +89,16 @@ class PendingUpload:
 
     async def _take_place(self) -> None:
         await self._place.enter_async_context(self._admission.places.reserve(1))
+
+    async def _take_memory(self) -> None:
         with suppress(Busy):
             if self._expected_bytes <= _WHOLE_BYTES:
                 await self._place.enter_async_context(self._admission.memory.reserve(self._expected_bytes))
                 self._upload.hold_bytes = max(self._expected_bytes, self._upload.hold_bytes)
             else:
                 await self._place.enter_async_context(self._admission.memory.reserve(self._upload.hold_bytes))
+
+    async def _pass_on_early(self) -> None:
         early, self._early = self._early or [], None
         for chunk in early:
             await self._upload.write(chunk)
