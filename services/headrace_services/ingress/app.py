@@ -28,8 +28,9 @@ _log = get_logger(__name__)
 
 # A number in its one spelling: the rules engine and the aggregator number organisations.
 _LOCAL_SERVICE: Final = "hccm"
-# Longer than this, and an upload goes on in small parts rather than wait for senders that may be slow.
-_MEMORY_SECONDS: Final = 1.0
+# While others release memory, an upload waits for its turn. Where none is released for so long, the senders that hold
+# it may be slow, and the upload goes on in small parts.
+_MEMORY_STALL_SECONDS: Final = 2.0
 _SWEEP_EVERY_SECONDS: Final = 600.0
 
 
@@ -55,7 +56,12 @@ async def start(context: Context) -> None:
         ),
         Admission(
             places=Budget(settings.max_concurrent_uploads, settings.queue_seconds, metrics.UPLOADS_IN_FLIGHT),
-            memory=Budget(settings.buffer_bytes, _MEMORY_SECONDS, metrics.BUFFERED_BYTES),
+            memory=Budget(
+                settings.buffer_bytes,
+                settings.queue_seconds,
+                metrics.BUFFERED_BYTES,
+                stall_seconds=_MEMORY_STALL_SECONDS,
+            ),
         ),
         default_service=settings.default_service or (_LOCAL_SERVICE if context.lenient else ""),
     )

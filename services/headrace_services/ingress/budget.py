@@ -5,6 +5,8 @@ asked for whole, up front, so that uploads never wait for one another with half 
 """
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -21,12 +23,19 @@ class Busy(Exception):
 
 
 class Budget:
-    """A weighted semaphore; ``gauge`` shows what is taken."""
+    """A weighted semaphore; ``gauge`` shows what is taken.
 
-    def __init__(self, total: int, wait_seconds: float, gauge: Gauge) -> None:
+    A claim waits at most ``wait_seconds``, and gives up earlier once nothing has been released for ``stall_seconds``.
+    """
+
+    def __init__(
+        self, total: int, wait_seconds: float, gauge: Gauge, *, stall_seconds: float = math.inf
+    ) -> None:
         self._total = total
         self._free = total
         self._wait_seconds = wait_seconds
+        self._stall_seconds = stall_seconds
+        self._released_at = 0.0
         self._gauge = gauge
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -49,7 +58,7 @@ class Budget:
         self._waiting.append((share, granted))
         try:
             async with asyncio.timeout(self._wait_seconds):
-                await granted
+                await self._while_others_release(granted)
         except BaseException as error:
             if granted.done() and not granted.cancelled():
                 self._release(share)
@@ -62,6 +71,15 @@ class Budget:
                 raise Busy from None
             raise
 
+    async def _while_others_release(self, granted: asyncio.Future[None]) -> None:
+        began = time.monotonic()
+        while not granted.done():
+            left = max(began, self._released_at) + self._stall_seconds - time.monotonic()
+            if left <= 0:
+                raise Busy
+            await asyncio.wait([granted], timeout=None if left == math.inf else left)
+        await granted
+
     def _take(self, share: int) -> bool:
         if self._free < share:
             return False
@@ -71,6 +89,7 @@ class Budget:
 
     def _release(self, share: int) -> None:
         self._free += share
+        self._released_at = time.monotonic()
         self._gauge.dec(share)
         self._grant()
 

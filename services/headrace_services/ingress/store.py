@@ -186,7 +186,10 @@ class S3Upload:
     async def finish(self) -> Staged:
         """Store what is left and make the object whole."""
         async with self._stager.ending(self._request_id):
-            return await self._finish()
+            staged = await self._finish()
+        # Its share of the memory is free for others from here on, though the upload lives until it is announced.
+        self._buffer.clear()
+        return staged
 
     async def _finish(self) -> Staged:
         if self._upload_id:

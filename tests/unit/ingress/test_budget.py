@@ -1,4 +1,5 @@
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -144,6 +145,29 @@ async def test_who_waits_too_long_is_told_so_and_keeps_nothing():
             async with budget.reserve(1):
                 raise AssertionError("there was no place")
     async with budget.reserve(10):
+        pass
+
+
+async def test_a_claim_waits_for_its_turn_while_others_release():
+    budget = Budget(1, 1000.0, Gauge("taken", "Taken", registry=None), stall_seconds=0.2)
+    began = time.monotonic()
+
+    async def hold() -> None:
+        async with budget.reserve(1):
+            await asyncio.sleep(0.05)
+
+    await asyncio.gather(*(hold() for _ in range(10)))
+    assert time.monotonic() - began > 0.4
+
+
+async def test_a_claim_gives_up_once_nothing_is_released():
+    budget = Budget(1, 1000.0, Gauge("taken", "Taken", registry=None), stall_seconds=0.05)
+    async with budget.reserve(1):
+        with pytest.raises(Busy):
+            async with budget.reserve(1):
+                raise AssertionError("there was no place")
+    assert not budget._waiting
+    async with budget.reserve(1):
         pass
 
 
