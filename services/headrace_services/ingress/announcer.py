@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -51,11 +52,12 @@ class Announcer:
         request_id, sender = announcement.request_id, (announcement.account, announcement.org_id)
         headers = {"service": announcement.service}
         names = [topic.name for topic in self._topics]
+        original = Outgoing.of(self._topics[0], announcement, key=key, headers=headers)
         started = time.monotonic()
         try:
             await self._producer.send_all(
                 [
-                    *(Outgoing.of(topic, announcement, key=key, headers=headers) for topic in self._topics),
+                    *(replace(original, topic_name=name) for name in names),
                     self._status(request_id, sender, RECEIVED, _RECEIVED, received),
                     self._status(request_id, sender, SUCCESS, note),
                 ],

@@ -201,6 +201,8 @@ class Uploads:
         try:
             async with asyncio.timeout(seconds):
                 staged = await pending.finish()
+            # Durable: nothing is left to abort, whatever comes of the announcement.
+            session.pending = None
         except TimeoutError:
             raise Retryable(f"storing took longer than {seconds:.0f} s") from None
         metrics.STAGE_SECONDS.observe(time.monotonic() - started)
