@@ -46,7 +46,11 @@ from tests.processes import ServiceProcess
 OF_THEIR_OWN = (start, sizing, scale_out, ros_csv, rules, ols_collector, kruize_math, segment)
 OF_ENGINES = (runtime, rules_service, aggregator)
 OF_SERVICES = (ingress, flow, assisted_events, kruize_http, aggregator_rest, recommendations)
+# These store objects.
+OF_S3 = (start, sizing, scale_out, rules_service, ingress, flow, assisted_events, recommendations)
 PARTS = (*OF_THEIR_OWN, *OF_ENGINES, *OF_SERVICES)
+
+_S3_SERVERS = {"seaweedfs": "SeaweedFS", "minio": "MinIO"}
 
 
 class Report:
@@ -63,7 +67,8 @@ class Report:
         if part not in self.wanted:
             return
         figures: list[Figure] = await part.measure(*given)
-        self.sections[part.TITLE] = section(part.TITLE, part.TEXT, figures)
+        s3 = _S3_SERVERS[os.environ.get("S3") or "seaweedfs"] if part in OF_S3 else ""
+        self.sections[part.TITLE] = section(part.TITLE, part.TEXT, figures, s3=s3)
         print(f"\n{part.TITLE}")
         for row in figures:
             print(f"  {row.name:40} {row.value:>14}  {row.spread:20} {row.bar}", flush=True)

@@ -6,6 +6,7 @@ import os
 import psutil
 
 from headrace.objects.endpoint import S3Endpoint
+from tests.bench import s3_clients
 from tests.bench.load import direct_puts, uploads
 from tests.bench.report import Figure, of_rounds
 
@@ -13,7 +14,9 @@ TITLE = "Ingress"
 TEXT = (
     "Uploads a second with 16 in flight, from another process, against PUTs of the same bytes by the tuned "
     "aiobotocore client into the same server, in turns; an upload is answered after S3 has confirmed the bytes and "
-    "Kafka has acknowledged the announcement, its copy and the status. CPU is the ingress process' own."
+    "Kafka has acknowledged the announcement, its copy and the status. CPU is the ingress process' own. The last rows "
+    "are PUTs alone, from the bench's process, each confirmed to hold the bytes that were sent; obstore's are there "
+    "where it is installed."
 )
 BUCKET = "insights-upload-perma"
 # Bytes, calls a round, and the least ratio we are content with.
@@ -49,7 +52,8 @@ async def measure(ingress_url: str, endpoint: S3Endpoint, process: psutil.Proces
             of_rounds(f"{name}: uploads / direct PUTs", ratios, "", digits=2, bar=bar),
             of_rounds(f"{name}: CPU an upload", cpu, "ms", digits=2),
         ]
-    return figures + await _memory(ingress_url, process)
+    figures += await _memory(ingress_url, process)
+    return figures + await s3_clients.measure(endpoint, BUCKET)
 
 
 async def _memory(ingress_url: str, process: psutil.Process) -> list[Figure]:

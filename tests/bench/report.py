@@ -44,9 +44,10 @@ def _cpuinfo() -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def section(title: str, text: str, figures: Sequence[Figure]) -> str:
-    """One part of the page."""
-    lines = [f"## {title}", "", text, "", f"Measured on {datetime.now(UTC):%Y-%m-%d}.", ""]
+def section(title: str, text: str, figures: Sequence[Figure], *, s3: str = "") -> str:
+    """One part of the page; ``s3`` names the server of a part that stores objects."""
+    measured = f"Measured on {datetime.now(UTC):%Y-%m-%d}{f' on {s3}' if s3 else ''}."
+    lines = [f"## {title}", "", text, "", measured, ""]
     lines += ["| figure | median | range | aim |", "|---|---|---|---|"]
     lines += [f"| {row.name} | {row.value} | {row.spread} | {row.bar} |" for row in figures]
     return "\n".join(lines) + "\n"
@@ -60,7 +61,7 @@ def page(titles: Sequence[str], measured: Mapping[str, str], before: str) -> str
         "",
         'Written by `make bench`, a part of it by `make bench PARTS="rules segment"`.',
         "Everything runs on the same machine, servers, services and senders; ratios say more than figures.",
-        "S3 is SeaweedFS, or MinIO with `S3=minio make bench`; figures from before 2026-11-30 are MinIO's.",
+        "S3 is SeaweedFS, or MinIO with `S3=minio make bench`; a section that stores objects names its server.",
         "",
         f"Machine: {machine()}, Python {platform.python_version()}.",
         "",

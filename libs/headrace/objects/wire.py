@@ -91,6 +91,8 @@ class Wire:
             auto_decompress=False,
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],
             connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=10),
+            # S3 has no cookies, and looking for them costs each request.
+            cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         )
 
