@@ -176,7 +176,7 @@ class Api:
                 raise Refusal(404, unknown)
             item = _recommendation(row, units, plots=True)
             if not item["recommendations"]:
-                return json_response({"status": "not_found", "message": empty}, 404)
+                raise Refusal(404, empty, body={"status": "not_found", "message": empty})
             return json_response(item)
 
         return Operation(

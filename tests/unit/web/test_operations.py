@@ -1,13 +1,15 @@
 """One declaration of an operation makes its route, the reading of its parameters, and its description."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from pydantic import BaseModel
 
-from headrace.web.operations import Answer, Body, Dialect, Header, Operation, Operations, summary_of
+import headrace_services
+from headrace.web.operations import Answer, Body, Dialect, Header, Operation, Operations, Routing, summary_of
 from headrace.web.parameters import BadParameter, Choice, Custom, Integer, Parameter, Text
 from headrace.web.schemas import BINARY, BOOLEAN, OBJECT, TEXT, closed, nullable, record
 
@@ -81,6 +83,25 @@ def test_a_path_of_a_slash_alone_has_the_same_two_spellings():
     )
     assert {("GET", "/v1"), ("GET", "/v1/")} <= routes(spellings)
     assert ("GET", "/v1//") not in routes(spellings)
+
+
+def test_operations_that_no_document_describes_are_routed_alike():
+    app = web.Application()
+    probe = Operation("GET", "/", answer, "Main", Answer())
+    Routing(prefixes=("", "/v1"), takes_slash=True, answers_head=False).route(app, [probe])
+    found = [(route.method, route.resource.canonical) for route in app.router.routes() if route.resource]
+    assert found == [("GET", "/"), ("GET", "/v1"), ("GET", "/v1/")]
+
+
+def test_services_route_and_refuse_in_the_one_way():
+    """By `Operation` and `Refusal`: what does it by hand is in no document, or answers in another form."""
+    by_hand = re.compile(r"router\.add_(?:get|post|put|patch|delete|head)\(|raise web\.HTTP")
+    root = Path(headrace_services.__file__).parent
+    found = {
+        str(path.relative_to(root)) for path in root.rglob("*.py") if by_hand.search(path.read_text("utf-8"))
+    }
+    # The answer to probes of a `config.yaml` is text on every path.
+    assert found == {"rules_engine/config_yaml/wiring.py"}
 
 
 def test_an_api_may_leave_head_unanswered():

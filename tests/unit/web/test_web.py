@@ -12,7 +12,7 @@ from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.health import Health
 from headrace.web import listener
 from headrace.web.admin import admin_app
-from headrace.web.errors import json_errors
+from headrace.web.errors import Refusal, json_errors
 from headrace.web.listener import Listener
 
 Serve = Callable[[web.Application], Awaitable[str]]
@@ -71,6 +71,40 @@ async def test_failures_become_json(serve: Serve, session: aiohttp.ClientSession
             assert (response.status, await response.json()) == (status, {"status": status, "text": text})
             assert ("Retry-After" in response.headers) == (status == 503)
             assert ("Allow" in response.headers) == (status == 405)
+
+
+PLAIN = Refusal(409, "taken", headers={"Allow": "GET"})
+OWN = Refusal(422, "", body={"detail": [1]})
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "body", "header"),
+    [
+        (PLAIN, 409, {"text": "taken"}, ("Allow", "GET")),
+        (OWN, 422, {"detail": [1]}, None),
+        (Refusal(503, "full"), 503, {"text": "full"}, ("Retry-After", "5")),
+        (KeyError("mine"), 400, {"text": "'mine'"}, None),
+        (ArithmeticError("secret"), 500, {"text": "Internal Server Error"}, None),
+        (web.HTTPRequestEntityTooLarge(1, 2, text="too long"), 413, {"text": "too long"}, None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_refusal_is_answered_in_the_form_of_its_api(
+    serve: Serve,
+    session: aiohttp.ClientSession,
+    raised: Exception,
+    status: int,
+    body: object,
+    header: tuple[str, str] | None,
+):
+    async def refuse(_request: web.Request) -> web.Response:
+        raise raised
+
+    app = web.Application(middlewares=[json_errors(lambda _, text: {"text": text}, bad_requests=(KeyError,))])
+    app.router.add_get("/", refuse)
+    async with session.get(await serve(app)) as response:
+        assert (response.status, await response.json()) == (status, body)
+        assert header is None or response.headers[header[0]] == header[1]
 
 
 @pytest.mark.parametrize(
