@@ -1,7 +1,16 @@
 """The conditions of one SQL statement: fixed text, with values as arguments."""
 
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+# What LIKE reads as something else than itself.
+_SPECIAL: Final = re.compile(r"[%_\\]")
+
+
+def literal(text: str) -> str:
+    """The pattern of LIKE that means the text itself."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 @dataclass

@@ -1,18 +1,13 @@
 """Listings as SQL. Every value is an argument; what stands in the text comes from ``listings``."""
 
-import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-from headrace.database.conditions import Where
+from headrace.database.conditions import Where, literal
 from headrace_services.ros_api.listings import Collection, Filter
 from headrace_services.ros_api.parameters import Choice, ListParameters, parse_uuid
 from headrace_services.ros_api.rbac import Access
-
-# What LIKE reads as something else than itself.
-_SPECIAL: Final = re.compile(r"([%_\\])")
-_ESCAPED: Final = r"\\\1"
 
 
 @dataclass(frozen=True)
@@ -131,4 +126,4 @@ def _split(values: tuple[str, ...]) -> tuple[list[str], list[str]]:
 
 def _patterns(values: tuple[str, ...] | list[str]) -> list[str]:
     """Texts to find anywhere within, whatever they hold."""
-    return [f"%{_SPECIAL.sub(_ESCAPED, value)}%" for value in values]
+    return [f"%{literal(value)}%" for value in values]

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from aiohttp import web
 
-from headrace.database.conditions import Where
+from headrace.database.conditions import Where, literal
 from headrace.web.parameters import BadParameter, Custom, Integer, Parameter, Text
 from headrace.web.parameters import Kind as Values
 from headrace.web.schemas import BOOLEAN, MOMENT, TEXT
@@ -217,8 +217,8 @@ def _compared(where: Where, column: str, operation: str, value: Any) -> str:
         sign = "=" if operation == "eq_i" else "<>"
         return f"lower({column}) {sign} lower({where.place(value)}::text)"
     like = "ilike" if operation.endswith("_i") else "like"
-    escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"{column} {like} {where.place(_PATTERNS[operation.removesuffix('_i')].format(escaped))}"
+    pattern = _PATTERNS[operation.removesuffix("_i")].format(literal(value))
+    return f"{column} {like} {where.place(pattern)}"
 
 
 def _value(values: Values[T], name: str, text: str) -> T:

@@ -1,5 +1,7 @@
 """The document that the service serves says what it does: made-up requests, checked against it."""
 
+from unittest.mock import Mock
+
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -29,4 +31,4 @@ class TestSourcesApi(Conformance):
     }
 
     def application(self) -> web.Application:
-        return Api(*[ABSENT] * 5).application()
+        return Api(ABSENT, ABSENT, Mock(), ABSENT, 1).application()
