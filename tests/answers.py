@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,16 +10,21 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers and body."""
+    """Status, headers and body; a service whose bodies have a form of their own adds how to read it."""
 
     status: int
-    headers: dict[str, str]
-    text: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
 
     @property
     def json(self) -> Any:
         """The body, parsed."""
-        return json.loads(self.text)
+        return json.loads(self.body)
 
 
 async def raw_status(url: str, path: str, headers: Iterable[tuple[str, str]], method: str = "GET") -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from blockbuster import BlockBuster, BlockingError
 
@@ -69,7 +69,7 @@ def watched() -> Iterator[list[str]]:
     found: list[str] = []
     told = BlockingError.__init__
 
-    def tell(error: BlockingError, func: str) -> None:
+    def tell(error: Any, func: str) -> None:
         told(error, func)
         found.append(f"{error}:\n{''.join(traceback.format_stack(limit=12)[:-2])}")
 
@@ -79,7 +79,7 @@ def watched() -> Iterator[list[str]]:
     for function in buster.functions.values():
         function.can_block_predicate = _or_may_block(function.can_block_predicate)
     buster.activate()
-    BlockingError.__init__ = tell  # type: ignore[method-assign]
+    BlockingError.__init__ = cast("Any", tell)  # type: ignore[method-assign]
     try:
         yield found
     finally:

@@ -54,7 +54,7 @@ class Forked:
         # One of one's own: a loop has one reader for each descriptor.
         sentinel = os.dup(self._process.sentinel)
         ended = loop.create_future()
-        loop.add_reader(sentinel, lambda: ended.done() or ended.set_result(None))
+        loop.add_reader(sentinel, lambda: None if ended.done() else ended.set_result(None))
         try:
             if self.returncode is None:
                 await ended

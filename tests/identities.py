@@ -19,6 +19,11 @@ def identity(**fields: Any) -> str:
     return encoded(json.dumps({"identity": fields}))
 
 
+def stated(**fields: Any) -> str:
+    """The header's value for the fields that are not None."""
+    return identity(**{name: value for name, value in fields.items() if value is not None})
+
+
 def user(org_id: Any, **fields: Any) -> str:
     """A user of an organisation, as the gateway writes it."""
     return identity(org_id=org_id, internal={"org_id": org_id}, type="User", **fields)
@@ -59,7 +64,7 @@ def odd(org_id: str, other: str) -> dict[str, CIMultiDict[str]]:
     }
     found = {f"org_id: {name}": headers(user(value)) for name, value in look_alikes.items()}
     mine, theirs = user(other), user(org_id)
-    raw = {
+    raw: dict[str, str | bytes] = {
         "key twice": f'{{"identity":{{"org_id":"{other}","org_id":"{org_id}","type":"User"}}}}',
         "key twice in two cases": f'{{"identity":{{"org_id":"{other}","Org_Id":"{org_id}","type":"User"}}}}',
         "identity twice": f'{{"identity":{{"org_id":"{other}"}},"identity":{{"org_id":"{org_id}"}}}}',

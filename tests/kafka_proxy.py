@@ -22,8 +22,8 @@ NOT_LEADER, LOADING, NOT_AVAILABLE, NOT_COORDINATOR = 6, 14, 15, 16
 ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING = 22, 25, 27
 
 
-def _by_version(base: type) -> dict[tuple[int, int], type]:
-    return {(kind.API_KEY, kind.API_VERSION): kind for kind in base.__subclasses__()}  # type: ignore[attr-defined]
+def _by_version(base: Any) -> dict[tuple[int, int], Any]:
+    return {(kind.API_KEY, kind.API_VERSION): kind for kind in base.__subclasses__()}
 
 
 REQUESTS, RESPONSES = _by_version(RequestStruct), _by_version(Response)
@@ -80,7 +80,7 @@ class KafkaProxy(TcpProxy):
         code = self._next_error(COMMIT)
         buffer = BytesIO(frame)
         RequestHeader_v1.SCHEMA.decode(buffer)
-        request = REQUESTS.get((COMMIT, version), OffsetCommitRequest_v2).decode(buffer)  # type: ignore[attr-defined]
+        request = REQUESTS.get((COMMIT, version), OffsetCommitRequest_v2).decode(buffer)
         topics = [(name, [(part[0], code) for part in parts]) for name, parts in request.topics]
         body = RESPONSES[COMMIT, version](*([0] if version >= 3 else []), topics).encode()
         return struct.pack(">ii", len(body) + 4, correlation) + body
@@ -108,9 +108,9 @@ class KafkaProxy(TcpProxy):
         kind = RESPONSES.get((api, version))
         if not values or kind is None:
             return frame
-        answer = kind.decode(BytesIO(frame[4:]))  # type: ignore[attr-defined]
-        fields = [getattr(answer, name) for name in kind.SCHEMA.names]  # type: ignore[attr-defined]
-        return frame[:4] + bytes(kind(*_replaced(kind.SCHEMA, fields, values)).encode())  # type: ignore[attr-defined]
+        answer = kind.decode(BytesIO(frame[4:]))
+        fields = [getattr(answer, name) for name in kind.SCHEMA.names]
+        return frame[:4] + bytes(kind(*_replaced(kind.SCHEMA, fields, values)).encode())
 
 
 def _replaced(schema: Schema, fields: Any, values: dict[str, Any]) -> list[Any]:

@@ -230,6 +230,7 @@ class S3Proxy:
         self.requests: Counter[str] = Counter()
         self.refused = 0
         self.url = ""
+        self._session: aiohttp.ClientSession | None = None
         # The same luck in each run.
         self._draws = random.Random(0)
 

@@ -3,6 +3,7 @@
 import asyncio
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 import cramjam
 from aiokafka import TopicPartition
@@ -13,7 +14,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c
 
 NOW_MS = 1_790_000_000_000
-ENCODE = {
+ENCODE: dict[str, Any] = {
     "none": bytes,
     "gzip": gzip_encode,
     "snappy": snappy_encode,
@@ -77,7 +78,7 @@ def batch(
 
 def bomb(size_bytes: int) -> bytes:
     """Of zstd, the body of a batch of one record: kilobytes that inflate to so much."""
-    return bytes(cramjam.zstd.compress(record(b"\0" * size_bytes), level=9))
+    return bytes(cramjam.zstd.compress(record(b"\0" * size_bytes), level=9))  # type: ignore[attr-defined]
 
 
 async def produce(kafka: str, topic: str, *batches: bytes, partition: int = 0) -> list[str]:
@@ -92,7 +93,7 @@ async def produce(kafka: str, topic: str, *batches: bytes, partition: int = 0) -
 
 
 async def _sent(client: AIOKafkaClient, at: TopicPartition, one: bytes) -> str:
-    terms = {"transactional_id": None, "required_acks": -1, "timeout": 5000}
+    terms: dict[str, Any] = {"transactional_id": None, "required_acks": -1, "timeout": 5000}
     async with asyncio.timeout(30):
         while True:
             # A topic made just now is not known to every part of the broker.

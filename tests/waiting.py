@@ -4,37 +4,21 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, overload
+from typing import Any, TypeVar
 
 from aiokafka.errors import KafkaError
 
 T = TypeVar("T")
 
 
-@overload
 async def eventually(
-    condition: Callable[[], Awaitable[T | None]],
-    *,
-    within_seconds: float = ...,
-    describe: str = ...,
-    every_seconds: float = ...,
-) -> T: ...
-@overload
-async def eventually(
-    condition: Callable[[], T | None],
-    *,
-    within_seconds: float = ...,
-    describe: str = ...,
-    every_seconds: float = ...,
-) -> T: ...
-async def eventually(
-    condition: Callable[[], T | Awaitable[T]],
+    condition: Callable[..., Any],
     *,
     within_seconds: float = 90.0,
     describe: str = "",
     every_seconds: float = 0.02,
-) -> T:
-    """Call `condition` until it is truthy and return that; fail with the last value seen.
+) -> Any:
+    """Call or await `condition` until it is truthy and return that; fail with the last value seen.
 
     An AssertionError inside the condition counts as "not yet" and is shown at the end.
     """

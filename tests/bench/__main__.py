@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any, cast
 
 import psutil
 import uvloop
@@ -108,7 +109,7 @@ async def open_stack() -> AsyncIterator[Stack]:
         async with AsyncExitStack() as closing:
             directory, ports = Path(name), EnginePorts.random()
             engines = await closing.enter_async_context(
-                Engines(directory / "data", ports, s3=os.environ.get("S3") or None)
+                Engines(directory / "data", ports, s3=cast("Any", os.environ.get("S3") or None))
             )
             environment = engines.environment()
             settings = EngineSettings(

@@ -167,7 +167,7 @@ def _interval(row: Any) -> dict[str, Any]:
 async def _expect(kruize: harness.Kruize, path: str, body: bytes | None, **params: str) -> None:
     answer = await kruize.post(path, body, **params)
     if answer.status != 201:
-        raise RuntimeError(f"{path}: {answer.status}: {answer.content[:300]!r}")
+        raise RuntimeError(f"{path}: {answer.status}: {answer.body[:300]!r}")
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

@@ -66,5 +66,5 @@ def page(titles: Sequence[str], measured: Mapping[str, str], before: str) -> str
         f"Machine: {machine()}, Python {platform.python_version()}.",
         "",
     ]
-    sections = kept | measured
+    sections = {**kept, **measured}
     return "\n".join(lines) + "\n" + "\n".join(sections[title] for title in titles if title in sections)

@@ -62,7 +62,9 @@ def _files(shape: Shape, chooser: random.Random) -> Iterator[tuple[str, bytes]]:
     yield "config/metrics", b"".join(b'ALERTS{alertname="A%d",severity="none"} 1 1\n' % n for n in range(40))
     yield "insights-operator/gathers.json", b'{"status_reports": []}'
     for number in range(shape.operators):
-        status = {"conditions": [_condition("Available"), _condition("Degraded", status="False")]}
+        status: dict[str, Any] = {
+            "conditions": [_condition("Available"), _condition("Degraded", status="False")]
+        }
         yield (
             f"config/clusteroperator/operator-{number}.json",
             described("ClusterOperator", f"o{number}", status=status),

@@ -13,7 +13,7 @@ from headrace.local.kafka import Kafka
 from headrace.local.ports import EnginePorts
 from headrace.local.supervisor import RestartBudget, Supervisor
 from headrace.runtime.settings import EngineSettings
-from tests.reading import reader
+from tests.records import reader
 from tests.waiting import eventually
 
 TOPIC = "cut"

@@ -19,7 +19,7 @@ from headrace.objects.store import ObjectStore
 from tests.faults.killing import Stack, moments_of
 from tests.faults.recording import FULL
 from tests.history import Seen, Sent, check
-from tests.reading import reader
+from tests.records import reader
 from tests.waiting import eventually
 
 UPLOADS = 2000 if FULL else 500

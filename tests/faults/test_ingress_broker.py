@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -49,7 +50,7 @@ async def proxy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TcpPr
 
 
 @asynccontextmanager
-async def behind(proxy: TcpProxy, s3_url: str, **variables: str) -> AsyncIterator[Ingress]:
+async def behind(proxy: TcpProxy, s3_url: str, **variables: Any) -> AsyncIterator[Ingress]:
     async with open_ingress(proxy.address, s3_url, stop_seconds=3, **variables) as ingress:
         yield ingress
 

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from time import monotonic
+from typing import Any
 
 import psutil
 import pytest
@@ -268,7 +269,11 @@ async def trickle(
 
 @pytest.mark.row(10)
 async def test_more_large_uploads_than_fit_get_429_and_memory_stays(kafka_url: str, s3_url: str):
-    variables = {"MAXCONCURRENTUPLOADS": "2", "BUFFERBYTES": str(10 << 20), "QUEUESECONDS": "0.5"}
+    variables: dict[str, Any] = {
+        "MAXCONCURRENTUPLOADS": "2",
+        "BUFFERBYTES": str(10 << 20),
+        "QUEUESECONDS": "0.5",
+    }
     async with open_ingress(kafka_url, s3_url, **variables) as ingress:
         # Two senders hold the places: they have sent most and do not go on.
         holders = [await asyncio.open_connection(*ingress.address) for _ in range(2)]

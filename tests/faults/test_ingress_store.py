@@ -8,6 +8,7 @@ from time import monotonic
 import pytest
 
 from headrace.objects.store import PART_BYTES
+from headrace.runtime.retries import RetryPolicy
 from headrace_services.ingress import store as ingress_store
 from tests.calibration import Calibration
 from tests.integration.ingress.harness import Ingress, new_id, open_ingress
@@ -78,7 +79,7 @@ async def test_a_store_that_throttles_three_puts_in_ten_is_got_round(kafka_url: 
 async def test_bytes_that_the_store_did_not_confirm_are_never_announced(
     kafka_url: str, s3_url: str, faults: S3Faults, size: int, monkeypatch
 ):
-    monkeypatch.setattr(ingress_store, "RETRY", ingress_store.RetryPolicy(3, 0.3, 0.02, 0.1))
+    monkeypatch.setattr(ingress_store, "RETRY", RetryPolicy(3, 0.3, 0.02, 0.1))
     monkeypatch.setattr("headrace.objects.store._CONTROL_SECONDS", 1.0)
     monkeypatch.setattr("headrace_services.ingress.handlers._ABORT_SECONDS", 1.0)
     async with behind_proxy(kafka_url, s3_url) as (ingress, proxy):

@@ -5,6 +5,7 @@ import itertools
 import random
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -41,7 +42,7 @@ class Flow:
     """The services, what was sent through them, and what a single run made of it."""
 
     whole: Whole
-    proxy: KafkaProxy
+    proxy: Any
     single: dict
     prepared: list[Payload]
 

@@ -7,6 +7,7 @@ import signal
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import psutil
@@ -50,7 +51,7 @@ PATIENCE_SECONDS = 60.0
 @dataclass
 class Flow:
     whole: Whole
-    proxy: KafkaProxy
+    proxy: Any
     prepared: list
 
 

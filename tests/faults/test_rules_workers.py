@@ -68,7 +68,9 @@ async def pid_of(pool: WorkerPool, *words: object) -> int:
 
 def replacement_seconds() -> tuple[float, float]:
     """How many there were, and their sum."""
-    samples = {sample.name: sample.value for sample in metrics.REPLACEMENT_SECONDS.collect()[0].samples}
+    samples = {
+        sample.name: sample.value for sample in next(iter(metrics.REPLACEMENT_SECONDS.collect())).samples
+    }
     name = "headrace_rules_worker_replacement_seconds"
     return samples[f"{name}_count"], samples[f"{name}_sum"]
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import Any
 
 import aiohttp
 import asyncpg
@@ -22,7 +23,7 @@ from tests.faults.killing import Stack
 from tests.faults.sending import ENDS
 from tests.faults.test_history import archived_digests, synced_keys, tracked_statuses
 from tests.history import Seen, check
-from tests.reading import reader
+from tests.records import reader
 from tests.waiting import answered, eventually
 
 CONSUMERS = (
@@ -129,7 +130,7 @@ class Whole(Stack):
         """Tell its groups that its dead process is gone, as the end of the session would after ten seconds."""
         for consumption in self.consumptions(name):
             coordinator = await answered(partial(self._admin.find_coordinator, consumption.group))
-            answer = await self._admin.describe_consumer_groups([consumption.group], coordinator)
+            answer: Any = await self._admin.describe_consumer_groups([consumption.group], coordinator)
             for member_id, *_ in answer[0].groups[0][5]:
                 await self._admin._client.send(coordinator, LeaveGroupRequest(consumption.group, member_id))
 

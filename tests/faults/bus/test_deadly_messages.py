@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ async def die_until_all_ended(
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.faults.bus.dying_child", *arguments, cwd=REPOSITORY
         )
-        request.addfinalizer(lambda child=child: child.returncode is None and end(child.pid))
+        request.addfinalizer(partial(end_if_alive, child))
         died = asyncio.create_task(child.wait())
         done = asyncio.create_task(eventually(lambda: at_the_end(flow, MESSAGES), within_seconds=60))
         await asyncio.wait((died, done), return_when=asyncio.FIRST_COMPLETED)
@@ -93,6 +94,11 @@ def end(pid: int) -> None:
     """Leave no child behind where the test fails; by its id, since its transport has gone with the loop."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def end_if_alive(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is None:
+        end(child.pid)
 
 
 async def at_the_end(flow: Flow, offset: int) -> bool:

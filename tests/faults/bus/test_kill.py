@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -48,7 +49,8 @@ async def bury(flow: Flow) -> None:
     """Tell the group that its dead members are gone, as the end of their sessions would after seconds."""
     async with admin_client(flow.settings) as client:
         coordinator = await answered(partial(client.find_coordinator, flow.group))
-        (described,) = (await client.describe_consumer_groups([flow.group], coordinator))[0].groups
+        answers: Any = await client.describe_consumer_groups([flow.group], coordinator)
+        (described,) = answers[0].groups
         for member_id, *_ in described[5]:
             await client._client.send(coordinator, LeaveGroupRequest(flow.group, member_id))
 
@@ -86,11 +88,8 @@ async def test_state_after_any_number_of_kills_equals_the_single_run(
         assert {row["request_id"]: row["n"] for row in rows} == good
         dead = {Note.from_json(record.value).request_id for record in await flow.dead()}
         assert dead == {note.request_id for note in notes} - good.keys()
-        ended = {
-            status.request_id
-            for record in await flow.records(PAYLOAD_STATUS.name)
-            if (status := PayloadStatus.from_json(record.value)).status in TERMINAL
-        }
+        statuses = [PayloadStatus.from_json(item.value) for item in await flow.records(PAYLOAD_STATUS.name)]
+        ended = {item.request_id for item in statuses if item.status in TERMINAL}
         assert {note.request_id for note in notes} <= ended
         again = sum(row["deliveries"] - 1 for row in rows)
         # Else no kill fell between an effect and its commit, and nothing was tested.

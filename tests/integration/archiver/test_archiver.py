@@ -29,7 +29,7 @@ async def test_an_upload_is_archived_under_its_cluster_and_the_consumers_are_tol
     message = await bench.upload("r1", b"payload")
     assert await bench.handle(message) == f"archived to {bench.bucket}/{KEY}"
     assert await bench.archived() == {KEY: b"payload"}
-    assert bench.producer.sent == [
+    assert bench.synced == [
         ArchiveSynced(
             path=KEY,
             original_path="r1",
@@ -47,7 +47,7 @@ async def test_the_same_announcement_again_makes_no_second_copy_and_no_second_me
     later = replace(bench.archiver, now=lambda: NOW + timedelta(hours=1))
     assert await bench.handle(message, later) == first
     assert list(await bench.archived()) == [KEY]
-    assert len(bench.producer.sent) == 1
+    assert len(bench.synced) == 1
 
 
 class Crash(Exception):
@@ -73,6 +73,11 @@ class Faulty:
         return crashing
 
 
+def crashing(real: Any, method: str, *, after: bool) -> Any:
+    """A stand-in for `real`, of whatever type that is."""
+    return Faulty(real, method, after=after)
+
+
 POINTS = [
     ("table", "find"),
     ("table", "take_position"),
@@ -91,9 +96,11 @@ async def test_a_redelivery_after_a_crash_at_any_point_ends_in_one_copy_at_one_k
 ) -> None:
     message = await bench.upload("r1", b"payload")
     if part == "store":
-        faulty = replace(bench.archiver, stores={"": Faulty(bench.store, method, after=after)})
+        faulty = replace(bench.archiver, stores={"": crashing(bench.store, method, after=after)})
     else:
-        faulty = replace(bench.archiver, **{part: Faulty(getattr(bench.archiver, part), method, after=after)})
+        faulty = replace(
+            bench.archiver, **{part: crashing(getattr(bench.archiver, part), method, after=after)}
+        )
     with pytest.raises(Crash):
         await bench.handle(message, faulty)
     note = await bench.handle(message, replace(bench.archiver, now=lambda: NOW + timedelta(minutes=5)))
@@ -101,7 +108,7 @@ async def test_a_redelivery_after_a_crash_at_any_point_ends_in_one_copy_at_one_k
     assert list(archived.values()) == [b"payload"]
     assert note == f"archived to {bench.bucket}/{next(iter(archived))}"
     # What was sent, though not on record as sent, is sent once more: at least once, to the same path.
-    paths = [synced.path for synced in bench.producer.sent]
+    paths = [synced.path for synced in bench.synced]
     assert paths == list(archived) * (
         2 if (method, after) in {("send", True), ("mark_published", False)} else 1
     )
@@ -112,10 +119,10 @@ async def test_a_copy_that_was_made_is_not_made_again(bench: Bench) -> None:
     message = await bench.upload("r1")
     with pytest.raises(Crash):
         await bench.handle(
-            message, replace(bench.archiver, stores={"": Faulty(bench.store, "copy", after=True)})
+            message, replace(bench.archiver, stores={"": crashing(bench.store, "copy", after=True)})
         )
     made = await bench.store.head(bench.bucket, KEY)
-    never = replace(bench.archiver, stores={"": Faulty(bench.store, "copy", after=False)})
+    never = replace(bench.archiver, stores={"": crashing(bench.store, "copy", after=False)})
     await bench.handle(message, never)
     assert await bench.store.head(bench.bucket, KEY) == made
 
@@ -126,7 +133,7 @@ async def test_archives_of_one_cluster_in_one_second_take_the_next_free_seconds(
     archived = await bench.archived()
     assert sorted(archived.values()) == sorted(f"payload {number}".encode() for number in range(20))
     assert sorted(archived) == [KEY.replace("212822", f"2128{22 + number}") for number in range(20)]
-    assert {synced.path for synced in bench.producer.sent} == set(archived)
+    assert {synced.path for synced in bench.synced} == set(archived)
 
 
 async def test_deliveries_of_one_announcement_at_once_agree_on_one_key(bench: Bench) -> None:
@@ -164,7 +171,7 @@ async def test_the_cluster_id_is_found_inside_the_stored_archive(
     message = await bench.upload("r1", tar_gz(members), service=service, **ANONYMOUS)
     await bench.handle(message)
     assert list(await bench.archived()) == [KEY]
-    assert bench.producer.sent[0].metadata.cluster_id == CLUSTER
+    assert bench.synced[0].metadata.cluster_id == CLUSTER
 
 
 @pytest.mark.parametrize(
@@ -191,7 +198,7 @@ async def test_what_cannot_be_archived_is_rejected_with_its_reason_and_leaves_no
         with pytest.raises(Rejected, match=reason):
             await bench.handle(message)
     assert await bench.archived() == {}
-    assert bench.producer.sent == []
+    assert bench.synced == []
 
 
 async def test_an_archive_that_names_no_cluster_is_kept_in_the_local_shape(bench: Bench) -> None:
@@ -203,7 +210,7 @@ async def test_an_archive_that_names_no_cluster_is_kept_in_the_local_shape(bench
         local_cluster_id(org_id, of="an-archive-that-names-none") for org_id in ("000001", "000002")
     )
     assert key.startswith(f"archives/compressed/{cluster_id[:2]}/{cluster_id}/")
-    assert bench.producer.sent[0].metadata.cluster_id == cluster_id != other
+    assert bench.synced[0].metadata.cluster_id == cluster_id != other
     unreadable = await bench.upload("r2", b"no archive", **ANONYMOUS)
     with pytest.raises(Rejected, match="cannot be read"):
         await bench.handle(unreadable, lenient)
@@ -214,7 +221,7 @@ async def test_an_upstream_announcement_is_read_by_its_url_with_our_own_keys(ben
     expired = message.model_copy(update={"url": message.url.partition("?")[0] + "?X-Amz-Expires=1"})
     await bench.handle(expired)
     assert await bench.archived() == {KEY: b"payload"}
-    assert bench.producer.sent[0].original_path == "r1"
+    assert bench.synced[0].original_path == "r1"
 
 
 async def test_a_template_without_a_cluster_id_archives_what_has_none_and_tells_nobody(bench: Bench) -> None:
@@ -227,7 +234,7 @@ async def test_a_template_without_a_cluster_id_archives_what_has_none_and_tells_
         "000001/ols-2.tar.gz": b"1",
         "000001/ols-3.tar.gz": b"2",
     }
-    assert bench.producer.sent == []
+    assert bench.synced == []
 
 
 @pytest.fixture
@@ -320,11 +327,11 @@ async def fetching(bench: Bench) -> AsyncIterator[Archiver]:
 async def test_an_upload_at_an_allowed_host_is_fetched_and_its_url_kept_secret(
     bench: Bench, ingress: Ingress, fetching: Archiver
 ) -> None:
-    foreign = {"bucket": None, "object_key": None, "etag": None, "url": ingress.url}
+    foreign: dict[str, Any] = {"bucket": None, "object_key": None, "etag": None, "url": ingress.url}
     message = await bench.upload("r1", **foreign)
     await bench.handle(message, fetching)
     assert await bench.archived() == {KEY: b"payload"}
-    assert bench.producer.sent[0].original_path == "download/r1"
+    assert bench.synced[0].original_path == "download/r1"
     (archive,) = await bench.table.of_request("r1")
     assert "secret" not in archive.source
 
@@ -349,7 +356,7 @@ async def test_an_answer_that_is_not_the_upload_is_never_archived(
     reason: str,
 ) -> None:
     ingress.status, ingress.body = status, body
-    foreign = {"bucket": None, "object_key": None, "etag": None, "url": ingress.url}
+    foreign: dict[str, Any] = {"bucket": None, "object_key": None, "etag": None, "url": ingress.url}
     message = await bench.upload("r1", **foreign)
     with pytest.raises(error, match=reason) as caught:
         await bench.handle(message, fetching)
@@ -360,7 +367,7 @@ async def test_an_answer_that_is_not_the_upload_is_never_archived(
 async def test_a_claim_at_an_endpoint_that_is_gone_from_the_settings_waits(bench: Bench) -> None:
     message = await bench.upload("r1")
     with pytest.raises(Crash):
-        await bench.handle(message, replace(bench.archiver, table=Faulty(bench.table, "claim", after=True)))
+        await bench.handle(message, replace(bench.archiver, table=crashing(bench.table, "claim", after=True)))
     with pytest.raises(Retryable, match="no longer in ARCHIVER_ENDPOINTS"):
         await bench.handle(message, replace(bench.archiver, stores={}))
 
@@ -372,7 +379,7 @@ async def test_another_organisation_is_not_told_where_an_upload_was_archived(ben
     with pytest.raises(Rejected, match="uploaded by another organisation") as refusal:
         await bench.handle(message.model_copy(update=theirs))
     assert key not in str(refusal.value)
-    assert len(await bench.archived()) == len(bench.producer.sent) == 1
+    assert len(await bench.archived()) == len(bench.synced) == 1
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ async def test_another_organisations_archive_does_not_land_in_the_clusters_folde
         await bench.handle(message)
     assert "000001" not in str(caught.value)
     assert await bench.archived() == {KEY: b"the owner's"}
-    assert [synced.request_id for synced in bench.producer.sent] == ["r1"]
+    assert [synced.request_id for synced in bench.synced] == ["r1"]
     assert await bench.table.of_request("r2") == []
     # Else a stranger could push the names of the owner's archives into the future.
     assert await bench.database.fetch("select * from series") == series

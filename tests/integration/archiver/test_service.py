@@ -1,11 +1,9 @@
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
-import asyncpg
 import pytest
 
 from headrace.bus.admin import ensure_topics
@@ -15,50 +13,38 @@ from headrace.contracts.identity import Associate, Identity, System, encode_iden
 from headrace.contracts.topics import ARCHIVE_SYNCED, PAYLOAD_STATUS, UPLOAD_ANNOUNCE, Topic
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
-from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.runtime.settings import EngineSettings
 from headrace.service.host import Host
-from headrace_services.registry import BY_NAME
 from tests.engines import SessionEngines
+from tests.service import own, own_database, running, url_of
 from tests.waiting import eventually
 
 CLUSTER = "11111111-2222-3333-4444-555555555555"
 
 
 @pytest.fixture
-async def running(
-    engines: SessionEngines, fresh: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+async def archiving(
+    engines: SessionEngines, fresh: Callable[[str], str]
 ) -> AsyncIterator[tuple[Host, Topic[Announcement]]]:
     """The archiver and the tracker as `headrace serve` runs them, on a topic and in databases of their own."""
-    monkeypatch.setenv("ARCHIVER_BUCKET", fresh("archives"))
     settings = EngineSettings(kafka=engines.kafka, s3=engines.s3, postgres=engines.postgres)
     topic = replace(UPLOAD_ANNOUNCE, name=fresh("announce"))
     await ensure_topics(settings, [topic, PAYLOAD_STATUS, ARCHIVE_SYNCED])
-    rows = []
-    for row in (BY_NAME["archiver"], BY_NAME["payload_tracker"]):
-        (consumed,) = row.consumes
-        consumed = replace(consumed, group=fresh("group"))
-        if row.name == "archiver":
-            consumed = replace(consumed, topic=topic)
-        rows.append(replace(row, port=0, port_variable="", consumes=(consumed,), database=fresh("database")))
-    host = Host(settings, ProcessSettings(admin_port=0))
-    await host.start(rows)
-    stop = asyncio.Event()
-    working = asyncio.create_task(host.run(stop))
-    yield host, topic
-    stop.set()
-    await working
-    await host.stop()
-    connection = await asyncpg.connect(engines.postgres)
-    for row in rows:
-        await connection.execute(f'drop database "{row.database}" with (force)')
-    await connection.close()
+    async with own_database(engines.postgres) as archives, own_database(engines.postgres) as tracked:
+        rows = [
+            own("archiver", database=archives, topics=[topic]),
+            own("payload_tracker", database=tracked, topics=[PAYLOAD_STATUS]),
+        ]
+        environment = {"ARCHIVER_BUCKET": fresh("archives")}
+        async with running(rows, settings, environment=environment) as host:
+            yield host, topic
 
 
 async def test_an_announced_upload_is_archived_and_every_hop_can_be_asked_for(
-    running: tuple[Host, Topic[Announcement]], engines: SessionEngines, fresh: Callable[[str], str]
+    archiving: tuple[Host, Topic[Announcement]], engines: SessionEngines, fresh: Callable[[str], str]
 ) -> None:
-    host, topic = running
-    archiver, tracker = (context.listeners[0].port for context in host.contexts)
+    host, topic = archiving
+    archiver, tracker = url_of(host), url_of(host, 1)
     store = await ObjectStore.open(S3Endpoint.parse(engines.s3))
     producer = await Producer.open(EngineSettings(kafka=engines.kafka), service="test")
     stage = fresh("stage")
@@ -79,8 +65,8 @@ async def test_an_announced_upload_is_archived_and_every_hop_can_be_asked_for(
     try:
         async with aiohttp.ClientSession(headers={"x-rh-identity": associate}) as session:
 
-            async def ask(port: int, path: str) -> Any:
-                async with session.get(f"http://127.0.0.1:{port}{path}") as response:
+            async def ask(url: str, path: str) -> Any:
+                async with session.get(url + path) as response:
                     return await response.json() if response.status == 200 else None
 
             async def ended(request_id: str) -> Any:

@@ -1,10 +1,10 @@
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
 from tests.integration.assisted_events.harness import Endpoint, Sender, new_name, open_endpoint, open_sender
+from tests.service import connected
 
 
 @pytest_asyncio.fixture
@@ -17,9 +17,8 @@ async def endpoint() -> AsyncIterator[Endpoint]:
 async def database_name(postgres_url: str) -> AsyncIterator[str]:
     name = new_name()
     yield name
-    connection = await asyncpg.connect(postgres_url, timeout=60)
-    await connection.execute(f"drop database if exists {name} with (force)")
-    await connection.close()
+    async with connected(postgres_url) as admin:
+        await admin.execute(f"drop database if exists {name} with (force)")
 
 
 @pytest_asyncio.fixture

@@ -9,21 +9,21 @@ import tarfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import asyncpg
-import pytest
 from aiohttp import web
 
 from headrace.local.ports import EnginePorts
-from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.runtime.settings import EngineSettings
 from headrace.service.host import Host
 from headrace_services.assisted_events.api import PREFIX
-from headrace_services.registry import BY_NAME
+from tests.answers import Answer
 from tests.processes import ROOT, ServiceProcess
+from tests.service import Running, connected, open_client, own, running, url_of
+from tests.serving import serving
 from tests.waiting import eventually
 
 OK = (202, b'{"request_id":"r"}')
@@ -114,22 +114,15 @@ async def open_endpoint() -> AsyncIterator[Endpoint]:
     app = web.Application(client_max_size=1 << 30)
     app.router.add_get("/upload", endpoint.probe)
     app.router.add_post("/upload", endpoint.upload)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    endpoint.url = f"http://127.0.0.1:{runner.addresses[0][1]}/upload"
-    try:
+    async with serving(app) as url:
+        endpoint.url = f"{url}/upload"
         yield endpoint
-    finally:
-        await runner.cleanup()
 
 
 @dataclass
-class Sender:
+class Sender(Running[Answer]):
     """A running sender, asked by REST, and its database."""
 
-    url: str
-    session: aiohttp.ClientSession
     host: Host | None
     database: str
 
@@ -140,10 +133,13 @@ class Sender:
         return body
 
     async def ask(self, method: str, path: str, *, json: Any = None, data: Any = None) -> tuple[int, Any]:
-        async with self.session.request(method, self.url + PREFIX + path, json=json, data=data) as response:
-            if response.content_type == "application/json":
-                return response.status, await response.json()
-            return response.status, await response.read()
+        if json is None:
+            answer = await self.send_request(method, PREFIX + path, body=data)
+        else:
+            headers = {"Content-Type": "application/json"}
+            answer = await self.send_request(method, PREFIX + path, body=json, headers=headers)
+        is_json = answer.headers.get("Content-Type", "").startswith("application/json")
+        return answer.status, answer.json if is_json else answer.body
 
     async def simulate(self, **terms: Any) -> list[str]:
         answer = await self.call("POST", "/simulations", json=terms)
@@ -168,11 +164,8 @@ class Sender:
         return result
 
     async def execute(self, statement: str, *arguments: Any) -> None:
-        connection = await asyncpg.connect(self.database, timeout=60)
-        try:
+        async with connected(self.database) as connection:
             await connection.execute(statement, *arguments)
-        finally:
-            await connection.close()
 
 
 @asynccontextmanager
@@ -180,25 +173,13 @@ async def open_sender(
     postgres: str, name: str, *, lenient: bool = True, **environment: str
 ) -> AsyncIterator[Sender]:
     """The service in this process, on the database `name`; lenient, it wants no token."""
-    row = replace(BY_NAME["assisted_events"], port=0, port_variable="", database=name)
-    process = ProcessSettings(admin_port=0, stop_seconds=10, lenient=lenient)
-    host = Host(EngineSettings(postgres=postgres), process)
+    row = own("assisted_events", database=name)
     fast = {"ASSISTED_RETRY_SECONDS": "0.2", "ASSISTED_MAX_RETRY_SECONDS": "0.5", **environment}
-    with pytest.MonkeyPatch.context() as patch:
-        for variable, value in fast.items():
-            patch.setenv(variable, value)
-        await host.start([row])
-    stop = asyncio.Event()
-    working = asyncio.create_task(host.run(stop))
-    try:
-        async with aiohttp.ClientSession() as session:
-            port = host.contexts[0].listeners[0].port
-            database = f"{postgres.rpartition('/')[0]}/{name}"
-            yield Sender(f"http://127.0.0.1:{port}", session, host, database)
-    finally:
-        stop.set()
-        await working
-        await host.stop()
+    async with (
+        running([row], EngineSettings(postgres=postgres), environment=fast, lenient=lenient) as host,
+        open_client() as session,
+    ):
+        yield Sender(url_of(host), session, host, f"{postgres.rpartition('/')[0]}/{name}")
 
 
 @dataclass
@@ -231,7 +212,7 @@ class ChildProcess(ServiceProcess):
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Sender]:
         postgres = self.environment["HEADRACE_POSTGRES"]
-        async with aiohttp.ClientSession() as session:
+        async with open_client() as session:
             url = f"http://127.0.0.1:{self.port}"
             yield Sender(url, session, None, f"{postgres.rpartition('/')[0]}/{self.database}")
 

@@ -59,7 +59,11 @@ def management(postgres_url: str, database_name: str, endpoint: Endpoint, file: 
     """A sender whose installation's pull secret is `file`."""
 
     def open_one(**more: str) -> Any:
-        environment = {"DATA_UPLOAD_ENDPOINT": endpoint.url, "ASSISTED_PULL_SECRET_FILE": str(file), **more}
+        environment: dict[str, Any] = {
+            "DATA_UPLOAD_ENDPOINT": endpoint.url,
+            "ASSISTED_PULL_SECRET_FILE": str(file),
+            **more,
+        }
         return open_sender(postgres_url, database_name, **environment)
 
     return open_one

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,7 @@ async def test_another_organisations_cluster_takes_no_hosts_and_no_infra_envs_al
     stolen = {"hosts": [*theirs.hosts()], "infra_envs": [theirs.infra_env()]}[part]
     for model in stolen:
         model |= {"cluster_id": cluster["id"], "org_id": "2002"}
-    parts = {"hosts": [], "infra_envs": [], "events": []} | {part: stolen}
+    parts: dict[str, Any] = {"hosts": [], "infra_envs": [], "events": []} | {part: stolen}
     with pytest.raises(Rejected, match="belongs to another organisation"):
         await Registry(opened, {}).register(cluster, **parts)
     assert await dump(opened) == before

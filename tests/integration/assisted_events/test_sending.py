@@ -120,7 +120,7 @@ async def test_the_ticker_finds_what_nobody_was_told_of(sender: Sender, endpoint
     assert len(endpoint.accepted) == 1
 
 
-OPT_OUTS: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {
+OPT_OUTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "setting": ({"ENABLE_DATA_COLLECTION": "false"}, {}, "data collection is off"),
     "telemetry": (
         {},

@@ -1,25 +1,21 @@
 """The document's Test 1: after an installation attempt, is its payload at the data hosting service?"""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import aiohttp
-import asyncpg
-import pytest
 
 from headrace.archives.assisted import read_metadata
 from headrace.bus.admin import ensure_topics
 from headrace.contracts.identity import Associate, Identity, encode_identity
 from headrace.contracts.topics import ARCHIVE_SYNCED, PAYLOAD_STATUS, UPLOAD_ANNOUNCE
-from headrace.runtime.settings import EngineSettings, ProcessSettings
-from headrace.service.host import Host
-from headrace_services.registry import BY_NAME
+from headrace.runtime.settings import EngineSettings
 from tests.engines import SessionEngines
 from tests.integration.assisted_events.harness import open_sender
 from tests.integration.ingress.harness import UPLOAD, Ingress, open_ingress
+from tests.service import own, own_database, running, url_of
 from tests.waiting import eventually
 
 
@@ -29,27 +25,12 @@ async def running_archiver(
 ) -> AsyncIterator[str]:
     settings = EngineSettings(kafka=engines.kafka, s3=engines.s3, postgres=engines.postgres)
     await ensure_topics(settings, [PAYLOAD_STATUS, ARCHIVE_SYNCED])
-    row = BY_NAME["archiver"]
-    (consumed,) = row.consumes
     topic = replace(UPLOAD_ANNOUNCE, name=ingress.announce_topic)
-    consumed = replace(consumed, topic=topic, group=fresh("group"))
-    row = replace(row, port=0, port_variable="", consumes=(consumed,), database=fresh("database"))
-    host = Host(settings, ProcessSettings(admin_port=0))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ARCHIVER_BUCKET", fresh("archives"))
-        patch.setenv("INGRESS_STAGEBUCKET", ingress.bucket)
-        await host.start([row])
-    stop = asyncio.Event()
-    working = asyncio.create_task(host.run(stop))
-    try:
-        yield f"http://127.0.0.1:{host.contexts[0].listeners[0].port}"
-    finally:
-        stop.set()
-        await working
-        await host.stop()
-        connection = await asyncpg.connect(engines.postgres, timeout=60)
-        await connection.execute(f'drop database "{row.database}" with (force)')
-        await connection.close()
+    environment = {"ARCHIVER_BUCKET": fresh("archives"), "INGRESS_STAGEBUCKET": ingress.bucket}
+    async with own_database(engines.postgres) as database:
+        row = own("archiver", database=database, topics=[topic])
+        async with running([row], settings, environment=environment) as host:
+            yield url_of(host)
 
 
 async def test_test_1_the_payload_of_an_installation_attempt_is_at_the_endpoint(

@@ -22,7 +22,7 @@ from headrace.runtime.errors import Retryable
 from headrace.runtime.metrics import REGISTRY
 from headrace.runtime.retries import RetryPolicy
 from headrace.runtime.settings import EngineSettings
-from tests.reading import reader
+from tests.records import reader
 from tests.waiting import answered, eventually
 
 # Fast enough for a test, jitter and all.
@@ -59,9 +59,9 @@ class Flow:
         key: Callable[..., str | None] | None = None,
         **terms: Any,
     ) -> Consumer[Note]:
-        terms = {"retry": QUICK, "membership": BRISK, "group": self.group} | terms
+        given: dict[str, Any] = {"retry": QUICK, "membership": BRISK, "group": self.group} | terms
         consumer = Consumer(
-            Consumption(topic=self.topic, **terms),
+            Consumption(topic=self.topic, **given),
             handler,
             service=self.service,
             settings=self.settings,

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka.admin import NewTopic
@@ -51,7 +52,11 @@ async def past(
 @pytest.mark.parametrize("codec", CODECS)
 async def test_kafkas_own_producer_may_compress_as_it_likes(flow: Flow, tmp_path: Path, codec: str):
     kafka = flow.settings.kafka
-    urls = {"kafka": kafka, "postgres": "postgresql://u:p@127.0.0.1:1/p", "s3": "http://u:p@127.0.0.1:1"}
+    urls: dict[Any, str] = {
+        "kafka": kafka,
+        "postgres": "postgresql://u:p@127.0.0.1:1/p",
+        "s3": "http://u:p@127.0.0.1:1",
+    }
     engines = [
         EngineStatus(name=name, product="", version="", url=url, address=url, credentials={}, state="ready")
         for name, url in urls.items()
@@ -141,8 +146,8 @@ async def test_a_time_that_can_be_is_kept(flow: Flow):
 
 async def test_a_header_whose_name_is_no_text_stops_nobody(flow: Flow):
     headers = [(b"gr\xfc\xdfe", b"\xff"), (b"", None), (b"\0", b"")]
-    note = GOOD.replace(b"good", b"latin")
-    ((note, delivery), _) = await past(flow, batch(record(note, headers=headers)))
+    sent = GOOD.replace(b"good", b"latin")
+    ((note, delivery), _) = await past(flow, batch(record(sent, headers=headers)))
     assert note.request_id == "latin"
     assert delivery.headers == {"gr\\xfc\\xdfe": "\ufffd", "": "", "\0": ""}
 

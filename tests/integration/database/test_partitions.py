@@ -231,7 +231,7 @@ async def test_retiring_and_making_and_writing_at_once_lose_nothing(database: st
 @pytest.mark.parametrize("name", ["", "Usage", "usage; drop table x", "1usage", "u" * 51, "naïve"])
 def test_a_name_that_is_no_plain_table_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="table name"):
-        Partitions(None, name)  # type: ignore[arg-type]
+        Partitions(None, name)
 
 
 async def test_a_connection_lost_while_making_one_leaves_nothing_half_made(

@@ -1,33 +1,28 @@
 """A running ingress with topics and a bucket of its own, and a sender that hides nothing."""
 
 import asyncio
-import base64
-import io
 import json
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
-import pytest
 from aiohttp import web
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
-from yarl import URL
 
 from headrace.bus.admin import ensure_topics
 from headrace.contracts.announcement import Announcement
 from headrace.contracts.topics import Topic
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import PART_BYTES, ObjectStore
-from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.runtime.settings import EngineSettings
 from headrace.service.host import Host
-from headrace.service.process import running
-from headrace_services.registry import BY_NAME
-from tests.reading import reader
+from tests import answers, identities
+from tests.records import Records, open_records
+from tests.service import Running, open_client, own, running, url_of
+from tests.serving import serving
 
 PREFIXES = ("/api/ingress/v1", "/r/insights/platform/ingress/v1")
 UPLOAD = f"{PREFIXES[0]}/upload"
@@ -41,9 +36,7 @@ OPERATOR = f"insights-operator/one10time200gather184a34f6a168926d93c330 cluster/
 
 def b64_identity(**changes: Any) -> str:
     """The header's value; a change to None leaves the field out."""
-    identity = {"account_number": "0000001", "org_id": "000001", "type": "User"} | changes
-    body = {"identity": {name: value for name, value in identity.items() if value is not None}}
-    return base64.b64encode(json.dumps(body).encode()).decode()
+    return identities.stated(**({"account_number": "0000001", "org_id": "000001", "type": "User"} | changes))
 
 
 IDENTITY = b64_identity()
@@ -70,45 +63,17 @@ def form(*parts: bytes) -> bytes:
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
+class Answer(answers.Answer):
     @property
     def request_id(self) -> str:
         return self.headers["X-Rh-Insights-Request-Id"]
 
 
 @dataclass
-class Records:
-    """Everything that comes on the topics, read up to their present ends on demand."""
+class Ingress(Running[Answer]):
+    answer = Answer
+    unsent = ("User-Agent", "Content-Type")
 
-    consumer: AIOKafkaConsumer
-    partitions: list[TopicPartition]
-    seen: list[ConsumerRecord] = field(default_factory=list)
-
-    async def all(self, topic: str) -> list[ConsumerRecord]:
-        ends = await self.consumer.end_offsets(self.partitions)
-        async with asyncio.timeout(90):
-            while any([await self.consumer.position(at) < ends[at] for at in self.partitions]):
-                for records in (await self.consumer.getmany(timeout_ms=100)).values():
-                    self.seen += records
-        return [record for record in self.seen if record.topic == topic]
-
-
-@dataclass
-class Ingress:
-    url: str
     host: Host
     store: ObjectStore
     bucket: str
@@ -116,7 +81,6 @@ class Ingress:
     announce_topic: str
     sources_topic: str
     status_topic: str
-    session: aiohttp.ClientSession
 
     @property
     def address(self) -> tuple[str, int]:
@@ -131,16 +95,7 @@ class Ingress:
         """Identity included unless `headers` names it; an empty value leaves a header out."""
         sent = {"x-rh-identity": IDENTITY} | (headers or {})
         sent = {name: value for name, value in sent.items() if value}
-        async with self.session.request(
-            method,
-            URL(self.url + path, encoded=True),
-            # The client warns of large bytes, though not of the same in a file.
-            data=io.BytesIO(data) if isinstance(data, bytes) else data,
-            headers=sent,
-            skip_auto_headers=["User-Agent", "Content-Type"],
-            allow_redirects=False,
-        ) as response:
-            return Answer(response.status, dict(response.headers), await response.read())
+        return await self.send_request(method, path, body=data, headers=sent)
 
     async def get(self, path: str, **headers: str) -> Answer:
         return await self.request("GET", path, headers=headers)
@@ -253,21 +208,6 @@ def new_id() -> str:
 
 
 @asynccontextmanager
-async def open_records(settings: EngineSettings, topics: tuple[str, ...]) -> AsyncIterator[Records]:
-    consumer = reader(settings.kafka)
-    partitions = [TopicPartition(topic, n) for topic in topics for n in range(3)]
-    await consumer.start()
-    try:
-        consumer.assign(partitions)
-        # A topic that tests share may hold a whole session's messages.
-        for partition, end in (await consumer.end_offsets(partitions)).items():
-            consumer.seek(partition, end)
-        yield Records(consumer, partitions)
-    finally:
-        await consumer.stop()
-
-
-@asynccontextmanager
 async def open_ingress(
     kafka: str,
     s3: str,
@@ -285,27 +225,22 @@ async def open_ingress(
     variables = dict(
         zip(("KAFKAANNOUNCETOPIC", "KAFKASOURCESTOPIC", "KAFKATRACKERTOPIC"), topics, strict=True),
         STAGEBUCKET=bucket,
-        WEBPORT="0",
     )
     seen = EngineSettings(kafka=kafka_seen_by_test or kafka, s3=s3)
     await ensure_topics(seen, [Topic(name, Announcement) for name in topics], with_dead_letters=False)
     store = await ObjectStore.open(S3Endpoint.of(seen))
     engines = EngineSettings(kafka=kafka, s3=s3_seen_by_ingress or s3)
-    process = ProcessSettings(admin_port=0, lenient=lenient, stop_seconds=stop_seconds)
+    named = {f"INGRESS_{name}": text for name, text in (variables | environment).items()}
     try:
         await store.ensure_bucket(bucket)
-        async with AsyncExitStack() as opened:
-            # Variables are read at start: one that stayed set would be another, concurrently open ingress' too.
-            with pytest.MonkeyPatch.context() as patch:
-                for name, text in (variables | environment).items():
-                    patch.setenv(f"INGRESS_{name}", text)
-                host = await opened.enter_async_context(running([BY_NAME["ingress"]], engines, process))
-            records = await opened.enter_async_context(open_records(seen, topics))
-            session = await opened.enter_async_context(
-                aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-            )
-            url = f"http://127.0.0.1:{host.contexts[0].listeners[0].port}"
-            yield Ingress(url, host, store, bucket, records, *topics, session)
+        async with (
+            running(
+                [own("ingress")], engines, environment=named, lenient=lenient, stop_seconds=stop_seconds
+            ) as host,
+            open_records(seen.kafka, *topics) as records,
+            open_client(limit=0) as session,
+        ):
+            yield Ingress(url_of(host), session, host, store, bucket, records, *topics)
     finally:
         await store.close()
 
@@ -322,10 +257,5 @@ async def serving_tracker(answers: dict[str, tuple[int, bytes]]) -> AsyncIterato
 
     app = web.Application()
     app.router.add_get("/api/v1/payloads/{request_id}", payload)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with serving(app) as url:
+        yield url.removeprefix("http://")

@@ -193,7 +193,7 @@ async def test_track_tells_only_whom_it_concerns(kafka_url: str, s3_url: str):
         "both": (200, both),
     }
     async with serving_tracker(answers) as address, TcpProxy.open(address) as proxy:
-        variables = {
+        variables: dict[str, Any] = {
             "PAYLOADTRACKERURL": f"http://{proxy.address}/api/v1/payloads/",
             "HTTPCLIENTTIMEOUT": "0.3",
         }

@@ -11,6 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.serving import serving
+
 PREFIX = "/api/sources/v1.0"
 TYPES = {
     "source_types": [{"id": "3", "name": "amazon"}, {"id": "8", "name": "openshift"}],
@@ -106,11 +108,6 @@ def _tenant(request: web.Request) -> str:
 @asynccontextmanager
 async def serving_sources() -> AsyncIterator[SourcesPeer]:
     peer = SourcesPeer()
-    runner = web.AppRunner(peer.application(), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    peer.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(peer.application()) as url:
+        peer.url = url
         yield peer
-    finally:
-        await runner.cleanup()

@@ -50,7 +50,7 @@ async def test_the_sample_goes_byte_for_byte_to_upstreams_keys_and_is_announced(
     assert len(ros) == 2
     assert await bench.objects() == {f"{folder}/{name}": members[name] for name in ros}
     assert await bench.objects(bench.cost) == {f"{folder}/{name}": members[name] for name in listed["files"]}
-    (event,) = bench.told.events
+    (event,) = bench.events
     assert event.request_id == message.request_id
     assert event.b64_identity == message.b64_identity
     assert event.metadata.model_dump() == {
@@ -68,7 +68,7 @@ async def test_the_sample_goes_byte_for_byte_to_upstreams_keys_and_is_announced(
             assert "X-Amz-Expires=172800" in url
             async with session.get(URL(url, encoded=True)) as response:
                 assert (response.status, await response.read()) == (200, members[name])
-    assert bench.told.order == [ROS_EVENTS.name, UPLOAD_VALIDATION.name]
+    assert bench.order == [ROS_EVENTS.name, UPLOAD_VALIDATION.name]
     assert bench.verdicts == ["success"]
     files = len(listed["files"])
     kept = f"{files} cost file{'s' if files > 1 else ''} kept"
@@ -88,7 +88,7 @@ async def test_the_manifest_may_stand_anywhere(bench: Bench, position: int) -> N
     folder = bench.folder(source)
     assert await bench.objects() == {f"{folder}/a.csv": ROS, f"{folder}/b.csv": ROS + b"b"}
     # In the manifest's order, whatever the archive's.
-    assert bench.told.events[0].object_keys == [f"{folder}/{name}" for name in names]
+    assert bench.events[0].object_keys == [f"{folder}/{name}" for name in names]
 
 
 async def test_a_file_of_many_parts_is_whole(bench: Bench) -> None:
@@ -111,7 +111,7 @@ async def test_the_same_announcement_again_leaves_objects_and_event_as_they_were
     assert await bench.handle(message) == first
     assert await bench.objects() == objects
     assert [await bench.store.head(bench.ros, key) for key in objects] == stored
-    told = [event.model_copy(update={"files": []}) for event in bench.told.events]
+    told = [event.model_copy(update={"files": []}) for event in bench.events]
     assert told == [told[0]] * 3
     assert bench.verdicts == ["success"] * 3
 
@@ -136,7 +136,7 @@ async def test_a_name_used_again_on_the_same_day_leaves_the_earlier_file_as_it_w
     plain = f"{bench.folder(source)}/a.0.csv"
     other = f"{bench.folder(source)}/a.0~{tag_of(evening.etag or '')}.csv"
     assert await bench.objects() == {plain: ROS, other: ROS + b"more"}
-    keys = [event.object_keys for event in bench.told.events]
+    keys = [event.object_keys for event in bench.events]
     assert keys == [[plain], [other], [plain], [other], [plain]]
 
 
@@ -146,7 +146,7 @@ async def test_uploads_that_race_for_a_name_both_stay(bench: Bench) -> None:
     messages = [await bench.upload(archive(bench, {"a.csv": body})) for body in bodies]
     await asyncio.gather(*map(bench.handle, messages))
     assert sorted((await bench.objects()).values()) == bodies
-    told = {event.request_id: event.object_keys[0] for event in bench.told.events if event.object_keys}
+    told = {event.request_id: event.object_keys[0] for event in bench.events if event.object_keys}
     objects = await bench.objects()
     assert [objects[told[message.request_id]] for message in messages] == bodies
 
@@ -184,7 +184,7 @@ async def test_what_macos_adds_is_ignored_and_its_ros_files_are_found_among_the_
     folder = bench.folder(source)
     assert await bench.objects() == {f"{folder}/{name}": files[name] for name in ("ros.csv", "ns.csv")}
     assert list(await bench.objects(bench.cost)) == [f"{folder}/pods.csv"]
-    assert bench.told.events[0].object_keys == [f"{folder}/ros.csv", f"{folder}/ns.csv"]
+    assert bench.events[0].object_keys == [f"{folder}/ros.csv", f"{folder}/ns.csv"]
     assert note.startswith("2 ROS files")
     assert "not in the archive" not in note
 
@@ -197,7 +197,7 @@ async def test_an_archive_without_ros_files_ends_with_that_reason_and_no_event(b
         note
         == f"no ROS file of cluster {bench.cluster} to announce: the manifest lists none; 1 cost file kept"
     )
-    assert (bench.told.events, bench.verdicts) == ([], ["success"])
+    assert (bench.events, bench.verdicts) == ([], ["success"])
 
 
 async def test_cost_files_are_not_kept_without_a_bucket_for_them(bench: Bench) -> None:
@@ -213,7 +213,7 @@ async def test_a_silent_koku_stores_and_tells_nobody(bench: Bench) -> None:
     bench.peer.add(bench.cluster, ORG)
     note = await bench.handle(await bench.upload(archive(bench, {"a.csv": ROS})), silent=True)
     assert len(await bench.objects()) == 1
-    assert (bench.told.events, bench.verdicts) == ([], ["success"])
+    assert (bench.events, bench.verdicts) == ([], ["success"])
     assert "DISABLE_ROS_MSG" in note
 
 
@@ -229,18 +229,18 @@ async def test_very_many_files_are_told_in_messages_that_fit(bench: Bench) -> No
     bench.peer.add(bench.cluster, ORG)
     files = {f"{number:04}-{'n' * 200}.csv": b"%d" % number for number in range(260)}
     await bench.handle(await bench.upload(archive(bench, files)))
-    assert [len(event.files) for event in bench.told.events] == [250, 10]
-    told = [key.rpartition("/")[2] for event in bench.told.events for key in event.object_keys or ()]
+    assert [len(event.files) for event in bench.events] == [250, 10]
+    told = [key.rpartition("/")[2] for event in bench.events for key in event.object_keys or ()]
     assert told == list(files)
     # The receiver takes them as one: in their order, and asking for recommendations after the last.
-    assert [event.more_follow for event in bench.told.events] == [True, None]
-    assert bench.told.keys == [bench.cluster] * 2
+    assert [event.more_follow for event in bench.events] == [True, None]
+    assert bench.keys == [bench.cluster] * 2
 
 
 async def test_an_identity_that_did_not_come_is_made_from_the_organisation(bench: Bench) -> None:
     bench.peer.add(bench.cluster, ORG)
     await bench.handle(await bench.upload(archive(bench, {"a.csv": ROS}), b64_identity="", account=""))
-    (event,) = bench.told.events
+    (event,) = bench.events
     assert decode_identity(event.b64_identity).org_id == ORG
     assert event.metadata.account == "no_account"
 
@@ -248,7 +248,7 @@ async def test_an_identity_that_did_not_come_is_made_from_the_organisation(bench
 async def test_a_long_identity_is_passed_on(bench: Bench) -> None:
     bench.peer.add(bench.cluster, ORG)
     await bench.handle(await bench.upload(archive(bench, {"a.csv": ROS}), b64_identity="e" * 16_000))
-    assert bench.told.events[0].b64_identity == "e" * 16_000
+    assert bench.events[0].b64_identity == "e" * 16_000
 
 
 CLUSTER = "11111111-2222-3333-4444-555555555555"
@@ -274,11 +274,11 @@ HOSTILE = {
 async def test_what_cannot_be_read_is_a_failure_with_its_reason(bench: Bench) -> None:
     bench.peer.add(CLUSTER, ORG)
     for name, (body, reason) in HOSTILE.items():
-        bench.told.validations.clear()
+        bench.told.sent.clear()
         with pytest.raises(Rejected, match=reason):
             await bench.handle(await bench.upload(body))
         assert (name, bench.verdicts) == (name, ["failure"])
-    assert bench.told.events == []
+    assert bench.events == []
     assert await bench.store.unfinished_multiparts(bench.ros) == []
 
 
@@ -311,9 +311,7 @@ async def test_a_redelivery_after_kafka_went_away_repeats_the_event_and_loses_no
     bench.told.cut = None
     await bench.handle(message)
     assert await bench.objects() == {f"{bench.folder(source)}/a.csv": ROS}
-    assert {tuple(event.object_keys or ()) for event in bench.told.events} == {
-        (f"{bench.folder(source)}/a.csv",)
-    }
+    assert {tuple(event.object_keys or ()) for event in bench.events} == {(f"{bench.folder(source)}/a.csv",)}
     assert set(bench.verdicts) == {"success"}
 
 
@@ -331,7 +329,7 @@ async def test_a_bucket_that_is_missing_holds_the_archive_and_a_mended_one_lets_
         changes = {"shipper": Shipper(store), "buckets": Buckets(bucket, cost)}
         with pytest.raises(Retryable, match="NoSuchBucket"):
             await bench.handle(message, **changes)
-        assert bench.told.order == []
+        assert bench.order == []
         await store.ensure_bucket(bucket)
         await bench.handle(message, **changes)
         shipped = [item.key async for item in store.list(bucket)]

@@ -34,8 +34,8 @@ async def test_the_sample_csv_takes_the_road_of_an_archive(bench: Bench, tmp_pat
     key = f"{bench.folder(source)}/ros-openshift-container-{tag_of(message.etag or '')}.0.csv"
     # Sent three times, there once.
     assert await bench.objects() == {key: path.read_bytes()}
-    assert [event.object_keys for event in bench.told.events] == [[key]] * 3
-    event = bench.told.events[0]
+    assert [event.object_keys for event in bench.events] == [[key]] * 3
+    event = bench.events[0]
     assert event.metadata.cluster_uuid == bench.cluster
     assert "operator_version" not in event.to_json().decode()
     assert bench.verdicts == ["success"] * 3
@@ -54,7 +54,7 @@ async def test_the_metadata_may_name_the_cluster(bench: Bench) -> None:
     bench.peer.add(bench.cluster, ORG)
     metadata = {"custom_metadata": {"cluster_id": bench.cluster}}
     await bench.handle(await bench.upload(ROS, metadata=metadata))
-    assert bench.told.events[0].metadata.cluster_uuid == bench.cluster
+    assert bench.events[0].metadata.cluster_uuid == bench.cluster
 
 
 async def test_nobodys_csv_is_refused_with_the_reason(bench: Bench) -> None:
@@ -90,7 +90,7 @@ async def test_a_plain_tar_with_a_csv_in_it_is_refused_and_leaves_nothing(bench:
             await bench.upload(made.getvalue()), lenient=True, sources=bench.sources(register=True)
         )
     assert bench.verdicts == ["failure"]
-    assert (bench.peer.of(ORG), await bench.objects(), bench.told.events) == ([], {}, [])
+    assert (bench.peer.of(ORG), await bench.objects(), bench.events) == ([], {}, [])
 
 
 async def test_nothing_is_registered_for_a_csv_that_goes_on_as_something_else(bench: Bench) -> None:

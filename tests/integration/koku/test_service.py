@@ -1,5 +1,4 @@
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -9,7 +8,6 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aiohttp
-import pytest
 
 from headrace.bus.admin import ensure_topics
 from headrace.contracts.clusters import local_cluster_id
@@ -25,15 +23,14 @@ from headrace.contracts.topics import (
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.runtime.retries import RetryPolicy
-from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.runtime.settings import EngineSettings
 from headrace.samples import KINDS, SampleOptions
 from headrace.service.host import Host
-from headrace.service.process import running
-from headrace_services.registry import BY_NAME
 from tests.engines import SessionEngines
-from tests.integration.ingress.harness import Records, open_records
 from tests.integration.koku.sources_peer import SourcesPeer, serving_sources
 from tests.proxy import TcpProxy
+from tests.records import Records, open_records
+from tests.service import own, running, url_of
 from tests.waiting import eventually
 
 # As the ROS document's curl sends it.
@@ -58,7 +55,7 @@ class Stack:
         content = await asyncio.to_thread(path.read_bytes)
         form.add_field("file", content, filename=path.name, content_type=content_type)
         headers = {"x-rh-identity": identity, "x-rh-request-id": request_id}
-        url = f"http://127.0.0.1:{self.host.contexts[0].listeners[0].port}/api/ingress/v1/upload"
+        url = f"{url_of(self.host)}/api/ingress/v1/upload"
         async with (
             aiohttp.ClientSession() as session,
             session.post(url, data=form, headers=headers) as response,
@@ -67,8 +64,7 @@ class Stack:
         return request_id
 
     async def told(self, topic: str, request_id: str) -> list[dict[str, Any]]:
-        values = [json.loads(record.value or b"{}") for record in await self.records.all(topic)]
-        return [value for value in values if value.get("request_id") == request_id]
+        return await self.records.bodies(topic, request_id=request_id)
 
     async def ended(self, request_id: str, *, within_seconds: float = 20) -> tuple[str, str]:
         """Koku's last status of a payload: what and why."""
@@ -97,10 +93,9 @@ async def open_stack(
         [topic, PAYLOAD_STATUS, SOURCES_EVENTS, ROS_EVENTS, UPLOAD_VALIDATION],
         with_dead_letters=True,
     )
-    koku = BY_NAME["koku"]
-    (consumed,) = koku.consumes
     retry = RetryPolicy(attempts=2, base_seconds=0.05, cap_seconds=0.1)
-    consumed = replace(consumed, topic=topic, group=fresh("group"), retry=retry)
+    koku = own("koku", topics=[topic])
+    koku = replace(koku, consumes=tuple(replace(item, retry=retry) for item in koku.consumes))
     buckets = {"INGRESS_STAGEBUCKET": "stage", "REQUESTED_ROS_BUCKET": "ros", "REQUESTED_BUCKET": "cost"}
     variables = {name: fresh(kind) for name, kind in buckets.items()}
     store = await ObjectStore.open(S3Endpoint.parse(engines.s3))
@@ -112,19 +107,17 @@ async def open_stack(
         variables |= {
             "INGRESS_KAFKAANNOUNCETOPIC": topic.name,
             "INGRESS_KAFKASOURCESTOPIC": "none",
-            "INGRESS_WEBPORT": "0",
             "SOURCES_API_BASE_URL": peer.url,
         }
-        process = ProcessSettings(admin_port=0, lenient=lenient, stop_seconds=5)
-        hosts = []
-        with pytest.MonkeyPatch.context() as patch:
-            for name, text in variables.items():
-                patch.setenv(name, text)
-            seen = settings.model_copy(update={"s3": s3_seen_by_koku or engines.s3})
-            for row, where in ((BY_NAME["ingress"], settings), (replace(koku, consumes=(consumed,)), seen)):
-                hosts.append(await opened.enter_async_context(running([row], where, process)))
+        seen = settings.model_copy(update={"s3": s3_seen_by_koku or engines.s3})
+        hosts = [
+            await opened.enter_async_context(
+                running([row], where, environment=variables, lenient=lenient, stop_seconds=5)
+            )
+            for row, where in ((own("ingress"), settings), (koku, seen))
+        ]
         topics = (PAYLOAD_STATUS.name, ROS_EVENTS.name, UPLOAD_VALIDATION.name)
-        records = await opened.enter_async_context(open_records(settings, topics))
+        records = await opened.enter_async_context(open_records(settings.kafka, *topics))
         yield Stack(hosts[0], peer, records, store, variables["REQUESTED_ROS_BUCKET"])
 
 

@@ -19,7 +19,7 @@ def archive(bench: Bench, **fields: Any) -> bytes:
 async def test_an_unknown_cluster_is_a_success_to_the_broker_and_a_reason_to_a_person(bench: Bench) -> None:
     with pytest.raises(Rejected, match=f"{bench.cluster} is not known to the organisation {ORG}"):
         await bench.handle(await bench.upload(archive(bench)))
-    assert (bench.verdicts, bench.told.events, await bench.objects()) == (["success"], [], {})
+    assert (bench.verdicts, bench.events, await bench.objects()) == (["success"], [], {})
 
 
 async def test_another_organisations_source_is_nobodys(bench: Bench) -> None:
@@ -55,7 +55,7 @@ async def test_an_unknown_cluster_is_registered_where_that_is_wanted(bench: Benc
     )
     (application,) = bench.peer.of(ORG, "applications")
     assert (application["source_id"], application["application_type_id"]) == (source["id"], "5")
-    assert bench.told.events[0].metadata.provider_uuid == source["uid"]
+    assert bench.events[0].metadata.provider_uuid == source["uid"]
 
 
 async def test_registrations_that_race_end_in_one_source(bench: Bench) -> None:
@@ -135,10 +135,10 @@ async def test_a_sources_api_that_cannot_answer_holds_the_archive(bench: Bench) 
         bench.peer.status = status
         with pytest.raises(Retryable, match=f"the Sources API answered .*{status}"):
             await bench.handle(message)
-    assert bench.told.order == []
+    assert bench.order == []
     bench.peer.status = 0
     await bench.handle(message)
-    assert len(bench.told.events) == 1
+    assert len(bench.events) == 1
 
 
 async def test_a_call_that_is_refused_for_good_is_not_repeated(bench: Bench) -> None:

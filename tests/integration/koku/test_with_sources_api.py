@@ -2,40 +2,32 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from uuid import uuid4
 
-import aiohttp
-import asyncpg
 import pytest
 
 from headrace.bus.admin import ensure_topics
 from headrace.contracts.identity import Identity, encode_identity
 from headrace.contracts.topics import SOURCES_RESOURCES
-from headrace.runtime.settings import EngineSettings, ProcessSettings
-from headrace.service.process import running
+from headrace.runtime.settings import EngineSettings
 from headrace.web.peer import Peer
 from headrace_services.koku.sources import NoSource, Sources, Tenant
-from headrace_services.registry import BY_NAME
 from tests.engines import SessionEngines
+from tests.service import open_client, own, own_database, running, url_of
 
 TENANT = Tenant("12345", "0001")
 
 
 @pytest.fixture
 async def peer(engines: SessionEngines, fresh: Callable[[str], str]) -> AsyncIterator[Peer]:
-    row = replace(BY_NAME["sources_api"], port=0, port_variable="", database=fresh("sources"))
     settings = EngineSettings(kafka=engines.kafka, postgres=engines.postgres)
     await ensure_topics(settings, [SOURCES_RESOURCES])
     async with (
-        running([row], settings, ProcessSettings(admin_port=0, stop_seconds=5)) as host,
-        aiohttp.ClientSession() as session,
+        own_database(engines.postgres) as url,
+        running([own("sources_api", database=url)], settings, stop_seconds=5) as host,
+        open_client() as session,
     ):
-        port = host.contexts[0].listeners[0].port
-        yield Peer(session, f"http://127.0.0.1:{port}", name="the Sources API")
-    connection = await asyncpg.connect(engines.postgres)
-    await connection.execute(f'drop database "{row.database}" with (force)')
-    await connection.close()
+        yield Peer(session, url_of(host), name="the Sources API")
 
 
 def sources(peer: Peer, *, register: bool, prefix: str = "/api/sources/v1.0") -> Sources:

@@ -1,16 +1,13 @@
 """Kruize in this process on a database of its own, and what a client sends it."""
 
-import json
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import aiohttp
 import asyncpg
-import pytest
 
 from headrace.contracts.kruize import (
     CONTAINER_METRICS,
@@ -19,23 +16,14 @@ from headrace.contracts.kruize import (
     Metric,
     timestamp,
 )
-from headrace.runtime.settings import EngineSettings, ProcessSettings
-from headrace.service.process import running
-from headrace_services.registry import BY_NAME
+from headrace.runtime.settings import EngineSettings
+from tests import answers
+from tests.service import Running, connected, open_client, own, running, url_of
 
 FIRST_END = datetime(2026, 11, 1, 0, 15, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.content)
-
+class Answer(answers.Answer):
     @property
     def said(self) -> tuple[int, str]:
         """Status and message; the body's own code must be the same."""
@@ -46,15 +34,13 @@ class Answer:
 
 
 @dataclass
-class Kruize:
-    url: str
-    session: aiohttp.ClientSession
+class Kruize(Running[Answer]):
+    answer = Answer
+
     database: str
 
     async def call(self, method: str, path: str, body: Any = None, **params: str) -> Answer:
-        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        async with self.session.request(method, self.url + path, data=data, params=params) as response:
-            return Answer(response.status, response.headers, await response.read())
+        return await self.send_request(method, path, body=body, params=params)
 
     async def get(self, path: str, **params: str) -> Answer:
         return await self.call("GET", path, **params)
@@ -67,37 +53,28 @@ class Kruize:
         assert (await self.post("/createPerformanceProfile", profile())).status in {201, 409}
         for item in experiments:
             answer = await self.post("/createExperiment", [item])
-            assert answer.status == 201, answer.content
+            assert answer.status == 201, answer.body
 
     async def store(self, records: list[dict[str, Any]]) -> None:
         for at in range(0, len(records), 100):
             answer = await self.post("/updateResults", records[at : at + 100])
-            assert answer.status == 201, answer.content
+            assert answer.status == 201, answer.body
 
     async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.database)
-        try:
+        async with connected(self.database) as connection:
             return await connection.fetch(statement, *arguments)
-        finally:
-            await connection.close()
 
 
 @asynccontextmanager
 async def open_kruize(database: str, **environment: str) -> AsyncIterator[Kruize]:
     """The service as `headrace serve` runs it; ``environment`` are its variables."""
     server, _, name = database.rpartition("/")
-    row = replace(BY_NAME["kruize"], database=name, port=0, port_variable="")
     engines = EngineSettings(postgres=f"{server}/postgres")
-    async with AsyncExitStack() as opened:
-        # Variables are read at start: one that stayed set would be others' too.
-        with pytest.MonkeyPatch.context() as patch:
-            for variable, text in environment.items():
-                patch.setenv(variable, text)
-            host = await opened.enter_async_context(running([row], engines, ProcessSettings(admin_port=0)))
-        session = await opened.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        )
-        yield Kruize(f"http://127.0.0.1:{host.contexts[0].listeners[0].port}", session, database)
+    async with (
+        running([own("kruize", database=name)], engines, environment=environment) as host,
+        open_client(limit=0) as session,
+    ):
+        yield Kruize(url_of(host), session, database)
 
 
 def new_name() -> str:

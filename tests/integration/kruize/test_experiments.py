@@ -292,8 +292,8 @@ async def test_a_body_says_whose_experiments_are_listed(kruize: Kruize) -> None:
     assert answer.said == (400, f'Given experiment name - " {mine} " is not valid')
     (item,) = (await kruize.call("GET", "/listExperiments", {"cluster_name": "a"}, experiment_name=mine)).json
     assert item["experiment_name"] == mine
-    for body in (b"[", b"[]", b"7"):
-        answer = await kruize.call("GET", "/listExperiments", body)
+    for broken in (b"[", b"[]", b"7"):
+        answer = await kruize.call("GET", "/listExperiments", broken)
         assert answer.said == (400, "Failed to parse the JSON. Please check the input payload ")
 
 

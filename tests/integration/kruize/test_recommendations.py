@@ -40,7 +40,7 @@ def series(kind: ExperimentType, count: int) -> Series:
 
 async def update(kruize: Kruize, name: str, end: str) -> Any:
     answer = await kruize.post("/updateRecommendations", experiment_name=name, interval_end_time=end)
-    assert answer.status == 201, answer.content
+    assert answer.status == 201, answer.body
     (item,) = answer.json
     return item
 

@@ -59,7 +59,7 @@ async def test_nothing_is_stored_under_a_number_that_is_gone(opened: Database) -
     store = ResultStore(opened)
     rows = [Row(number, FIRST_END, FIRST_END - timedelta(minutes=15), b"x") for number in (gone, kept)]
     added = await store.add(rows)
-    assert (added.stored, added.experiments) == ({rows[1].key}, {kept})
+    assert (added.stored, added.experiments) == (frozenset({rows[1].key}), frozenset({kept}))
     await store.keep(gone, FIRST_END, b"{}")
     assert await store.recommended(gone, None, 10) == []
 

@@ -8,7 +8,7 @@ from aiobotocore.session import get_session
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from tests.reading import reader
+from tests.records import reader
 
 
 @contextlib.asynccontextmanager

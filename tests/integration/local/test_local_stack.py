@@ -4,6 +4,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import psutil
@@ -20,7 +21,7 @@ from tests.integration.local.clients import first_record, s3_client, send_record
 from tests.waiting import eventually
 
 PARENT = Path(__file__).with_name("parent_to_kill.py")
-NOT_STARTED = {
+NOT_STARTED: dict[Any, str] = {
     "kafka": "127.0.0.1:1",
     "s3": "http://a:b@127.0.0.1:1",
     "postgres": "postgresql://127.0.0.1:1/x",

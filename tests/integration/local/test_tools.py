@@ -17,7 +17,7 @@ from headrace.local.shape import local_shape
 from headrace.local.supervisor import EngineStatus
 from headrace.local.tools import write_tools
 from tests.integration.local.clients import s3_client
-from tests.reading import reader
+from tests.records import reader
 
 SECONDS = 30
 EVENT = """\

@@ -2,29 +2,25 @@
 
 import asyncio
 import contextlib
-import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import pytest
 from aiohttp import web
 
 from headrace.local.ports import EnginePorts
-from headrace.runtime.settings import EngineSettings, ProcessSettings
-from headrace.service.process import running
-from headrace.web.listener import Listener
-from headrace_services.registry import BY_NAME
-from tests import answers
+from headrace.runtime.settings import EngineSettings
+from tests.answers import Answer as AnyAnswer
 from tests.processes import ServiceProcess
+from tests.service import Running, named, open_client, own, running, url_of
+from tests.serving import serving
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 CONVERSATION = "12345678-abcd-0000-0123-456789abcdef"
-FEEDBACK = {
+FEEDBACK: dict[str, Any] = {
     "conversation_id": CONVERSATION,
     "user_question": "what are you doing?",
     "llm_response": "I don't know",
@@ -37,7 +33,7 @@ VARIABLES = (
 )  # fmt: skip
 
 
-class Answer(answers.Answer):
+class Answer(AnyAnswer):
     @property
     def detail(self) -> Any:
         assert set(self.json) == {"detail"}
@@ -52,28 +48,18 @@ class Answer(answers.Answer):
 
 
 @dataclass
-class Ols:
-    url: str
+class Ols(Running[Answer]):
+    answer = Answer
+    unsent = ("Content-Type",)
+
     root: Path
-    session: aiohttp.ClientSession
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """`body` goes as JSON unless it is bytes; headers with `_` for `-`."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        data = body
-        if body is not None and not isinstance(body, bytes):
-            data = json.dumps(body).encode()
-        if data is not None:
+        sent = named(headers)
+        if body is not None:
             sent.setdefault("Content-Type", "application/json")
-        async with self.session.request(
-            method,
-            self.url + path,
-            data=None if data is None else io.BytesIO(data),
-            headers=sent,
-            allow_redirects=False,
-            skip_auto_headers=["Content-Type"],
-        ) as response:
-            return Answer(response.status, dict(response.headers), await response.text())
+        return await self.send_request(method, path, body=body, headers=sent)
 
     async def get(self, path: str) -> Answer:
         return await self.call("GET", path)
@@ -99,21 +85,19 @@ async def open_ols(
     root: Path, *, config: str = "", lenient: bool = True, body_seconds: float = 30.0, **environment: str
 ) -> AsyncIterator[Ols]:
     """With a configuration file whose `ROOT` is the root, else with everything kept below the root."""
-    variables = {"OLS_PORT": "0"} | environment
+    variables = dict(environment)
     if config:
         variables["OLS_CONFIG_FILE"] = write_config(root, config)
     else:
         variables.setdefault("OLS_USER_DATA_PATH", str(root))
-    process = ProcessSettings(admin_port=0, lenient=lenient, stop_seconds=5.0, body_seconds=body_seconds)
-    async with AsyncExitStack() as opened:
-        with pytest.MonkeyPatch.context() as patch:
-            for name in VARIABLES:
-                patch.delenv(name, raising=False)
-            for name, text in variables.items():
-                patch.setenv(name, text)
-            host = await opened.enter_async_context(running([BY_NAME["ols"]], EngineSettings(), process))
-        session = await opened.enter_async_context(aiohttp.ClientSession())
-        yield Ols(f"http://127.0.0.1:{host.contexts[0].listeners[0].port}", root, session)
+    async with (
+        running(
+            [own("ols")], EngineSettings(), without=VARIABLES, environment=variables,
+            lenient=lenient, stop_seconds=5.0, body_seconds=body_seconds,
+        ) as host,
+        open_client() as session,
+    ):  # fmt: skip
+        yield Ols(url_of(host), session, root)
 
 
 @asynccontextmanager
@@ -130,8 +114,8 @@ async def open_process(
     process = ServiceProcess(("ols",), variables | environment, base + 1, root.parent / "ols.log")
     await process.start(ready_within_seconds=60)
     try:
-        async with aiohttp.ClientSession() as session:
-            yield Ols(f"http://127.0.0.1:{base}", root, session), process
+        async with open_client() as session:
+            yield Ols(f"http://127.0.0.1:{base}", session, root), process
     finally:
         await process.stop()
 
@@ -142,19 +126,10 @@ def write_config(root: Path, config: str) -> str:
     return str(path)
 
 
-@asynccontextmanager
-async def serving(app: web.Application) -> AsyncIterator[str]:
-    listener = await Listener.open(app, "127.0.0.1", 0, stop_seconds=1.0)
-    try:
-        yield f"http://127.0.0.1:{listener.port}"
-    finally:
-        await listener.close()
-
-
 Script = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def completion(text: str, **usage: int) -> dict[str, Any]:
+def completion(text: str, **usage: Any) -> dict[str, Any]:
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     return {"object": "chat.completion", "choices": [choice]} | ({"usage": usage} if usage else {})
 

@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 
 from headrace.runtime.errors import ConfigurationError
-from tests.integration.ols.harness import FEEDBACK, NOBODY, Answer, Ols, open_ols, serving
+from tests.integration.ols.harness import FEEDBACK, NOBODY, Answer, Ols, open_ols
+from tests.serving import serving
 
 TOKEN = "planted-bearer-token"
 TABLE = json.dumps({hashlib.sha256(TOKEN.encode()).hexdigest(): "user-7"})
@@ -193,7 +194,7 @@ async def test_a_cluster_that_does_not_tell_is_503_and_lets_nobody_in(
 
 async def test_a_pod_with_a_service_account_asks_its_cluster(root: Path, cluster: Cluster, tmp_path: Path):
     (tmp_path / "token").write_text("own-token", encoding="utf-8")
-    variables = {"OLS_K8S_API": cluster.url, "OLS_TOKENS": TABLE}
+    variables: dict[str, Any] = {"OLS_K8S_API": cluster.url, "OLS_TOKENS": TABLE}
     for file, expected in (("token", "uid-alice"), ("none", "user-7")):
         async with open_ols(root, lenient=False, OLS_K8S_TOKEN_FILE=str(tmp_path / file), **variables) as ols:
             who = await ols.call("POST", "/authorized", Authorization=f"Bearer {TOKEN}")
@@ -201,10 +202,11 @@ async def test_a_pod_with_a_service_account_asks_its_cluster(root: Path, cluster
 
 
 async def test_a_cluster_that_is_not_there_is_told_at_the_start(root: Path, tmp_path: Path):
-    for variables, text in (
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({}, "OLS_AUTHENTICATION: got 'k8s', but neither"),
         ({"OLS_K8S_API": "http://127.0.0.1:9"}, "OLS_K8S_TOKEN_FILE: got "),
-    ):
+    )
+    for variables, text in refused:
         with pytest.raises(ConfigurationError, match=text):
             async with open_ols(
                 root, OLS_AUTHENTICATION="k8s", OLS_K8S_TOKEN_FILE=str(tmp_path / "none"), **variables

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -67,7 +68,7 @@ async def test_whatever_python_takes_for_a_uuid_is_one(ols: Ols, conversation_id
 
 
 async def test_refusals_have_fastapis_shape(ols: Ols):
-    async def refusal(*without: str, **changes: object) -> object:
+    async def refusal(*without: str, **changes: object) -> Any:
         answer = await ols.feedback(*without, **changes)
         assert answer.status == 422, answer.text
         return answer.detail

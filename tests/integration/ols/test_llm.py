@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -109,7 +110,12 @@ async def test_nobody_there_is_503(root: Path):
 @pytest.mark.parametrize("limit", ["OLS_LLM_SECONDS", "OLS_LLM_IDLE_SECONDS"])
 async def test_one_that_is_silent_is_given_up(root: Path, llm: Llm, limit: str):
     llm.script = [hangs] * 4
-    variables = {"OLS_LLM_URL": llm.url, "OLS_LLM_MODEL": "m", "OLS_LLM_ATTEMPTS": "1", limit: "0.3"}
+    variables: dict[str, Any] = {
+        "OLS_LLM_URL": llm.url,
+        "OLS_LLM_MODEL": "m",
+        "OLS_LLM_ATTEMPTS": "1",
+        limit: "0.3",
+    }
     async with open_ols(root, **variables) as ols:
         answer = await ols.ask("How?")
         assert answer.status == 503

@@ -6,6 +6,7 @@ import os
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
@@ -120,7 +121,7 @@ async def test_a_conversation_goes_on_and_is_its_users_own(root: Path, llm: Llm)
 
 
 async def test_limits_are_exact(ols: Ols):
-    most = {"attachments": [LOG | {"content": "\u00e4" * 100_000}] * 10}
+    most: dict[str, Any] = {"attachments": [LOG | {"content": "\u00e4" * 100_000}] * 10}
     assert (await ols.ask("x" * 32_000, **most)).status == 413, "it fits the limits, not the LLM's window"
     assert (await ols.ask("x" * 32_000)).status == 200
     assert (await ols.ask("x", attachments=[LOG | {"content": "x" * 100_000}])).status == 200
@@ -222,11 +223,11 @@ async def test_no_id_leaves_the_storage_or_the_collectors_depth(ols: Ols, user_i
     answer = await ols.ask("x", path=path, conversation_id=conversation_id)
     assert answer.status == 200, answer.text
     assert len(list(ols.root.glob("transcripts/*/*/*.json"))) == 1
-    (path,) = ols.files("transcripts")
-    assert path.resolve().is_relative_to(ols.root / "transcripts")
+    (kept,) = ols.files("transcripts")
+    assert kept.resolve().is_relative_to(ols.root / "transcripts")
     assert {item.name for item in ols.root.iterdir()} == {"config", "config_status", "transcripts"}
     assert {item.name for item in ols.root.parent.iterdir()} == {ols.root.name}
-    assert json.loads(path.read_bytes())["metadata"]["user_id"] == user_id
+    assert json.loads(kept.read_bytes())["metadata"]["user_id"] == user_id
 
 
 async def test_an_answer_survives_its_transcript(ols: Ols, monkeypatch):

@@ -17,6 +17,7 @@ from aiohttp import BodyPartReader, web
 from headrace_services.ols_collector.collector import Collector
 from headrace_services.ols_collector.plan import Plan
 from headrace_services.ols_collector.status import Outcome
+from tests.serving import serving
 from tests.unit.ols_collector.data import members, names
 
 OFFLINE_TOKEN = "planted-offline-token"
@@ -102,7 +103,7 @@ class Peer:
 
     async def sso(self, request: web.Request) -> web.Response:
         form = await request.post()
-        self.tokens[f"{form['grant_type']} {form['client_id']}"] += 1
+        self.tokens[f"{form['grant_type']!s} {form['client_id']!s}"] += 1
         if self.sso_status != 200:
             return web.json_response(dict(form), status=self.sso_status)
         return web.json_response({"access_token": ACCESS_TOKEN})
@@ -135,14 +136,9 @@ async def open_peer(root: Path, *script: int | str, **terms: Any) -> AsyncIterat
     app.router.add_post("/accounts", peer.accounts)
     app.router.add_get("/api/v1/namespaces/openshift-config/secrets/pull-secret", peer.secret)
     app.router.add_get("/apis/config.openshift.io/v1/clusterversions/version", peer.version)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    peer.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(app) as url:
+        peer.url = url
         yield peer
-    finally:
-        await runner.cleanup()
 
 
 async def collect(plan: Plan) -> Outcome:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -34,7 +35,7 @@ ORGANISATIONS = {
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["strict", "lenient"])
 async def ingress(kafka_url, s3_url, request):
     lenient = request.param == "lenient"
-    tokens = {} if lenient else {"TOKENS": json.dumps(ORGANISATIONS)}
+    tokens: dict[str, Any] = {} if lenient else {"TOKENS": json.dumps(ORGANISATIONS)}
     async with open_ingress(kafka_url, s3_url, lenient=lenient, **tokens) as opened:
         yield opened, LOCAL_ORG_ID if lenient else "42"
 

@@ -17,7 +17,7 @@ from tests.waiting import eventually
 
 
 async def test_statuses_on_the_topic_become_rows_and_bad_ones_do_not_stop_them(
-    engines: SessionEngines, tracker_database: Database, store: TrackerStore, fresh: Callable[[str], str]
+    engines: SessionEngines, tables: Database, store: TrackerStore, fresh: Callable[[str], str]
 ) -> None:
     import asyncio
 
@@ -51,9 +51,9 @@ async def test_statuses_on_the_topic_become_rows_and_bad_ones_do_not_stop_them(
     try:
         await asyncio.gather(*(producer.send(topic, message) for message in messages))
         count = "select count(*) from payload_statuses"
-        await eventually(lambda: _is(tracker_database, count, 200), within_seconds=30)
-        assert await tracker_database.fetch_value("select count(*) from payloads") == 50
-        assert {row["name"] for row in await tracker_database.fetch("select name from services")} == {
+        await eventually(lambda: _is(tables, count, 200), within_seconds=30)
+        assert await tables.fetch_value("select count(*) from payloads") == 50
+        assert {row["name"] for row in await tables.fetch("select name from services")} == {
             "ingress",
             "archiver",
         }
@@ -61,7 +61,7 @@ async def test_statuses_on_the_topic_become_rows_and_bad_ones_do_not_stop_them(
         await consumer.stop(10)
         await running
         await producer.close()
-    assert await tracker_database.fetch_value(count) == 200
+    assert await tables.fetch_value(count) == 200
 
 
 async def _is(database: Database, statement: str, expected: int) -> bool:

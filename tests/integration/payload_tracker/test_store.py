@@ -66,11 +66,11 @@ HISTORY = [
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.row(14)
 async def test_any_order_and_any_repetition_leaves_the_same_rows(
-    tracker_database: Database, store: TrackerStore, seed: int
+    tables: Database, store: TrackerStore, seed: int
 ) -> None:
     await store.record(HISTORY)
-    expected = await contents(tracker_database)
-    await tracker_database.execute("truncate payloads, payload_statuses")
+    expected = await contents(tables)
+    await tables.execute("truncate payloads, payload_statuses")
     generator = random.Random(seed)
     told = HISTORY + generator.choices(HISTORY, k=10)
     generator.shuffle(told)
@@ -78,12 +78,12 @@ async def test_any_order_and_any_repetition_leaves_the_same_rows(
         taken = generator.randint(1, 4)
         await store.record(told[:taken])
         del told[:taken]
-    assert await contents(tracker_database) == expected
+    assert await contents(tables) == expected
 
 
-async def test_the_newest_non_empty_value_stands(tracker_database: Database, store: TrackerStore) -> None:
+async def test_the_newest_non_empty_value_stands(tables: Database, store: TrackerStore) -> None:
     await store.record(HISTORY)
-    payloads, statuses = await contents(tracker_database)
+    payloads, statuses = await contents(tables)
     assert payloads == [
         ("r1", "", "", "i", "", NOW + timedelta(seconds=1.01)),
         ("r1", "b", "1", "", "", NOW + timedelta(seconds=0.01)),
@@ -162,21 +162,17 @@ async def test_what_names_nobody_goes_with_the_first_payload_of_its_id_and_never
     assert await seen(store, "2002") == ["theirs"]
 
 
-async def test_a_repeated_status_writes_nothing(tracker_database: Database, store: TrackerStore) -> None:
+async def test_a_repeated_status_writes_nothing(tables: Database, store: TrackerStore) -> None:
     await store.record(HISTORY)
     versions = "select array_agg(xmin::text order by id) from {}"
-    before = [
-        await tracker_database.fetch_value(versions.format(name)) for name in ("payloads", "payload_statuses")
-    ]
+    before = [await tables.fetch_value(versions.format(name)) for name in ("payloads", "payload_statuses")]
     await store.record(HISTORY)
-    after = [
-        await tracker_database.fetch_value(versions.format(name)) for name in ("payloads", "payload_statuses")
-    ]
+    after = [await tables.fetch_value(versions.format(name)) for name in ("payloads", "payload_statuses")]
     # A row lock shows as a new xmax, a rewritten row as a new xmin.
     assert after == before
 
 
-async def test_many_writers_at_once_lose_nothing(tracker_database: Database, store: TrackerStore) -> None:
+async def test_many_writers_at_once_lose_nothing(tables: Database, store: TrackerStore) -> None:
     rows = [
         row(
             f"r{number % 40}",
@@ -193,7 +189,7 @@ async def test_many_writers_at_once_lose_nothing(tracker_database: Database, sto
         shuffled = generator.sample(rows, len(rows))
         batches += [shuffled[start : start + 50] for start in range(0, len(shuffled), 50)]
     await asyncio.gather(*(store.record(batch) for batch in batches))
-    payloads, statuses = await contents(tracker_database)
+    payloads, statuses = await contents(tables)
     assert (len(payloads), len(statuses)) == (40, 400)
 
 
@@ -237,9 +233,7 @@ async def test_every_sort_of_the_statuses_is_one_postgresql_knows(store: Tracker
     assert values == sorted(values)
 
 
-async def test_old_payloads_are_forgotten_with_their_statuses(
-    tracker_database: Database, store: TrackerStore
-) -> None:
+async def test_old_payloads_are_forgotten_with_their_statuses(tables: Database, store: TrackerStore) -> None:
     now = datetime.now(UTC)
     await store.record(
         [
@@ -250,35 +244,35 @@ async def test_old_payloads_are_forgotten_with_their_statuses(
     )
     assert await store.forget(timedelta(days=30)) == 1
     assert await store.forget(timedelta(days=30)) == 0
-    payloads, statuses = await contents(tracker_database)
+    payloads, statuses = await contents(tables)
     assert [item[0] for item in payloads] == ["young"]
     assert len(statuses) == 1
 
 
-async def test_waiting_rows_are_written_together(tracker_database: Database, store: TrackerStore) -> None:
+async def test_waiting_rows_are_written_together(tables: Database, store: TrackerStore) -> None:
     writer = BatchWriter(store)
     await asyncio.gather(*(writer.add(row(f"r{number}")) for number in range(300)))
-    transactions = await tracker_database.fetch_value("select count(distinct xmin::text) from payloads")
-    assert await tracker_database.fetch_value("select count(*) from payloads") == 300
+    transactions = await tables.fetch_value("select count(distinct xmin::text) from payloads")
+    assert await tables.fetch_value("select count(*) from payloads") == 300
     assert transactions <= 2
 
 
 async def test_a_row_that_postgresql_refuses_does_not_take_its_neighbours_with_it(
-    tracker_database: Database, store: TrackerStore
+    tables: Database, store: TrackerStore
 ) -> None:
     writer = BatchWriter(store)
     rows = [row("good1"), row("bad", status_msg="\0"), row("good2")]
     results = await asyncio.gather(*(writer.add(item) for item in rows), return_exceptions=True)
     assert [isinstance(result, Exception) for result in results] == [False, True, False]
-    payloads, _ = await contents(tracker_database)
+    payloads, _ = await contents(tables)
     assert [item[0] for item in payloads] == ["good1", "good2"]
 
 
 async def test_an_engine_that_went_away_is_told_to_every_waiting_row_and_the_next_are_written(
-    tracker_database: Database, store: TrackerStore
+    tables: Database, store: TrackerStore
 ) -> None:
     writer = BatchWriter(store)
-    async with tracker_database.connection() as connection:
+    async with tables.connection() as connection:
         backend = await connection.fetchval("select pg_backend_pid()")
         writing = [asyncio.create_task(writer.add(row(f"r{number}"))) for number in range(3)]
         async with connection.transaction():

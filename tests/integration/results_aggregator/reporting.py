@@ -155,11 +155,11 @@ async def dump(database: Database, tables: Iterable[str] = TABLES) -> dict[str, 
     return {table: [row["row"] for row in await database.fetch(select.format(table))] for table in tables}
 
 
-async def all_of(work: Iterable[Callable[[], Any]], *, at_once: int = 10) -> list[Any]:
+async def all_of(work: Iterable[Callable[..., Any]], *, at_once: int = 10) -> list[Any]:
     """Results of calls, so many at once."""
     room = asyncio.Semaphore(at_once)
 
-    async def one(call: Callable[[], Any]) -> Any:
+    async def one(call: Callable[..., Any]) -> Any:
         async with room:
             return await call()
 

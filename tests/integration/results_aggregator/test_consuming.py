@@ -107,23 +107,23 @@ def history() -> list[dict[str, Any]]:
 
 
 async def test_replaying_the_topic_leaves_equal_tables(
-    line: Line, aggregator_database: Database, fresh: Callable[[str], str]
+    line: Line, tables: Database, fresh: Callable[[str], str]
 ) -> None:
     messages = history()
     Random(7).shuffle(messages)
     await line.send(messages)
-    async with line.consumed(fresh("group"), aggregator_database):
+    async with line.consumed(fresh("group"), tables):
         await line.until_handled(120)
-    before = await dump(aggregator_database)
+    before = await dump(tables)
     assert [len(before[table]) for table in REPORT_TABLES] == [12, 12, 12, 12]
-    async with line.consumed(fresh("group"), aggregator_database):
+    async with line.consumed(fresh("group"), tables):
         await line.until_handled(240)
-    assert await dump(aggregator_database) == before
+    assert await dump(tables) == before
     assert line.handled["stored"] + line.handled["skipped"] == 240
 
 
 async def test_two_replicas_whose_backends_are_killed_store_every_duplicated_report_once(
-    line: Line, aggregator_database: Database, database: str, fresh: Callable[[str], str]
+    line: Line, tables: Database, database: str, fresh: Callable[[str], str]
 ) -> None:
     messages = history() * 3
     Random(11).shuffle(messages)
@@ -133,7 +133,7 @@ async def test_two_replicas_whose_backends_are_killed_store_every_duplicated_rep
     written = REGISTRY.get_sample_value("written_reports") or 0
     killed = 0
     try:
-        async with line.consumed(fresh("group"), aggregator_database, other) as replicas:
+        async with line.consumed(fresh("group"), tables, other) as replicas:
             await eventually(lambda: all(replica.problem is None for replica in replicas), within_seconds=60)
             sending = asyncio.create_task(line.send(messages))
             for done in range(20, 340, 20):
@@ -151,14 +151,14 @@ async def test_two_replicas_whose_backends_are_killed_store_every_duplicated_rep
     assert killed >= 16
     failed = {"service": "results_aggregator", "topic": line.topic.name, "error": "Retryable"}
     assert (REGISTRY.get_sample_value("headrace_attempt_failures_total", failed) or 0) > 0
-    rows = await aggregator_database.fetch(
+    rows = await tables.fetch(
         "select org_id, extract(minute from last_checked_at)::int as minute, count(*) from report group by 1, 2"
     )
     assert [tuple(row) for row in rows] == [(2, 9, 12)]
-    hits = await aggregator_database.fetch("select org_id, rule_fqdn, count(*) from rule_hit group by 1, 2")
+    hits = await tables.fetch("select org_id, rule_fqdn, count(*) from rule_hit group by 1, 2")
     assert [tuple(row) for row in hits] == [(2, "pack.rules.rule0.report", 12)]
-    assert await aggregator_database.fetch_value("select count(*) from recommendation where org_id = 2") == 12
-    assert await aggregator_database.fetch_value("select count(*) from consumer_error") == 0
+    assert await tables.fetch_value("select count(*) from recommendation where org_id = 2") == 12
+    assert await tables.fetch_value("select count(*) from consumer_error") == 0
     assert (REGISTRY.get_sample_value("written_reports") or 0) - written >= 12
 
 
@@ -177,16 +177,16 @@ FAULTS: list[tuple[Any, str]] = [
 
 
 async def test_each_faulty_message_leaves_its_reason_and_stops_nobody(
-    line: Line, aggregator_database: Database, fresh: Callable[[str], str]
+    line: Line, tables: Database, fresh: Callable[[str], str]
 ) -> None:
     before = await _metrics()
     good = reported(1, hit("nodes", "SMALL"))
     messages = [*(message for message, _ in FAULTS), good, good, reported(0), reported(2, Report={})]
     await line.send(messages)
-    async with line.consumed(fresh("group"), aggregator_database):
+    async with line.consumed(fresh("group"), tables):
         await line.until_handled(4)
         letters = await eventually(lambda: _dead(line, len(FAULTS)), within_seconds=60)
-        errors = await aggregator_database.fetch("select * from consumer_error")
+        errors = await tables.fetch("select * from consumer_error")
     places = {(row["topic"], row["partition"], row["topic_offset"]): row for row in errors}
     assert len(places) == len(FAULTS)
     for letter in letters:
@@ -197,7 +197,7 @@ async def test_each_faulty_message_leaves_its_reason_and_stops_nobody(
     expected = {_body(message): text for message, text in FAULTS}
     for letter in letters:
         assert letter.reason.startswith(expected[letter.value or b""])
-    assert await aggregator_database.fetch_value("select count(*) from report") == 1
+    assert await tables.fetch_value("select count(*) from report") == 1
     moved = {name: value - before[name] for name, value in (await _metrics()).items()}
     assert moved["consumed_messages"] == len(messages)
     assert moved["consuming_errors"] == len(FAULTS)
@@ -211,28 +211,28 @@ async def test_each_faulty_message_leaves_its_reason_and_stops_nobody(
 
 
 async def test_a_faulty_message_delivered_again_leaves_one_row(
-    line: Line, aggregator_database: Database, fresh: Callable[[str], str]
+    line: Line, tables: Database, fresh: Callable[[str], str]
 ) -> None:
     await line.send([FAULTS[2][0], reported(1)])
     for turn in (1, 2):
-        async with line.consumed(fresh("group"), aggregator_database):
+        async with line.consumed(fresh("group"), tables):
             await line.until_handled(turn)
             await eventually(lambda turn=turn: _dead(line, turn), within_seconds=60)
-    before = await dump(aggregator_database)
+    before = await dump(tables)
     assert len(before["consumer_error"]) == 1
     assert set(before) == set(TABLES)
 
 
 async def test_organisations_that_are_not_allowed_are_refused_without_a_dead_letter(
-    line: Line, aggregator_database: Database, fresh: Callable[[str], str]
+    line: Line, tables: Database, fresh: Callable[[str], str]
 ) -> None:
     await line.send([reported(minute, OrgID=9) for minute in range(5)] + [reported(1, OrgID=1)])
-    async with line.consumed(fresh("group"), aggregator_database, allowlist=frozenset({1})):
+    async with line.consumed(fresh("group"), tables, allowlist=frozenset({1})):
         await line.until_handled(1)
-        await eventually(lambda: _errors(aggregator_database, 5), within_seconds=60)
-    rows = await aggregator_database.fetch("select distinct error from consumer_error")
+        await eventually(lambda: _errors(tables, 5), within_seconds=60)
+    rows = await tables.fetch("select distinct error from consumer_error")
     assert [row["error"] for row in rows] == ["organization ID is not in allow list"]
-    assert await aggregator_database.fetch_value("select array_agg(org_id) from report") == [1]
+    assert await tables.fetch_value("select array_agg(org_id) from report") == [1]
     assert await _dead(line, 0) == []
 
 

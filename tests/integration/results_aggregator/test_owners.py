@@ -40,8 +40,8 @@ LOOK_ALIKES = [f"{{{CLUSTER}}}", f" {CLUSTER}", f"{CLUSTER} ", f"urn:uuid:{CLUST
 
 
 @pytest.fixture
-def bench(aggregator_database: Database) -> Bench:
-    return Bench(aggregator_database)
+def bench(tables: Database) -> Bench:
+    return Bench(tables)
 
 
 def refused() -> float:

@@ -2,7 +2,7 @@ import base64
 import gzip
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -14,13 +14,12 @@ from headrace.bus.admin import ensure_topics
 from headrace.bus.producer import Producer
 from headrace.contracts.status import PayloadStatus
 from headrace.contracts.topics import PAYLOAD_STATUS
-from headrace.runtime.settings import EngineSettings, ProcessSettings
-from headrace.service.process import running
-from headrace_services.registry import BY_NAME
+from headrace.runtime.settings import EngineSettings
 from headrace_services.results_aggregator.metrics import EXPORTED
 from tests.engines import SessionEngines
 from tests.integration.results_aggregator.reporting import CLUSTER, hit, recommended, reported
-from tests.reading import reader
+from tests.records import reader
+from tests.service import own, own_database, running, url_of
 from tests.waiting import eventually
 
 PREFIX = "INSIGHTS_RESULTS_AGGREGATOR__"
@@ -37,39 +36,25 @@ class Running:
 
 
 @pytest.fixture
-async def service(
-    engines: SessionEngines, fresh: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> AsyncIterator[Running]:
+async def service(engines: SessionEngines, tmp_path: Path) -> AsyncIterator[Running]:
     """The aggregator as `headrace serve` runs it, configured by upstream's file and variables."""
     file = tmp_path / "config.toml"
     file.write_text('[metrics]\nnamespace = "aggregator"\n[server]\norg_overview_limit_hours = 3\n')
     settings = EngineSettings(kafka=engines.kafka, s3=engines.s3, postgres=engines.postgres)
-    row = BY_NAME["results_aggregator"]
-    consumes = tuple(
-        replace(item, topic=replace(item.topic, name=fresh("results")), group=fresh("group"))
-        for item in row.consumes
-    )
-    row = replace(row, port=0, port_variable="", consumes=consumes, database=fresh("database"))
-    await ensure_topics(settings, [*row.topics, PAYLOAD_STATUS])
-    producer = await Producer.open(settings, service="test")
-    with monkeypatch.context() as patch:
-        patch.setenv("INSIGHTS_RESULTS_AGGREGATOR_CONFIG_FILE", str(file))
-        patch.setenv(PREFIX + "BROKER__TOPIC", "elsewhere")
-        process = running([row], settings, ProcessSettings(admin_port=0))
-        host = await process.__aenter__()
-    (listener,) = host.contexts[0].listeners
-    reports, workloads = (item.topic.name for item in consumes)
-    url = f"http://127.0.0.1:{listener.port}"
-    admin = f"http://127.0.0.1:{host.admin_port}"
-    yield Running(
-        url, admin, producer, reports, workloads, f"{engines.postgres.rpartition('/')[0]}/{row.database}"
-    )
-    await process.__aexit__(None, None, None)
-    EXPORTED.namespace = ""
-    await producer.close()
-    connection = await asyncpg.connect(engines.postgres)
-    await connection.execute(f'drop database "{row.database}" with (force)')
-    await connection.close()
+    async with own_database(engines.postgres) as database:
+        row = own("results_aggregator", database=database)
+        await ensure_topics(settings, [*row.topics, PAYLOAD_STATUS])
+        producer = await Producer.open(settings, service="test")
+        environment = {
+            "INSIGHTS_RESULTS_AGGREGATOR_CONFIG_FILE": str(file),
+            PREFIX + "BROKER__TOPIC": "elsewhere",
+        }
+        async with running([row], settings, environment=environment) as host:
+            reports, workloads = (item.topic.name for item in row.consumes)
+            admin = f"http://127.0.0.1:{host.admin_port}"
+            yield Running(url_of(host), admin, producer, reports, workloads, database)
+        EXPORTED.namespace = ""
+        await producer.close()
 
 
 async def test_what_is_on_the_topics_is_stored_reported_measured_and_served(

@@ -1,32 +1,26 @@
 """The aggregator's REST on a database of its own, and rows to ask it for."""
 
-import base64
 import itertools
 import json
 import random
 import re
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 import asyncpg
-from yarl import URL
 
-import headrace_services.results_aggregator
-from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.web.listener import Listener
 from headrace_services.results_aggregator.api import Api
 from headrace_services.results_aggregator.settings import AggregatorSettings
-from tests import answers
+from tests import answers, identities
+from tests.service import Running, connected, migrated, open_client, own_database
 
-MIGRATIONS = Path(headrace_services.results_aggregator.__file__).parent / "migrations"
 MOMENT = datetime(2026, 11, 20, 8, 30, 15, 250_000, tzinfo=UTC)
 RULE = "pack.rules.node_not_ready"
 KEY = "NODE_NOT_READY"
@@ -54,7 +48,7 @@ class Endpoint:
 
 def declared(*, debug: bool = True) -> Api:
     """The API without what it stands on, to ask what it declares."""
-    return Api(None, AggregatorSettings(debug=debug, maximum_feedback_message_length=255))  # type: ignore[arg-type]
+    return Api(None, AggregatorSettings(debug=debug, maximum_feedback_message_length=255))
 
 
 def document(*, debug: bool = True) -> dict[str, Any]:
@@ -86,8 +80,7 @@ def _body(item: dict[str, Any]) -> str:
 
 
 def identity(org_id: int | str, **more: Any) -> dict[str, str]:
-    text = json.dumps({"identity": {"org_id": str(org_id), "type": "User"} | more})
-    return {"x-rh-identity": base64.b64encode(text.encode()).decode()}
+    return {identities.HEADER: identities.identity(org_id=str(org_id), type="User", **more)}
 
 
 class Answer(answers.Answer):
@@ -117,7 +110,7 @@ class Tenant:
     ) -> str:
         """A cluster whose report has these hits (rule without `.report`, key), reported `age` ago."""
         cluster = str(uuid.uuid4())
-        entries = [
+        entries: list[dict[str, Any]] = [
             {"component": f"{rule}.report", "key": key, "details": {"node": f"of {cluster}"}}
             for rule, key in hits
         ]
@@ -165,9 +158,9 @@ class Tenant:
 
 
 @dataclass
-class Client:
-    url: str
-    session: aiohttp.ClientSession
+class Client(Running[Answer]):
+    answer = Answer
+
     connection: asyncpg.Connection
     database: Database
 
@@ -188,13 +181,9 @@ class Client:
         sent = dict(headers or {})
         if tenant is not None:
             sent |= identity(tenant.org_id if isinstance(tenant, Tenant) else tenant)
-        if body is not None:
-            data = json.dumps(body).encode()
-        url = URL(f"{self.url}{prefix}{path}", encoded=True)
-        async with self.session.request(
-            method, url, headers=sent, data=data, allow_redirects=False
-        ) as response:
-            return Answer(response.status, dict(response.headers), await response.text())
+        return await self.send_request(
+            method, prefix + path, body=body if data is None else data, headers=sent
+        )
 
     async def get(self, path: str, tenant: Tenant | int | None = None, **options: Any) -> Answer:
         return await self.ask("GET", path, tenant, **options)
@@ -210,23 +199,21 @@ async def open_api(
     postgres_url: str, *, seen_by_api: str = "", lenient: bool = False, **settings: Any
 ) -> AsyncIterator[Client]:
     """The API with these settings; its database goes with it."""
-    name = f"aggregator_{uuid.uuid4().hex[:12]}"
-    async with AsyncExitStack() as opened:
-        admin = await asyncpg.connect(postgres_url, timeout=60)
-        opened.push_async_callback(admin.close)
-        opened.push_async_callback(admin.execute, f"drop database if exists {name} with (force)")
+    async with own_database(postgres_url) as url, migrated(url, "results_aggregator"):
         database = await Database.open(
-            seen_by_api or postgres_url, name, service="results_aggregator", acquire_seconds=2.0
+            seen_by_api or postgres_url,
+            url.rpartition("/")[2],
+            service="results_aggregator",
+            acquire_seconds=2.0,
         )
-        opened.push_async_callback(database.close)
-        await migrate(database, MIGRATIONS)
         api = Api(database, AggregatorSettings(**settings), lenient=lenient)
         listener = await Listener.open(api.application(), "127.0.0.1", 0)
-        opened.push_async_callback(listener.close)
-        connection = await asyncpg.connect(f"{postgres_url.rpartition('/')[0]}/{name}", timeout=60)
-        opened.push_async_callback(connection.close)
-        session = await opened.enter_async_context(aiohttp.ClientSession())
-        yield Client(f"http://127.0.0.1:{listener.port}", session, connection, database)
+        try:
+            async with connected(url) as connection, open_client() as session:
+                yield Client(f"http://127.0.0.1:{listener.port}", session, connection, database)
+        finally:
+            await listener.close()
+            await database.close()
 
 
 def filled(endpoint: Endpoint, org_id: int | str, cluster: str, changed: dict[str, str] | None = None) -> str:

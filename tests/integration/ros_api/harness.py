@@ -1,28 +1,23 @@
 """The ROS API in this process on a database of its own, and rows to ask it for."""
 
-import base64
 import csv
 import io
 import json
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-import aiohttp
 import asyncpg
-import pytest
-from yarl import URL
 
-from headrace.runtime.settings import EngineSettings, ProcessSettings
-from headrace.service.process import running
-from headrace_services.registry import BY_NAME
+from headrace.runtime.settings import EngineSettings
 from headrace_services.ros_api.listings import CONTAINERS, NAMESPACES, WORKLOADS
-from tests import answers
+from tests import answers, identities
 from tests.integration.ros_api.samples import CURRENT_BYTES, PERCENTAGES, recommendation
+from tests.service import Running, connected, named, open_client, own, own_database, running, url_of
 
 OPENSHIFT = "/api/cost-management/v1/recommendations/openshift"
 CONTAINER = f"{OPENSHIFT}/container"
@@ -49,7 +44,7 @@ ALL_TIME = {"start_date": "2000-01-01", "end_date": "2100-01-01"}
 
 def identity(org_id: str, *, internal: bool = False) -> str:
     part = {"internal": {"org_id": org_id}} if internal else {"org_id": org_id}
-    return base64.b64encode(json.dumps({"identity": {"account_number": "1"} | part}).encode()).decode()
+    return identities.identity(account_number="1", **part)
 
 
 class Answer(answers.Answer):
@@ -179,9 +174,10 @@ class Tenant:
 
 
 @dataclass
-class Api:
-    url: str
-    session: aiohttp.ClientSession
+class Api(Running[Answer]):
+    answer = Answer
+    unsent = ("Accept",)
+
     database: asyncpg.Connection
 
     async def tenant(self, org_id: str = "") -> Tenant:
@@ -205,13 +201,11 @@ class Api:
         text = (pairs if isinstance(pairs, str) else urlencode(pairs)).replace(" ", "+")
         if all_time and "_date=" not in text and "openapi" not in path:
             text = "&".join(part for part in (text, urlencode(ALL_TIME)) if part)
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = named(headers)
         if tenant is not None:
             org_id = tenant if isinstance(tenant, str) else tenant.org_id
             sent["X-Rh-Identity"] = identity(org_id)
-        url = URL(f"{self.url}{path}?{text}", encoded=True)
-        async with self.session.get(url, headers=sent, skip_auto_headers=["Accept"]) as response:
-            return Answer(response.status, dict(response.headers), await response.text())
+        return await self.send_request("GET", f"{path}?{text}", headers=sent)
 
 
 @asynccontextmanager
@@ -219,20 +213,12 @@ async def open_api(
     postgres_url: str, *, seen_by_api: str = "", lenient: bool = False, **environment: str
 ) -> AsyncIterator[Api]:
     """The service with these variables; its database goes with it."""
-    name = f"ros_{uuid.uuid4().hex[:12]}"
-    row = replace(BY_NAME["ros_api"], database=name)
     engines = EngineSettings(postgres=seen_by_api or postgres_url)
-    process = ProcessSettings(admin_port=0, lenient=lenient, stop_seconds=5.0)
-    async with AsyncExitStack() as opened:
-        admin = await asyncpg.connect(postgres_url, timeout=60)
-        opened.push_async_callback(admin.close)
-        opened.push_async_callback(admin.execute, f"drop database if exists {name} with (force)")
-        # Variables are read at start: one that stayed set would be another service's too.
-        with pytest.MonkeyPatch.context() as patch:
-            for variable, text in ({"API_PORT": "0"} | environment).items():
-                patch.setenv(variable, text)
-            host = await opened.enter_async_context(running([row], engines, process))
-        database = await asyncpg.connect(f"{postgres_url.rpartition('/')[0]}/{name}", timeout=60)
-        opened.push_async_callback(database.close)
-        session = await opened.enter_async_context(aiohttp.ClientSession())
-        yield Api(f"http://127.0.0.1:{host.contexts[0].listeners[0].port}", session, database)
+    async with own_database(postgres_url) as url:
+        row = own("ros_api", database=url)
+        async with (
+            running([row], engines, environment=environment, lenient=lenient, stop_seconds=5.0) as host,
+            connected(url) as database,
+            open_client() as session,
+        ):
+            yield Api(url_of(host), session, database)

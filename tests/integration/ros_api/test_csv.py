@@ -33,7 +33,7 @@ HEADER = (
     "variation_memory_limit_format,variation_cpu_request_amount,variation_cpu_request_format,"
     "variation_memory_request_amount,variation_memory_request_format"
 )
-TERMS = {
+TERMS: dict[str, Any] = {
     "medium_term": {
         "duration_in_hours": 168,
         "monitoring_start_time": "2023-05-27T00:45:00Z",
@@ -199,7 +199,8 @@ async def test_what_is_missing_is_an_empty_cell(api: Api, tenant: Tenant):
 async def test_the_accept_header_goes_before_the_format(
     api: Api, tenant: Tenant, path: str, accept: str, query: str, kind: str
 ):
-    answer = await api.get(path, tenant, query, **({"Accept": accept} if accept else {}))
+    headers: dict[str, Any] = {"Accept": accept} if accept else {}
+    answer = await api.get(path, tenant, query, **headers)
     assert answer.status == 200
     assert kind in answer.headers["Content-Type"]
 

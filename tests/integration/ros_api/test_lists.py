@@ -431,7 +431,8 @@ async def test_every_order_is_the_one_asked_for_with_ids_to_settle_ties(api: Api
     tenant = await api.tenant()
     for number, name in enumerate("ba"):
         await tenant.cluster(name, reported=MOMENT + timedelta(hours=number))
-        values = dict.fromkeys(PERCENTAGE_COLUMNS, float(number)) | {"cpu_request_current": float(number)}
+        values: dict[str, Any] = dict.fromkeys(PERCENTAGE_COLUMNS, float(number))
+        values["cpu_request_current"] = float(number)
         values["memory_request_current"] = float(number)
         workload_id = await tenant.workload(
             name, project=name, name=name, kind=SORTED["workload_type"][name == "b"], containers=(name,)

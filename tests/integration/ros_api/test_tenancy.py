@@ -52,7 +52,8 @@ async def pair(api: Api) -> Pair:
         namespace = await tenant.namespace("project", cluster="test-cluster")
         ids[tenant.org_id] = {OPENSHIFT: container, CONTAINER: container, NAMESPACE: namespace}
         tenants.append(tenant)
-    return Pair(*tenants, ids)
+    mine, theirs = tenants
+    return Pair(mine, theirs, ids)
 
 
 def asked(path: str) -> list[str]:

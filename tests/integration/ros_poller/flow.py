@@ -1,32 +1,26 @@
 """The poller as `headrace serve` runs it, on a topic of its own."""
 
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-from aiokafka import TopicPartition
-
 from headrace.bus.producer import Producer
 from headrace.contracts.ros import RecommendationMetadata, RecommendationRequest
 from headrace.contracts.topics import PAYLOAD_STATUS, RECOMMENDATION_REQUESTS, Topic
 from headrace.database.pool import Database
-from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.runtime.settings import EngineSettings
 from headrace.service.host import Host
 from headrace.service.initialise import initialise
-from headrace.service.process import running
-from headrace_services.registry import BY_NAME
 from tests.engines import SessionEngines
-from tests.integration.ingress.harness import Records, open_records
 from tests.integration.ros_poller.kruize import Kruize
 from tests.integration.ros_poller.tables import ORG, add_workloads, name_of
+from tests.records import Records, open_records
+from tests.service import own, running
 from tests.waiting import eventually
 
 START = datetime(2023, 6, 3, 0, 45, tzinfo=UTC)
-ROW = BY_NAME["ros_poller"]
 
 
 @dataclass
@@ -39,6 +33,7 @@ class Flow:
     kruize: Kruize
     producer: Producer
     records: Records
+    dead: Records
     fresh: Callable[[str], str]
     workloads: list[int]
     sent: list[str] = field(default_factory=list)
@@ -46,20 +41,13 @@ class Flow:
     @asynccontextmanager
     async def poller(self, *, replicas: int = 1, **environment: str) -> AsyncIterator[list[Host]]:
         """Replicas in a group of their own, which therefore reads the topic from its beginning."""
-        (consumed,) = ROW.consumes
-        consumed = replace(consumed, topic=self.topic, group=self.fresh("group"))
-        row = replace(ROW, consumes=(consumed,), database=self.ros.name)
+        row = own("ros_poller", database=self.ros.name, topics=[self.topic])
+        environment = {"KRUIZE_URL": self.kruize.url} | environment
         async with AsyncExitStack() as stack:
-            with pytest.MonkeyPatch.context() as patch:
-                for name, text in ({"KRUIZE_URL": self.kruize.url} | environment).items():
-                    patch.setenv(name, text)
-                hosts = [
-                    await stack.enter_async_context(
-                        running([row], self.settings, ProcessSettings(admin_port=0))
-                    )
-                    for _ in range(replicas)
-                ]
-            yield hosts
+            yield [
+                await stack.enter_async_context(running([row], self.settings, environment=environment))
+                for _ in range(replicas)
+            ]
 
     async def send(self, number: int, end: datetime = START, **changes: Any) -> str:
         """A workload's request; ``changes`` of its metadata are not checked."""
@@ -79,8 +67,7 @@ class Flow:
     async def endings(self) -> dict[str, list[tuple[str, str]]]:
         """Status and text of every ended request, by its id, in the order they came."""
         found: dict[str, list[tuple[str, str]]] = {request_id: [] for request_id in self.sent}
-        for record in await self.records.all(PAYLOAD_STATUS.name):
-            status = json.loads(record.value)
+        for status in await self.records.bodies(PAYLOAD_STATUS.name):
             if status["request_id"] in found and status["status"] != "received":
                 assert status["service"] == "ros-poller"
                 found[status["request_id"]].append((status["status"], status.get("status_msg", "")))
@@ -102,7 +89,7 @@ class Flow:
         return await eventually(ended, describe="every request ended")
 
     async def dead_letters(self) -> list[Any]:
-        return await self.records.all(self.topic.dead_letters)
+        return await self.dead.all(self.topic.dead_letters)
 
 
 @asynccontextmanager
@@ -112,14 +99,14 @@ async def open_flow(
     postgres = engines.postgres
     settings = EngineSettings(kafka=engines.kafka, s3=engines.s3, postgres=postgres)
     topic = replace(RECOMMENDATION_REQUESTS, name=fresh("requests"))
-    (consumed,) = ROW.consumes
-    await initialise(settings, [replace(ROW, consumes=(replace(consumed, topic=topic),))])
+    await initialise(settings, [own("ros_poller", topics=[topic])])
     producer = await Producer.open(settings, service="test")
     try:
-        async with open_records(settings, (PAYLOAD_STATUS.name,)) as records:
-            records.partitions.append(TopicPartition(topic.dead_letters, 0))
-            records.consumer.assign(records.partitions)
-            await records.consumer.seek_to_beginning(*records.partitions)
-            yield Flow(settings, topic, ros, kruize, producer, records, fresh, await add_workloads(ros, 8))
+        async with (
+            open_records(settings.kafka, PAYLOAD_STATUS.name) as records,
+            open_records(settings.kafka, topic.dead_letters, partitions=1, from_beginning=True) as dead,
+        ):
+            workloads = await add_workloads(ros, 8)
+            yield Flow(settings, topic, ros, kruize, producer, records, dead, fresh, workloads)
     finally:
         await producer.close()

@@ -9,9 +9,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from tests.serving import serving
 from tests.unit.ros_poller import answers
-
-HOST = "127.0.0.1"
 
 
 def refusal(status: int, message: str) -> web.Response:
@@ -44,14 +43,9 @@ class Kruize:
         app = web.Application()
         app.router.add_get("/health", kruize._health)
         app.router.add_post("/updateRecommendations", kruize._update)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, HOST, 0).start()
-        kruize.url = f"http://{HOST}:{runner.addresses[0][1]}"
-        try:
+        async with serving(app) as url:
+            kruize.url = url
             yield kruize
-        finally:
-            await runner.cleanup()
 
     async def _health(self, _request: web.Request) -> web.Response:
         return web.Response(text="UP")

@@ -1,7 +1,7 @@
 """One request at a time: what is asked of Kruize, what is stored, what the sender is told."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,6 @@ import orjson
 import pytest
 from aiohttp import web
 
-from headrace.bus.delivery import Delivery
 from headrace.contracts.kruize import timestamp
 from headrace.contracts.ros import RecommendationRequest
 from headrace.database.pool import Database
@@ -21,12 +20,13 @@ from headrace_services.ros_poller.client import KruizeClient, UnexpectedAnswer
 from headrace_services.ros_poller.handlers import Poller
 from headrace_services.ros_poller.rows import StoredRecommendation
 from headrace_services.ros_poller.store import RecommendationStore
+from tests.handling import delivery
 from tests.integration.ros_poller.kruize import Kruize, answer, busy, refusal
 from tests.integration.ros_poller.tables import ORG, add_usage, add_workloads, dump, name_of
 from tests.unit.ros_poller import answers
 
 END = datetime(2023, 6, 3, 0, 45, tzinfo=UTC)
-DELIVERY = Delivery("t", 0, 0, None, {}, END, END)
+DELIVERY = delivery(END)
 
 
 def request(workload: int, end: datetime = END, **changes: Any) -> RecommendationRequest:
@@ -281,12 +281,10 @@ async def test_a_kruize_that_is_busy_failing_or_slow_is_asked_again_later(
     kruize.respond = lambda _name, _end: refusal(503, "database is down")
     with pytest.raises(Retryable, match="database is down"):
         await bench.poll()
-    with pytest.raises(Retryable, match="does not answer"):
-        await Poller(
-            bench.poller.store,
-            KruizeClient(Peer(bench.poller.kruize.peer._session, "http://127.0.0.1:9", name="Kruize")),
-            24,
-        ).handle(request(bench.workload), DELIVERY)
+    async with aiohttp.ClientSession() as session:
+        away = KruizeClient(Peer(session, "http://127.0.0.1:9", name="Kruize"))
+        with pytest.raises(Retryable, match="does not answer"):
+            await replace(bench.poller, kruize=away).handle(request(bench.workload), DELIVERY)
 
 
 async def test_a_partition_dropped_meanwhile_is_made_again(bench: Bench, ros: Database) -> None:

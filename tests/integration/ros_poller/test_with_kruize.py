@@ -2,31 +2,27 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import aiohttp
-import asyncpg
 import orjson
 
 from headrace.contracts.kruize import PERFORMANCE_PROFILE, timestamp
-from headrace.runtime.settings import EngineSettings, ProcessSettings
-from headrace.service.process import running
-from headrace_services.registry import BY_NAME
+from headrace.runtime.settings import EngineSettings
 from tests.integration.ros_poller.flow import START, Flow
 from tests.integration.ros_poller.tables import dump, name_of
+from tests.service import own, own_database, running, url_of
 
 
 @asynccontextmanager
 async def kruize_serving(settings: EngineSettings, database: str) -> AsyncIterator[str]:
-    row = replace(BY_NAME["kruize"], port=0, port_variable="", database=database)
-    async with running([row], settings, ProcessSettings(admin_port=0)) as host:
-        yield f"http://127.0.0.1:{host.contexts[0].listeners[0].port}"
-    connection = await asyncpg.connect(settings.postgres)
-    await connection.execute(f'drop database "{database}" with (force)')
-    await connection.close()
+    async with (
+        own_database(settings.postgres, database),
+        running([own("kruize", database=database)], settings) as host,
+    ):
+        yield url_of(host)
 
 
 def metric(name: str, unit: str, **values: str) -> dict[str, Any]:

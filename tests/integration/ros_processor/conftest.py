@@ -1,6 +1,5 @@
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,47 +8,29 @@ import aiohttp
 import pytest
 
 from headrace.bus.admin import ensure_topics
-from headrace.bus.delivery import Delivery
-from headrace.bus.producer import Outgoing, Producer
 from headrace.contracts.ros import RosEvent
 from headrace.contracts.sources import SourcesEvent
 from headrace.contracts.topics import RECOMMENDATION_REQUESTS
-from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.fetch import Fetcher
 from headrace.objects.store import ObjectStore
 from headrace.runtime.settings import EngineSettings
 from headrace.web.peer import Peer
-from headrace_services.registry import BY_NAME
 from headrace_services.ros_processor.client import Kruize
 from headrace_services.ros_processor.handlers import UsageFiles
 from headrace_services.ros_processor.housekeeper import Housekeeper
 from headrace_services.ros_processor.profile import ProfileKeeper
 from headrace_services.ros_processor.store import RosStore
 from tests.engines import SessionEngines
-from tests.integration.ros_processor.peers import KruizePeer, SourcesPeer, serving
+from tests.handling import Noted, delivery
+from tests.integration.ros_processor.peers import KruizePeer, SourcesPeer
+from tests.service import open_client
+from tests.serving import serving
 
 CLUSTER = "1b77b73f-1d3e-43c6-9f55-bcd9fb6d1a0c"
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 TABLES = ("rh_accounts", "clusters", "workloads", "workload_metrics")
-
-
-class Asked(Producer):
-    """The real producer, with a note of what was acknowledged."""
-
-    def __init__(self, producer: Producer) -> None:
-        self.__dict__.update(producer.__dict__)
-        self.batches: list[list[Outgoing]] = []
-
-    async def send_all(self, messages: Any, **options: Any) -> None:
-        await super().send_all(messages, **options)
-        self.batches.append(list(messages))
-
-    @property
-    def last(self) -> list[tuple[str, dict[str, Any]]]:
-        """Key and body of each message of the last batch."""
-        return [(item.key.decode(), json.loads(item.value)) for item in self.batches[-1]]  # type: ignore[union-attr]
 
 
 @dataclass
@@ -63,7 +44,9 @@ class Bench:
     store: ObjectStore
     bucket: str
     database: Database
-    producer: Asked
+    producer: Noted
+    session: aiohttp.ClientSession
+    profile: ProfileKeeper
     uploaded: int = field(default=0)
 
     async def event(self, *contents: bytes, names: tuple[str, ...] = (), **fields: Any) -> RosEvent:
@@ -94,7 +77,7 @@ class Bench:
         """An application is gone."""
         body = {"id": 3, "source_id": 7, "application_type_id": 2, "tenant": "12345"} | fields
         event = SourcesEvent.from_json(json.dumps(body).encode())
-        return await self.housekeeper.handle(event, delivery(NOW, headers or {}))
+        return await self.housekeeper.handle(event, delivery(NOW, headers))
 
     async def dump(self) -> dict[str, list[str]]:
         """Every row, with where it stands: one that was written again with the same values shows too."""
@@ -104,56 +87,58 @@ class Bench:
             found[table] = [f"{row['xmin']} {row['row']}" for row in rows]
         return found
 
+    @property
+    def asked(self) -> list[tuple[str, dict[str, Any]]]:
+        """Key and body of each message of the last batch."""
+        return [(item.key.decode(), json.loads(item.value)) for item in self.producer.batches[-1]]
+
     async def count(self, table: str) -> int:
         return int(await self.database.fetch_value(f"select count(*) from {table}"))  # noqa: S608
+
+    def asking(self, url: str, *, timeout_seconds: float) -> UsageFiles:
+        """The handler, asking the Kruize of that URL."""
+        peer = Peer(self.session, url, name="Kruize", timeout_seconds=timeout_seconds)
+        return replace(self.files, kruize=Kruize(peer, self.profile, max_records=100, concurrency=4))
 
     def with_hosts(self, *hosts: str) -> UsageFiles:
         """The handler, with hosts it may fetch from."""
         fetcher = Fetcher(
-            self.store, self.files.fetcher._session, allowed_hosts=hosts, variable="ROS_ALLOWED_HOSTS",
+            self.store, self.session, allowed_hosts=hosts, variable="ROS_ALLOWED_HOSTS",
             fetch_seconds=2.0,
         )  # fmt: skip
         return replace(self.files, fetcher=fetcher)
 
 
-def delivery(at: datetime, headers: dict[str, str] | None = None) -> Delivery:
-    return Delivery(
-        topic="t", partition=0, offset=0, key=None, headers=headers or {}, timestamp=at, first_seen=at
-    )
-
-
 @pytest.fixture
-async def bench(engines: SessionEngines, database: str, fresh: Callable[[str], str]) -> AsyncIterator[Bench]:
-    settings = EngineSettings(kafka=engines.kafka)
+async def bench(
+    engines: SessionEngines, tables: Database, noted: Noted, fresh: Callable[[str], str]
+) -> AsyncIterator[Bench]:
     # Nobody reads it; what was acknowledged is noted.
     topic = replace(RECOMMENDATION_REQUESTS, name="ros-processor-requests")
-    await ensure_topics(settings, [topic])
+    await ensure_topics(EngineSettings(kafka=engines.kafka), [topic])
     kruize_peer, sources_peer = KruizePeer(), SourcesPeer()
-    async with AsyncExitStack() as stack:
-        opened = await Database.open(database, database.rpartition("/")[2], service="ros_processor")
-        stack.push_async_callback(opened.close)
-        await migrate(opened, BY_NAME["ros_processor"].migrations)
+    async with (
+        serving(kruize_peer.application()) as kruize_peer.url,
+        serving(sources_peer.application()) as sources_peer.url,
+        open_client() as session,
+    ):
         store = await ObjectStore.open(S3Endpoint.parse(engines.s3, aliases=["minio:9000"]))
-        stack.push_async_callback(store.close)
-        producer = await Producer.open(settings, service="ros_processor")
-        stack.push_async_callback(producer.close)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        kruize_peer.url = await stack.enter_async_context(serving(kruize_peer.application()))
-        sources_peer.url = await stack.enter_async_context(serving(sources_peer.application()))
         bucket = fresh("ros-data")
         await store.ensure_bucket(bucket)
         peer = Peer(session, kruize_peer.url, name="Kruize", timeout_seconds=10.0)
         profile = ProfileKeeper(peer, version=2.0, update=True)
         kruize = Kruize(peer, profile, max_records=100, concurrency=4)
-        asked = Asked(producer)
         files = UsageFiles(
             fetcher=Fetcher(store, session, variable="ROS_ALLOWED_HOSTS"),
             bucket=bucket,
             kruize=kruize,
-            store=RosStore(opened),
-            producer=asked,
+            store=RosStore(tables),
+            producer=noted,
             requests=topic,
         )
         sources = Peer(session, sources_peer.url, name="the Sources API", timeout_seconds=10.0)
-        housekeeper = Housekeeper(sources, "/api/sources/v3.1", kruize, opened)
-        yield Bench(files, housekeeper, kruize_peer, sources_peer, store, bucket, opened, asked)
+        housekeeper = Housekeeper(sources, "/api/sources/v3.1", kruize, tables)
+        yield Bench(
+            files, housekeeper, kruize_peer, sources_peer, store, bucket, tables, noted, session, profile
+        )
+        await store.close()

@@ -1,7 +1,6 @@
 """A Kruize that misbehaves on demand, and a Sources API: what they answer, as the processor sees it."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +10,7 @@ from headrace.web.errors import json_response
 
 DUPLICATE = "An entry for this record already exists!"
 
-BODY = web.RequestKey("body", Any)
+BODY: web.RequestKey[Any] = web.RequestKey("body", object)
 Fault = Callable[[str, Any], web.Response | None]
 
 
@@ -117,7 +116,7 @@ class KruizePeer:
             elif not reason and key in self.results:
                 reason = DUPLICATE
             if reason is None:
-                self.results[key] = record  # type: ignore[index]
+                self.results[key] = record
                 continue
             code = 409 if reason == DUPLICATE else 400
             errors = [{"message": reason, "httpcode": code, "documentationLink": "", "status": "ERROR"}]
@@ -146,15 +145,3 @@ class SourcesPeer:
         self.asked.append(request.query["filter[name][eq]"])
         found = {"id": self.application_type_id, "name": "/insights/platform/cost-management"}
         return json_response({"data": [found], "meta": {"count": 1}, "links": {}}, self.status)
-
-
-@asynccontextmanager
-async def serving(app: web.Application, port: int = 0) -> AsyncIterator[str]:
-    """The application at a URL on loopback."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()

@@ -15,7 +15,7 @@ from headrace.runtime import metrics
 from headrace.runtime.errors import Rejected, Retryable
 from tests.integration.ros_processor import usage
 from tests.integration.ros_processor.conftest import CLUSTER, NOW, Bench
-from tests.integration.ros_processor.peers import serving
+from tests.serving import serving
 from tests.waiting import eventually
 
 PREFIX = f"12345|7|{CLUSTER}|shop"
@@ -54,7 +54,7 @@ async def test_a_file_becomes_workloads_usage_experiments_and_requests(bench: Be
     assert '"cpuUsage"' in stored[0]["usage_metrics"]
     assert sorted(bench.kruize.experiments) == [row["experiment_name"] for row in workloads]
     assert len(bench.kruize.results) == 12
-    assert bench.producer.last == [
+    assert bench.asked == [
         (
             row["experiment_name"],
             {
@@ -192,7 +192,7 @@ async def test_the_typed_message_of_the_document_is_taken(bench: Bench) -> None:
 @pytest.mark.row(30)
 async def test_a_presigned_url_of_our_own_is_read_even_after_it_expired(bench: Bench) -> None:
     event = await bench.event(usage.day())
-    (key,) = event.object_keys or ()
+    (key,) = event.object_keys
     url = bench.store.presign(bench.bucket, key, expires_seconds=1).replace("X-Amz-Date=20", "X-Amz-Date=19")
     text = await bench.handle(await bench.event(files=[url], object_keys=None))
     assert text == "3 workloads, 6 containers, 12 intervals sent"
@@ -262,7 +262,7 @@ async def test_the_kind_of_a_file_is_in_its_columns_whatever_its_url_says(bench:
     assert [tuple(row) for row in stored] == [
         (None, "ns1", "namespace"), (None, "ns2", "namespace"), ("web", None, "container")
     ]  # fmt: skip
-    kinds = [body["Metadata"]["ExperimentType"] for _, body in bench.producer.last]
+    kinds = [body["Metadata"]["ExperimentType"] for _, body in bench.asked]
     assert kinds == ["namespace", "namespace", "container"]
     experiment = bench.kruize.experiments[f"12345|7|{CLUSTER}|namespace|ns1"]
     assert (experiment["experiment_type"], experiment["kubernetes_objects"]) == (
@@ -306,7 +306,7 @@ async def test_two_images_of_a_container_in_one_interval_are_one_row_of_usage(be
 async def test_one_request_a_workload_names_the_latest_interval_of_all_files(bench: Bench) -> None:
     event = await bench.event(usage.written([usage.row(7)]), usage.written([usage.row(3)]))
     await bench.handle(event)
-    ((_, body),) = bench.producer.last
+    ((_, body),) = bench.asked
     assert body["Metadata"]["Max_endtime_report"] == "2023-06-02T02:00:00Z"
 
 
@@ -319,9 +319,7 @@ async def test_a_payload_in_several_events_asks_once_after_the_last_as_if_it_wer
     assert bench.producer.batches == []
     await bench.handle(second)
     (asked,) = bench.producer.batches
-    until = {
-        key.rpartition("|")[2]: body["Metadata"]["Max_endtime_report"] for key, body in bench.producer.last
-    }
+    until = {key.rpartition("|")[2]: body["Metadata"]["Max_endtime_report"] for key, body in bench.asked}
     assert len(asked) == 3
     ends = {"web": 3, "early": 1, "late": 9}
     assert until == {name: f"{usage.end(number):%Y-%m-%dT%H:%M:%SZ}" for name, number in ends.items()}
@@ -332,7 +330,7 @@ async def test_what_a_payload_deferred_is_asked_for_though_its_last_event_is_of_
     await bench.handle(await bench.event(usage.written([usage.row()]), more_follow=True))
     with pytest.raises(Rejected):
         await bench.handle(await bench.event(b"no csv"))
-    assert [body["Metadata"]["ExperimentType"] for _, body in bench.producer.last] == ["container"]
+    assert [body["Metadata"]["ExperimentType"] for _, body in bench.asked] == ["container"]
     assert await bench.count("deferred_asks") == 0
 
 
@@ -343,7 +341,7 @@ async def test_an_event_of_no_use_amid_a_payload_asks_for_nothing_early(bench: B
     # An answer up to here would count as fresh for a day, and the rest of the payload would not be in it.
     assert bench.producer.batches == []
     await bench.handle(await bench.event(usage.written([usage.row(9)])))
-    ((_, body),) = bench.producer.last
+    ((_, body),) = bench.asked
     assert body["Metadata"]["Max_endtime_report"] == f"{usage.end(9):%Y-%m-%dT%H:%M:%SZ}"
     assert await bench.count("deferred_asks") == 0
 

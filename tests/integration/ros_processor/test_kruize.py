@@ -18,7 +18,8 @@ from headrace_services.ros_processor.client import CREATE_PATH, RESULTS_PATH, Un
 from headrace_services.ros_processor.profile import ProfileKeeper
 from tests.integration.ros_processor import usage
 from tests.integration.ros_processor.conftest import CLUSTER, Bench
-from tests.integration.ros_processor.peers import KruizePeer, error, serving
+from tests.integration.ros_processor.peers import KruizePeer, error
+from tests.serving import serving
 
 APP = f"12345|7|{CLUSTER}|shop|deployment|app-"
 
@@ -105,7 +106,7 @@ async def test_usage_that_kruize_refuses_is_told_and_not_kept(bench: Bench) -> N
         " group by 1 order by 1"
     )
     assert [tuple(row) for row in rows] == [(APP + "0", 8), (APP + "1", 4), (APP + "2", 8)]
-    ends = {name: body["Metadata"]["Max_endtime_report"] for name, body in bench.producer.last}
+    ends = {name: body["Metadata"]["Max_endtime_report"] for name, body in bench.asked}
     assert ends[APP + "1"] == "2023-06-02T00:30:00Z"
     assert ends[APP + "2"] == "2023-06-02T01:00:00Z"
 
@@ -113,7 +114,7 @@ async def test_usage_that_kruize_refuses_is_told_and_not_kept(bench: Bench) -> N
 async def test_a_workload_of_which_kruize_takes_nothing_is_not_asked_for(bench: Bench) -> None:
     bench.kruize.refuse = lambda record: "no" if record["experiment_name"] == APP + "1" else None
     await bench.handle(await bench.event(usage.day()))
-    assert [name for name, _ in bench.producer.last] == [APP + "0", APP + "2"]
+    assert [name for name, _ in bench.asked] == [APP + "0", APP + "2"]
     assert await bench.count("workloads") == 2
 
 
@@ -232,11 +233,11 @@ async def test_a_kruize_that_hangs_is_given_up_within_the_deadline(bench: Bench)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", hang)
-    async with serving(app) as url, aiohttp.ClientSession() as session:
-        bench.files.kruize._peer = Peer(session, url, name="Kruize", timeout_seconds=0.2)
+    async with serving(app) as url:
+        files = bench.asking(url, timeout_seconds=0.2)
         async with asyncio.timeout(60):
             with pytest.raises(Retryable, match="Kruize does not answer: TimeoutError"):
-                await bench.handle(await bench.event(usage.day(workloads=20)))
+                await bench.handle(await bench.event(usage.day(workloads=20)), files)
 
 
 @pytest.mark.row(31)
@@ -270,10 +271,10 @@ async def test_few_calls_are_under_way_at_once(bench: Bench) -> None:
 
     app = web.Application()
     app.router.add_post("/{path:.*}", slow)
-    async with serving(app) as url, aiohttp.ClientSession() as session:
-        bench.files.kruize._peer = Peer(session, url, name="Kruize", timeout_seconds=5.0)
+    async with serving(app) as url:
+        files = bench.asking(url, timeout_seconds=5.0)
         events = [await bench.event(usage.day(workloads=20)) for _ in range(2)]
-        await asyncio.gather(*(bench.handle(event) for event in events))
+        await asyncio.gather(*(bench.handle(event, files) for event in events))
     assert most == 4
 
 

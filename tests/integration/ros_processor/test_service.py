@@ -13,7 +13,6 @@ from uuid import uuid4
 import aiohttp
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from headrace.bus.admin import ensure_topics
 from headrace.bus.producer import Producer
@@ -28,17 +27,17 @@ from headrace.contracts.topics import (
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.runtime import metrics
-from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.runtime.settings import EngineSettings
 from headrace.service.host import Host
-from headrace.service.process import running
-from headrace_services.registry import BY_NAME
 from headrace_services.ros_processor.aggregation import CsvLimits, aggregate
 from tests.disks import small_disk
 from tests.engines import SessionEngines
 from tests.integration.ros_processor import usage
 from tests.integration.ros_processor.conftest import CLUSTER
-from tests.integration.ros_processor.peers import KruizePeer, SourcesPeer, serving
-from tests.reading import reader
+from tests.integration.ros_processor.peers import KruizePeer, SourcesPeer
+from tests.records import Records, open_records
+from tests.service import own, own_database, running, url_of
+from tests.serving import serving
 from tests.waiting import eventually
 
 
@@ -56,36 +55,27 @@ class Flow:
     requests: Topic[Any]
     sources: Topic[Any]
     group: str
-    consumer: AIOKafkaConsumer
-    seen: list[dict[str, Any]]
+    records: Records
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def row(self) -> Any:
         """The processor's, on this flow's topics."""
-        row = BY_NAME["ros_processor"]
-        events, resources = row.consumes
-        return replace(
-            row,
-            consumes=(
-                replace(events, topic=self.events, group=self.group),
-                replace(resources, topic=self.sources, group=f"{self.group}-housekeeper"),
-            ),
-            database=self.database_name,
-        )
+        row = own("ros_processor", database=self.database_name, topics=[self.events, self.sources])
+        # A second processor continues where the first stopped.
+        groups = (self.group, f"{self.group}-housekeeper")
+        consumes = tuple(replace(item, group=group) for item, group in zip(row.consumes, groups, strict=True))
+        return replace(row, consumes=consumes)
 
     async def run(self, stack: AsyncExitStack, *rows: Any, **environment: str) -> Host:
         variables = {
             "RECOMMENDATION_TOPIC": self.requests.name,
             "REQUESTED_ROS_BUCKET": self.bucket,
         } | environment
-        process = ProcessSettings(admin_port=0, stop_seconds=10.0)
-        # Variables are read at start: those that stayed set would be another service's too. One start at a time, or
-        # the one that ends last would restore what the other had set.
+        # One start at a time, or the one that ends last would restore what the other had set.
         async with self.starting:
-            with pytest.MonkeyPatch.context() as patch:
-                for name, value in variables.items():
-                    patch.setenv(name, value)
-                return await stack.enter_async_context(running(rows or [self.row()], self.engines, process))
+            return await stack.enter_async_context(
+                running(rows or [self.row()], self.engines, environment=variables)
+            )
 
     async def send(self, content: bytes, **fields: Any) -> str:
         """The document's typed message for a file of this content; returns the request id."""
@@ -107,10 +97,8 @@ class Flow:
         """How a request ended: status and text."""
 
         async def find() -> tuple[str, str] | None:
-            for records in (await self.consumer.getmany(timeout_ms=50)).values():
-                self.seen += [json.loads(record.value) for record in records]
-            for status in self.seen:
-                if status["request_id"] == request_id and status["status"] in {"success", "error"}:
+            for status in await self.records.bodies(PAYLOAD_STATUS.name, request_id=request_id):
+                if status["status"] in {"success", "error"}:
                     return status["status"], status["status_msg"]
             return None
 
@@ -134,31 +122,21 @@ async def flow(engines: SessionEngines, fresh: Callable[[str], str]) -> AsyncIte
         await store.ensure_bucket(bucket)
         producer = await Producer.open(settings, service="test")
         stack.push_async_callback(producer.close)
-        admin = await asyncpg.connect(engines.postgres)
-        stack.push_async_callback(admin.close)
-        await admin.execute(f"create database {name}")
-        stack.push_async_callback(admin.execute, f"drop database {name} with (force)")
+        await stack.enter_async_context(own_database(engines.postgres, name))
         database = await stack.enter_async_context(
             asyncpg.create_pool(engines.postgres, database=name, min_size=0, max_size=2)
         )
-        consumer = reader(settings.kafka)
-        await consumer.start()
-        stack.push_async_callback(consumer.stop)
-        partitions = [
-            TopicPartition(PAYLOAD_STATUS.name, number) for number in range(PAYLOAD_STATUS.partitions)
-        ]
-        consumer.assign(partitions)
-        await consumer.seek_to_end(*partitions)
+        records = await stack.enter_async_context(open_records(settings.kafka, PAYLOAD_STATUS.name))
         yield Flow(
-            settings, store, producer, bucket, database, name, events, requests, sources, fresh("group"), consumer, []
+            settings, store, producer, bucket, database, name, events, requests, sources, fresh("group"), records
         )  # fmt: skip
 
 
-async def test_the_typed_message_ends_in_a_real_kruize(flow: Flow, fresh: Callable[[str], str]) -> None:
-    kruize = replace(BY_NAME["kruize"], port=0, port_variable="", database=fresh("kruize").replace("-", "_"))
+async def test_the_typed_message_ends_in_a_real_kruize(flow: Flow) -> None:
     async with AsyncExitStack() as stack:
-        host = await flow.run(stack, kruize)
-        url = f"http://127.0.0.1:{host.contexts[0].listeners[0].port}"
+        database = await stack.enter_async_context(own_database(flow.engines.postgres))
+        host = await flow.run(stack, own("kruize", database=database))
+        url = url_of(host)
         processor = await flow.run(stack, KRUIZE_URL=url)
         sent = await flow.send(usage.day(intervals=40, workloads=4))
         assert await flow.ending(sent) == ("success", "4 workloads, 8 containers, 160 intervals sent")
@@ -178,9 +156,6 @@ async def test_the_typed_message_ends_in_a_real_kruize(flow: Flow, fresh: Callab
                 assert response.status == 201, await response.text()
         assert len(experiments) == 5
         await eventually(lambda: not processor.contexts[0].health.problems, within_seconds=90)
-    connection = await asyncpg.connect(flow.engines.postgres)
-    await connection.execute(f"drop database {kruize.database} with (force)")
-    await connection.close()
 
 
 async def test_a_kruize_that_is_away_holds_the_message_until_it_is_back(flow: Flow) -> None:
@@ -223,7 +198,8 @@ async def test_a_full_disk_holds_the_message_until_there_is_room(
         tried = metrics.ATTEMPT_FAILURES.labels("ros_processor", flow.events.name, "Retryable")
         before = tried._value.get()
         await eventually(lambda: tried._value.get() >= before + 4, within_seconds=60)
-        assert not [status for status in flow.seen if status["request_id"] == sent]
+        ended = await flow.records.bodies(PAYLOAD_STATUS.name, request_id=sent)
+        assert [status["status"] for status in ended] in ([], ["received"])
         disk.free()
         assert await flow.ending(sent, 40) == ("success", "3 workloads, 6 containers, 120 intervals sent")
         await eventually(lambda: not health.problems, within_seconds=90)

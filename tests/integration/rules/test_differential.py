@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,9 +41,10 @@ DEMOS: dict[str, Callable[[], bytes]] = {
 
 def samples(directory: Path) -> dict[str, bytes]:
     """The sample archives of an Insights Operator."""
+    options_of: dict[str, dict[str, Any]] = {"default": {}, "other": {"seed": 7}}
     return {
         name: KINDS["insights"].generate(directory, SampleOptions(**options))[0].read_bytes()
-        for name, options in {"default": {}, "other": {"seed": 7}}.items()
+        for name, options in options_of.items()
     }
 
 

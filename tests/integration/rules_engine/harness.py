@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pytest
-from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from headrace.bus.admin import ensure_topics
@@ -18,12 +16,11 @@ from headrace.contracts.topics import DVO_RESULTS, OCP_RESULTS, PAYLOAD_STATUS, 
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
 from headrace.runtime import metrics
-from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.runtime.settings import EngineSettings
 from headrace.service.host import Host
-from headrace.service.process import running
-from headrace_services.registry import BY_NAME
-from tests.integration.ingress.harness import Records, b64_identity, open_records
-from tests.reading import reader
+from tests.integration.ingress.harness import b64_identity
+from tests.records import Records, open_records
+from tests.service import own, running
 from tests.unit.rules.worker_archives import PACK
 from tests.waiting import eventually
 
@@ -73,12 +70,7 @@ class Engine:
         return await eventually(reported, within_seconds=30, every_seconds=0.05)
 
     async def statuses(self, request_id: str) -> list[dict[str, Any]]:
-        found = [json.loads(record.value) for record in await self.records.all(PAYLOAD_STATUS.name)]
-        return [
-            status
-            for status in found
-            if status["request_id"] == request_id and status["service"] == "rules-engine"
-        ]
+        return await self.records.bodies(PAYLOAD_STATUS.name, request_id=request_id, service="rules-engine")
 
     async def published(self, topic: str, request_id: str) -> list[ConsumerRecord]:
         return [
@@ -97,19 +89,6 @@ class Engine:
 
 
 @asynccontextmanager
-async def open_dead_letters(settings: EngineSettings, topic: Topic[Any]) -> AsyncIterator[Records]:
-    partitions = [TopicPartition(topic.dead_letters, 0)]
-    consumer = reader(settings.kafka)
-    await consumer.start()
-    try:
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        yield Records(consumer, partitions)
-    finally:
-        await consumer.stop()
-
-
-@asynccontextmanager
 async def open_engine(
     kafka: str,
     s3: str,
@@ -123,15 +102,13 @@ async def open_engine(
     results, workloads, info = (f"{kind}-{run}" for kind in ("results", "workloads", "info"))
     announcements = replace(UPLOAD_ANNOUNCE, name=announce_topic or f"announce-{run}")
     settings = EngineSettings(kafka=kafka, s3=s3)
-    outgoing = [
+    outgoing: list[Topic[Any]] = [
         replace(OCP_RESULTS, name=results),
         replace(DVO_RESULTS, name=workloads),
         Topic(info, Announcement),
     ]
     await ensure_topics(settings, [announcements, *outgoing, PAYLOAD_STATUS])
-    (consumption,) = BY_NAME["rules_engine"].consumes
-    consumption = replace(consumption, topic=announcements, group=run)
-    row = replace(BY_NAME["rules_engine"], consumes=(consumption,))
+    row = own("rules_engine", topics=[announcements])
     variables = {
         "RESULTS_TOPIC": results, "WORKLOADS_TOPIC": workloads, "WORKLOAD_INFO_TOPIC": info,
         "PACKAGES": json.dumps(packages), "TARGET_COMPONENTS": json.dumps(packages), "WORKERS": "2",
@@ -142,31 +119,15 @@ async def open_engine(
     producer = await Producer.open(settings, service="test")
     try:
         await store.ensure_bucket(run)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, text in (variables | environment).items():
-                patch.setenv(f"RULES_ENGINE_{name}", text)
-            service = running([row], settings, ProcessSettings(admin_port=0))
-            host = await service.__aenter__()
-        try:
-            async with (
-                open_records(settings, topics) as records,
-                open_dead_letters(settings, announcements) as dead,
-            ):
-                yield Engine(
-                    host,
-                    settings,
-                    store,
-                    producer,
-                    run,
-                    announcements,
-                    results,
-                    workloads,
-                    info,
-                    records,
-                    dead,
-                )
-        finally:
-            await service.__aexit__(None, None, None)
+        named = {f"RULES_ENGINE_{name}": text for name, text in (variables | environment).items()}
+        async with (
+            running([row], settings, environment=named) as host,
+            open_records(kafka, *topics) as records,
+            open_records(kafka, announcements.dead_letters, partitions=1, from_beginning=True) as dead,
+        ):
+            yield Engine(
+                host, settings, store, producer, run, announcements, results, workloads, info, records, dead
+            )
     finally:
         await producer.close()
         await store.close()

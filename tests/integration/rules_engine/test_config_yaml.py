@@ -27,7 +27,7 @@ from headrace.objects.store import ObjectStore
 from headrace.runtime.settings import EngineSettings
 from headrace.samples import KINDS, SampleOptions
 from tests import forked
-from tests.reading import reader
+from tests.records import reader
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -103,7 +103,8 @@ async def world(kafka_url, s3_url, fresh, tmp_path) -> AsyncIterator[World]:
         await store.ensure_bucket(bucket)
         await store.put(bucket, "archive", archive)
         url = store.presign(bucket, "archive", expires_seconds=600)
-        yield World(kafka_url, settings, *names, cluster_id=cluster_id, key="archive", url=url, bucket=bucket)
+        announce, results, status, dead = names
+        yield World(kafka_url, settings, announce, results, status, dead, cluster_id, "archive", url, bucket)
     finally:
         await store.close()
 

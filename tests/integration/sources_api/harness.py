@@ -1,28 +1,21 @@
 """The Sources API in this process, and how to ask it and read its events."""
 
-import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
-from yarl import URL
 
 from headrace.bus.admin import ensure_topics
 from headrace.contracts.topics import SOURCES_RESOURCES
 from headrace.database.pool import Database
-from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.runtime.settings import EngineSettings
 from headrace.service.host import Host
-from headrace.service.process import running
-from headrace_services.registry import BY_NAME
-from tests import answers
-from tests.reading import reader
+from tests import answers, identities
+from tests.records import Records, open_records
+from tests.service import Running, named, open_client, own, running, url_of
 from tests.waiting import eventually
 
 V1 = "/api/sources/v1.0"
@@ -33,9 +26,7 @@ PSK = "a-shared-key"
 
 def identity(org_id: str, **changes: Any) -> str:
     """The header's value; a change to None leaves the field out, and so does an empty org id."""
-    fields = {"org_id": org_id or None, "type": "User"} | changes
-    body = {"identity": {name: value for name, value in fields.items() if value is not None}}
-    return base64.b64encode(json.dumps(body).encode()).decode()
+    return identities.stated(**({"org_id": org_id or None, "type": "User"} | changes))
 
 
 class Answer(answers.Answer):
@@ -56,18 +47,13 @@ class Answer(answers.Answer):
 class Events:
     """Records of the topic from the opening on."""
 
-    consumer: AIOKafkaConsumer
-    partitions: list[TopicPartition]
-    seen: list[ConsumerRecord]
+    records: Records
 
     async def of(self, key: str) -> list[ConsumerRecord]:
         """Those with a key, in order; read up to the topic's present end."""
-        ends = await self.consumer.end_offsets(self.partitions)
-        async with asyncio.timeout(90):
-            while any([await self.consumer.position(at) < ends[at] for at in self.partitions]):
-                for records in (await self.consumer.getmany(timeout_ms=100)).values():
-                    self.seen += records
-        return [record for record in self.seen if record.key == key.encode()]
+        return [
+            record for record in await self.records.all(SOURCES_RESOURCES.name) if record.key == key.encode()
+        ]
 
     async def exactly(self, key: str, count: int, *, within_seconds: float = 10.0) -> list[ConsumerRecord]:
         """Wait until there are so many."""
@@ -97,12 +83,12 @@ def value(record: ConsumerRecord) -> dict[str, Any]:
 
 
 @dataclass
-class Sources:
-    url: str
+class Sources(Running[Answer]):
+    answer = Answer
+
     host: Host
     database: Database
     events: Events
-    session: aiohttp.ClientSession
 
     async def request(
         self,
@@ -112,29 +98,25 @@ class Sources:
         body: Any = None,
         *,
         raw: bytes | None = None,
-        **headers: str,
+        **headers: Any,
     ) -> Answer:
         """Ask; paths without a prefix are below v3.1, `_` in header names stands for `-`."""
-        sent = {name.replace("_", "-"): text for name, text in headers.items()}
+        sent = named(headers)
         if org_id:
             sent["x-rh-identity"] = identity(org_id)
-        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
         whole = path if path.startswith(("/api", "/internal", "/health")) else f"{V3}/{path}"
-        async with self.session.request(
-            method, URL(self.url + whole, encoded=True), data=data, headers=sent
-        ) as got:
-            return Answer(got.status, dict(got.headers), await got.text())
+        return await self.send_request(method, whole, body=body if raw is None else raw, headers=sent)
 
-    async def get(self, path: str, org_id: str = "", **headers: str) -> Answer:
+    async def get(self, path: str, org_id: str = "", **headers: Any) -> Answer:
         return await self.request("GET", path, org_id, **headers)
 
-    async def post(self, path: str, org_id: str = "", body: Any = None, **headers: str) -> Answer:
+    async def post(self, path: str, org_id: str = "", body: Any = None, **headers: Any) -> Answer:
         return await self.request("POST", path, org_id, body, **headers)
 
-    async def patch(self, path: str, org_id: str, body: Any, **headers: str) -> Answer:
+    async def patch(self, path: str, org_id: str, body: Any, **headers: Any) -> Answer:
         return await self.request("PATCH", path, org_id, body, **headers)
 
-    async def delete(self, path: str, org_id: str, **headers: str) -> Answer:
+    async def delete(self, path: str, org_id: str, **headers: Any) -> Answer:
         return await self.request("DELETE", path, org_id, **headers)
 
     async def type_id(self, name: str) -> str:
@@ -162,22 +144,6 @@ class Sources:
 
 
 @asynccontextmanager
-async def open_events(kafka: str) -> AsyncIterator[Events]:
-    settings = EngineSettings(kafka=kafka)
-    await ensure_topics(settings, [SOURCES_RESOURCES], with_dead_letters=False)
-    consumer = reader(settings.kafka)
-    partitions = [TopicPartition(SOURCES_RESOURCES.name, n) for n in range(SOURCES_RESOURCES.partitions)]
-    await consumer.start()
-    try:
-        consumer.assign(partitions)
-        for at, end in (await consumer.end_offsets(partitions)).items():
-            consumer.seek(at, end)
-        yield Events(consumer, partitions, [])
-    finally:
-        await consumer.stop()
-
-
-@asynccontextmanager
 async def open_sources(
     kafka: str,
     database: str,
@@ -189,19 +155,17 @@ async def open_sources(
 ) -> AsyncIterator[Sources]:
     """The service over the database of that URL; `environment` are its variables."""
     url, _, name = (postgres or database).rpartition("/")
-    row = replace(BY_NAME["sources_api"], database=name)
     engines = EngineSettings(kafka=kafka, postgres=f"{url}/postgres")
-    process = ProcessSettings(admin_port=0, lenient=lenient, stop_seconds=10.0)
-    async with AsyncExitStack() as opened:
-        events = await opened.enter_async_context(open_events(kafka_seen_by_test or kafka))
-        with pytest.MonkeyPatch.context() as patch:
-            for variable, text in (
-                {"SOURCES_API_PORT": "0", "SOURCES_PSKS": f"other,{PSK}"} | environment
-            ).items():
-                patch.setenv(variable, text)
-            host = await opened.enter_async_context(running([row], engines, process))
+    seen = EngineSettings(kafka=kafka_seen_by_test or kafka)
+    await ensure_topics(seen, [SOURCES_RESOURCES], with_dead_letters=False)
+    variables = {"SOURCES_PSKS": f"other,{PSK}"} | environment
+    async with (
+        open_records(seen.kafka, SOURCES_RESOURCES.name, partitions=SOURCES_RESOURCES.partitions) as records,
+        running([own("sources_api", database=name)], engines, environment=variables, lenient=lenient) as host,
+        open_client() as session,
+    ):
         connected = await Database.open(database, name, service="test")
-        opened.push_async_callback(connected.close)
-        session = await opened.enter_async_context(aiohttp.ClientSession())
-        port = host.contexts[0].listeners[0].port
-        yield Sources(f"http://127.0.0.1:{port}", host, connected, events, session)
+        try:
+            yield Sources(url_of(host), session, host, connected, Events(records))
+        finally:
+            await connected.close()

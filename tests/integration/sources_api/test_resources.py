@@ -37,7 +37,7 @@ async def test_the_cost_operator_registers_its_cluster(sources: Sources, org: st
 async def test_koku_finds_the_source_of_a_cluster_and_reports_its_status(sources: Sources, org: str) -> None:
     source = await sources.source(org, source_ref=CLUSTER)
     application = await sources.application(org, source["id"])
-    key = {"x_rh_sources_psk": PSK, "x_rh_sources_org_id": org}
+    key: dict[str, Any] = {"x_rh_sources_psk": PSK, "x_rh_sources_org_id": org}
     answer = await sources.get(f"{V1}/application_types?filter[name]={COST}", **key)
     (cost_id,) = answer.ids
     path = f"{V1}/application_types/{cost_id}/sources?filter[id]={source['id']}"

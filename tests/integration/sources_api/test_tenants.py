@@ -91,7 +91,7 @@ async def test_no_route_lets_one_tenant_see_or_touch_anothers_rows(
             continue
         tried += 1
         path = route.path.replace("{id}", of.get(route.kind, {}).get("id", ""))
-        body = None
+        body: dict[str, Any] | None = None
         if route == Route("POST", "bulk_create"):
             body = {"applications": [{"application_type_name": COST, "source_name": of["sources"]["name"]}]}
         elif route.method == "POST" and route.path == route.kind:
@@ -139,7 +139,7 @@ async def test_nobody_gets_in_without_identity(sources: Sources) -> None:
     ],
 )
 async def test_what_names_no_tenant_is_refused(
-    sources: Sources, headers: dict[str, str], reason: str
+    sources: Sources, headers: dict[str, Any], reason: str
 ) -> None:
     for method in ("GET", "POST"):
         answer = await sources.request(method, "sources", body={}, **headers)

@@ -166,7 +166,7 @@ class Scene:
         return [
             re.sub(
                 r"\{(\w+)\}",
-                lambda found, n=number: quote(known[found[1]][n % len(known[found[1]])], safe=""),
+                lambda found, n=number: quote(known[found[1]][n % len(known[found[1]])], safe=""),  # type: ignore[misc]
                 route.path,
             )
             for number in range(count)

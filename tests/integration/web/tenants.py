@@ -142,7 +142,7 @@ class Furnisher:
             assert response.status < 300, (service, method, path, response.status, text)
             return json.loads(text) if text.startswith(("{", "[")) else text
 
-    async def there(self, service: str, path: str, seen: Callable[[Any], bool]) -> Any:
+    async def there(self, service: str, path: str, seen: Callable[..., bool]) -> Any:
         """The answer, once it is as wanted."""
 
         async def look() -> Any:

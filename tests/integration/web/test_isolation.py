@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import aiohttp
@@ -85,7 +85,7 @@ async def scene(engines: SessionEngines, tmp_path_factory: pytest.TempPathFactor
     ]
     rows = [row for row in SERVICES if row.port is not None or row.name in CONSUMING]
     process = ProcessSettings(admin_port=0, stop_seconds=5.0)
-    given = {"s3": engines.s3, "postgres": engines.postgres}
+    given: dict[Any, str] = {"s3": engines.s3, "postgres": engines.postgres}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment(organisations).items():
             patch.setenv(name, value)

@@ -1,6 +1,7 @@
 """Lanes, holds and retries against a model: order per key, nothing lost, nothing twice."""
 
 import asyncio
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
@@ -16,7 +17,7 @@ KEYS = st.sampled_from([None, "a", "b", "c"])
 
 
 def work(offset: int, key: str | None, size_bytes: int = 10, organisation: str = "") -> Work:
-    record = ConsumerRecord("t", 0, offset, 0, 0, None, b"", None, 0, size_bytes, ())
+    record: Any = ConsumerRecord("t", 0, offset, 0, 0, None, b"", None, 0, size_bytes, ())
     return Work(
         record, Delivery("t", 0, offset, key, {}, utc_now(), utc_now()), size_bytes, key, organisation
     )

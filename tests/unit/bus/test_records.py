@@ -1,5 +1,7 @@
 """What aiokafka would raise on becomes a record that says so, and every offset of a batch is passed."""
 
+from typing import Any
+
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import PartitionRecords
@@ -18,7 +20,7 @@ def read(data: bytes, at: int = 0) -> tuple[list, int]:
     return list(reading), reading.next_fetch_offset
 
 
-def plain(number: int, **terms: object) -> bytes:
+def plain(number: int, **terms: Any) -> bytes:
     return record(b"v%d" % number, key=b"k", number=number, **terms)
 
 

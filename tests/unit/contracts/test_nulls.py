@@ -122,6 +122,6 @@ def test_an_identity_of_nulls_names_no_organisation(document: Any):
 
 @pytest.mark.parametrize("name", sorted(set(Identity.model_fields) - {"org_id", "type"}))
 def test_a_null_in_an_identity_says_what_no_value_says(name: str):
-    least = {"org_id": "1", "type": "User"}
+    least: dict[str, Any] = {"org_id": "1", "type": "User"}
     header = base64.b64encode(json.dumps({"identity": least | {name: None}}).encode()).decode()
     assert decode_identity(header) == decode_identity(encode_identity(Identity(**least)))

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ class MadeUpSettings(Settings):
 
 @pytest.fixture
 def made_up(monkeypatch):
-    module = ModuleType("headrace_services.made_up.settings")
+    module: Any = ModuleType("headrace_services.made_up.settings")
     module.MadeUpSettings = MadeUpSettings
     module.Settings = Settings
     module.WITHOUT_EFFECT = {"OLD": "nobody asks"}

@@ -3,6 +3,7 @@
 import re
 from itertools import chain
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -77,7 +78,7 @@ def test_every_make_target_is_in_the_makefile(document):
 
 
 def test_every_subcommand_is_one_of_the_commands(document):
-    commands = typer.main.get_command(command()).commands
+    commands = cast("Any", typer.main.get_command(command())).commands
     named = re.findall(r"(?<![\w./])headrace ([a-z][a-z-]+)(?: ([a-z][a-z-]*))?", code_of(document))
     unknown = [name for name, _ in named if name not in commands]
     groups = {"assisted", "dead-letters", "rules"}

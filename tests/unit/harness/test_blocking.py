@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blockbuster import BlockingError
@@ -14,7 +15,7 @@ from tests import blocking
 
 def coroutine_of_ours(source: str, file: str):
     """One that stands in a file of ours."""
-    scope = {"time": time, "Path": Path}
+    scope: dict[str, Any] = {"time": time, "Path": Path}
     exec(compile(f"async def handle():\n    {source}", file, "exec"), scope)  # noqa: S102
     return scope["handle"]()
 

@@ -1,11 +1,13 @@
 """The checker finds what it is there to find."""
 
+from typing import Any
+
 import pytest
 
 from tests.history import Seen, Sent, check
 
 SENT = [Sent("a", "da", acknowledged=True), Sent("b", "db", acknowledged=False)]
-GOOD = {
+GOOD: dict[str, Any] = {
     "archived": {"a": ["da"]},
     "synced": {"a": ["k", "k"]},
     "statuses": {"a": [("ingress", "success"), ("archiver", "success")]},

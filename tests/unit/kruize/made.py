@@ -1,5 +1,7 @@
 """Series made up for tests, and the two forms of one series: dictionaries as in `plain`, and arrays."""
 
+from typing import Any
+
 import numpy as np
 
 from headrace.contracts.kruize import VALUES
@@ -42,7 +44,8 @@ def intervals_of(series):
 def _metrics(kind, row, units):
     metrics = {}
     for metric, numbers, unit in zip(METRICS[kind], row, units, strict=True):
-        given = {value: number for value, number in zip(VALUES, numbers, strict=True) if number == number}  # noqa: PLR0124
+        pairs = zip(VALUES, numbers, strict=True)
+        given: dict[str, Any] = {value: number for value, number in pairs if number == number}  # noqa: PLR0124
         if unit:
             given["format"] = UNITS[unit]
         if given:

@@ -16,7 +16,7 @@ from headrace_services.kruize.experiments import Experiment, created, measuremen
 from headrace_services.kruize.listing import Question
 from headrace_services.kruize.parameters import parse_moment
 from headrace_services.kruize.refusals import Refused
-from headrace_services.kruize.series import METRICS, UNITS
+from headrace_services.kruize.series import METRICS, UNITS, Series
 from headrace_services.kruize.validation import BadRecord, checked
 from tests.integration.kruize.harness import experiment, measured, record
 
@@ -52,7 +52,7 @@ def on_record(**sent: Any) -> Experiment:
     )
 
 
-def check(sent: dict[str, Any], **about: Any) -> packing.Series:
+def check(sent: dict[str, Any], **about: Any) -> Series:
     """The one series of a record's one container."""
     found = checked(sent, {"e": on_record(**about)}, max_containers=10)
     (measured_container,) = found.containers

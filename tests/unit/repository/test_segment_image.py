@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from typer.main import get_command
@@ -44,7 +45,7 @@ def scripts(tmp_path_factory):
 
 def test_every_script_of_the_document_is_in_the_image(scripts):
     assert set(DRAWN) <= set(scripts)
-    known = get_command(segment).commands
+    known = cast("Any", get_command(segment)).commands
     for name, path in scripts.items():
         assert path.stat().st_mode & 0o777 == 0o755, name
         *_, last = path.read_text(encoding="utf-8").splitlines()

@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from headrace.samples.cost_columns import ROS_CONTAINER, ROS_NAMESPACE
 from headrace_services.ros_processor.aggregation import CsvLimits, aggregate
@@ -51,7 +52,7 @@ NAMESPACE_ROW = {**PERIOD, **interval(0), **dict.fromkeys(NUMBERS, "1"), "namesp
 
 
 def csv_file(
-    rows: Iterable[Mapping[str, str]], columns: Iterable[str] = ROS_CONTAINER, **style: object
+    rows: Iterable[Mapping[str, str]], columns: Iterable[str] = ROS_CONTAINER, **style: Any
 ) -> bytes:
     """Rows are given by how they differ from a good one."""
     columns = list(columns)
@@ -69,12 +70,12 @@ async def chunked(content: bytes, size_bytes: int = 1 << 18) -> AsyncIterator[by
 
 
 @asynccontextmanager
-async def aggregated(content: bytes, *, chunk_bytes: int = 1 << 18, now: datetime = NOW, **limits: object):
+async def aggregated(content: bytes, *, chunk_bytes: int = 1 << 18, now: datetime = NOW, **limits: Any):
     async with aggregate(chunked(content, chunk_bytes), limits=CsvLimits(**limits), now=now) as found:
         yield found
 
 
-async def told(content: bytes, **options: object):
+async def told(content: bytes, **options: Any):
     """What `aggregate` makes of a file, in the form of `plain`: rows, dropped, records, containers."""
     async with aggregated(content, **options) as found:
         records, containers = {}, {}

@@ -6,6 +6,7 @@ import random
 import sqlite3
 import tarfile
 from collections.abc import Mapping
+from typing import Any
 
 Files = Mapping[str, bytes]
 
@@ -13,7 +14,8 @@ Files = Mapping[str, bytes]
 def tar(files: Files, *, links: Mapping[str, str] | None = None, compression: str = "gz") -> bytes:
     """A tar of GNU format, as `tar` writes it, with the directories above every file."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=f"w:{compression}", format=tarfile.GNU_FORMAT) as archive:
+    mode: Any = f"w:{compression}"
+    with tarfile.open(fileobj=buffer, mode=mode, format=tarfile.GNU_FORMAT) as archive:
         listed: set[str] = set()
         for name in [*files, *(links or {})]:
             for above in _above(name):

@@ -1,5 +1,7 @@
 """Archives that bid the rules of `worker_pack` do something."""
 
+from typing import Any
+
 from headrace.rules.evaluation import RulesConfig
 from headrace.rules.workers.pool import WorkerPool
 from tests.unit.rules.evaluation_archives import tar
@@ -9,7 +11,7 @@ CLUSTER = "11111111-2222-4333-8444-555555555555"
 CONFIG = RulesConfig((f"{PACK}.rules",), target_components=(f"{PACK}.rules",))
 
 
-def bidding(*words: object, cluster: str = CLUSTER, **files: bytes) -> bytes:
+def bidding(*words: object, cluster: Any = CLUSTER, **files: bytes) -> bytes:
     bid = " ".join(map(str, words)).encode()
     ids = {"config/id": cluster.encode()} if cluster else {}
     return tar({"behaviour/bid.txt": bid} | ids | files)

@@ -5,6 +5,7 @@ import importlib.util
 import sys
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import structlog
@@ -222,7 +223,7 @@ async def test_a_failing_watcher_keeps_nobody_from_being_told(thread):
     ],
 )
 def test_a_log_that_cannot_be_configured_is_told(restored_logs, config, line):
-    plan = SimpleNamespace(logging=config, logging_configurator=None)
+    plan: Any = SimpleNamespace(logging=config, logging_configurator=None)
     with pytest.raises(ConfigurationError) as caught:
         logs.configure_logs(plan, ProcessSettings())
     assert line in str(caught.value)
@@ -236,7 +237,8 @@ def test_our_lines_follow_the_configured_format(restored_logs, tmp_path):
         "formatters": {"f": {"format": "%(name)s|%(levelname)s|%(message)s"}},
         "loggers": {"ccx_messaging": {"level": "INFO", "handlers": ["a"], "propagate": False}},
     }
-    logs.configure_logs(SimpleNamespace(logging=config, logging_configurator=None), ProcessSettings())
+    plan: Any = SimpleNamespace(logging=config, logging_configurator=None)
+    logs.configure_logs(plan, ProcessSettings())
     logger = structlog.get_logger(module="x")
     logger.info("message rejected", reason="100% X-Amz-Signature=abc")
     logger.debug("not wanted")

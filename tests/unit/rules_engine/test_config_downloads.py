@@ -4,6 +4,7 @@ import base64
 import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -164,7 +165,8 @@ def test_the_report_of_a_synced_archive_goes_under_its_path():
     metadata = {"cluster_id": CLUSTER, "external_organization": "17"}
     value = {"path": "p", "metadata": metadata, "request_id": None}
     found = upload_of(SyncedArchive.from_json(json.dumps(value).encode()))
-    outgoing = SyncedResult("t", rules_result).message(found, CLUSTER, SimpleNamespace(report={"a": 1}))
+    evaluation: Any = SimpleNamespace(report={"a": 1})
+    outgoing = SyncedResult("t", rules_result).message(found, CLUSTER, evaluation)
     assert json.loads(outgoing.value) == {**value, "report": {"a": 1}}
     assert not outgoing.value.endswith(b"\n")
     assert base64.b64decode(found.attributes["b64_identity"])

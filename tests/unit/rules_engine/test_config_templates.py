@@ -67,7 +67,9 @@ def test_a_text_becomes_what_the_framework_makes_of_it(text, variables, expected
 
 
 def test_nan_reads_as_a_number():
-    assert math.isnan(retyped_text("nan"))
+    found = retyped_text("nan")
+    assert isinstance(found, float)
+    assert math.isnan(found)
 
 
 def test_variables_are_put_in_however_deep_and_never_into_keys():

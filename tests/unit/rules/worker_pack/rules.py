@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from insights.core import Parser
 from insights.core.context import ExecutionContext, fs_root
@@ -60,7 +61,7 @@ def say_and_fail(text):
     raise ValueError(text)
 
 
-BIDS = {
+BIDS: dict[str, Any] = {
     "say": str,
     "recommend": str,
     "hang": lambda _: spin(),
