@@ -6,7 +6,6 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final
 
 import aiohttp
 
@@ -20,14 +19,15 @@ from headrace_services.ols_collector.status import Outcome, Status
 
 _log = logging.getLogger("ols_collector")
 
-# How soon a collector looks again whether another has left the directory to it.
-_LOCK_SECONDS: Final = 5.0
-
 
 class Collector:
-    """`run` works until `stop`."""
+    """`run` works until `stop`.
 
-    def __init__(self, plan: Plan, status: Status | None = None) -> None:
+    While another one has the directory, it looks every ``lock_seconds`` whether that has gone.
+    """
+
+    def __init__(self, plan: Plan, status: Status | None = None, *, lock_seconds: float = 5.0) -> None:
+        self._lock_seconds = lock_seconds
         self._plan = plan
         self.status = status or Status()
         self._stop = asyncio.Event()
@@ -76,7 +76,7 @@ class Collector:
             has_run = await self._cycle(collection)
             if not interval:
                 return
-            if not has_run and await stopped_within(self._stop, min(interval, _LOCK_SECONDS)):
+            if not has_run and await stopped_within(self._stop, min(interval, self._lock_seconds)):
                 return
             if not has_run:
                 continue

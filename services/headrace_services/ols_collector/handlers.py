@@ -11,7 +11,7 @@ from headrace.runtime.errors import HeadraceError, Retryable
 from headrace.runtime.retries import RetryPolicy
 from headrace_services.ols_collector.client import TOO_LARGE, IngressClient, NothingLeft, Refused
 from headrace_services.ols_collector.credentials import Credentials, NoCredentials
-from headrace_services.ols_collector.generations import CHUNK_LIMIT_BYTES, CONTROL_FILE
+from headrace_services.ols_collector.generations import CONTROL_FILE
 from headrace_services.ols_collector.guard import Guard
 from headrace_services.ols_collector.packing import Archive
 from headrace_services.ols_collector.plan import Plan
@@ -90,7 +90,7 @@ class Collection:
             self._was_idle = True
             return
         self._was_idle = False
-        split = chunks(snapshot, CHUNK_LIMIT_BYTES)
+        split = chunks(snapshot, self._plan.chunk_limit_bytes)
         _log.info("collected %d files (splitted to %d chunks) from '%s'", len(snapshot), len(split), where)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("collected files: %s", _listed(self._plan, snapshot))

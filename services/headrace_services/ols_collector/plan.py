@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from headrace_services.ols_collector.generations import GENERATIONS, KINDS, Generation
+from headrace_services.ols_collector.generations import CHUNK_LIMIT_BYTES, GENERATIONS, KINDS, Generation
 
 CLUSTER_ID_PLACE: Final = "{cluster_id}"
 
@@ -35,6 +35,7 @@ class Plan:
     access_token_generation_timeout: float = 5.0
     stop_seconds: float = 25.0
     storage_limit_bytes: int = 0
+    chunk_limit_bytes: int = CHUNK_LIMIT_BYTES
     allowed_subdirs: tuple[str, ...] = ()
     disabled_kinds: tuple[str, ...] = ()
     keep: bool = False

@@ -69,14 +69,14 @@ class Schedule:
             if not ours:
                 self._report(state)
                 return min(_LOOK_SECONDS, self.settings.interval_seconds)
-            if (wait := self._wait(state, starting=starting)) <= 0:
+            if (wait := self.wait(state, starting=starting)) <= 0:
                 await self._run(state)
                 state = await self.runs.state()
-                wait = self._wait(state, starting=False)
+                wait = self.wait(state, starting=False)
             self._report(state)
             return max(0.0, min(wait, self.settings.interval_seconds))
 
-    def _wait(self, state: RunState, *, starting: bool) -> float:
+    def wait(self, state: RunState, *, starting: bool) -> float:
         """Seconds until the next run; a run that was begun and not ended was killed, and is due again."""
         if state.began_at is None or state.ended_at is None:
             return 0.0

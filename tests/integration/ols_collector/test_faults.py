@@ -132,20 +132,18 @@ async def test_a_retry_after_beyond_the_budget_ends_the_attempts(data):
     assert outcome.failed == FILES
 
 
-async def test_a_refused_chunk_does_not_hold_up_the_others(data, monkeypatch):
-    monkeypatch.setattr("headrace_services.ols_collector.handlers.CHUNK_LIMIT_BYTES", 60_000)
+async def test_a_refused_chunk_does_not_hold_up_the_others(data):
     written = names(data)
     async with open_peer(data, 400) as peer:
-        outcome = await collect(plan(data, peer.url))
+        outcome = await collect(plan(data, peer.url, chunk_limit_bytes=60_000))
         assert len(peer.uploads) == 8
         assert names(data) == written - peer.accepted
     assert (outcome.sent, outcome.failed) == (26, 4)
 
 
-async def test_an_ingress_that_is_away_ends_the_cycle_after_one_chunk(data, monkeypatch):
-    monkeypatch.setattr("headrace_services.ols_collector.handlers.CHUNK_LIMIT_BYTES", 60_000)
+async def test_an_ingress_that_is_away_ends_the_cycle_after_one_chunk(data):
     async with open_peer(data, 503, 503, 503) as peer:
-        outcome = await collect(plan(data, peer.url))
+        outcome = await collect(plan(data, peer.url, chunk_limit_bytes=60_000))
         assert len(peer.uploads) == 3
     assert (outcome.sent, outcome.failed, len(names(data))) == (0, FILES, FILES)
 

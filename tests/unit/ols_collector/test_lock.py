@@ -34,9 +34,9 @@ def test_a_directory_made_anew_is_locked_anew(tmp_path):
 
 
 @pytest.mark.asyncio
-async def test_the_second_collector_waits_and_takes_over(tmp_path, monkeypatch):
-    monkeypatch.setattr("headrace_services.ols_collector.collector._LOCK_SECONDS", 0.05)
-    first, second = (Collector(plan(tmp_path, collection_interval=60.0)) for _ in range(2))
+async def test_the_second_collector_waits_and_takes_over(tmp_path):
+    patient = plan(tmp_path, collection_interval=60.0)
+    first, second = (Collector(patient, lock_seconds=0.05) for _ in range(2))
     works = asyncio.create_task(first.run())
     await eventually(lambda: first.status.cycles == 1)
     waits = asyncio.create_task(second.run())

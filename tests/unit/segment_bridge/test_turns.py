@@ -31,24 +31,24 @@ def bridge():
 
 
 def test_the_first_run_is_due_at_once_and_looks_back_four_hours(bridge):
-    assert bridge._wait(state(), starting=True) == 0
+    assert bridge.wait(state(), starting=True) == 0
     assert bridge.earliest(state()) == NOW - 4 * HOUR
 
 
 def test_the_next_run_is_due_an_hour_after_the_last_began(bridge):
     last = state(began_at=NOW - timedelta(minutes=20), ended_at=NOW - timedelta(minutes=10), succeeded=True)
-    assert bridge._wait(last, starting=False) == 40 * 60
+    assert bridge.wait(last, starting=False) == 40 * 60
 
 
 def test_a_process_that_starts_runs_at_once_unless_another_has_just_done(bridge):
     last = state(began_at=NOW - timedelta(minutes=20), ended_at=NOW - timedelta(minutes=10), succeeded=True)
-    assert bridge._wait(last, starting=True) < 0
+    assert bridge.wait(last, starting=True) < 0
     just = state(began_at=NOW - timedelta(seconds=5), ended_at=NOW, succeeded=True)
-    assert bridge._wait(just, starting=True) == 55
+    assert bridge.wait(just, starting=True) == 55
 
 
 def test_a_run_whose_process_was_killed_is_due_again_at_once(bridge):
-    assert bridge._wait(state(began_at=NOW - timedelta(seconds=5)), starting=False) == 0
+    assert bridge.wait(state(began_at=NOW - timedelta(seconds=5)), starting=False) == 0
 
 
 def test_after_failures_the_window_reaches_back_to_what_the_first_of_them_would_have_seen(bridge):
