@@ -105,17 +105,37 @@ def _patience(wait_seconds: float) -> RetryPolicy:
 
 
 def show_services(services: Sequence[Service]) -> None:
-    """Print the services' table, as this environment's settings change it."""
-    headers = ("service", "port", "consumes", "produces", "stores", "summary")
-    rows = [
-        (
-            row.name,
-            row.port,
-            ", ".join(item.topic.name for item in row.consumes),
-            ", ".join(topic.name for topic in row.produces),
-            ", ".join([*row.buckets, *([f"database {row.database}"] if row.database else [])]),
-            row.summary,
-        )
-        for row in map(resolved, services)
-    ]
-    Output().table(headers, rows)
+    """Print the services' table and the terms of each consumer, as this environment's settings change them."""
+    rows = [resolved(row) for row in services]
+    output = Output()
+    output.table(
+        ("service", "port", "consumes", "produces", "stores", "summary"),
+        [
+            (
+                row.name,
+                row.port,
+                ", ".join(item.topic.name for item in row.consumes),
+                ", ".join(topic.name for topic in row.produces),
+                ", ".join([*row.buckets, *([f"database {row.database}"] if row.database else [])]),
+                row.summary,
+            )
+            for row in rows
+        ],
+    )
+    output.line("")
+    output.table(
+        ("service", "topic", "group", "handlers at once", "deadline, seconds", "header", "values"),
+        [
+            (
+                row.name,
+                item.topic.name,
+                item.group,
+                item.concurrency,
+                f"{item.deadline_seconds:g}",
+                item.header,
+                ", ".join(sorted(item.values)),
+            )
+            for row in rows
+            for item in row.consumes
+        ],
+    )

@@ -119,9 +119,11 @@ def agreed(identity: Identity, *, org_id: str, account: str = "") -> Identity:
     """
     check_same("org_id", identity.org_id, org_id)
     check_same("account_number", identity.account_number, account)
-    return identity.model_copy(
-        update={"org_id": identity.org_id or org_id, "account_number": identity.account_number or account}
-    )
+    found = {"org_id": identity.org_id or org_id, "account_number": identity.account_number or account}
+    # Most identities leave nothing out: there is no copy to make.
+    if found == {"org_id": identity.org_id, "account_number": identity.account_number}:
+        return identity
+    return identity.model_copy(update=found)
 
 
 def named_cluster(

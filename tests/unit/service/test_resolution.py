@@ -141,8 +141,21 @@ def test_the_command_shows_the_table_as_it_is_used(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RECOMMENDATION_TOPIC", "own-name")
-    show_services([BY_NAME["ros_processor"], BY_NAME["ros_poller"]])
-    assert capsys.readouterr().out.count("own-name") == 2
+    monkeypatch.setenv("KAFKA_CONSUMER_GROUP_ID", "own-group")
+    monkeypatch.setenv("RULES_ENGINE_WORKERS", "3")
+    show_services([BY_NAME[name] for name in ("ros_processor", "ros_poller", "rules_engine")])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["ros_poller", "own-name", "own-group-poller", "8", "60"] in lines
+    assert [
+        "rules_engine",
+        "platform.upload.announce",
+        "rules_engine",
+        "15",
+        "270",
+        "service",
+        "openshift",
+    ] in lines
+    assert sum("own-name," in words for words in lines) == 1
 
 
 def test_no_service_changes_its_row_or_makes_terms_of_its_own() -> None:
