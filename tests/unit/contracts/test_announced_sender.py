@@ -46,7 +46,7 @@ def test_fields_that_differ_from_the_identity_are_a_contradiction(beside):
 def test_an_announcement_of_two_organisations_is_rejected():
     identity = "eyJpZGVudGl0eSI6IHsib3JnX2lkIjogIjEiLCAidHlwZSI6ICJVc2VyIn19"  # organisation 1
     message = Announcement(request_id="r", url="http://x/", org_id="2", b64_identity=identity)
-    with pytest.raises(Rejected, match="whose upload is it"):
+    with pytest.raises(Rejected, match="the organisation of the upload is unknown"):
         sender_of(message)
 
 
