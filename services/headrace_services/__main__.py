@@ -1,4 +1,4 @@
-"""The `headrace` command, given the services' table and the commands that services have of their own."""
+"""The `headrace` command, with the services' table and the services' own commands."""
 
 import gc
 from functools import cache
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @cache
 def command() -> "Typer":
-    """The whole command line."""
+    """Return the whole command line."""
     from headrace.cli.main import app
     from headrace_services.assisted_events.commands import assisted
     from headrace_services.ols_collector.commands import collector

@@ -1,6 +1,6 @@
-"""Where is the archive? Two questions, the second as storage-broker's clients ask it.
+"""The archiver's REST API: the archives of a request, and storage-broker's request for a URL.
 
-An organisation sees its own archives only; an associate sees all, and with the role gets their URLs.
+An organisation sees only its own archives; an associate sees all, and with the role gets their URLs.
 """
 
 from collections.abc import Mapping
@@ -61,13 +61,13 @@ class Api:
     settings: ArchiverSettings
 
     def application(self) -> web.Application:
-        """Every route."""
+        """Return the application with every route."""
         app = web.Application(middlewares=[json_errors(lambda _status, message: {"message": message})])
         self.operations().add_to(app)
         return app
 
     def operations(self) -> Operations:
-        """Everything that can be asked."""
+        """Return every operation."""
         url = Answer(record(request_id=TEXT, url=TEXT, timeout=COUNT | {"minimum": 1}))
         return Operations(
             _DIALECT,
@@ -106,11 +106,11 @@ class Api:
         )
 
     async def alive(self, _request: web.Request) -> web.Response:
-        """The process answers."""
+        """Check that the process answers."""
         return json_response({"status": "ok"})
 
     async def archives(self, request: web.Request) -> web.Response:
-        """A request's archives, also those not copied yet."""
+        """List a request's archives, including those that are not copied yet."""
         identity = self._identity(request)
         found = [
             archive
@@ -120,7 +120,7 @@ class Api:
         return json_response({"count": len(found), "data": [_shown(archive) for archive in found]})
 
     async def url(self, request: web.Request) -> web.Response:
-        """A short-lived URL of a request's (newest) archive."""
+        """Get a short-lived URL of a request's newest archive."""
         identity = self._identity(request)
         request_id = _REQUEST_ID.read(request.query)
         copied = [

@@ -1,4 +1,4 @@
-"""Wiring: announcements in, archives and messages out, and where they are by REST."""
+"""Connects the archiver's parts: announcements in, archives and messages out, and a REST API."""
 
 from functools import partial
 
@@ -47,7 +47,7 @@ async def start(context: Context) -> None:
 
 
 async def _look_for_bucket(store: ObjectStore, bucket: str, *, ours: bool) -> None:
-    """Make it if it is missing on the platform's own S3; elsewhere a missing bucket is a misspelt one."""
+    """Create a missing bucket on the platform's own S3; elsewhere a missing bucket is a misspelt name."""
     if await store.has_bucket(bucket):
         return
     if not ours:

@@ -1,4 +1,4 @@
-"""Whose archive is it? The cluster id, from the message, the identity or the archive itself."""
+"""Finds the cluster id of an archive: in the message, the identity or the archive itself."""
 
 import re
 from collections.abc import AsyncIterator
@@ -24,26 +24,26 @@ _MAX_MANIFEST_BYTES: Final = 1 << 20
 
 
 class NoCluster(Rejected):
-    """The archive can be read, and nothing in it names a cluster."""
+    """The archive can be read but names no cluster."""
 
 
 def checked(cluster_id: str, source: str) -> str:
-    """A cluster id that can be a folder's name; raises `Rejected` naming where it came from."""
+    """Return a cluster id that is usable as a folder name; raises `Rejected` with its source."""
     if not _CLUSTER_ID.fullmatch(cluster_id) or cluster_id.lower() in _NOTHING:
         raise Rejected(f"the cluster id {cluster_id[:64]!r} from {source} is invalid: expected a UUID")
     return cluster_id
 
 
 def announced(message: Announcement, identity: Identity) -> str | None:
-    """The cluster id that needs no look into the archive."""
+    """Return the cluster id that is known without reading the archive."""
     named = named_cluster(identity, cluster_name=message.cluster_name)
     return checked(*named) if named else None
 
 
 async def inside(chunks: AsyncIterator[bytes], service: str = "") -> str:
-    """The cluster id that a tar.gz names; stops reading at the first that does. Raises `Rejected` if none does.
+    """Return the cluster id that a tar.gz names; reads until it is found. Raises `Rejected` if there is none.
 
-    In an assisted installer's archive every file lies below its cluster's id; of several the first is taken.
+    In an assisted installer's archive every file is below its cluster's id; the first of several is taken.
     """
     if service == ASSISTED_INSTALLER:
         return await _of_assisted_installer(chunks)

@@ -1,4 +1,4 @@
-"""Copying one upload to its key: inside the store where that is possible, else part by part through here."""
+"""Copies one upload to its key: inside the S3 server if possible, else through this process part by part."""
 
 from headrace.objects.fetch import Fetcher, Location, gone
 from headrace.objects.store import ObjectStore
@@ -9,7 +9,7 @@ _CONTENT_TYPE = "application/gzip"
 
 
 async def copy(fetcher: Fetcher, upload: Location, store: ObjectStore, bucket: str, key: str) -> None:
-    """Make the object; raises `Rejected` when the upload is not there (any more)."""
+    """Create the object; raises `Rejected` if the upload does not exist (any more)."""
     if not upload.url and store.endpoint == fetcher.store.endpoint:
         try:
             await store.copy(upload.bucket, upload.key, bucket, key)

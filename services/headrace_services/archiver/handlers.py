@@ -1,7 +1,7 @@
-"""What the archiver does with an announcement.
+"""Handles an announcement.
 
-Each step is on record before the next begins (key claimed, object copied, consumers told), so that the message can
-come again at any point: it goes on where it was, to the same key.
+Each step is recorded before the next begins (key claimed, object copied, message published), so the message can be
+delivered again at any point: archiving continues where it stopped, at the same key.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,9 +33,9 @@ _MAX_TRIES: Final = 100
 
 @dataclass(frozen=True)
 class Archiver:
-    """Copies announced uploads into the layout and says so. ``stores`` are by endpoint, ``""`` our own.
+    """Copies announced uploads into the layout and publishes their keys. ``stores`` are by endpoint, ``""`` is our own.
 
-    ``lenient``: an archive that names no cluster is archived as one of its organisation's local cluster.
+    ``lenient``: an archive that names no cluster is archived under its organisation's local cluster.
     """
 
     table: ArchiveTable
@@ -47,7 +47,7 @@ class Archiver:
     lenient: bool = False
 
     async def handle(self, message: Announcement, delivery: Delivery) -> str:
-        """Archive one upload; returns where it is."""
+        """Archive one upload; return its place."""
         upload = self.fetcher.locate_upload(message)
         sender = sender_of(message)
         archive = await self.table.find(upload.name, message.etag or "")
@@ -103,7 +103,7 @@ class Archiver:
         service: str,
         template: KeyTemplate,
     ) -> str:
-        """Whose archive it is, ``""`` where that is unknown and the template does not ask."""
+        """Return the archive's cluster id, ``""`` if it is unknown and the template does not need it."""
         known = clusters.announced(message, identity)
         if known is not None or not template.needs_cluster_id:
             return known or ""
@@ -116,7 +116,7 @@ class Archiver:
             return local_cluster_id(identity.org_id, of="an-archive-that-names-none")
 
     async def _take_key(self, draft: Claim, series: Series) -> Archive:
-        """Put the claim on record under the first key of the series that is free."""
+        """Record the claim under the first free key of the series."""
         for _ in range(_MAX_TRIES):
             now = self.now()
             first = series.first_position(now)

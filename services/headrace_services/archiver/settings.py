@@ -19,7 +19,7 @@ DEFAULT_SERVICES = ("openshift", "ols", "ocm-assisted-chat", "rhos-lightspeed", 
 
 
 class TargetRow(BaseModel):
-    """One row of the table; what is left out is the default."""
+    """One row of the table; omitted values are the defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What has been archived, and how far each archive has come."""
+"""Stores which uploads are archived, and the progress of each archive."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ returning *
 
 @dataclass(frozen=True)
 class Claim:
-    """An upload and the key it is to have; ``endpoint`` is ``""`` for the platform's own S3."""
+    """An upload and its intended key; ``endpoint`` is ``""`` for the platform's own S3."""
 
     source: str
     etag: str
@@ -46,7 +46,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Archive(Claim):
-    """A claim on record. ``published_at`` is set when nothing is left to do."""
+    """A recorded claim. ``published_at`` is set when archiving is complete."""
 
     id: int
     claimed_at: datetime
@@ -63,28 +63,28 @@ class ArchiveTable:
     """The archiver's tables."""
 
     def __init__(self, database: Database, *, follow: bool = False) -> None:
-        """``follow``: a cluster becomes the last organisation's that archives under it."""
+        """``follow``: a cluster belongs to the organisation that archived under it last."""
         self._database = database
         self._follow = follow
 
     async def find(self, source: str, etag: str) -> Archive | None:
-        """The archive of an upload."""
+        """Return the archive of an upload."""
         row = await self._database.fetch_row(
             "select * from archives where source = $1 and etag = $2", source, etag
         )
         return Archive.of(row) if row else None
 
     async def of_request(self, request_id: str) -> list[Archive]:
-        """Every archive of a request id, in the order they were claimed."""
+        """Return every archive of a request id, in the order of their claims."""
         rows = await self._database.fetch(
             "select * from archives where request_id = $1 order by id", request_id
         )
         return [Archive.of(row) for row in rows]
 
     async def take_position(self, claim: Claim, series: str, first: int) -> int:
-        """The next free position of a series, at least ``first``; nobody else will be given it.
+        """Return the next free position of a series, at least ``first``; each position is given once.
 
-        Raises `ForeignCluster` where the claim's cluster is another organisation's than the claim's.
+        Raises `ForeignCluster` if the claim's cluster belongs to another organisation.
         """
         position: int | None = await self._database.fetch_value(
             _TAKE,
@@ -101,7 +101,7 @@ class ArchiveTable:
         return position
 
     async def claim(self, claim: Claim) -> Archive | None:
-        """Claim a key for an upload; None when the key, or the upload, is another's already."""
+        """Claim a key for an upload; None if the key or the upload is already claimed by another."""
         row = await self._database.fetch_row(
             _CLAIM,
             claim.source,
@@ -118,11 +118,11 @@ class ArchiveTable:
         return Archive.of(row) if row else None
 
     async def mark_copied(self, archive: Archive) -> None:
-        """The object is there."""
+        """Record that the object is copied."""
         await self._mark("copied_at", archive)
 
     async def mark_published(self, archive: Archive) -> None:
-        """Whoever waits for it has been told."""
+        """Record that the message is published."""
         await self._mark("published_at", archive)
 
     async def _mark(self, column: str, archive: Archive) -> None:

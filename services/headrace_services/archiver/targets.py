@@ -10,7 +10,7 @@ from headrace_services.archiver.templates import KeyTemplate
 
 @dataclass(frozen=True)
 class Target:
-    """Where a service's archives go; no ``endpoint`` means the platform's own S3."""
+    """The place for a service's archives; no ``endpoint`` means the platform's own S3."""
 
     bucket: str
     endpoint: S3Endpoint | None
@@ -18,7 +18,7 @@ class Target:
 
 
 def targets(settings: ArchiverSettings) -> dict[str, Target]:
-    """The whole table, by service; raises `ConfigurationError` naming what is wrong in it."""
+    """Return the whole table, by service; raises `ConfigurationError` with the fault."""
     endpoints = {
         name: S3Endpoint.parse(url, region=settings.endpoint_region)
         for name, url in settings.endpoints.items()

@@ -1,7 +1,7 @@
-"""Key templates: where in a bucket an archive goes. No I/O.
+"""Key templates: the place of an archive in a bucket. No I/O.
 
-Two notations, which may be mixed: archive-sync's ``$name``, ``${name}``, ``$name[:2]`` and ``$name[0]``, and
-storage-broker's ``{name}``.
+Two notations can be mixed: archive-sync's ``$name``, ``${name}``, ``$name[:2]`` and ``$name[0]``, and storage-broker's
+``{name}``.
 """
 
 import re
@@ -42,26 +42,26 @@ _MAX_KEY_BYTES: Final = 1024
 
 @dataclass(frozen=True)
 class Place:
-    """A field's place in a template, or a part of the field."""
+    """A field in a template, or a part of the field."""
 
     field: str
     part: slice
 
     def cut(self, value: str) -> str:
-        """The part wanted."""
+        """Return the requested part."""
         return value[self.part]
 
 
 @dataclass(frozen=True)
 class KeyTemplate:
-    """A template taken apart: literal texts and places."""
+    """A parsed template: literal texts and fields."""
 
     text: str
     parts: tuple[str | Place, ...]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a template; raises `ConfigurationError` naming a field there is none of."""
+        """Parse a template; raises `ConfigurationError` for an unknown field."""
         parts: list[str | Place] = []
         end = 0
         for match in _PLACE.finditer(text):
@@ -86,11 +86,11 @@ class KeyTemplate:
 
     @property
     def needs_cluster_id(self) -> bool:
-        """Whether an archive without a cluster id has no place here."""
+        """Whether the template needs a cluster id."""
         return "cluster_id" in self.fields
 
     def series(self, values: Mapping[str, str]) -> "Series":
-        """Fill in all but the time; raises `Rejected` for a value that is missing or cannot stand in a key."""
+        """Fill in everything except the time; raises `Rejected` for a value that is missing or not allowed in a key."""
         filled: list[str | Place] = []
         for part in self.parts:
             if isinstance(part, Place) and part.field in _FIELDS:
@@ -102,10 +102,10 @@ class KeyTemplate:
 
 @dataclass(frozen=True)
 class Series:
-    """The keys that archives of the same cluster (or whatever the template names) take, one a position.
+    """The keys for archives of one cluster (or of other fields in the template), one per position.
 
-    ``timed``: the position is the second, counted from 1970. Otherwise it is 1 for the first archive of a name,
-    2 for the second, and so on.
+    ``timed``: the position is the second, counted from 1970. Otherwise it is 1 for the first archive of a name, 2 for
+    the second, and so on.
     """
 
     parts: tuple[str | Place, ...]
@@ -113,15 +113,15 @@ class Series:
 
     @property
     def name(self) -> str:
-        """What tells this series from others."""
+        """The text that identifies this series."""
         return "".join(part if isinstance(part, str) else f"${part.field}" for part in self.parts)
 
     def first_position(self, now: datetime) -> int:
-        """The position an archive takes if it is free."""
+        """The position of an archive if it is free."""
         return int(now.timestamp()) if self.timed else 1
 
     def key(self, position: int, now: datetime) -> str:
-        """The key at a position; raises `Rejected` when S3 would not take it."""
+        """Return the key at a position; raises `Rejected` if S3 does not allow it."""
         moment = datetime.fromtimestamp(position, UTC) if self.timed else now.astimezone(UTC)
         key = "".join(
             part if isinstance(part, str) else part.cut(moment.strftime(_MOMENTS[part.field]))

@@ -1,4 +1,4 @@
-"""The REST side: what would be sent, what was sent when, opting out, and installations to try it with."""
+"""The REST API: previews, sent archives, opt-outs, and simulated installations."""
 
 import asyncio
 import hmac
@@ -79,7 +79,7 @@ _DIALECT: Final = Dialect(
 
 @dataclass(frozen=True)
 class Api:
-    """The handlers and what they stand on; ``registry`` is None for an installer's database of somebody else's."""
+    """The handlers; ``registry`` is None for a foreign installer's database."""
 
     installer: InstallerStore
     ledger: Ledger
@@ -90,7 +90,7 @@ class Api:
     auth: bool = True
 
     def application(self) -> web.Application:
-        """Every route."""
+        """Return the application with every route."""
         errors = json_errors(lambda _status, reason: {"message": reason}, bad_requests=(Permanent,))
         app = web.Application(middlewares=[errors, self._authenticated])
         health = Operation("GET", "/health", self.health, "Whether the process answers", Answer(OBJECT))
@@ -99,7 +99,7 @@ class Api:
         return app
 
     def operations(self) -> Operations:
-        """Everything that can be asked."""
+        """Return every operation."""
         registered = Answer(reference("Registered"), 201)
         archive = Answer(BINARY, media_type="application/gzip")
         none = Answer(status=204)
@@ -192,11 +192,11 @@ class Api:
         )
 
     async def health(self, _request: web.Request) -> web.Response:
-        """The process answers."""
+        """Check that the process answers."""
         return json_response({"status": "ok"})
 
     async def sendings(self, request: web.Request) -> web.Response:
-        """What was sent when, newest first."""
+        """List what was sent, newest first."""
         query = request.query
         count, found = await self.ledger.listed(
             cluster_id=_OF_CLUSTER.read(query),
@@ -207,7 +207,7 @@ class Api:
         return json_response({"count": count, "data": [_shown(sending) for sending in found]})
 
     async def cluster(self, request: web.Request) -> web.Response:
-        """What became of one cluster's installations."""
+        """Show the sendings of one cluster."""
         cluster_id = await self._known(request)
         _, found = await self.ledger.listed(cluster_id=cluster_id, state=None, limit=_MAX_LIMIT, offset=0)
         return json_response(
@@ -219,7 +219,7 @@ class Api:
         )
 
     async def simulate(self, request: web.Request) -> web.Response:
-        """Register installations that never were."""
+        """Register simulated installations."""
         registry = self._own_tables()
         body = await request.read()
         terms = decoded(Simulation, body or b"{}")
@@ -260,11 +260,11 @@ class Api:
         return json_response({"stored": stored.events, "discarded": stored.discarded}, 201)
 
     async def preview(self, request: web.Request) -> web.StreamResponse:
-        """The archive that would be sent."""
+        """Download the archive that would be sent."""
         return await _streamed(request, self._archive(await self._known(request)))
 
     async def export(self, request: web.Request) -> web.StreamResponse:
-        """The archive, to be carried to the endpoint by hand; it is not sent any more."""
+        """Export the archive for a manual upload; it is no longer sent."""
         sending = await self._wanted(request)
         if not await self.ledger.take_for_export(sending):
             raise Refusal(409, "the cluster's archive is being sent now")
@@ -276,19 +276,19 @@ class Api:
             raise
 
     async def send(self, request: web.Request) -> web.Response:
-        """Send the last installation's archive (again), whatever became of it."""
+        """Send the last installation's archive (again), whatever its state."""
         sending = await self._wanted(request)
         if sending.state != "sending":
             await self.ledger.again(sending)
         return json_response(_shown(await self.ledger.newest(sending.cluster_id) or sending), 202)
 
     async def opt_out(self, request: web.Request) -> web.Response:
-        """Send nothing of a cluster any more; also of one that is still to come."""
+        """Stop sending anything about a cluster, even if it is not known yet."""
         await self.ledger.opt_out(_CLUSTER_ID.read(request.match_info))
         return web.Response(status=204)
 
     async def opt_in(self, request: web.Request) -> web.Response:
-        """Send what ends from now on."""
+        """Resume sending, for installations that end from now on."""
         await self.ledger.opt_in(_CLUSTER_ID.read(request.match_info))
         return web.Response(status=204)
 
@@ -306,7 +306,7 @@ class Api:
         return cluster_id
 
     async def _wanted(self, request: web.Request) -> Sending:
-        """The end that a cluster's archive is to leave for, by whatever way."""
+        """Return the end whose archive is requested."""
         cluster_id = await self._known(request)
         refusal = OPTED_OUT if await self.ledger.opted_out(cluster_id) else self.consent.refusal()
         if refusal:
@@ -329,7 +329,7 @@ class Api:
 
 
 def _check_token(request: web.Request, token: str) -> None:
-    """Raise 400 for a header that cannot be read, 401 for any but the token; where there is none, always."""
+    """Raise 400 for a malformed header, 401 for a wrong token; always 401 if no token is configured."""
     try:
         scheme, sent = sent_authorization(request.headers)
     except BadAuthorization as error:

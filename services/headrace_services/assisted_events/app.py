@@ -1,4 +1,4 @@
-"""Wiring: the installer's tables in, archives to the endpoint, and what became of them by REST."""
+"""Connects the parts of assisted_events: the installer's tables in, archives to the endpoint, and a REST API."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -58,7 +58,7 @@ async def start(context: Context) -> None:
 
 
 def _source(context: Context, settings: AssistedSettings, own: str) -> tuple[str, str]:
-    """URL and name of the installer's database."""
+    """Return URL and name of the installer's database."""
     if not settings.database_url:
         return context.postgres, own
     name = urlsplit(settings.database_url).path.strip("/")

@@ -1,6 +1,6 @@
-"""Making a cluster's archive: rows to sanitised members on disk, members to a tar.gz on disk. Little is in memory.
+"""Builds a cluster's archive: sanitised members in a spool on disk, then a tar.gz on disk. Little is in memory.
 
-Equal rows make equal bytes, so that an archive which was uploaded twice can be recognised.
+Equal rows give equal bytes, so an archive that was uploaded twice can be recognised.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class TooLarge(Permanent):
 
 @dataclass(frozen=True)
 class Archive:
-    """A finished archive, open as an unnamed file that ends with it."""
+    """A finished archive in an unnamed file, which is deleted when it is closed."""
 
     cluster_id: str
     file: IO[bytes]
@@ -47,13 +47,13 @@ class Archive:
     events: int
 
     def chunks(self) -> Iterator[bytes]:
-        """Its bytes, from the start each time."""
+        """Yield its bytes from the start."""
         return _slices(self.file, 0, self.size_bytes)
 
 
 @dataclass
 class Section:
-    """An array of the spool; what is added is written at once."""
+    """An array in the spool; added items are written immediately."""
 
     spool: "Spool"
     start: int
@@ -76,7 +76,7 @@ class Section:
 
 
 class Spool:
-    """An unnamed file for what is too long to be held; bounded."""
+    """An unnamed file for data that is too large for memory; bounded."""
 
     def __init__(self, file: IO[bytes], max_bytes: int, directory: str | None) -> None:
         self.file = file
@@ -114,7 +114,7 @@ class Builder:
 
     @asynccontextmanager
     async def build(self, cluster_id: str, management_secret: str) -> AsyncIterator[Archive]:
-        """The archive, of a cluster that may be sent.
+        """Build the archive of a cluster that may be sent.
 
         Raises `BadCredentials` (see `credentials.choose`), `NothingToSend`, `TooLarge`, `Retryable`.
         """
@@ -123,14 +123,14 @@ class Builder:
             yield archive
 
     async def credentials(self, cluster_id: str, management_secret: str) -> Credentials:
-        """What to send a cluster's archive with at this moment; raises as `build`."""
+        """Return the present credentials for a cluster's archive; raises like `build`."""
         async with self.store.snapshot(cluster_id) as snapshot:
             _, secret = await self._cluster(snapshot)
         return choose(management_secret, secret, either=self.settings.either_pull_secret)
 
     @asynccontextmanager
     async def preview(self, cluster_id: str, management_secret: str) -> AsyncIterator[Archive]:
-        """The same archive, whether or not there are credentials to send it with."""
+        """Build the same archive, even without credentials to send it."""
         try:
             identity = (await self.credentials(cluster_id, management_secret)).identity
         except BadCredentials:
@@ -219,6 +219,6 @@ def _pack(members: Iterator[Entry], moment: datetime, file: IO[bytes]) -> tuple[
 
 
 def _moment(cluster: Model) -> datetime:
-    """The members' time: the cluster's, so that the same rows make the same bytes at any time."""
+    """Return the time of the members: the cluster's, so that equal rows give equal bytes at any time."""
     text = cluster.get("status_updated_at") or cluster.get("updated_at") or "1970-01-01T00:00:00Z"
     return datetime.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""What the API takes in: a simulation's terms, events, archives of other installers."""
+"""The bodies of API requests: simulations, events, archives of other installers."""
 
 import base64
 import random
@@ -53,7 +53,7 @@ class Simulation(Body):
     credentials: bool = Field(default=True, description="whether the clusters have a pull secret")
 
     def installations(self) -> list[Installation]:
-        """What is simulated: it ends now."""
+        """Return the simulated installations, which end now."""
         seed = random.getrandbits(_SEED_BITS) if self.seed is None else self.seed
         cluster_id = str(self.cluster_id) if self.cluster_id else None
         origin = Origin(seed=seed, cluster_id=cluster_id, now=utc_now())
@@ -89,7 +89,7 @@ class Event(Body):
         return value
 
     def row(self) -> dict[str, Any]:
-        """As the table has it."""
+        """Return the row for the table."""
         values = self.model_dump(exclude_none=True)
         values |= {name: str(value) for name, value in values.items() if isinstance(value, UUID)}
         return values | {"event_time": self.event_time.astimezone(UTC)}
@@ -102,7 +102,7 @@ class Events(Body):
 
 
 def decoded(kind: type[B], content: bytes) -> B:
-    """A request's body; raises `Rejected` naming what is wrong in it."""
+    """Return a request's decoded body; raises `Rejected` with the fault."""
     try:
         check_json(content)
     except Unreadable as error:
@@ -117,7 +117,7 @@ def decoded(kind: type[B], content: bytes) -> B:
 
 @dataclass
 class Replayed:
-    """What an archive says of one cluster."""
+    """The content of an archive about one cluster."""
 
     cluster_id: str
     cluster: dict[str, Any] | None = None
@@ -137,7 +137,7 @@ _PARTS: Final = {
 
 
 async def replayed(chunks: AsyncIterator[bytes], max_member_bytes: int) -> AsyncIterator[Replayed]:
-    """The clusters of an archive, each when its members (which stand together) have been read.
+    """Yield the clusters of an archive, each when its members (which are consecutive) have been read.
 
     Raises `Rejected` for an archive that cannot be read, or that lacks a cluster's own description.
     """

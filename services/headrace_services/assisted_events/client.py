@@ -1,4 +1,4 @@
-"""The endpoint: is it there, and taking an archive to it."""
+"""The client of the upload endpoint."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ _MAX_RETRY_AFTER_SECONDS: Final = 86400.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of an upload; ``status`` is None when no answer came, ``reason`` empty when it was accepted."""
+    """The outcome of an upload; ``status`` is None without an answer, ``reason`` empty if it was accepted."""
 
     status: int | None
     reason: str = ""
@@ -44,13 +44,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One URL that archives are posted to."""
+    """The URL for uploads."""
 
     session: aiohttp.ClientSession
     settings: AssistedSettings
 
     async def is_reachable(self) -> bool:
-        """Whether any HTTP answer comes, whatever its status; a blip is asked again."""
+        """Return whether any HTTP answer comes, whatever its status; short outages are retried."""
         timeout = aiohttp.ClientTimeout(total=self.settings.probe_seconds)
         for probe in range(_PROBES):
             if probe:
@@ -63,7 +63,7 @@ class Endpoint:
         return False
 
     async def upload(self, archive: Archive, token: str, request_id: str) -> Answer:
-        """Post the whole archive; never raises for what the endpoint does."""
+        """Upload the whole archive; never raises for the endpoint's answer."""
         if not token:
             raise BadCredentials("no credentials provided")
 

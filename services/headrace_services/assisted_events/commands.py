@@ -1,4 +1,4 @@
-"""``headrace assisted``: installations that never were, what would be sent of them, what was, and exporting it."""
+"""``headrace assisted``: simulates installations, shows and exports what is sent."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -58,7 +58,7 @@ def replay(
     token: Token = "",
     directory: Directory = _DIRECTORY,
 ) -> None:
-    """Register the installations of an archive, as `preview` and `export` write them."""
+    """Register the installations in an archive that `preview` or `export` wrote."""
     answer = _call(directory, url, token, "POST", "/installations", file=archive)
     for made in answer["clusters"]:
         typer.echo(f"{made['id']}  {made['hosts']} hosts  {made['events']} events")
@@ -72,7 +72,7 @@ def preview(
     token: Token = "",
     directory: Directory = _DIRECTORY,
 ) -> None:
-    """Write the archive that would be sent of a cluster."""
+    """Write the archive that would be sent about a cluster."""
     path = output or Path(f"{cluster}.events.tgz")
     _download(directory, url, token, "GET", f"/clusters/{cluster}/archive", path)
 
@@ -88,7 +88,7 @@ def sent(
     token: Token = "",
     directory: Directory = _DIRECTORY,
 ) -> None:
-    """Show what was sent when, and what was not, with the reason."""
+    """Show what was sent and when, and what was not, with the reason."""
     import orjson
 
     from headrace.cli.output import Output
@@ -113,7 +113,7 @@ def export(
     token: Token = "",
     directory: Directory = _DIRECTORY,
 ) -> None:
-    """Write archives that a site without a connection carries to one that has one; they are not sent any more."""
+    """Write archives for a manual upload from a connected site; they are no longer sent."""
     output.mkdir(parents=True, exist_ok=True)
     for cluster_id in cluster or _unsent(directory, url, token):
         path = output / f"{cluster_id}.events.tgz"
@@ -131,7 +131,7 @@ def opt_out(
     token: Token = "",
     directory: Directory = _DIRECTORY,
 ) -> None:
-    """Send nothing of a cluster."""
+    """Stop sending anything about a cluster."""
     _call(directory, url, token, "DELETE" if undo else "PUT", f"/clusters/{cluster}/opt-out")
 
 
@@ -139,7 +139,7 @@ def opt_out(
 def send_again(
     cluster: Cluster, url: Url = None, token: Token = "", directory: Directory = _DIRECTORY
 ) -> None:
-    """Send a cluster's last installation (again), whatever became of it."""
+    """Send a cluster's last installation (again), whatever its state."""
     answer = _call(directory, url, token, "POST", f"/clusters/{cluster}/send")
     typer.echo(f"{answer['cluster_id']}  {answer['state']}")
 

@@ -1,4 +1,4 @@
-"""Whether anything may be sent at all: the installation's word, asked when an installation ends and at each sending."""
+"""The consent of the whole installation, checked when an installation ends and before each sending."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +13,9 @@ OPTED_OUT: Final = "this cluster is opted out"
 
 
 def management_secret(settings: AssistedSettings) -> str:
-    """The management cluster's pull secret as it is now, ``""`` where none is named.
+    """Return the management cluster's present pull secret, ``""`` if none is configured.
 
-    Raises `BadCredentials` for a file that cannot be read, or is empty: what it would say is not known.
+    Raises `BadCredentials` for a file that cannot be read or is empty, because its content is then unknown.
     """
     if not settings.pull_secret_file:
         return settings.pull_secret
@@ -30,16 +30,16 @@ def management_secret(settings: AssistedSettings) -> str:
 
 @dataclass
 class Consent:
-    """The installation's: its setting, and its pull secret where one is named.
+    """The installation's consent: its setting, and its pull secret if one is configured.
 
-    ``problem`` is why it was not known when it was last asked for.
+    ``problem`` is the reason why it was unknown at the last check.
     """
 
     settings: AssistedSettings
     problem: str | None = field(default=None, init=False)
 
     def refusal(self) -> str:
-        """Why nothing may be sent, ``""`` where something may; raises `Retryable` while that cannot be known."""
+        """Return why nothing may be sent, ``""`` if sending is allowed; raises `Retryable` while that is unknown."""
         self.problem = None
         if not self.settings.enabled:
             return DISABLED

@@ -1,4 +1,4 @@
-"""Pull secrets: the token of the upload and the identity in the data. No I/O."""
+"""Pull secrets: the token for the upload and the identity in the data. No I/O."""
 
 import base64
 import binascii
@@ -16,11 +16,11 @@ _NO_AUTHS: Final = "pull secret must contain 'auths' JSON-object field"
 
 
 class BadCredentials(Permanent):
-    """A pull secret that cannot be used; the text never quotes it."""
+    """A pull secret is invalid; the text never quotes it."""
 
 
 class OptedOut(BadCredentials):
-    """A pull secret has no entry for telemetry, or none with a token: its owner wants nothing sent."""
+    """A pull secret has no entry for telemetry, or one without a token: its owner opted out."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,18 @@ class Entry:
 
     @property
     def known(self) -> int:
-        """How much it says of its user."""
+        """How much the entry says about its user."""
         return bool(self.username) + bool(self.email)
 
     @property
     def email_domain(self) -> str:
-        """What follows the first ``@``."""
+        """The text after the first ``@``."""
         return self.email.partition("@")[2]
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What goes into the request, and whose data it is."""
+    """The token for the request, and the user and domain in the data."""
 
     token: str
     identity: Entry
@@ -54,7 +54,7 @@ class Credentials:
 
 
 def parse(secret: str) -> dict[str, Entry]:
-    """Every entry of a pull secret; raises `BadCredentials`, for a single bad entry too."""
+    """Return every entry of a pull secret; raises `BadCredentials`, even for a single bad entry."""
     auths = _object(secret).get("auths")
     if not isinstance(auths, dict) or not auths:
         raise BadCredentials(_NO_AUTHS)
@@ -101,9 +101,9 @@ def _entry(registry: str, entry: Any) -> Entry:
 
 
 def telemetry(secret: str) -> Entry:
-    """The entry for telemetry; raises `OptedOut` where there is none, `BadCredentials` where that cannot be known.
+    """Return the entry for telemetry; raises `OptedOut` if there is none, `BadCredentials` if that is unknown.
 
-    Only the exact name counts, as everywhere else in a cluster.
+    Only the exact name counts, as everywhere in a cluster.
     """
     content = _object(secret)
     auths = content.get("auths", {})
@@ -116,10 +116,10 @@ def telemetry(secret: str) -> Entry:
 
 
 def choose(management: str, workload: str, *, either: bool = False) -> Credentials:
-    """Credentials from the management cluster's pull secret and the installed cluster's own; ``""`` is none.
+    """Choose credentials from the management cluster's pull secret and the installed cluster's own; ``""`` is none.
 
-    Each that is there has to consent; with ``either`` one that does suffices, as in upstream's code.
-    Raises `OptedOut` or `BadCredentials` with the reason.
+    Each existing secret has to consent; with ``either`` one is sufficient, as in upstream's code. Raises `OptedOut` or
+    `BadCredentials` with the reason.
     """
     found: dict[str, Entry] = {}
     problems: list[BadCredentials] = []

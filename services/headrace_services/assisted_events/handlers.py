@@ -1,4 +1,4 @@
-"""What happens to an ended installation: it is sent, put off, or ended with a reason."""
+"""Handles an ended installation: it is sent, postponed, or ended with a reason."""
 
 import time
 from collections.abc import Callable
@@ -30,9 +30,9 @@ _BLAMELESS: Final = frozenset({429, 503})
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an answer means: ``state`` it ends in, or None to try again.
+    """The meaning of an answer: the final ``state``, or None for a retry.
 
-    ``blameless`` where it says nothing of the cluster, ``secret`` where it may be the secret's fault.
+    ``blameless`` if the answer says nothing about the cluster, ``secret`` if the secret may be the cause.
     """
 
     state: str | None
@@ -52,7 +52,7 @@ def verdict(answer: Answer) -> Verdict:
 
 @dataclass
 class Sender:
-    """Sends one at a time. ``paused_until`` (monotonic seconds) is what the endpoint asked for."""
+    """Sends one archive at a time. ``paused_until`` (monotonic seconds) is the endpoint's requested pause."""
 
     ledger: Ledger
     builder: Builder
@@ -64,11 +64,11 @@ class Sender:
 
     @property
     def pause_seconds(self) -> float:
-        """How long nothing may be sent."""
+        """Return how long nothing may be sent."""
         return max(0.0, self.paused_until - self.clock())
 
     async def send(self, sending: Sending) -> bool:
-        """Bring one row on; True when its archive was accepted now."""
+        """Process one row; True if its archive was accepted now."""
         if refusal := await self._refusal(sending):
             await self._end(sending, "skipped", refusal)
             return False
@@ -144,7 +144,7 @@ class Sender:
         return False
 
     def _awaits_secret(self, sending: Sending) -> bool:
-        """Whether a secret that is refused may still be renewed for this cluster."""
+        """Return whether a refused secret may still be renewed for this cluster."""
         return utc_now() - sending.first_seen_at < timedelta(days=self.settings.secret_days)
 
     async def _again(self, sending: Sending, reason: str, wait: float, *, blameless: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""One of several replicas works; an advisory lock, held by a session of its own, says which."""
+"""Ensures that one of several replicas works: it holds an advisory lock in its own session."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ _ASK_EVERY_SECONDS: Final = 5.0
 
 @dataclass
 class Leadership:
-    """``work`` runs while this replica leads and is cancelled the moment the lock may be lost."""
+    """``work`` runs while this replica leads and is cancelled as soon as the lock may be lost."""
 
     url: str
     database: str

@@ -1,4 +1,4 @@
-"""Events that come too often are discarded where they are stored. No I/O."""
+"""Discards events that come too often before they are stored. No I/O."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ Key = tuple[str, str | None, str | None, str | None]
 
 
 def key_of(event: Mapping[str, Any] | Record) -> Key:
-    """What a limit holds for: name, cluster, host, infra-env."""
+    """Return the key of a limit: name, cluster, host, infra-env."""
     return event["name"], event.get("cluster_id"), event.get("host_id"), event.get("infra_env_id")
 
 
 @dataclass
 class RateLimiter:
-    """``limits`` are seconds by event name; ``last`` the newest stored event of each key, as far as is known."""
+    """``limits`` are seconds by event name; ``last`` is the newest known stored event of each key."""
 
     limits: Mapping[str, float]
     last: dict[Key, datetime] = field(default_factory=dict)
     discarded: int = field(default=0, init=False)
 
     def pass_through(self, events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the events that may be stored; each discarded one is a warning."""
+        """Yield the events that may be stored; each discarded one is logged as a warning."""
         for event in events:
             limit = self.limits.get(event["name"])
             if limit is None or self._may_pass(event, limit):

@@ -1,4 +1,4 @@
-"""Installations that no installer made: simulated or replayed ones, written into our own tables."""
+"""Writes simulated and replayed installations into our own tables."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ _KEYS: Final = {"clusters": ("id",), "infra_envs": ("id",), "hosts": ("id", "inf
 
 @dataclass(frozen=True)
 class Stored:
-    """How many events were stored, and how many were over their rate limit."""
+    """The numbers of stored events and of events over their rate limit."""
 
     events: int
     discarded: int
@@ -33,7 +33,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Registry:
-    """Writes; ``rate_limits`` are seconds by event name."""
+    """Writes installations; ``rate_limits`` are seconds by event name."""
 
     database: Database
     rate_limits: Mapping[str, float]
@@ -47,9 +47,9 @@ class Registry:
         events: Iterable[Model],
         pull_secret: str = "",
     ) -> Stored:
-        """Store an installation; one of a cluster that is there replaces it, and its events are added.
+        """Store an installation; an existing one of the cluster is replaced, and its events are added.
 
-        Raises `Rejected` naming a value that a table cannot hold, or where the cluster is another organisation's.
+        Raises `Rejected` for a value that a table cannot store, or if the cluster belongs to another organisation.
         """
         async with _readable(), self.database.transaction() as connection:
             cluster = await _of_its_owner(connection, cluster)
@@ -119,7 +119,7 @@ async def _readable() -> AsyncIterator[None]:
 
 
 async def _of_its_owner(connection: Connection, cluster: Model) -> Model:
-    """The cluster with the organisation that it has already; a model may name none, but not another."""
+    """Return the cluster with its present organisation; a model may omit the organisation, but not name another."""
     owner = await connection.fetchval(
         "select org_id from clusters where id = $1 for update", str(cluster["id"])
     )
@@ -135,7 +135,7 @@ def _foreign(cluster: Model) -> Rejected:
 
 
 async def _columns(connection: Connection, table: str) -> dict[str, str]:
-    """Column name to type."""
+    """Return the types of columns by name."""
     rows = await connection.fetch(
         "select attname::text as name, format_type(atttypid, null) as type from pg_attribute"
         " where attrelid = to_regclass($1) and attnum > 0 and not attisdropped",
@@ -145,7 +145,7 @@ async def _columns(connection: Connection, table: str) -> dict[str, str]:
 
 
 async def _copy(connection: Connection, table: str, records: Iterator[tuple[Any, ...]]) -> int:
-    """Bulk load, some thousands at a time: making them counts towards a statement's deadline."""
+    """Load rows in bulk, some thousands at a time, because creating them counts towards the statement's deadline."""
     count = 0
     while batch := list(islice(records, _EVENTS_AT_ONCE)):
         await connection.copy_records_to_table(table, records=batch, columns=list(EVENT_FIELDS))
@@ -165,7 +165,7 @@ _OWNERS: Final = {
 async def _upsert(
     connection: Connection, table: str, columns: Mapping[str, str], model: Model, cluster: Model
 ) -> bool:
-    """Whether it was written: not where a row of its key is another organisation's than the cluster's."""
+    """Return whether the row was written; it is not if a row with its key belongs to another organisation."""
     row = _converted(_converters(columns), model)
     names = ", ".join(row)
     places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
@@ -190,7 +190,7 @@ def _converters(columns: Mapping[str, str]) -> list[tuple[str, Converter]]:
 
 
 def _converted(converters: list[tuple[str, Converter]], model: Model) -> dict[str, Any]:
-    """The model's fields that have a column, as asyncpg wants them."""
+    """Return the model's fields that have a column, as asyncpg's types."""
     return {
         name: convert(name, value) for name, convert in converters if (value := model.get(name)) is not None
     }

@@ -1,4 +1,4 @@
-"""A running sender, asked over HTTP by the command line."""
+"""The command line's client of a running assisted_events."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class Remote:
 
     @classmethod
     def of(cls, directory: Path, url: str | None, token: str) -> Self:
-        """The given one, else the running local stack's."""
+        """Return the given service, else the running local stack's."""
         if not url:
             found = running_stack(directory)["services"].get("assisted_events")
             if found is None:
@@ -38,7 +38,7 @@ class Remote:
     async def call(
         self, method: str, path: str, *, json: Any = None, params: Any = None, file: Path | None = None
     ) -> Any:
-        """The decoded answer, None for an empty one; raises `Permanent` with the service's reason."""
+        """Return the decoded answer, None for an empty one; raises `Permanent` with the service's reason."""
         data = file_chunks(file) if file else orjson.dumps(json) if json is not None else None
         async with aiohttp.ClientSession(timeout=_TIMEOUT, headers=self._headers) as session:
             try:

@@ -1,4 +1,4 @@
-"""What leaves of the installer's rows: known fields only, users hashed, secrets removed. No I/O."""
+"""Sanitises the installer's rows: known fields only, users hashed, secrets removed. No I/O."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -41,7 +41,7 @@ _MIN_NAME_CHARACTERS: Final = 3
 
 
 def model_of(kind: str, row: Mapping[str, Any], json_columns: Collection[str] = ()) -> Model:
-    """A row as the model that upstream marshals: fields without a value left out, moments in milliseconds."""
+    """Return a row as the model that upstream marshals: without empty fields, times in milliseconds."""
     values = {
         name: orjson.loads(value) if name in json_columns and value is not None else _plain(value)
         for name, value in row.items()
@@ -57,7 +57,7 @@ def model_of(kind: str, row: Mapping[str, Any], json_columns: Collection[str] = 
 
 
 def _embedded(field: str, values: Mapping[str, Any]) -> Model:
-    """The object that the columns of its prefix make, and those below it."""
+    """Return the object that columns with a common prefix represent, and the objects below it."""
     prefix = EMBEDDED_FIELDS[field]
     found = {
         name.removeprefix(prefix): value
@@ -81,12 +81,12 @@ def _plain(value: Any) -> Any:
 
 
 def milliseconds(moment: datetime) -> str:
-    """RFC 3339 in UTC, as the installer writes time."""
+    """Return RFC 3339 in UTC, in the installer's form."""
     return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def with_identity(model: Model, identity: Entry) -> Model:
-    """A copy with the user and e-mail domain that an installer without accounts does not know."""
+    """Return a copy with the user and e-mail domain that an installer without accounts does not know."""
     filled = dict(model)
     if not filled.get("user_name") and identity.username:
         filled["user_name"] = identity.username
@@ -97,7 +97,7 @@ def with_identity(model: Model, identity: Entry) -> Model:
 
 @dataclass(frozen=True)
 class Sanitiser:
-    """Knows the users of one cluster; ``mode`` says whether anything is taken out at all."""
+    """Knows the users of one cluster; ``mode`` determines whether anything is removed."""
 
     mode: str
     names: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ class Sanitiser:
 
     @classmethod
     def of(cls, mode: str, names: Iterable[Any]) -> Self:
-        """For the user names and addresses that occur in a cluster's rows and credentials."""
+        """Return a sanitiser for the user names and addresses in a cluster's rows and credentials."""
         known = sorted({str(n) for n in names if n and len(str(n)) >= _MIN_NAME_CHARACTERS}, key=len)
         if not known or mode == AS_BUILT:
             return cls(mode)
@@ -114,13 +114,13 @@ class Sanitiser:
         return cls(mode, tuple(known), re.compile(rf"(?<!\w)(?:{either})(?!\w)"))
 
     def model(self, model: Model) -> Model:
-        """A cluster, host or infra-env as it may leave."""
+        """Return a sanitised cluster, host or infra-env."""
         if self.mode == AS_BUILT:
             return model
         return self.texts(anonymized(_without_secrets(model)))
 
     def texts(self, model: Model) -> Model:
-        """The model with users and credentials blanked out in its free texts."""
+        """Return the model with users and credentials removed from its free texts."""
         if self.mode == AS_BUILT:
             return model
         for name in _TEXTS:

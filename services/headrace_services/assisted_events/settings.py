@@ -191,7 +191,7 @@ class AssistedSettings(Settings):
 
     @property
     def interval_seconds(self) -> float:
-        """The ticker's."""
+        """The interval of the periodic check."""
         return duration_seconds(self.interval)
 
     @property
@@ -206,7 +206,7 @@ class AssistedSettings(Settings):
 
     @property
     def deployment(self) -> dict[str, str]:
-        """What metadata.json says beside the versions."""
+        """The content of metadata.json beside the versions."""
         kind = "ABI" if self.install_invoker == "agent-installer" else self.deployment_type
         return {
             "deployment-type": kind,

@@ -1,4 +1,4 @@
-"""The installer's tables, read: which installations have ended, and all that is known of one cluster."""
+"""Reads the installer's tables: ended installations, and all data of one cluster."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -41,14 +41,14 @@ class Ended:
 
 
 class Snapshot:
-    """What the tables say of one cluster at one moment."""
+    """The rows of one cluster at one time."""
 
     def __init__(self, connection: Connection, cluster_id: str) -> None:
         self._connection = connection
         self.cluster_id = cluster_id
 
     async def cluster(self) -> tuple[Model, str] | None:
-        """The cluster's model and its own pull secret (``""`` when there is none)."""
+        """Return the cluster's model and its own pull secret (``""`` if there is none)."""
         async for models in self._models(
             "cluster",
             "select * from clusters where id = $1 and deleted_at is null",
@@ -60,13 +60,13 @@ class Snapshot:
         return None
 
     async def hosts(self) -> AsyncIterator[list[Model]]:
-        """Its hosts, a few at a time."""
+        """Yield its hosts, a few at a time."""
         statement = "select * from hosts where cluster_id = $1 and deleted_at is null order by created_at, id"
         async for models in self._models("host", statement, self.cluster_id, at_once=_HOSTS_AT_ONCE):
             yield [model for model, _ in models]
 
     async def infra_envs(self) -> list[Model]:
-        """The infra-envs its hosts came from, that of the first host first."""
+        """Return the infra-envs of its hosts, that of the first host first."""
         statement = """
             select infra_envs.* from infra_envs
             join (select infra_env_id, min((created_at, id)::text) as place from hosts
@@ -78,14 +78,14 @@ class Snapshot:
         return [model async for models in found for model, _ in models]
 
     async def user_names(self) -> set[str]:
-        """Every user the cluster's hosts belong to."""
+        """Return the users of the cluster's hosts."""
         rows = await self._connection.fetch(
             "select distinct user_name from hosts where cluster_id = $1", self.cluster_id
         )
         return {row["user_name"] for row in rows if row["user_name"]}
 
     async def events(self) -> AsyncIterator[list[Model]]:
-        """Its events by time, a thousand at a time."""
+        """Yield its events by time, a thousand at a time."""
         cursor = await self._connection.cursor(_EVENTS, self.cluster_id)
         while rows := await cursor.fetch(_EVENTS_AT_ONCE):
             yield [_event(row) for row in rows]
@@ -101,13 +101,13 @@ class Snapshot:
 
 
 class InstallerStore:
-    """Reads only; a service of somebody else's may own the tables."""
+    """Reads only; the tables may belong to a foreign service."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def ended(self, cluster_ids: Sequence[str] | None = None) -> AsyncIterator[list[Ended]]:
-        """Clusters in an end state, those named or all, some hundreds at a time."""
+        """Yield clusters in an end state, the named ones or all, some hundreds at a time."""
         if cluster_ids is not None:
             rows = await self._database.fetch(f"{_ENDED} and id = any($1)", list(cluster_ids))
             yield [_ended(row) for row in rows]
@@ -121,7 +121,7 @@ class InstallerStore:
 
     @asynccontextmanager
     async def snapshot(self, cluster_id: str) -> AsyncIterator[Snapshot]:
-        """One moment's rows; holds a connection of the pool while it lasts, and no lock anybody waits for."""
+        """Open a snapshot of rows; it holds a connection of the pool, and no lock that blocks others."""
         async with (
             self._database.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -129,7 +129,7 @@ class InstallerStore:
             yield Snapshot(connection, cluster_id)
 
     async def exists(self, cluster_id: str) -> bool:
-        """Whether there is such a cluster."""
+        """Return whether the cluster exists."""
         found = await self._database.fetch_value(
             "select true from clusters where id = $1 and deleted_at is null", cluster_id
         )

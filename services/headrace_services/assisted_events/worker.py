@@ -1,4 +1,4 @@
-"""Finds ended installations and has them sent: on a notification at once, by the ticker in any case."""
+"""Finds ended installations and sends them: immediately on a notification, and periodically in any case."""
 
 import asyncio
 import random
@@ -29,10 +29,10 @@ _PROBE_AGAIN_SECONDS: Final = 15.0
 
 @dataclass
 class Worker:
-    """The leader's work.
+    """The work of the leading replica.
 
-    ``source`` is the installer's database (URL of its server, name), ``ours`` that of the ledger: the same one,
-    unless somebody else's installer is read.
+    ``source`` is the installer's database (URL of its server, name), ``ours`` that of the ledger: they are the same
+    unless a foreign installer is read.
     """
 
     installer: InstallerStore
@@ -47,11 +47,11 @@ class Worker:
     _unanswered: int = field(default=0, init=False)
 
     def wake(self) -> None:
-        """Something may be due."""
+        """Wake the worker, because something may be due."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until cancelled; a database that is away is waited for."""
+        """Work until cancelled; waits for a database that is away."""
         tasks = [asyncio.create_task(self._listen(place)) for place in {self.source, self.ours}]
         tasks.append(asyncio.create_task(self._work()))
         try:
@@ -96,7 +96,7 @@ class Worker:
             _log.info("Event uploading is not enabled")
 
     async def _look(self) -> None:
-        """Put on record what has ended: those notified of, or all."""
+        """Record what has ended: the notified clusters, or all."""
         notified, self._notified = self._notified, set()
         if notified is not None and not notified:
             return
@@ -120,7 +120,7 @@ class Worker:
         await self.ledger.record([item for item in ended if item not in earlier])
 
     async def _send_due(self) -> float | None:
-        """Send one after another; returns the seconds until more is due, None when nothing is."""
+        """Send one after another; return the seconds until more is due, None if nothing is."""
         if refusal := self.sender.consent.refusal():
             # Also while the endpoint is away: who opts in again later does so for what ends from then on.
             await self.ledger.skip_waiting(refusal)
@@ -155,7 +155,7 @@ class Worker:
         return seconds * (0.5 + random.random() / 2)  # noqa: S311 -- jitter
 
     async def _listen(self, place: tuple[str, str]) -> None:
-        """Hear of ends as they happen; whenever the connection is new, everything is looked at."""
+        """Receive notifications of ends; after each new connection all clusters are checked."""
         while True:
             try:
                 async with open_session(*place, service="assisted_events listener") as session:

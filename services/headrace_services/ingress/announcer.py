@@ -1,4 +1,4 @@
-"""Telling the world: the announcement, its copy for the ROS document's readers, and the payload's status."""
+"""Publishes the announcement, its copy on the ROS document's topic, and the payload's statuses."""
 
 import time
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _ERROR_SECONDS: Final = 1.0
 
 
 class Announcer:
-    """Publishes; every send is acknowledged by all in-sync replicas or raises `Retryable`."""
+    """Publishes messages; each is acknowledged by all in-sync replicas, or `Retryable` is raised."""
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class Announcer:
     async def announce(
         self, announcement: Announcement, key: str | None, *, received: datetime | None, note: str
     ) -> None:
-        """Publish everywhere at once and wait for every acknowledgement.
+        """Publish all messages and wait for every acknowledgement.
 
-        That the upload was received is told here too, with the date on which it was: in one request with the rest it
-        costs the broker a third of what it would alone.
+        The status `received` is sent here too, with the time of receipt: in one request with the others it costs the
+        broker a third of what it would cost alone.
         """
         request_id, sender = announcement.request_id, (announcement.account, announcement.org_id)
         headers = {"service": announcement.service}
@@ -75,7 +75,7 @@ class Announcer:
     async def failed(
         self, request_id: str, identity: Identity, received: datetime | None, reason: str
     ) -> None:
-        """Say that it went no further; when that cannot be said either, the answer's 503 still does."""
+        """Report that storing or announcing failed; if that fails too, the sender still has the 503."""
         sender = (identity.account_number, identity.org_id)
         statuses = [self._status(request_id, sender, ERROR, reason)]
         if received:

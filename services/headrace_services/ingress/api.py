@@ -114,7 +114,7 @@ class Api:
     stager: Stager
 
     def application(self) -> web.Application:
-        """Every route."""
+        """Return the application with every route."""
         app = web.Application(middlewares=[_upstream_answers])
         alive = Answer(TEXT, media_type=_PLAIN)
         unlisted = [Operation("GET", "/", self.alive, "Whether the process answers", alive)]
@@ -140,7 +140,7 @@ class Api:
         return app
 
     def operations(self) -> Operations:
-        """Everything that can be asked."""
+        """Return every operation."""
         upload = reference("Upload")
         track = Operation(
             "GET",
@@ -209,22 +209,22 @@ class Api:
         )
 
     async def alive(self, _request: web.Request) -> web.Response:
-        """The process answers."""
+        """Check that the process answers."""
         return web.Response(text=_ALIVE)
 
     async def root(self, request: web.Request) -> web.Response:
-        """The process answers a sender that it knows."""
+        """Check that the process answers an authenticated sender."""
         identify(self.identities, request)
         return web.Response(text=_ALIVE)
 
     async def version(self, _request: web.Request) -> web.Response:
-        """What runs."""
+        """Show version and commit."""
         return json_response({"version": version("headrace"), "commit": self.settings.build_commit})
 
 
 @web.middleware
 async def _upstream_answers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give every answer its request id, and routing failures upstream's bodies."""
+    """Add the request id to every answer, and upstream's bodies to routing failures."""
     sent = sent_request_id(request.headers)
     request[REQUEST_ID] = sent if sent and is_valid(sent) else new_request_id()
     tracing.annotate(request_id=request[REQUEST_ID])

@@ -1,4 +1,4 @@
-"""Ingress: what is wired to what."""
+"""Connects the parts of ingress."""
 
 import asyncio
 from functools import partial

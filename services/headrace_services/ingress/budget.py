@@ -1,7 +1,7 @@
 """Admission: a bounded amount of something (places, bytes) that uploads share, first come, first served.
 
-A share is asked for only when an upload has something to buffer, so that connections which trickle hold none; it is
-asked for whole, up front, so that uploads never wait for one another with half a body in hand.
+An upload requests its share only when it has data to buffer, so that slow connections hold none. It requests the whole
+share at once, so that uploads never wait for one another with half a body in memory.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _MAX_WAITING: Final = 1024
 
 
 class Busy(Exception):
-    """No share was free in time."""
+    """No share became free in time."""
 
 
 class Budget:
@@ -41,7 +41,7 @@ class Budget:
 
     @asynccontextmanager
     async def reserve(self, amount: int) -> AsyncIterator[None]:
-        """Hold an amount (at most all there is); raises `Busy`."""
+        """Hold an amount (at most the total); raises `Busy`."""
         share = min(amount, self._total)
         await self._acquire(share)
         try:

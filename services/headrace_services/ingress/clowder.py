@@ -1,4 +1,4 @@
-"""What Clowder gives to ingress, as ingress' settings."""
+"""Converts Clowder's configuration to ingress' settings."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from headrace.runtime.clowder import Kafka, ObjectStore, read_clowder
 
 
 def settings_of(path: str, asked: dict[str, str]) -> dict[str, Any]:
-    """Values for `IngressSettings` by field; ``asked`` holds the topics and the bucket as they are requested.
+    """Return values for `IngressSettings` by field; ``asked`` contains the requested topics and bucket.
 
-    Raises `ConfigurationError` naming the file and what is wrong in it.
+    Raises `ConfigurationError` with the file and the fault in it.
     """
     file = read_clowder(path)
     values = {

@@ -1,4 +1,4 @@
-"""From a file part's content type to the service it is for."""
+"""Derives the service of an upload from the file part's content type."""
 
 import re
 from typing import Final, NamedTuple
@@ -11,14 +11,14 @@ _VENDOR: Final = re.compile(r"application/vnd\.redhat\.([a-z0-9-]+)\.([a-z0-9-]+
 
 
 class Kind(NamedTuple):
-    """What an upload is: the service it is for and its category there."""
+    """The kind of an upload: its service and its category there."""
 
     service: str
     category: str
 
 
 def kind_of(content_type: str) -> Kind | None:
-    """The kind, or None when the type names no service."""
+    """Return the kind, or None if the type names no service."""
     if content_type in _ADVISOR:
         return Kind("advisor", "upload")
     found = _VENDOR.search(content_type)

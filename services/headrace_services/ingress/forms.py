@@ -1,7 +1,7 @@
-"""Reading a multipart body as it comes in: the file part goes on at once, the little else is kept.
+"""Reads a multipart body as it arrives: the file part is passed on immediately, the small rest is kept.
 
-Which part is the file, and what counts as one, is upstream's: ``file`` before ``upload`` whatever their order, and
-only with a file name; a part without one is a plain value.
+The choice of the file part is upstream's: ``file`` before ``upload`` whatever their order, and only with a file name;
+a part without a file name is a plain value.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class TooSlow(Exception):
 
 
 class Disconnected(Exception):
-    """The sender went away before its body was whole; nobody is left to answer."""
+    """The sender disconnected before its body was complete; no answer is possible."""
 
 
 class Sink(Protocol):
@@ -50,7 +50,7 @@ class Sink(Protocol):
 
 @dataclass
 class FilePart:
-    """A file part's header: which field it came in and its Content-Type, verbatim."""
+    """A file part's header: its field and its Content-Type, unchanged."""
 
     field: str
     content_type: str
@@ -58,7 +58,7 @@ class FilePart:
 
 @dataclass
 class Form:
-    """What a whole body held. ``metadata`` is None when not sent; an empty file part counts as sent."""
+    """The content of a whole body. ``metadata`` is None if it was not sent; an empty file part counts as sent."""
 
     metadata: bytes | None = None
     metadata_is_file: bool = False
@@ -71,10 +71,10 @@ class Form:
 
 
 class Body:
-    """A request's body, at the least pace a sender must keep.
+    """A request's body, with the least pace that a sender must keep.
 
-    Only time spent waiting for the sender counts, so that our own waiting (for a place, for S3) never makes an
-    honest sender late. One window has to bring ``window_seconds`` x 1 KiB, however long the sender takes for it.
+    Only time spent waiting for the sender counts, so that our own waiting (for a place, for S3) never makes an honest
+    sender late. One window has to bring ``window_seconds`` x 1 KiB, however long the sender takes for it.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Body:
         self._window_bytes = 0
 
     async def read(self) -> bytes:
-        """The next bytes, ``b""`` at the end; raises `TooSlow` or `Disconnected`."""
+        """Return the next bytes, ``b""`` at the end; raises `TooSlow` or `Disconnected`."""
         before = time.monotonic()
         try:
             async with asyncio.timeout(min(self._left_seconds, self._window_left_seconds)):
@@ -132,7 +132,7 @@ class FormReader:
         self._other_bytes = 0
 
     async def read(self, content_type: str, body: Body) -> Form:
-        """Read to the end; raises `BadForm` and whatever the body, the sink or ``open_sink`` raise."""
+        """Read to the end; raises `BadForm` and the exceptions of the body, the sink and ``open_sink``."""
         kind, parameters = parse_media_type(content_type) or ("", {})
         boundary = parameters.get("boundary", "")
         if kind != "multipart/form-data" or not boundary:

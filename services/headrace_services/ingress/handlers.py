@@ -1,4 +1,4 @@
-"""What ingress does with an upload: identify, check, stream, store, announce, answer."""
+"""Handles an upload: identify, check, stream, store, announce, answer."""
 
 import asyncio
 import re
@@ -48,7 +48,7 @@ _RETRY_AFTER: Final = {"Retry-After": "5"}
 
 
 class Unsupported(Exception):
-    """No service takes this content type; answered 415."""
+    """No service accepts this content type; answered 415."""
 
 
 def refused(refusal: Refusal) -> web.Response:
@@ -291,7 +291,7 @@ async def _abort(session: _Session) -> None:
 
 
 async def _is_test(request: web.Request) -> bool:
-    """Whether a sender only tries the connection (upstream's three ways to say so)."""
+    """Return whether a sender only tests the connection (in one of upstream's three ways)."""
     kind = request.headers.get("Content-Type", "")
     is_form = kind.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
     body = await _beginning(request) if is_form or kind == "application/json" else b""

@@ -1,6 +1,6 @@
 """The sender's metadata about its host.
 
-Any mistake in it drops it whole and silently, as upstream does: senders rely on their upload going on.
+An error in it drops all metadata silently, as upstream does: senders rely on their upload being accepted.
 """
 
 import re
@@ -23,7 +23,7 @@ _RFC3339: Final = re.compile(
 
 
 class _Sent(UploadMetadata):
-    """What a sender may say; ``stale_timestamp`` has to be a time, though it is not used."""
+    """The values that a sender may send; ``stale_timestamp`` must be a time, although it is not used."""
 
     @field_validator("stale_timestamp")
     @classmethod
@@ -37,7 +37,7 @@ class _Sent(UploadMetadata):
 
 
 def parse_metadata(text: bytes | None) -> UploadMetadata:
-    """Read the JSON object; keys match case-insensitively, unknown ones are dropped, null is what was not given."""
+    """Read the JSON object; keys match case-insensitively, unknown ones are dropped, null means absent."""
     if not text:
         return UploadMetadata()
     try:

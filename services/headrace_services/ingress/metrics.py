@@ -50,7 +50,7 @@ _clients: Final = Capped(r".+", most=50)
 
 
 def user_agent_label(user_agent: str, operators: tuple[str, ...]) -> str:
-    """A label with few values, whatever a sender writes: known operators and clients, else ``other``."""
+    """Return a label with few values, whatever a sender writes: known operators and clients, else ``other``."""
     for operator in operators:
         if user_agent.startswith(operator):
             return operator.rstrip("/")

@@ -1,8 +1,8 @@
-"""Cutting a multipart body into its parts as Go's ``mime/multipart`` does, which upstream takes uploads with.
+"""Splits a multipart body into parts like Go's ``mime/multipart``, which upstream uses.
 
 Senders were tested against it: line ends without a carriage return, blanks after a boundary, parts without a
-disposition, header blocks of many KiB and quoted-printable are taken; what it refuses is refused here. Parsers of
-packages differ in each of these, and none can be told otherwise.
+disposition, header blocks of many KiB and quoted-printable are accepted; what it refuses is refused here. Other
+parsers differ in each of these points and cannot be configured.
 """
 
 import re
@@ -25,7 +25,7 @@ _QP_ESCAPE: Final = re.compile(rb"=([0-9A-Fa-f]{2})?")
 
 
 class Malformed(Exception):
-    """The body is no multipart one."""
+    """The body is not multipart."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """The field; empty where the part is none of the form's."""
+        """The field name; empty if the part does not belong to the form."""
         return _shown(self._disposition.get("name", ""))
 
     @property

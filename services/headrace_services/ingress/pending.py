@@ -1,4 +1,4 @@
-"""An upload between its part header and its place in the store."""
+"""An upload between its part header and its place in S3."""
 
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _WHOLE_BYTES: Final = 16 << 20
 
 @dataclass(frozen=True)
 class Admission:
-    """What uploads share: ``places`` are hard (`Busy`), ``memory`` soft (without it a body goes in small parts)."""
+    """The shared resources of uploads: ``places`` are hard (`Busy`), without ``memory`` a body goes in small parts."""
 
     places: Budget
     memory: Budget
@@ -28,7 +28,7 @@ class TooLarge(Exception):
 
 
 class PendingUpload:
-    """Counts, limits and passes on a file part's bytes."""
+    """Counts, limits and passes on the bytes of a file part."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class PendingUpload:
         self._finished = False
 
     async def write(self, chunk: bytes) -> None:
-        """Pass on; raises `TooLarge` at the first byte too many, `Busy` when no place is free in time."""
+        """Pass on bytes; raises `TooLarge` at the first byte above the limit, `Busy` if no place is free in time."""
         self.size += len(chunk)
         if self.size > self._limit_bytes:
             raise TooLarge(
@@ -69,7 +69,7 @@ class PendingUpload:
             await self._pass_on_early()
 
     async def finish(self) -> Staged:
-        """Make it durable and give up the place; raises `Retryable` when the store cannot."""
+        """Make the upload durable and release the place; raises `Retryable` if S3 cannot."""
         if self._early is not None:
             # The whole body is within what a sender may hold anyway: it needs no share of the memory.
             await self._take_place()
@@ -80,7 +80,7 @@ class PendingUpload:
         return staged
 
     async def abort(self) -> None:
-        """Leave nothing behind, unless it is durable already."""
+        """Remove everything, unless it is already durable."""
         try:
             if not self._finished:
                 await self._upload.abort()

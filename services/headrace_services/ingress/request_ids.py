@@ -1,4 +1,4 @@
-"""The id that follows a payload through the flow."""
+"""Request ids, which follow payloads through the flow."""
 
 import re
 import uuid
@@ -18,15 +18,15 @@ _VALID: Final = re.compile(PATTERN)
 
 
 def new_request_id() -> str:
-    """32 hex digits, the form the gateway gives and every tracker keeps."""
+    """Return 32 hex digits, the form that the gateway uses and every tracker accepts."""
     return uuid.uuid4().hex
 
 
 def sent_request_id(headers: Mapping[str, str]) -> str:
-    """What the sender chose, or ``""``."""
+    """Return the sender's request id, or ``""``."""
     return next((value for name in _ALIASES if (value := headers.get(name, ""))), "")
 
 
 def is_valid(request_id: str) -> bool:
-    """Whether an id can be a key."""
+    """Return whether an id can be a key."""
     return len(request_id) <= MAX_LENGTH and _VALID.fullmatch(request_id) is not None

@@ -63,7 +63,7 @@ ClusterId = Annotated[str, StringConstraints(pattern="^[!-~]{1,200}$")]
 
 
 class TokenRow(BaseModel):
-    """Whose a credential is; ``clusters``, where given, are the only ones it may name as its sender."""
+    """The organisation of a credential; ``clusters``, if given, are the only ones for which it may send."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Wiring: announcements in, files and messages out."""
+"""Connects koku's parts: announcements in, files and messages out."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Telling a ROS CSV by its header, where nobody says what a file is. No I/O."""
+"""Recognises a ROS CSV by its header, if nothing else says what a file is. No I/O."""
 
 import re
 from typing import Final
@@ -16,12 +16,12 @@ _BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 def is_binary(chunk: bytes) -> bool:
-    """Whether it has bytes that no CSV has."""
+    """Return whether it contains bytes that no CSV contains."""
     return _BINARY.search(chunk) is not None
 
 
 def ros_kind(head: bytes) -> str | None:
-    """``container`` or ``namespace`` by the first line of ``head``, None if it is no ROS CSV's."""
+    """Return ``container`` or ``namespace`` according to the first line of ``head``, None if it is not a ROS CSV."""
     if is_binary(head[:HEADER_BYTES]):
         return None
     line = head[:HEADER_BYTES].removeprefix(_BOM).split(b"\n", 1)[0]

@@ -1,6 +1,6 @@
-"""What koku does with an announcement: objects first, then the event, then the validation.
+"""Handles an announcement: stores objects first, then publishes the event, then the validation.
 
-Keys follow from the announcement alone, so that it can come again at any point: the same objects, the same event.
+Keys are derived from the announcement alone, so a redelivery leads to the same objects and the same event.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -36,7 +36,7 @@ _FILES_A_MESSAGE: Final = 250
 
 @dataclass(frozen=True)
 class Buckets:
-    """Where files go; no ``cost`` bucket keeps none of those."""
+    """The buckets for files; without a ``cost`` bucket the other files are discarded."""
 
     ros: str
     cost: str
@@ -44,7 +44,7 @@ class Buckets:
 
 @dataclass(frozen=True)
 class Koku:
-    """Takes uploads apart."""
+    """Processes cost uploads."""
 
     fetcher: Fetcher
     sources: Sources
@@ -56,7 +56,7 @@ class Koku:
     lenient: bool = False
 
     async def handle(self, message: Announcement, delivery: Delivery) -> str:
-        """Work on one upload and say how it went; the validation tells the storage broker."""
+        """Process one upload and return its outcome; the validation informs the storage broker."""
         try:
             note = await self._work(message, delivery)
         except NoSource:
@@ -104,7 +104,7 @@ class Koku:
         )
 
     async def _check_whole(self, upload: Location) -> None:
-        """Read an upload to its end before anything is registered for it; raises `Rejected` for what is broken."""
+        """Read an upload to its end before anything is registered for it; raises `Rejected` for a broken one."""
         async with self.fetcher.open(upload) as chunks:
             head, whole = await peeked(chunks, lambda head: len(head) >= len(_GZIP))
             if head.startswith(_GZIP):
@@ -117,7 +117,7 @@ class Koku:
                     raise Rejected("the upload begins as a CSV but continues with bytes that are not text")
 
     async def _ship_csv(self, chunks: AsyncIterator[bytes], sender: Sender, upload: Location) -> str:
-        """A CSV without a manifest."""
+        """Store a CSV without a manifest."""
         head, whole = await peeked(chunks, first_line(HEADER_BYTES))
         kind = ros_kind(head)
         if kind is None:
@@ -136,7 +136,7 @@ class Koku:
         return await self._publish(report)
 
     async def _ship_members(self, members: AsyncGenerator[Member, None], report: Report) -> None:
-        """Ship what is listed, in the archive's order; running to the end proves the archive whole."""
+        """Store the listed files in the archive's order; reading to the end proves that the archive is complete."""
         ros, cost = set(report.ros_files), set(report.cost_files)
         async for member in members:
             if not member.is_file:
@@ -147,7 +147,7 @@ class Koku:
                 await self._ship_other(aiter(member), member.name, report)
 
     async def _ship_other(self, chunks: AsyncIterator[bytes], name: str, report: Report) -> None:
-        """A file of the cost report, unless the manifest lists no ROS file apart and this is one."""
+        """Store a file of the cost report, or a ROS file if the manifest lists none separately."""
         if not report.ros_files:
             head, chunks = await peeked(chunks, first_line(HEADER_BYTES))
             if ros_kind(head):
@@ -199,7 +199,7 @@ class Koku:
 
 
 async def _manifest_in(members: AsyncGenerator[Member, None]) -> tuple[Manifest, bool]:
-    """The manifest, and whether no file that it could list stood before it."""
+    """Return the manifest, and whether no file that it could list came before it."""
     is_first = True
     async for member in members:
         if member.name == manifests.NAME and member.is_file:

@@ -1,4 +1,4 @@
-"""``manifest.json``: whose archive it is and which of its files are for whom. No I/O.
+"""``manifest.json``: the cluster of an archive and the purpose of its files. No I/O.
 
 Source: project-koku/koku, masu/util/ocp/common.py; upstream's defaults and checks of names are kept.
 """
@@ -29,7 +29,7 @@ def is_apple_double(name: str) -> bool:
 
 
 def checked_cluster_id(text: str) -> str:
-    """The cluster id as it is; raises `ValueError` unless it is a UUID, which every reader after us wants."""
+    """Return the cluster id unchanged; raises `ValueError` unless it is a UUID, which every later reader requires."""
     if not is_cluster_uuid(text):
         raise ValueError(f"{text[:64]!r} is not a UUID")
     return text
@@ -42,7 +42,7 @@ def _checked_name(name: str) -> str:
 
 
 def _filled(default: Any) -> BeforeValidator:
-    """Read null as if the field were absent."""
+    """Treat null as an absent field."""
     return BeforeValidator(lambda value: default if value is None else value)
 
 
@@ -51,7 +51,7 @@ Flag = Annotated[bool, _filled(False)]
 
 
 class Manifest(BaseModel):
-    """What the operator says of one archive. Several archives may have one ``uuid``: a report that was split."""
+    """The operator's description of one archive. Several archives may have one ``uuid``: a report that was split."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -69,7 +69,7 @@ class Manifest(BaseModel):
 
     @classmethod
     def parse(cls, content: bytes) -> "Manifest":
-        """Decode and check; raises `Rejected` naming each wrong field."""
+        """Decode and check; raises `Rejected` with each wrong field."""
         try:
             check_json(content, max_values=_MAX_VALUES)
             return cls.model_validate_json(content)
@@ -86,7 +86,7 @@ class Manifest(BaseModel):
 
     @property
     def ros_files(self) -> list[str]:
-        """Listed for the resource optimization, in the manifest's order, each once."""
+        """The files for the resource optimization, in the manifest's order, each once."""
         return _real(self.resource_optimization_files)
 
     @property
@@ -97,7 +97,7 @@ class Manifest(BaseModel):
 
     @property
     def source_name(self) -> str:
-        """What the cluster's owner called its source, or ``""``."""
+        """The name that the cluster's owner gave to its source, or ``""``."""
         source = self.cr_status.get("source")
         name = source.get("name") if isinstance(source, dict) else None
         return name if isinstance(name, str) else ""

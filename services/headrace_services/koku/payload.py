@@ -1,4 +1,4 @@
-"""One upload: who sent it, whose cluster it is about, what became of its files. No I/O."""
+"""One upload: its sender, its cluster, and the outcome of its files. No I/O."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _SHOWN_NAMES: Final = 5
 
 @dataclass(frozen=True)
 class Sender:
-    """Who announced what, and on which day."""
+    """The sender, content and day of an announcement."""
 
     message: Announcement
     identity: Identity
@@ -33,7 +33,7 @@ class Sender:
 
     @classmethod
     def of(cls, message: Announcement, delivery: Delivery) -> "Sender":
-        """Read the announcement; raises `Rejected` when it names no organisation, or two."""
+        """Read the announcement; raises `Rejected` if it names no organisation, or an ambiguous one."""
         if not message.org_id:
             raise Rejected("the announcement has no org_id")
         if not _ORG_ID.fullmatch(message.org_id):
@@ -47,17 +47,17 @@ class Sender:
 
     @property
     def tenant(self) -> Tenant:
-        """As the Sources API wants to hear of it."""
+        """The organisation in the form of the Sources API."""
         return Tenant(self.message.org_id, self.identity.account_number)
 
     @property
     def account(self) -> str:
-        """For the event, which always has one."""
+        """The account in the event, which always has one."""
         return self.identity.account_number or _NO_ACCOUNT
 
     @property
     def b64_identity(self) -> str:
-        """What came with the upload, else one that names the same organisation."""
+        """The identity of the upload, else one that names the same organisation."""
         if self.message.b64_identity:
             return self.message.b64_identity
         org_id = self.message.org_id
@@ -71,11 +71,11 @@ class Sender:
         )
 
     def tag(self, upload: Location) -> str:
-        """The upload's content where its ETag is known, else where it is; its day is in the key already."""
+        """The content of the upload if its ETag is known, else its place; the day is already in the key."""
         return tag_of(self.message.etag or upload.name)
 
     def cluster_id(self, *, lenient: bool) -> str:
-        """Whose usage a CSV without a manifest is; raises `Rejected` when nobody says."""
+        """The cluster of a CSV without a manifest; raises `Rejected` if nothing names it."""
         named = named_cluster(self.identity, custom_metadata=self.message.metadata.custom_metadata)
         if named is None and lenient:
             return local_cluster_id(self.message.org_id, of="bare-csv")
@@ -102,7 +102,7 @@ class Payload:
     version: str | None = None
 
     def place(self, bucket: str) -> Place:
-        """Its folder, as upstream names it; the day is the announcement's, so that a repetition has it too."""
+        """Its folder, with upstream's name; the day is the announcement's, so that a redelivery has the same."""
         folder = (
             f"org{self.sender.message.org_id}/source={self.source.uid}/date={self.sender.day.isoformat()}"
         )
@@ -110,7 +110,7 @@ class Payload:
 
     @property
     def ros_metadata(self) -> RosMetadata:
-        """For the event."""
+        """Return the metadata of the event."""
         return RosMetadata(
             account=self.sender.account,
             org_id=self.sender.message.org_id,
@@ -124,7 +124,7 @@ class Payload:
 
 @dataclass
 class Report:
-    """What was listed and what became of it."""
+    """The listed files and their outcomes."""
 
     payload: Payload
     ros_files: list[str]
@@ -140,7 +140,7 @@ class Report:
 
     @property
     def absent(self) -> dict[str, list[str]]:
-        """Listed, though not in the archive, by kind."""
+        """The listed files that the archive lacks, by kind."""
         found = self.ros_keys.keys() | self.found_cost
         return {
             "ros": [name for name in self.ros_files if name not in found],
@@ -148,7 +148,7 @@ class Report:
         }
 
     def text(self, *, silent: bool, kept: bool) -> str:
-        """For the payload's status."""
+        """Return the text of the payload's status."""
         payload = self.payload
         told = "stored but not announced (DISABLE_ROS_MSG)" if silent else "announced"
         parts = [
@@ -175,7 +175,7 @@ def _shown(names: Sequence[str]) -> str:
 
 
 def _day(timestamp: str, delivery: Delivery) -> date:
-    """The UTC day of the announcement, by its own word or the broker's."""
+    """Return the UTC day of the announcement, by its own timestamp or the broker's."""
     try:
         moment = datetime.fromisoformat(timestamp)
         return (moment.astimezone(UTC) if moment.tzinfo else moment).date()

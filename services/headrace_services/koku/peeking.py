@@ -1,4 +1,4 @@
-"""Looking at the beginning of a stream without losing it."""
+"""Reads the beginning of a stream without losing it."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 async def peeked(
     chunks: AsyncIterator[bytes], enough: Callable[[bytes], bool]
 ) -> tuple[bytes, AsyncIterator[bytes]]:
-    """What the stream begins with, as soon as that is ``enough`` or the stream ends, and the whole stream."""
+    """Return the beginning of the stream, as soon as that is ``enough`` or the stream ends, and the whole stream."""
     head = b""
     while not enough(head):
         chunk = await anext(chunks, None)
@@ -24,5 +24,5 @@ async def peeked(
 
 
 def first_line(limit_bytes: int) -> Callable[[bytes], bool]:
-    """Enough: a whole line, or so much that there is none."""
+    """Return whether the bytes contain a whole line, or so much that there is none."""
     return lambda head: b"\n" in head or len(head) >= limit_bytes

@@ -1,8 +1,8 @@
-"""Putting an upload's files where others read them, so that a repetition finds the same key and the same bytes.
+"""Stores an upload's files so that a redelivery finds the same keys and bytes.
 
-A key holds the day, not the hour, and operators use a name again with every upload of a day. The first upload of the
-day takes the plain key; a later one of other bytes stands beside it (``<name>~<upload>.csv``), so that a reader who
-comes late still reads what it was told of. Upstream overwrites.
+A key contains the day, not the hour, and operators reuse a name in every upload of a day. The first upload of the day
+takes the plain key; a later one with other bytes is stored beside it (``<name>~<upload>.csv``), so that a late reader
+still reads the file that its event named. Upstream overwrites.
 """
 
 import asyncio
@@ -26,19 +26,19 @@ _MANIFEST_ID: Final = "manifestid"  # names of metadata know no case
 
 
 def tag_of(name: str) -> str:
-    """What tells an upload from others of its cluster and day, short enough for a key."""
+    """Return a short text for keys that separates an upload from others of its cluster and day."""
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Shipper:
-    """Stores files; one at a time under one key, since not every store looks and writes in one step."""
+    """Stores files; one at a time per key, because not every S3 server can check and write in one step."""
 
     store: ObjectStore
     _storing: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     async def ship(self, chunks: AsyncIterator[bytes], place: "Place", name: str, *, kind: str) -> str:
-        """Store one file unless this very upload's is there already; returns its key."""
+        """Store one file unless the same upload already stored it; return its key."""
         plain = f"{place.folder}/{name}"
         async with self._storing.setdefault(f"{place.bucket}/{plain}", asyncio.Lock()):
             for key in (plain, _beside(plain, place.tag)):
@@ -74,7 +74,7 @@ class Shipper:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an upload's files go: ``tag`` is the upload, ``manifest_id`` the manifest's uuid if it has one."""
+    """The place of an upload's files: ``tag`` is the upload, ``manifest_id`` the manifest's uuid if it has one."""
 
     bucket: str
     folder: str

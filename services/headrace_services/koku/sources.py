@@ -1,8 +1,8 @@
-"""Whose cluster is it? Asked of the Sources API, which alone knows.
+"""Finds the source of a cluster through the Sources API.
 
-Upstream keeps a copy of the sources and follows ``platform.sources.event-stream`` to keep it right. There is no
-copy here, so there are no events to follow: an answer is remembered for ``cache_seconds``, and a cluster that was
-not found is asked for again the next time.
+Upstream keeps a copy of the sources and follows ``platform.sources.event-stream`` to update it. Here there is no copy,
+so there are no events to follow: an answer is cached for ``cache_seconds``, and a cluster that was not found is looked
+up again the next time.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ async def _nothing() -> None:
 
 
 class NoSource(Rejected):
-    """Nobody's cluster, as far as the Sources API can tell."""
+    """The Sources API has no source for the cluster."""
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """An organisation, as the Sources API wants to hear of it."""
+    """An organisation, in the form of the Sources API."""
 
     org_id: str
     account: str = ""
@@ -59,7 +59,7 @@ class Source(BaseModel):
 
 
 class Sources:
-    """Finds sources, and registers them where it may."""
+    """Finds sources, and registers them if allowed."""
 
     def __init__(
         self,
@@ -82,10 +82,10 @@ class Sources:
     async def of_cluster(
         self, cluster_id: str, tenant: Tenant, *, name: str = "", check: Check = _nothing
     ) -> Source:
-        """The cost-management source of an organisation's cluster; ``name`` is what a new one is called.
+        """Return the cost-management source of an organisation's cluster; ``name`` is the name of a new one.
 
-        ``check`` is called before anything is registered; what it raises keeps it from being.
-        Raises `NoSource` when there is none, `Retryable` when the Sources API is away.
+        ``check`` is called before a registration; an exception in it prevents the registration. Raises `NoSource` if
+        there is none, `Retryable` if the Sources API is away.
         """
         place = (tenant.org_id, cluster_id)
         # Archives of one cluster wait for the first one's answer, and so never register it twice.
@@ -114,14 +114,14 @@ class Sources:
         return source
 
     async def _lookup(self, cluster_id: str, tenant: Tenant) -> Source | None:
-        """The oldest one: whoever registers at the same time comes to the same."""
+        """Return the oldest one, so that concurrent registrations come to the same result."""
         type_id = await self._type_id("source_types", OPENSHIFT, tenant)
         filters = {"source_type_id": type_id, "source_ref": cluster_id}
         found = [_source(item) for item in await self._list("sources", filters, tenant)]
         return min(found, key=lambda source: int(source.id), default=None)
 
     async def _create(self, cluster_id: str, tenant: Tenant, name: str) -> Source:
-        """Register; a name that is taken is another registration's of this cluster, or another cluster's."""
+        """Register; a name that is in use belongs to another registration of this cluster, or to another cluster."""
         type_id = await self._type_id("source_types", OPENSHIFT, tenant)
         wanted = "".join(filter(str.isprintable, name))[:_MAX_NAME_CHARACTERS].strip()
         for candidate in dict.fromkeys(
@@ -138,7 +138,7 @@ class Sources:
         )
 
     async def _settle(self, answer: Answer, source: Source, tenant: Tenant) -> None:
-        """Of two that were registered under different names at once the older one stays."""
+        """Of two sources that were registered at once under different names, keep the older one."""
         if answer.status != 201:
             return
         created = _source(answer.body)
@@ -168,7 +168,7 @@ class Sources:
             )
 
     async def _type_id(self, collection: str, name: str, tenant: Tenant) -> str:
-        """Ids follow the order in which a Sources API was seeded, so that the name alone can be relied on."""
+        """Return the id of a type by its name: ids depend on the order in which a Sources API was seeded."""
         place = (collection, name)
         known = self._types.get(place)
         if known is None:
@@ -227,7 +227,7 @@ class Sources:
 
 
 class _Remembered(Generic[V]):
-    """The newest answers, each for a while."""
+    """The newest answers, each cached for a limited time."""
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds = seconds

@@ -121,7 +121,7 @@ class Api:
     settings: KruizeSettings
 
     def application(self) -> web.Application:
-        """Every route."""
+        """Return the application with every route."""
         app = web.Application(
             middlewares=[_timed, json_errors(error_body)],
             client_max_size=self.settings.max_body_bytes,
@@ -190,7 +190,7 @@ class Api:
         return Operations(_DIALECT, operations)
 
     async def health(self, _request: web.Request) -> web.Response:
-        """The database answers too: `Retryable`, that is 503, otherwise."""
+        """Check the database; raises `Retryable`, which is answered 503."""
         await self.store.ping()
         return web.Response(text="UP")
 

@@ -1,4 +1,4 @@
-"""Wiring: HTTP in, PostgreSQL behind it, and forgetting what is old."""
+"""Connects Kruize's parts: HTTP, PostgreSQL, and the deletion of old data."""
 
 import asyncio
 import random
@@ -44,7 +44,7 @@ async def start(context: Context) -> None:
 
 
 async def keep_retiring(results: ResultStore, older_than: timedelta) -> None:
-    """Drop old partitions now and then; replicas come at different moments."""
+    """Drop old partitions periodically; replicas run at different times."""
     while True:
         wait_seconds = _RETIRE_EVERY_SECONDS
         try:

@@ -1,4 +1,4 @@
-"""Experiments remembered between requests."""
+"""A cache of experiments between requests."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -8,10 +8,10 @@ from headrace_services.kruize.store import ExperimentStore
 
 
 class ExperimentCache:
-    """The ones used last, by name.
+    """The most recently used experiments, by name.
 
-    What an experiment's number stands for never changes, so that one remembered here is right as long as its number
-    is there; whoever stores under a number learns that it is not (`ResultStore.add`) and forgets it.
+    The meaning of an experiment's number never changes, so a cached one is right as long as its number exists; a
+    failed store under a number (`ResultStore.add`) removes it from the cache.
     """
 
     def __init__(self, store: ExperimentStore, size: int) -> None:
@@ -34,5 +34,5 @@ class ExperimentCache:
         return found
 
     def forget(self, name: str) -> None:
-        """Read it again next time."""
+        """Remove an experiment, so that it is read again next time."""
         self._known.pop(name, None)

@@ -1,4 +1,4 @@
-"""The two engines: from what a window used to what each would set, and how far that is from what is set.
+"""The two engines: the recommendation for a window's usage, and its variation from the current amounts.
 
 Source: kruize/autotune (RecommendationEngine.populateRecommendation, RecommendationConstants).
 """
@@ -31,7 +31,7 @@ FORMAT_MISSING: Final[dict[Resource, Code]] = {
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One engine: the percentile of CPU it takes; both take the 100th of memory."""
+    """One engine: its percentile of CPU; both use the 100th of memory."""
 
     name: str
     cpu_percentile: int
@@ -46,9 +46,9 @@ ENGINES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the engines look at: one term's intervals, taken together.
+    """The input of the engines: one term's intervals, taken together.
 
-    ``cpu_high`` ascends and is not empty; a unit that nobody gave is empty.
+    ``cpu_high`` ascends and is not empty; an absent unit is empty.
     """
 
     cpu_high: Floats
@@ -62,7 +62,7 @@ class Window:
 def recommendation_of(
     engine: Engine, window: Window, current: Config, threshold_percent: float
 ) -> dict[str, Any]:
-    """One engine's section."""
+    """Return one engine's section."""
     config: Config = {}
     variation: Config = {}
     codes: list[Code] = []

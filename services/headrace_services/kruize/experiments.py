@@ -1,4 +1,4 @@
-"""Experiments: what creates one, and how one is shown."""
+"""Experiments: the bodies that create them, and the form in which they are shown."""
 
 import hashlib
 import re
@@ -54,7 +54,7 @@ _THRESHOLD_PERCENT: Final = 0.1
 
 @dataclass(frozen=True)
 class Definition:
-    """An experiment as it was sent. ``containers``: image by name; of a namespace experiment its one namespace."""
+    """An experiment as it was sent. ``containers``: image by name; for a namespace experiment its one namespace."""
 
     experiment_name: str
     experiment_id: str
@@ -72,12 +72,12 @@ class Definition:
 
     @property
     def measurement_seconds(self) -> int:
-        """How long an interval is meant to be."""
+        """The intended length of an interval."""
         return measurement_seconds(self.settings.get("trial_settings"))
 
     @property
     def threshold_percent(self) -> float:
-        """A change below this is no change."""
+        """The threshold below which a change is ignored."""
         settings = self.settings.get("recommendation_settings")
         try:
             threshold = float((settings or {}).get("threshold"))  # type: ignore[arg-type]
@@ -88,7 +88,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class Experiment(Definition):
-    """An experiment on record. ``numbers``: that of each container, by name; ``updated_at`` moves with its results."""
+    """A stored experiment. ``numbers``: that of each container, by name; ``updated_at`` changes with its results."""
 
     id: int = 0
     created_at: datetime | None = None
@@ -98,7 +98,7 @@ class Experiment(Definition):
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which experiments are meant, None is any. ``containers``: image by name, all of which must be there."""
+    """A selection of experiments; None selects any. ``containers``: image by name, all of which must exist."""
 
     cluster_name: str | None = None
     object_type: str | None = None

@@ -1,4 +1,4 @@
-"""Box plots of what was used: a term cut into windows, five numbers for each.
+"""Box plots of usage: a term is divided into windows with five numbers each.
 
 Source: kruize/autotune (PlotManager, PlotData).
 """

@@ -1,4 +1,4 @@
-"""Performance profiles: which metrics there are. Their queries are kept, not evaluated."""
+"""Performance profiles, which name metrics. Their queries are stored but not evaluated."""
 
 from collections.abc import Collection, Iterator, Mapping
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""``/updateResults``: check each record, store the good ones, say of the others what was wrong."""
+"""``/updateResults``: checks each record, stores the valid ones, and reports the errors of the others."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Kruize's tables. Experiments and containers are rows with small numbers, results one row an interval."""
+"""Kruize's tables. Experiments and containers are rows with small numbers, results are one row per interval."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The terms: how far back each looks, how much data it needs, how long that data lasted.
+"""The terms: how far back each looks, how much data it needs, and the duration of its data.
 
 Source: kruize/autotune (Terms, IntervalResults, design/TermThresholdDesign.md).
 """

@@ -1,7 +1,7 @@
-"""What each interval says was used, and what follows from it for a window.
+"""The usage of each interval, and the amounts that follow from it for a window.
 
-Source: kruize/autotune (GenericRecommendationModel, CommonUtils.percentile). Float operations stand in the order
-they have there, so that numbers are equal to the last bit.
+Source: kruize/autotune (GenericRecommendationModel, CommonUtils.percentile). Float operations are in upstream's order,
+so that numbers are equal to the last bit.
 """
 
 import math

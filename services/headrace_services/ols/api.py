@@ -100,7 +100,7 @@ class Api:
     not_ready: Callable[[], str]
 
     def application(self) -> web.Application:
-        """Every route."""
+        """Return the application with every route."""
         app = web.Application(
             middlewares=[_measured, json_errors(error_body)], client_max_size=self.max_body_bytes
         )

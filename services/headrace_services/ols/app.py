@@ -1,4 +1,4 @@
-"""Wiring: questions to LLMs, and files for the collector."""
+"""Connects the parts of ols: questions to LLMs, and files for the collector."""
 
 import asyncio
 import ssl
@@ -33,7 +33,7 @@ _NOBODY_ASKED: Final = frozenset({"noop", "noop-with-token"})
 
 
 async def start(context: Context) -> None:
-    """Serve, and keep what is enabled."""
+    """Serve, and store what is enabled."""
     settings = context.settings(OlsSettings)
     configuration = await asyncio.to_thread(read_configuration, settings)
     session = aiohttp.ClientSession()

@@ -1,4 +1,4 @@
-"""What callers send. Texts of refusals are upstream's. Source: openshift/lightspeed-service (ols/app/models)."""
+"""The bodies of requests. Texts of refusals are upstream's. Source: openshift/lightspeed-service (ols/app/models)."""
 
 import json
 from enum import StrEnum
@@ -24,14 +24,14 @@ B = TypeVar("B", bound=BaseModel)
 
 
 class Mode(StrEnum):
-    """What kind of answer is wanted."""
+    """The kind of answer."""
 
     ASK = "ask"
     TROUBLESHOOTING = "troubleshooting"
 
 
 class Attachment(BaseModel):
-    """What comes with a question."""
+    """An attachment of a question."""
 
     attachment_type: str
     content_type: str
@@ -66,7 +66,7 @@ class LLMRequest(BaseModel):
 
 
 class FeedbackRequest(BaseModel):
-    """What somebody thinks of an answer."""
+    """Feedback on an answer."""
 
     conversation_id: str
     user_question: str
@@ -96,7 +96,7 @@ class FeedbackRequest(BaseModel):
 
 
 def is_uuid(text: str) -> bool:
-    """Whether Python's `UUID` takes it."""
+    """Return whether Python's `UUID` accepts the text."""
     try:
         UUID(text)
     except ValueError:

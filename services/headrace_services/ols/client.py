@@ -1,4 +1,4 @@
-"""Chat completions of any OpenAI-compatible endpoint."""
+"""A client for chat completions of any OpenAI-compatible endpoint."""
 
 import io
 import re
@@ -32,7 +32,7 @@ _LENGTH: Final = {"openai": "max_completion_tokens"}
 
 @dataclass(frozen=True)
 class Limits:
-    """How long an answer may take, how long an LLM may be silent, how often it is asked."""
+    """The limits of an answer: its duration, the longest silence, the number of attempts."""
 
     seconds: float
     idle_seconds: float
@@ -54,7 +54,7 @@ class OpenAi:
             self._body[_LENGTH.get(provider.type, "max_tokens")] = most
 
     async def complete(self, messages: Sequence[Message]) -> tuple[str, Usage]:
-        """The whole answer; what breaks off is asked for again."""
+        """Return the whole answer; a truncated one is requested again."""
         deadline = self._deadline()
 
         async def attempt() -> tuple[str, Usage]:
@@ -67,7 +67,7 @@ class OpenAi:
         return await retrying(self._policy, attempt)
 
     async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[str | Usage, None]:
-        """The pieces. What breaks off cannot be taken back, so that it is not asked for again."""
+        """Yield the pieces. A truncated answer cannot be taken back, so it is not requested again."""
         deadline = self._deadline()
         response = await retrying(self._policy, lambda: self._begin(messages, stream=True, deadline=deadline))
         try:
@@ -118,7 +118,7 @@ class OpenAi:
         raise self._failure(response.status, text)
 
     def _failure(self, status: int, text: str) -> Exception:
-        """What its answer means. Its own words may repeat a key or a question: nobody is shown them."""
+        """Return the meaning of an error answer. Its text may repeat a key or a question, so it is never shown."""
         _log.warning("llm_refuses", status=status, code=_code(text))
         cause = f"the LLM answered {status}"
         if is_transient(status):
@@ -168,7 +168,7 @@ class OpenAi:
 
 
 def _code(text: str) -> str:
-    """The one word by which an OpenAI names an error, ``""`` without one."""
+    """Return the error code of an OpenAI answer, ``""`` without one."""
     try:
         found = orjson.loads(text)["error"]["code"]
     except (orjson.JSONDecodeError, KeyError, TypeError):

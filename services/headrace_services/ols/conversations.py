@@ -1,4 +1,4 @@
-"""What was said before, in memory, for as long as it fits. Another process knows nothing of it."""
+"""The previous turns of conversations, in the memory of one process."""
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ class Turn:
 
     @property
     def characters(self) -> int:
-        """How long."""
+        """The length of the turn."""
         return len(self.question) + len(self.answer)
 
 
 class Conversations:
-    """The latest turns of the latest conversations, each its user's own."""
+    """The latest turns of the latest conversations, by user."""
 
     def __init__(self, most: int, most_turns: int, most_characters: int = MAX_CHARACTERS) -> None:
         self._most = most
@@ -36,7 +36,7 @@ class Conversations:
         return len(self._turns)
 
     def turns(self, user_id: str, conversation_id: str) -> Sequence[Turn]:
-        """Oldest first."""
+        """Return the turns, oldest first."""
         key = (user_id, conversation_id)
         if key not in self._turns:
             return ()
@@ -44,7 +44,7 @@ class Conversations:
         return tuple(self._turns[key])
 
     def remember(self, user_id: str, conversation_id: str, turn: Turn) -> None:
-        """Add a turn; what is too much goes, the longest unused first."""
+        """Add a turn and drop what is too much, the least recently used first."""
         key = (user_id, conversation_id)
         turns = self._turns.setdefault(key, deque())
         self._turns.move_to_end(key)

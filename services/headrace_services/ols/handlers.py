@@ -1,4 +1,4 @@
-"""From a question to its answer; around the LLM, everything here is free of I/O."""
+"""From a question to its answer; except for the LLM, nothing here does I/O."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -33,7 +33,7 @@ NO_ANSWER: Final = "Error while obtaining answer for user question"
 
 @dataclass
 class Question:
-    """A question that may be asked, and what has come back so far."""
+    """A valid question, and the answer so far."""
 
     caller: Caller
     sent: LLMRequest
@@ -62,7 +62,7 @@ class Question:
 
 
 class Questions:
-    """Asks LLMs, by provider and model, and keeps what was said."""
+    """Sends questions to LLMs, by provider and model, and stores the turns."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Questions:
         self._redactor = Redactor(configuration.filters)
 
     async def prepare(self, caller: Caller, sent: LLMRequest) -> Question:
-        """Check and redact; raises a `Problem` for what cannot be asked."""
+        """Check and redact; raises a `Problem` for an invalid question."""
         conversation_id = sent.conversation_id or str(uuid4())
         if not is_uuid(conversation_id):
             cause = f"Invalid conversation ID {conversation_id}"
@@ -121,7 +121,7 @@ class Questions:
         return own or self._configuration.system_prompt or DEFAULT_PROMPT
 
     async def complete(self, question: Question) -> None:
-        """Ask, wait, keep; raises a `Problem` when there is no answer."""
+        """Ask, wait, store; raises a `Problem` if there is no answer."""
         try:
             text, question.usage = await self._llm(question).complete(question.prompt)
         except (LlmUnavailable, LlmRefused) as error:
@@ -130,7 +130,7 @@ class Questions:
         await self._keep(question)
 
     async def stream(self, question: Question) -> AsyncGenerator[str, None]:
-        """The pieces of the answer; kept when it is whole. Raises a `Problem` where it breaks off."""
+        """Yield the pieces of the answer; it is stored when it is complete. Raises a `Problem` if it is truncated."""
         pieces = self._llm(question).stream(question.prompt)
         try:
             async with aclosing(pieces):

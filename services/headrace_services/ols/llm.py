@@ -1,4 +1,4 @@
-"""An LLM as the handlers see it, and the one that is built in."""
+"""The interface of LLMs, and the built-in responder."""
 
 import re
 from collections.abc import AsyncGenerator, Sequence
@@ -10,20 +10,20 @@ from headrace_services.ols.prompts import Message, estimated_tokens
 
 
 class LlmUnavailable(Retryable):
-    """It is away, too slow or busy."""
+    """The LLM is away, too slow or busy."""
 
 
 class LlmRefused(Permanent):
-    """It does not answer this, however often it is asked."""
+    """The LLM refuses the question; repeating does not help."""
 
 
 class PromptTooLong(LlmRefused):
-    """It says that the question does not fit into it."""
+    """The LLM says that the question does not fit into its context."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens sent and received, as the LLM counts them; None where it does not say."""
+    """The numbers of tokens as the LLM counts them; None if it does not say."""
 
     sent: int | None = None
     received: int | None = None
@@ -55,7 +55,7 @@ _SHOWN: Final = 200
 
 
 class BuiltIn:
-    """Answers without any LLM, and says so."""
+    """Answers without an LLM, and says so."""
 
     async def complete(self, messages: Sequence[Message]) -> tuple[str, Usage]:
         """At once."""

@@ -1,4 +1,4 @@
-"""What an LLM is sent: who it is, what was said before, the question with its attachments."""
+"""The prompt for an LLM: the system prompt, previous turns, the question with its attachments."""
 
 import re
 from collections.abc import Iterable, Sequence

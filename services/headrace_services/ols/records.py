@@ -1,4 +1,4 @@
-"""The files' contents. Source: openshift/lightspeed-service (feedback.py, ols.py, config_status.py)."""
+"""The contents of the files. Source: openshift/lightspeed-service (feedback.py, ols.py, config_status.py)."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime

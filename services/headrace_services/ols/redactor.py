@@ -1,4 +1,4 @@
-"""Takes out of questions and attachments what the configuration says must not go further."""
+"""Removes text from questions and attachments as configured."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Takes secrets out of a YAML text and leaves the rest of it as it is, comments and all."""
+"""Removes secrets from a YAML text and leaves the rest verbatim, including comments."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -50,7 +50,7 @@ _MIN_KNOWN: Final = 8
 
 
 def redact_yaml(text: str, known: Iterable[str] = ()) -> str:
-    """The text with ``REDACTED`` for each secret; ``known`` ones go wherever they stand. Raises `yaml.YAMLError`."""
+    """Return the text with ``REDACTED`` for each secret and for ``known`` ones anywhere. Raises `yaml.YAMLError`."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     spans = sorted({(node.start_mark.index, node.end_mark.index) for node in _secrets(root)}) if root else []
     pieces, at = [], 0

@@ -1,6 +1,6 @@
-"""Files for the collector, each whole or not there: a temporary name beside it, fsync, rename.
+"""Files for the collector, each either complete or absent: a temporary name beside it, fsync, rename.
 
-The collector takes ``*.json`` and nothing else, and removes directories that are empty.
+The collector takes only ``*.json``, and removes empty directories.
 """
 
 import asyncio
@@ -86,9 +86,9 @@ class UserData:
 
 
 def safe_name(text: str) -> str:
-    """One name of a file system for an id that anybody may have sent: never a path, never empty.
+    """Return one safe file name for an untrusted id: never a path, never empty.
 
-    As upstream, ``..`` cannot climb; what is left of slashes would be deeper than the collector looks.
+    As upstream, ``..`` cannot climb; remaining slashes would be deeper than the collector looks.
     """
     name = posixpath.normpath("/" + text).lstrip("/")
     name = "".join("_" if character in "/\0" else character for character in name) or "_"

@@ -1,4 +1,4 @@
-"""An answer while it is given: server-sent events under ``application/json``, else the bare text."""
+"""Sends an answer while it arrives: server-sent events under ``application/json``, else plain text."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -20,7 +20,7 @@ _STALL_SECONDS: Final = 30.0
 
 
 async def stream(request: web.Request, questions: Questions, question: Question) -> web.StreamResponse:
-    """Send the answer piece by piece; what fails is said in the stream, whose status is out already."""
+    """Send the answer piece by piece; errors are reported in the stream, because the status is already sent."""
     response = web.StreamResponse()
     response.content_type = question.sent.media_type or TEXT
     if response.content_type == TEXT:

@@ -1,4 +1,4 @@
-"""What SSO and ingress have in common: proxies, bounded answers."""
+"""The common part of the clients of SSO and ingress: proxies, bounded answers."""
 
 import ssl
 from collections.abc import Mapping

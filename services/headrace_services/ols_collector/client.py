@@ -1,4 +1,4 @@
-"""Posts an archive to an ingress while it is being packed: one part named ``file``, nothing else."""
+"""Uploads an archive to an ingress while it is packed, in one part named ``file``."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ TOO_LARGE: Final = 413
 
 
 class Refused(Permanent):
-    """The archive was refused: sent again it would be refused again."""
+    """The archive was refused, and would be refused again."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
@@ -37,17 +37,17 @@ class Refused(Permanent):
 
     @property
     def concerns_the_sender(self) -> bool:
-        """Whether every other archive of this sender would be refused as well."""
+        """Whether every other archive of this sender would be refused, too."""
         return self.status in _OF_THE_SENDER
 
 
 class NothingLeft(Permanent):
-    """None of the chunk's files is there any more as it was seen."""
+    """All files of the chunk changed or disappeared."""
 
 
 @dataclass
 class _Body:
-    """The archive, a piece at a time. Each piece that goes moves the deadline."""
+    """The archive, a piece at a time. Each sent piece extends the deadline."""
 
     first: bytes
     pieces: Iterator[bytes]

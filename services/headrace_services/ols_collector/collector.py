@@ -1,4 +1,4 @@
-"""One collector from its start to its end: the waits between its cycles, and what a signal means."""
+"""One collector from its start to its end: the waits between cycles, and signals."""
 
 import asyncio
 import logging
@@ -53,7 +53,7 @@ class Collector:
             self._ended.set()
 
     async def stop(self, within_seconds: float) -> None:
-        """Finish the upload that is under way, or break it off when the time is over; its files stay then."""
+        """Finish the current upload, or cancel it when the time is over; its files stay then."""
         self._stop.set()
         if self._running is None:
             return

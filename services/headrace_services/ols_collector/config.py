@@ -1,4 +1,4 @@
-"""From ``olsconfig.yaml`` and the environment to a checked plan."""
+"""Builds a checked plan from ``olsconfig.yaml`` and the environment."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The three ways to be let in, and the service account: what stands in ``Authorization`` and ``User-Agent``."""
+"""Credentials for ingress: the content of ``Authorization`` and ``User-Agent``."""
 
 import asyncio
 import base64
@@ -30,7 +30,7 @@ _MAX_SECRET_BYTES: Final = 1 << 20
 
 
 class NoCredentials(Permanent):
-    """Nothing to be let in with; nothing can be sent in this cycle."""
+    """There are no credentials; nothing can be sent in this cycle."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Access:
 
 
 class Credentials:
-    """Gives access, freshly for each attempt. Raises `NoCredentials`, or `Retryable` when somebody is away."""
+    """Returns credentials, newly for each attempt. Raises `NoCredentials`, or `Retryable` if a service is away."""
 
     def __init__(self, plan: Plan, session: aiohttp.ClientSession, scrubber: Scrubber) -> None:
         self._plan = plan

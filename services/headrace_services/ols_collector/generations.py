@@ -1,4 +1,4 @@
-"""What the collectors of the last years differ in: one row for each, read by everything else."""
+"""The differences between the generations of collectors, one row for each."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""The limit on what may stay on disk."""
+"""The limit of the data on disk."""
 
 import logging
 import os
@@ -12,13 +12,13 @@ _log = logging.getLogger("ols_collector")
 
 @dataclass(frozen=True)
 class Guard:
-    """Deletes the oldest data beyond ``limit_bytes``, whether they were sent or not."""
+    """Deletes the oldest data beyond ``limit_bytes``, whether it was sent or not."""
 
     scanner: Scanner
     limit_bytes: int
 
     def enforce(self) -> int:
-        """Files deleted. What is left is less than the limit, as upstream has it, not equal to it."""
+        """Return the number of deleted files. As in upstream, the rest is less than the limit, not equal to it."""
         left = self.scanner.scan(parse=False).complete
         if left.total_bytes <= self.limit_bytes:
             return 0

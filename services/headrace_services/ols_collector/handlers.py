@@ -1,4 +1,4 @@
-"""One cycle: scan, split, pack and send each chunk, delete what was accepted, keep the disk within its limit."""
+"""One cycle: scan, split, pack and send each chunk, delete accepted files, keep the disk within its limit."""
 
 import asyncio
 import logging
@@ -31,11 +31,11 @@ _LONGEST_WAIT_SECONDS: Final = 480.0
 
 
 class Stopped(Exception):
-    """The collector is to end: what was not begun is not begun."""
+    """The collector is stopping: nothing new is started."""
 
 
 class Collection:
-    """What a collector does again and again. ``stop`` ends it between two attempts."""
+    """The repeated work of a collector. ``stop`` ends it between two attempts."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Collection:
         self._kept: dict[str, Stamp] = {}
 
     async def cycle(self, *, last: bool = False) -> Outcome:
-        """One collection. ``last`` tries each chunk once, although the collector is to end."""
+        """Run one collection. ``last`` tries each chunk once even though the collector is stopping."""
         outcome, began = Outcome(), time.monotonic()
         if (self._plan.root / CONTROL_FILE).exists():
             _log.info("disabled by control file, skipping data collection")

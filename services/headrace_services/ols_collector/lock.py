@@ -1,4 +1,4 @@
-"""One collector a directory: two would send everything twice, and delete what the other is about to send."""
+"""Ensures one collector per directory: two would send everything twice, and delete each other's files."""
 
 import fcntl
 import os
@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 class DirectoryLock:
-    """Held by the system for whoever has the directory open, so that it ends with the process. No file is made."""
+    """A lock on the open directory, held by the system, so that it ends with the process. No file is created."""
 
     def __init__(self) -> None:
         self._descriptor: int | None = None

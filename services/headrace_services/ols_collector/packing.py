@@ -1,4 +1,4 @@
-"""A chunk as a tar.gz that is made while it is read; nothing of it is held but the piece at hand."""
+"""A chunk as a tar.gz that is built while it is read; only one piece is in memory."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Everything one collector is told, checked; plain data, so that it can be handed to another process."""
+"""The checked configuration of one collector; plain data, so that it can be passed to another process."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

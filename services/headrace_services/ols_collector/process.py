@@ -1,7 +1,7 @@
-"""A process that is a collector and nothing else.
+"""A process that only collects.
 
-A sidecar has little memory. What reads the command line and the settings takes about 20 MB that collecting does not
-need, so that the command replaces itself: same process id, same environment, the plan through a pipe.
+A sidecar has little memory. The modules for command line and settings take about 20 MB that collecting does not need,
+so the command replaces itself: same process id, same environment, with the plan through a pipe.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Keeping secrets out of log lines: what others answer may repeat what we sent."""
+"""Keeps secrets out of log lines: answers of others may repeat what was sent."""
 
 import re
 from dataclasses import dataclass, field

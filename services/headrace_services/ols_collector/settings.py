@@ -8,7 +8,7 @@ USER_AGENT: Final = "openshift-lightspeed-operator/user-data-collection cluster/
 
 
 class OlsCollectorSettings(Settings):
-    """Settings of the collector. A variable goes before its key in ``olsconfig.yaml``."""
+    """Settings of the collector. A variable takes precedence over its key in ``olsconfig.yaml``."""
 
     config_file: str = env(
         "OLS_CONFIG_FILE",

@@ -1,4 +1,4 @@
-"""The data files seen at one moment, about 80 bytes each, so that a hundred thousand fit beside everything else."""
+"""The data files at one moment, about 80 bytes each, so that a hundred thousand fit into memory."""
 
 from array import array
 from collections.abc import Container, Iterator

@@ -1,4 +1,4 @@
-"""What became of the collections so far, for health, metrics and exit codes."""
+"""The outcomes of past collections, for health, metrics and exit codes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

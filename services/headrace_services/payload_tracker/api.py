@@ -1,4 +1,4 @@
-"""The tracker's REST, as clients of upstream's know it; an organisation is shown its own payloads only."""
+"""The tracker's REST API, compatible with upstream's; an organisation sees only its own payloads."""
 
 import time
 from dataclasses import dataclass
@@ -108,7 +108,7 @@ class Api:
         return app
 
     def operations(self) -> Operations:
-        """Everything that can be asked."""
+        """Return every operation."""
 
         def get(path: str, handler: Handler, summary: str, schema: Json, *rest: Any) -> Operation:
             return Operation("GET", path, handler, summary, Answer(schema), *rest)
@@ -163,11 +163,11 @@ class Api:
         )
 
     async def alive(self, _request: web.Request) -> web.Response:
-        """The process answers."""
+        """Check that the process answers."""
         return web.Response(text="lubdub")
 
     async def health(self, _request: web.Request) -> web.Response:
-        """The database answers too: `Retryable`, that is 503, otherwise."""
+        """Check the database; raises `Retryable`, which is answered 503."""
         await self.store.ping()
         return web.Response(text="OK")
 
@@ -208,7 +208,7 @@ class Api:
         return json_response({"url": self.uploads.presign(bucket, request_id, expires_seconds=seconds)})
 
     async def archive_link_role(self, request: web.Request) -> web.Response:
-        """Whether the caller may have such links: 200, or the error it would get."""
+        """Check whether the client may have such links: 200, or the error that it would get."""
         self._check_role(request)
         return json_response({"allowed": True})
 
@@ -229,7 +229,7 @@ class Api:
         return rows
 
     def _organisation(self, request: web.Request) -> str | None:
-        """Whose payloads to show; None is everybody's. Raises 401, or 403 for an identity that names nobody."""
+        """Return the organisation whose payloads are visible, None for all. Raises 401, or 403 without organisation."""
         if not self.auth and not has_identity(request.headers):
             return None
         identity = identity_of(request.headers)

@@ -1,4 +1,4 @@
-"""Wiring: statuses from Kafka into PostgreSQL, REST out of it, and forgetting what is old."""
+"""Connects the tracker's parts: statuses from Kafka into PostgreSQL, REST, and the deletion of old payloads."""
 
 import asyncio
 from datetime import timedelta
@@ -33,7 +33,7 @@ async def start(context: Context) -> None:
 
 
 async def keep_forgetting(store: TrackerStore, older_than: timedelta) -> None:
-    """Delete old payloads now and then, a bounded number at a time so that no lock is held for long."""
+    """Delete old payloads periodically, a bounded number at a time, so that no lock is held for long."""
     while True:
         try:
             while gone := await store.forget(older_than):

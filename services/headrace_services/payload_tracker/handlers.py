@@ -1,4 +1,4 @@
-"""What the tracker does with a status."""
+"""Handles a status."""
 
 from headrace.bus.delivery import Delivery, Handler
 from headrace.contracts.status import PayloadStatus

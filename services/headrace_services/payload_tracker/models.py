@@ -1,4 +1,4 @@
-"""Statuses as rows, and what is computed from them. No I/O."""
+"""Statuses as rows, and values computed from them. No I/O."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -56,9 +56,9 @@ def parse_date(text: str) -> datetime:
 
 
 def to_row(message: PayloadStatus, reported_at: datetime, *, request_id_length: int = 0) -> StatusRow:
-    """Normalise a message reported (to Kafka) at ``reported_at``.
+    """Normalise a message that was reported (to Kafka) at ``reported_at``.
 
-    Raises `Rejected` for an id that upstream's length rule refuses, `Poison` for what no row can hold.
+    Raises `Rejected` for an id that upstream's length rule refuses, `Poison` for values that no row can store.
     """
     if request_id_length and len(message.request_id) != request_id_length:
         raise Rejected(

@@ -114,9 +114,9 @@ class TrackerStore:
 
 
 class BatchWriter:
-    """Writes together what came in while the write before was under way: no added delay, few round trips.
+    """Writes statuses together that arrive during the previous write: no added delay, few round trips.
 
-    How much can wait is bounded by the callers, each of whom waits for its own row.
+    The callers bound how many can wait, because each waits for its own row.
     """
 
     def __init__(self, store: TrackerStore) -> None:

@@ -82,7 +82,7 @@ Answering = Callable[[web.Request, Asked], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Api:
-    """Every route. With ``lenient`` a request without identity is taken as the organisation's that its path names."""
+    """Every route. With ``lenient`` a request without identity acts for the organisation in its path."""
 
     database: Database
     settings: AggregatorSettings

@@ -1,4 +1,4 @@
-"""What users decide: toggles, votes, system-wide disabling, ratings, and the deleting of debug mode."""
+"""Users' decisions: toggles, votes, system-wide disabling, ratings, and deletion in debug mode."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Wiring: reports from Kafka into PostgreSQL, REST out of it, and forgetting what is old."""
+"""Connects the aggregator's parts: reports from Kafka into PostgreSQL, REST, and the deletion of old reports."""
 
 from datetime import timedelta
 

@@ -1,7 +1,7 @@
-"""What users decide about rules, written: one statement each, with a natural key, so that repeating changes nothing.
+"""Writes users' decisions about rules: one statement each, with a natural key, so that repeating changes nothing.
 
-A cluster's row in `report` says whose it is. It is locked while something about the cluster is written, so that
-nothing is written for an organisation that the cluster was just taken from.
+A cluster's row in `report` names its organisation. It is locked while something about the cluster is written, so that
+nothing is written for an organisation that just lost the cluster.
 """
 
 from collections.abc import Mapping, Sequence
@@ -108,7 +108,7 @@ _OF_ORGANIZATIONS: Final = (*_OF_CLUSTERS, "rule_disable", "advisor_ratings", "d
 
 
 class Decisions:
-    """What REST writes. False: there was nothing to write about. Raises `Retryable` while PostgreSQL is away."""
+    """The writes of the REST API. False: nothing to write about. Raises `Retryable` while PostgreSQL is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

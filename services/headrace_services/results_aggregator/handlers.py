@@ -1,4 +1,4 @@
-"""What the aggregator does with a message: check it, store what it says if it is news, say what happened."""
+"""Handles a message: checks it, stores it if it is newer, returns the outcome."""
 
 from collections.abc import Awaitable, Callable
 from time import perf_counter
@@ -26,7 +26,7 @@ Work: TypeAlias = Callable[[], Awaitable[str]]
 
 
 class Aggregator:
-    """Handlers of both topics. ``allowlist``: the organisations to store reports of; None: all."""
+    """The handlers of both topics. ``allowlist``: the organisations whose reports are stored; None: all."""
 
     def __init__(self, store: AggregatorStore, allowlist: frozenset[int] | None = None) -> None:
         self._store = store

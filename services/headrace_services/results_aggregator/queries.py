@@ -1,4 +1,4 @@
-"""Reading for REST. Every statement names the organisation, so that nobody reads another's rows."""
+"""The reads of the REST API. Every statement names the organisation, so that no client reads another's rows."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -119,7 +119,7 @@ from dvo.dvo_report where org_id = $1 and cluster_id = $2 and namespace_id = $3
 
 
 class Queries:
-    """What REST reads. Raises `Retryable` while PostgreSQL is away."""
+    """The reads of the REST API. Raises `Retryable` while PostgreSQL is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -16,7 +16,7 @@ _MAX_NAME_BYTES: Final = 1000
 
 
 class EmptyReport(Exception):
-    """Nothing ran on the archive: no fault, but nothing to store either."""
+    """No rule was run on the archive: this is not a fault, but there is nothing to store."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Forgetting what was last reported too long ago."""
+"""Deletes reports that were last received too long ago."""
 
 import asyncio
 from datetime import datetime, timedelta

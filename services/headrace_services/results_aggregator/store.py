@@ -1,4 +1,4 @@
-"""The aggregator's writes, one round trip each. Reading is elsewhere."""
+"""The aggregator's writes, one round trip each."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,9 +30,9 @@ delete from consumer_error where (topic, partition, topic_offset) in (
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of a message's contents.
+    """The outcome of storing a message's contents.
 
-    ``kept`` is the LastChecked of what was there before.
+    ``kept`` is the LastChecked of the previous report.
     """
 
     stored: bool
@@ -40,7 +40,7 @@ class Stored:
 
 
 class AggregatorStore:
-    """Everything here can be repeated and leaves the same rows."""
+    """The aggregator's writes; repeating them leaves the same rows."""
 
     def __init__(self, database: Database, *, follow: bool = False) -> None:
         """``follow``: a cluster becomes the last organisation's whose report of it is stored."""

@@ -1,4 +1,4 @@
-"""The ROS API's REST, as clients of upstream's know it, and the two routes of the ROS document."""
+"""The ROS API's REST, compatible with upstream's, and the two routes of the ROS document."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
@@ -92,14 +92,14 @@ class Api:
     rbac: Rbac | None = None
 
     def application(self) -> web.Application:
-        """Every route."""
+        """Return the application with every route."""
         app = web.Application(middlewares=[measure, json_errors(error_body), preflight])
         app.on_response_prepare.append(allow_origin)
         self.operations().add_to(app)
         return app
 
     def operations(self) -> Operations:
-        """Everything that can be asked."""
+        """Return every operation."""
         many, one_of = self._listing, self._single
         return Operations(
             _DIALECT,

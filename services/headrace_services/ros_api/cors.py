@@ -1,4 +1,4 @@
-"""Any page may read the API: what browsers ask before they let it, and what they want to see in the answer."""
+"""CORS: any page may read the API."""
 
 from typing import Final
 

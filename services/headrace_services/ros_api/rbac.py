@@ -1,4 +1,4 @@
-"""What a caller may see, asked of RBAC. When RBAC cannot tell, nobody sees anything."""
+"""The permissions of a client, from RBAC. If RBAC does not answer, the client sees nothing."""
 
 import asyncio
 from collections.abc import Iterable, Iterator

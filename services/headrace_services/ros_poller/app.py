@@ -1,4 +1,4 @@
-"""Wiring: requests in, recommendations of Kruize into the ROS database."""
+"""Connects the poller's parts: requests in, recommendations from Kruize into the ROS database."""
 
 import aiohttp
 

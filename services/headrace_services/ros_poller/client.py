@@ -1,4 +1,4 @@
-"""Kruize, as the poller asks it."""
+"""The poller's client of Kruize."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ _UPDATE: Final = "/updateRecommendations"
 
 
 class UnexpectedAnswer(Exception):
-    """Kruize answers what it never should: worth a few more tries, then a person's look."""
+    """An unexpected answer of Kruize: a few retries are worthwhile, then a person has to look at it."""
 
 
 class NoUsage(Exception):
@@ -27,7 +27,7 @@ class NoUsage(Exception):
 
 @dataclass(frozen=True)
 class KruizeClient:
-    """Raises `Retryable` while Kruize is away, slow or busy; a 500 is about one experiment and holds up no other."""
+    """Raises `Retryable` while Kruize is away, slow or busy; a 500 concerns one experiment and holds no other."""
 
     peer: Peer
 

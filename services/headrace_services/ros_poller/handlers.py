@@ -1,6 +1,6 @@
-"""What the poller does with a request: look whether it is due, ask Kruize, store what it recommends.
+"""Handles a request: checks whether it is due, asks Kruize, stores its recommendations.
 
-The same request may come again, and late: a stored recommendation is only ever replaced by a newer one.
+The same request may be delivered again, and late: only a newer recommendation replaces a stored one.
 """
 
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ class Poller:
     interval_hours: int
 
     async def handle(self, message: RecommendationRequest, _delivery: Delivery) -> str:
-        """Renew a workload's recommendations if they are due; returns what became of them."""
+        """Renew a workload's recommendations if they are due; return the outcome."""
         asked = message.Metadata
         kind, end = asked.ExperimentType, _utc(asked.Max_endtime_report)
         workload = await self.store.workload(asked.Org_id, asked.Workload_id, asked.Experiment_name, kind)
@@ -86,7 +86,7 @@ class Poller:
         return f"{told}; {_listed(remarks)}" if remarks else told
 
     async def _reason(self, workload: Workload, name: str, end: datetime, found: Recommendations) -> str:
-        """Why there is no recommendation for a container or namespace."""
+        """Return why there is no recommendation for a container or namespace."""
         if Code.AVAILABLE.key in found.notifications:
             metrics.INVALID[workload.kind].inc()
             newest = max(found.data, default="")

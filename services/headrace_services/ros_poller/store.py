@@ -1,4 +1,4 @@
-"""Recommendations in the ROS database. One statement a table, so that a message costs few round trips."""
+"""Recommendations in the ROS database. One statement per table, so that a message needs few round trips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

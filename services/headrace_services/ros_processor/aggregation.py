@@ -1,7 +1,7 @@
-"""A usage CSV, from its bytes to what Kruize is told of each workload.
+"""Aggregates a usage CSV: from its bytes to the usage of each workload for Kruize.
 
-Rows are parsed and filtered a batch at a time, then folded into one group for each container and interval. Memory
-holds one batch and, up to ``max_partition_bytes``, the groups; the rows of larger files wait in a temporary file.
+Rows are parsed and filtered in batches, then folded into one group for each container and interval. Memory contains
+one batch and, up to ``max_partition_bytes``, the groups; the rows of larger files go to a temporary file.
 
 Source: RedHatInsights/ros-ocp-backend (internal/utils/aggregator.go).
 """
@@ -60,7 +60,7 @@ async def aggregate(
 
 
 class Aggregate:
-    """What a file came to. ``rows``: all of its rows; ``dropped``: how many did not count, by reason."""
+    """The result of a file. ``rows``: all of its rows; ``dropped``: the number of dropped rows, by reason."""
 
     def __init__(self, kind: FileKind, rows: int, dropped: Mapping[str, int], contents: "Contents") -> None:
         self.kind: ExperimentType = kind.kind

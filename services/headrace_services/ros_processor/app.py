@@ -1,4 +1,4 @@
-"""Wiring: usage files in; workloads, usage, experiments and requests for recommendations out."""
+"""Connects the processor's parts: usage files in; workloads, usage, experiments and requests out."""
 
 from datetime import timedelta
 
@@ -50,7 +50,7 @@ async def start(context: Context) -> None:
 
 
 def _kruize(context: Context, settings: RosProcessorSettings, session: aiohttp.ClientSession) -> Kruize:
-    """Kruize, with its profile seen to in the background: its absence is a matter of health, not of start."""
+    """Return Kruize, with its profile created in the background: its absence is shown by health and stops no start."""
     peer = Peer(session, settings.kruize, name="Kruize", timeout_seconds=settings.kruize_timeout_seconds)
     profile = ProfileKeeper(peer, version=settings.profile_version, update=settings.update_profile)
     context.health.add("performance profile", lambda: profile.problem)

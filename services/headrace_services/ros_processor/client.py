@@ -1,6 +1,6 @@
-"""Kruize as the processor uses it: experiments made and deleted, usage sent.
+"""The processor's client of Kruize: creates and deletes experiments, sends usage.
 
-Every call may be repeated: what Kruize has already is as good as done.
+Every request may be repeated: data that Kruize already has counts as sent.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ Key = tuple[str, str, str]
 
 
 class UnexpectedAnswer(Exception):
-    """Kruize fails over one payload: worth a few more tries, then a person's look; other payloads go on."""
+    """Kruize fails for one payload: a few retries are worthwhile, then a person has to look; others go on."""
 
 
 @dataclass

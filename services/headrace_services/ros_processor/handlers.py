@@ -1,7 +1,7 @@
-"""What the processor does with usage files.
+"""Handles the events about usage files.
 
-Every effect is found done when the message comes again: an experiment and an interval by their names in Kruize, rows
-by their keys. A request for recommendations may go out twice; the poller does nothing the second time.
+A redelivery finds every effect done: experiments and intervals by their names in Kruize, rows by their keys. A
+recommendation request may be sent twice; the poller does nothing the second time.
 """
 
 from collections.abc import Callable
@@ -32,12 +32,12 @@ _SEND_SECONDS: Final = 30.0
 
 
 class Gone(Rejected):
-    """A file that cannot be had."""
+    """A file that is not available."""
 
 
 @dataclass
 class Outcome:
-    """How a message's files ended."""
+    """The outcome of a message's files."""
 
     tally: Tally = field(default_factory=Tally)
     rejected: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Outcome:
     asks: dict[str, Ask] = field(default_factory=dict)
 
     def conclude(self) -> str:
-        """What to tell of it; raises `Rejected` when no file was of use."""
+        """Return the text of the status; raises `Rejected` if no file could be used."""
         shown = self.rejected[:_SHOWN_FILES]
         if more := len(self.rejected) - len(shown):
             shown.append(f"{more} more files rejected")
@@ -61,7 +61,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class UsageFiles:
-    """Takes in the files of one payload; ``bucket`` is where object keys lead."""
+    """Processes the files of one payload; ``bucket`` is that of the object keys."""
 
     fetcher: Fetcher
     bucket: str
@@ -72,7 +72,7 @@ class UsageFiles:
     namespaces: bool = True
 
     async def handle(self, message: RosEvent, delivery: Delivery) -> str:
-        """Take in every file; returns what came of it."""
+        """Process every file; return the outcome."""
         whose = message.metadata
         names = (whose.org_id, whose.source_id, whose.cluster_uuid, whose.cluster_alias)
         if len("".join(names).encode()) > _MAX_CLUSTER_BYTES:

@@ -1,4 +1,4 @@
-"""What goes again: clusters whose source no longer has cost management, and usage that is too old."""
+"""Deletes clusters whose source no longer has cost management, and usage that is too old."""
 
 import asyncio
 import random

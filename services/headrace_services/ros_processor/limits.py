@@ -1,4 +1,4 @@
-"""What a usage CSV may be, and how it is refused."""
+"""The limits of a usage CSV, and its refusal."""
 
 from dataclasses import dataclass
 

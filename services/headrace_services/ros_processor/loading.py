@@ -1,6 +1,6 @@
-"""From one file's workloads to Kruize and the database, some at a time.
+"""Sends one file's workloads to Kruize and stores them, some at a time.
 
-Kruize first: a row says that Kruize has the experiment, and usage is stored only where Kruize has it too.
+Kruize comes first: a row means that Kruize has the experiment, and usage is stored only if Kruize has it, too.
 """
 
 from collections import Counter

@@ -132,7 +132,7 @@ class Api:
     max_body_bytes: int
 
     def application(self) -> web.Application:
-        """Every route."""
+        """Return the application with every route."""
         app = web.Application(middlewares=[json_errors(error_body)], client_max_size=self.max_body_bytes)
         text = Answer(TEXT, media_type="text/plain")
         health = Operation("GET", "/health", self._health, "Whether the database answers", text)
