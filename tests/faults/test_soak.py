@@ -1,9 +1,11 @@
 """Hours at 70 % of what the flow can do: memory, file descriptors and tasks stay where they are."""
 
 import asyncio
+import math
 import statistics
 import time
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import psutil
 import pytest
@@ -13,6 +15,21 @@ from tests.faults.whole import Whole
 
 SHARE = 0.7
 SENDERS = 6
+SAMPLES = 360
+WINDOW_SAMPLES = 6
+
+
+@dataclass(frozen=True)
+class Slope:
+    """Percent an hour, and how far off that may be."""
+
+    percent: float
+    error: float
+
+    @property
+    def at_least(self):
+        """What it is with a probability of 97.5 %, or more."""
+        return self.percent - 2 * self.error
 
 
 class Samples:
@@ -38,12 +55,20 @@ class Samples:
             ]
 
     def slope_an_hour(self, name):
-        """Growth of the memory in percent of its mean an hour, by the second half's line of least squares."""
+        """Growth of the second half's memory in percent of its mean an hour, and the standard error of that.
+
+        The line of least squares through the least of each window: what a message takes for a moment is no growth.
+        """
         half = len(self.at) // 2
-        at, rss = self.at[half:], self.rss[name][half:]
+        windows = [slice(at, at + WINDOW_SAMPLES) for at in range(half, len(self.at), WINDOW_SAMPLES)]
+        at, rss = [self.at[each][0] for each in windows], [min(self.rss[name][each]) for each in windows]
         if len(at) < 3:
-            return 0.0
-        return statistics.linear_regression(at, rss).slope * 3600 / statistics.mean(rss) * 100
+            return Slope(0.0, 0.0)
+        line, mean = statistics.linear_regression(at, rss), statistics.mean(rss)
+        left = sum((y - line.intercept - line.slope * x) ** 2 for x, y in zip(at, rss, strict=True))
+        spread = sum((x - statistics.mean(at)) ** 2 for x in at)
+        error = math.sqrt(left / (len(at) - 2) / spread)
+        return Slope(line.slope * 3600 / mean * 100, error * 3600 / mean * 100)
 
 
 def grown(found):
@@ -75,7 +100,7 @@ async def test_a_soak_leaves_memory_descriptors_and_tasks_where_they_are(tmp_pat
         ) as load:
             while time.monotonic() - began < row["seconds"]:
                 await samples.take()
-                await asyncio.sleep(row["seconds"] / 60)  # the rhythm of the samples
+                await asyncio.sleep(row["seconds"] / SAMPLES)  # the rhythm of the samples
         elapsed = time.monotonic() - began
         await whole.all_ended(load, 600)
         slopes = {name: samples.slope_an_hour(name) for name in samples.rss}
@@ -85,7 +110,9 @@ async def test_a_soak_leaves_memory_descriptors_and_tasks_where_they_are(tmp_pat
             capacity_an_hour=int(capacity * 3600),
             sent_an_hour=int(len(load.sent) / elapsed * 3600),
             share_of_capacity=len(load.sent) / elapsed / capacity,
-            memory_slope_percent_an_hour={name: f"{slope:+.2f}" for name, slope in slopes.items()},
+            memory_slope_percent_an_hour={
+                name: f"{slope.percent:+.2f} ± {slope.error:.2f}" for name, slope in slopes.items()
+            },
             peak_mib={name: round(max(found) / 2**20) for name, found in samples.rss.items()},
             descriptors_grown=growth,
             tasks_grown=tasks,
@@ -97,4 +124,4 @@ async def test_a_soak_leaves_memory_descriptors_and_tasks_where_they_are(tmp_pat
             text = process.log.read_text(encoding="utf-8", errors="replace")
             assert "was never awaited" not in text, name
         if row.full:
-            assert max(slopes.values()) < 1.0, slopes
+            assert max(slope.at_least for slope in slopes.values()) < 1.0, slopes
