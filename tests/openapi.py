@@ -123,6 +123,7 @@ class Conformance:
         schema.config.update(base_url=f"{served.url}{self.prefix}")
         left_out = st.sets(st.sampled_from(sorted(served.known))) if served.known else st.just(set())
         checked = []
+        found: Any
         for found in schema.get_all_operations():
             operation = found.ok()
             checked.append(operation.definition.raw["operationId"])
@@ -134,7 +135,7 @@ class Conformance:
                 suppress_health_check=list(HealthCheck),
             )
             @given(case=operation.as_strategy(), made_up=left_out)
-            def check(case: Case, made_up: set[str]) -> None:
+            def check(case: Case[Any], made_up: set[str]) -> None:
                 for name in case.path_parameters or {}:
                     if name in served.known and name not in made_up:
                         case.path_parameters[name] = served.known[name]

@@ -7,12 +7,12 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from headrace_services.kruize.api import Api
 from headrace_services.kruize.settings import KruizeSettings
-from tests.integration.kruize.harness import experiment, new_name, profile, record
+from tests.integration.kruize.harness import Kruize, experiment, new_name, profile, record
 from tests.openapi import ABSENT, Conformance, Served
 
 
 @pytest.fixture
-async def served(kruize) -> Served:
+async def served(kruize: Kruize) -> Served:
     name = new_name()
     await kruize.create(experiment(name, "c"))
     return Served(kruize.url, known={"experiment_name": name})
@@ -24,10 +24,10 @@ class TestKruize(Conformance):
     not_checked = (positive_data_acceptance, negative_data_rejection)
 
     def application(self) -> web.Application:
-        return Api(*[ABSENT] * 6, settings=KruizeSettings()).application()
+        return Api(*[ABSENT] * 6, *[KruizeSettings()]).application()
 
 
-async def test_what_clients_send_fits_the_document(kruize):
+async def test_what_clients_send_fits_the_document(kruize: Kruize) -> None:
     document = (await kruize.get("/openapi.json")).json
     name = new_name()
     for path, body in (

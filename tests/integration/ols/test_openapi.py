@@ -26,7 +26,7 @@ class TestOls(Conformance):
         return Api(*[ABSENT] * 6).application()
 
 
-async def test_requests_and_their_answers_are_named_as_upstream_names_them(ols: Ols):
+async def test_requests_and_their_answers_are_named_as_upstream_names_them(ols: Ols) -> None:
     schemas = (await ols.get("/openapi.json")).json["components"]["schemas"]
     assert {"LLMRequest", "LLMResponse", "FeedbackRequest", "FeedbackResponse", "Attachment"} <= set(schemas)
     assert schemas["LLMRequest"]["additionalProperties"] is False

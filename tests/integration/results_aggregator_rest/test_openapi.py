@@ -46,5 +46,5 @@ class TestResultsAggregator(Conformance):
         return declared().application()
 
 
-async def test_the_document_has_both_prefixes():
+async def test_the_document_has_both_prefixes() -> None:
     assert tuple(server["url"] for server in document()["servers"]) == PREFIXES

@@ -49,7 +49,7 @@ class TestRosApi(Conformance):
 
 
 @pytest.mark.parametrize("path", ["", "/container", "/namespace"])
-async def test_full_answers_are_in_the_document_too(api: Api, path: str):
+async def test_full_answers_are_in_the_document_too(api: Api, path: str) -> None:
     document = (await api.get(f"{OPENSHIFT}/openapi.json")).json
     schema = schemathesis.openapi.from_dict(document)
     answer = await api.get(f"{OPENSHIFT}{path}", ORG_ID)
@@ -67,7 +67,7 @@ def check(schema: Any, path: str, body: Any) -> None:
     jsonschema_rs.Draft4Validator(wanted | {"components": raw["components"]}).validate(body)
 
 
-async def test_the_document_names_every_route_and_needs_no_identity(api: Api):
+async def test_the_document_names_every_route_and_needs_no_identity(api: Api) -> None:
     answer = await api.get(f"{OPENSHIFT}/openapi.json")
     assert answer.status == 200
     parameters = {item["name"] for item in answer.json["paths"][OPENSHIFT]["get"]["parameters"]}
