@@ -17,6 +17,7 @@ from aiohttp import web
 from tests.bench.memory import peak_mib
 from tests.bench.report import Figure
 from tests.processes import ROOT
+from tests.serving import serving
 
 TITLE = "OLS collector"
 TEXT = (
@@ -106,14 +107,9 @@ async def _accepting() -> AsyncIterator[Accepting]:
 
     app = web.Application()
     app.router.add_post("/upload", upload)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/upload"
-    try:
+    async with serving(app) as url:
+        found.url = f"{url}/upload"
         yield found
-    finally:
-        await runner.cleanup()
 
 
 async def _collect(root: Path, url: str) -> tuple[int, float]:

@@ -29,11 +29,18 @@ class Budget:
     """
 
     def __init__(
-        self, total: int, wait_seconds: float, gauge: Gauge, *, stall_seconds: float = math.inf
+        self,
+        total: int,
+        wait_seconds: float,
+        gauge: Gauge,
+        *,
+        stall_seconds: float = math.inf,
+        max_waiting: int = _MAX_WAITING,
     ) -> None:
         self._total = total
         self._free = total
         self._wait_seconds = wait_seconds
+        self._max_waiting = max_waiting
         self._stall_seconds = stall_seconds
         self._released_at = 0.0
         self._gauge = gauge
@@ -52,7 +59,7 @@ class Budget:
     async def _acquire(self, share: int) -> None:
         if not self._waiting and self._take(share):
             return
-        if len(self._waiting) >= _MAX_WAITING:
+        if len(self._waiting) >= self._max_waiting:
             raise Busy
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((share, granted))

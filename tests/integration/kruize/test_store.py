@@ -1,27 +1,21 @@
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
-from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace_services.kruize.experiments import Experiment, created
 from headrace_services.kruize.store import ExperimentStore, ResultStore, Row
-from headrace_services.registry import BY_NAME
 from tests.integration.kruize.harness import FIRST_END, experiment
 from tests.waiting import eventually
 
 
 @pytest.fixture
-async def opened(database: str) -> AsyncIterator[Database]:
-    pool = await Database.open(database, database.rpartition("/")[2], service="test")
-    await migrate(pool, BY_NAME["kruize"].migrations)
-    await pool.execute(
+async def opened(tables: Database) -> Database:
+    await tables.execute(
         "insert into kruize_performance_profiles values ('resource-optimization-openshift', 1, '{}')"
     )
-    yield pool
-    await pool.close()
+    return tables
 
 
 async def made(database: Database, name: str) -> Experiment:

@@ -25,6 +25,7 @@ from tests.integration.ros_api.harness import (
     identity,
     open_api,
 )
+from tests.serving import serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -69,15 +70,10 @@ async def serving_rbac() -> AsyncIterator[FakeRbac]:
     fake = FakeRbac()
     app = web.Application()
     app.router.add_get(FIRST, fake.access)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.port = runner.addresses[0][1]
-    try:
+    async with serving(app) as url:
+        fake.port = int(url.rpartition(":")[2])
         yield fake
-    finally:
         fake.hang = False
-        await runner.cleanup()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

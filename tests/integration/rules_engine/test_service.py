@@ -14,6 +14,7 @@ from headrace.samples import insights
 from headrace.samples.options import SampleOptions
 from tests.integration.ingress.harness import ID_HEADER, b64_identity, new_id, open_ingress, part
 from tests.integration.rules_engine.harness import metric, open_engine
+from tests.serving import serving
 from tests.unit.rules.worker_archives import CLUSTER, bidding
 from tests.waiting import eventually
 
@@ -171,19 +172,14 @@ async def test_archives_are_fetched_from_hosts_that_are_allowed(kafka_url, s3_ur
 
     app = web.Application()
     app.router.add_get("/{name}", serve)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host = f"127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(app) as url:
+        host = url.removeprefix("http://")
         async with open_engine(kafka_url, s3_url, ALLOWED_HOSTS=json.dumps([host])) as engine:
             terms = {"bucket": None, "object_key": None}
             good = await engine.send(None, url=f"http://{host}/good", **terms)
             refused = await engine.send(None, url=f"http://{host}/refused?X-Amz-Signature=s", **terms)
             assert (await engine.end(good))[0] == "success"
             outcome, text = await engine.end(refused)
-    finally:
-        await runner.cleanup()
     assert outcome == "error"
     assert "was answered 403" in text
     assert "Signature" not in text

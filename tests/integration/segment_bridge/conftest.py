@@ -6,11 +6,9 @@ from functools import partial
 
 import pytest
 
-from headrace.database.migrations import migrate
 from headrace.database.pool import Database
 from headrace.local.simulators.chain import DIRECTORY, VARIABLES, Chain, ChainPorts, simulated_chain
 from headrace.local.simulators.splunk import SplunkSimulator
-from headrace_services.registry import BY_NAME
 from headrace_services.segment_bridge import app
 from headrace_services.segment_bridge.handlers import Schedule
 from headrace_services.segment_bridge.ledger import PostgresLedger
@@ -70,15 +68,7 @@ async def chain(tmp_path) -> AsyncIterator[Chain]:
 
 
 @pytest.fixture
-async def opened(database: str) -> AsyncIterator[Database]:
-    pool = await Database.open(database, database.rpartition("/")[2], service="test")
-    await migrate(pool, BY_NAME["segment_bridge"].migrations)
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-def bridge(chain: Chain, opened: Database, monkeypatch):
+def bridge(chain: Chain, tables: Database, monkeypatch):
     """A replica; changes of the settings by class name."""
     monkeypatch.delenv("QUERY_EARLIEST_TIME", raising=False)
     known = chain.environment
@@ -98,9 +88,9 @@ def bridge(chain: Chain, opened: Database, monkeypatch):
         return Schedule(
             settings=BridgeSettings(**bridge or {}),
             segment=segment_settings,
-            runs=Runs(opened),
-            ledger=PostgresLedger(opened),
-            letters=partial(DeadLetterTable, opened),
+            runs=Runs(tables),
+            ledger=PostgresLedger(tables),
+            letters=partial(DeadLetterTable, tables),
             read_maps=partial(read_maps, segment_settings, map_settings),
             fetch=partial(app.fetch, splunk),
         )

@@ -20,6 +20,6 @@ def environment_of(chain, tmp_path, **more):
     }
 
 
-async def outcomes(opened: Database) -> list[tuple[bool | None, dict]]:
-    rows = await opened.fetch("select succeeded, outcome from runs order by id")
+async def outcomes(tables: Database) -> list[tuple[bool | None, dict]]:
+    rows = await tables.fetch("select succeeded, outcome from runs order by id")
     return [(row["succeeded"], orjson.loads(row["outcome"] or "null")) for row in rows]

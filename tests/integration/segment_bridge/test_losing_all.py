@@ -145,26 +145,26 @@ async def test_a_damaged_file_of_dead_letters_is_no_success(shell, tmp_path):
 
 
 @pytest.mark.parametrize("way", EMPTY)
-async def test_a_run_of_the_service_with_a_map_that_has_nothing_fails(bridge, opened, tmp_path, way):
+async def test_a_run_of_the_service_with_a_map_that_has_nothing_fails(bridge, tables, tmp_path, way):
     (tmp_path / "map").write_text(EMPTY[way])
     for variable in ("uid_map_file", "ws_map_file"):
         replica = bridge(bridge={"interval_seconds": 0.001}, segment={variable: str(tmp_path / "map")})
         await replica.turn(starting=False)
         name = variable.upper()
         assert name in replica.problem
-    assert [succeeded for succeeded, _ in await outcomes(opened)] == [False, False]
+    assert [succeeded for succeeded, _ in await outcomes(tables)] == [False, False]
 
 
 async def test_a_run_of_the_service_whose_maps_lose_every_row_fails_and_the_next_makes_up_for_it(
     chain,
     bridge,
-    opened,
+    tables,
     tmp_path,
 ):
     (tmp_path / "map").write_text('{"another-clusters-tenant": "user1"}')
     often = {"interval_seconds": 0.001}
     await bridge(bridge=often, segment={"ws_map_file": str(tmp_path / "map")}).turn(starting=False)
-    ((succeeded, outcome),) = await outcomes(opened)
+    ((succeeded, outcome),) = await outcomes(tables)
     assert not succeeded
     assert outcome["succeeded"] is False
     lost = outcome["rows"]
@@ -172,16 +172,16 @@ async def test_a_run_of_the_service_whose_maps_lose_every_row_fails_and_the_next
         f"{lost} of {lost} rows are lost: {lost} namespace without a workspace (workspace map)"
     ]
     await bridge(bridge=often).turn(starting=False)
-    assert [succeeded for succeeded, _ in await outcomes(opened)] == [False, True]
+    assert [succeeded for succeeded, _ in await outcomes(tables)] == [False, True]
     assert len(chain.segment.ids) == lost
 
 
-async def test_a_run_that_finds_nothing_or_nothing_new_is_a_success(chain, bridge, opened):
+async def test_a_run_that_finds_nothing_or_nothing_new_is_a_success(chain, bridge, tables):
     often = {"interval_seconds": 0.001}
     for _ in range(2):
         await bridge(bridge=often).turn(starting=False)
     chain.splunk.indexes.clear()
     await bridge(bridge=often).turn(starting=False)
-    found = await outcomes(opened)
+    found = await outcomes(tables)
     assert [succeeded for succeeded, _ in found] == [True] * 3
     assert found[1][1]["sent"] == found[2][1]["rows"] == 0

@@ -3,22 +3,20 @@
 import re
 import sys
 import uuid
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
-import asyncpg
 import pytest
 
 import headrace_services
 from headrace.bus.producer import Producer
 from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
 from headrace.runtime import metrics
-from headrace.runtime.settings import EngineSettings, ProcessSettings
+from headrace.runtime.settings import EngineSettings
 from headrace.service.declarations import settings_of
 from headrace.service.initialise import initialise
-from headrace.service.process import running
 from headrace_services import registry
+from tests.service import connected, own, running, url_of
 from tests.waiting import eventually
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "adding-a-service.md"
@@ -32,7 +30,7 @@ def example():
 
 
 @pytest.fixture
-def row(tmp_path, monkeypatch, fresh):
+def row(tmp_path, monkeypatch):
     """The example's row, its folder importable, on a topic and a database of its own."""
     files = example()
     row = eval(files.pop("services/headrace_services/registry.py"), vars(registry).copy())  # noqa: S307 -- our own document
@@ -45,9 +43,7 @@ def row(tmp_path, monkeypatch, fresh):
         "__path__",
         [*headrace_services.__path__, str(tmp_path / "services" / "headrace_services")],
     )
-    (consumed,) = row.consumes
-    consumed = replace(consumed, topic=replace(consumed.topic, name=fresh("synced")), group=fresh("group"))
-    yield replace(row, port=0, port_variable="", consumes=(consumed,), database=fresh("last_seen"))
+    yield own(row)
     for name in [name for name in sys.modules if name.startswith("headrace_services.last_seen")]:
         del sys.modules[name]
 
@@ -56,11 +52,10 @@ def row(tmp_path, monkeypatch, fresh):
 async def host(row, engines):
     settings = EngineSettings(kafka=engines.kafka, s3=engines.s3, postgres=engines.postgres)
     await initialise(settings, [row])
-    async with running([row], settings, ProcessSettings(admin_port=0)) as host:
+    async with running([row], settings) as host:
         yield host
-    connection = await asyncpg.connect(engines.postgres)
-    await connection.execute(f'drop database "{row.database}" with (force)')
-    await connection.close()
+    async with connected(engines.postgres) as admin:
+        await admin.execute(f'drop database "{row.database}" with (force)')
 
 
 def synced(cluster_id, second):
@@ -75,10 +70,9 @@ def synced(cluster_id, second):
 
 
 async def shown(host):
-    (listener,) = host.contexts[0].listeners
     async with (
         aiohttp.ClientSession() as session,
-        session.get(f"http://127.0.0.1:{listener.port}/") as response,
+        session.get(f"{url_of(host)}/") as response,
     ):
         assert response.status == 200
         return await response.json()

@@ -12,6 +12,7 @@ from headrace_services.sources_api.api import PREFIXES
 from tests.answers import raw_status
 from tests.engines import SessionEngines
 from tests.integration.sources_api.harness import COST, PSK, V3, Sources, header, identity, open_sources
+from tests.serving import serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -269,13 +270,8 @@ async def rbac(answer: Callable[[str], Awaitable[web.Response]]) -> AsyncIterato
 
     app = web.Application()
     app.router.add_get("/api/rbac/v1/access/", access)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with serving(app) as url:
+        yield url
 
 
 async def test_rbac_decides_who_may_change(

@@ -9,15 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from prometheus_client import Gauge
 
-from headrace_services.ingress import budget as budget_module
 from headrace_services.ingress.budget import Budget, Busy
 from tests.waiting import eventually
 
 GAUGE = Gauge("taken", "what is taken", registry=None)
 
 
-def budget_of(total: int, wait_seconds: float) -> Budget:
-    return Budget(total, wait_seconds, Gauge("taken", "Taken", registry=None))
+def budget_of(total: int, wait_seconds: float, **terms: int) -> Budget:
+    return Budget(total, wait_seconds, Gauge("taken", "Taken", registry=None), **terms)
 
 
 @dataclass
@@ -173,9 +172,8 @@ async def test_a_claim_gives_up_once_nothing_is_released():
         pass
 
 
-async def test_the_queue_is_bounded(monkeypatch):
-    monkeypatch.setattr(budget_module, "_MAX_WAITING", 3)
-    budget = budget_of(1, 10.0)
+async def test_the_queue_is_bounded():
+    budget = budget_of(1, 10.0, max_waiting=3)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(budget.reserve(1))
         waiting = [asyncio.create_task(budget._acquire(1)) for _ in range(3)]
