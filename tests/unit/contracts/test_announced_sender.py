@@ -1,5 +1,7 @@
 """Who sent an upload and which cluster it names: one reading for every service that takes announcements."""
 
+from typing import Any
+
 import pytest
 
 from headrace.contracts.announcement import Announcement, agreed, named_cluster
@@ -57,5 +59,5 @@ def test_a_cluster_name_is_read_from_the_field_that_upstream_lacks():
 
 
 def test_local_clusters_differ_by_the_kind_of_upload():
-    kinds = ("bare-csv", "an-archive-that-names-none")
+    kinds: tuple[Any, ...] = ("bare-csv", "an-archive-that-names-none")
     assert len({local_cluster_id(org_id, of=kind) for org_id in "12" for kind in kinds}) == 4
