@@ -83,8 +83,8 @@ def replacement_seconds() -> tuple[float, float]:
         (("exit", 3), RulesFailed, "the rules crashed their process: it exited with code 3"),
         (("sys-exit", 5), RulesFailed, "the rules ended their process: SystemExit: 5"),
         (("segfault",), RulesFailed, "ended by SIGSEGV: python3.11/ctypes/__init__.py:"),
-        (("bloat", 2 << 30), RulesBloated, "want more than the 256 MiB that a worker may use: in "),
-        (("bloat-slowly",), RulesBloated, "want more than the 256 MiB that a worker may use: in "),
+        (("bloat", 2 << 30), RulesBloated, "need more than the 256 MiB that a worker may use: in "),
+        (("bloat-slowly",), RulesBloated, "need more than the 256 MiB that a worker may use: in "),
     ],
     ids=lambda value: str(value[0]) if isinstance(value, tuple) else "",
 )

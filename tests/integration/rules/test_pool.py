@@ -98,7 +98,7 @@ async def test_archives_wait_for_a_worker_and_too_many_are_refused():
     async with opened(workers=1, max_waiting=1) as pool:
         first, second = (asyncio.create_task(pool.evaluate(bidding("sleep", 0.2))) for _ in range(2))
         await asyncio.sleep(0)
-        with pytest.raises(Retryable, match="1 archives wait"):
+        with pytest.raises(Retryable, match="1 archives are already waiting"):
             await pool.evaluate(bidding("say"))
         await first
         await second

@@ -97,7 +97,7 @@ async def test_each_archive_ends_by_itself_with_its_reason(kafka_url, s3_url):
         "hang": "dead-lettered: the rules did not end within 1 s: ",
         "crash": "dead-lettered: the rules crashed their process: it exited with code 3",
         "bloat": "dead-lettered: the rules need more than the 256 MiB",
-        "no org": "dead-lettered: Error extracting the OrgID: 'x' is no number",
+        "no org": "dead-lettered: Error extracting the OrgID: 'x' is not a number",
     }
     for name, reason in expected.items():
         assert ends[name][0] == "error"
