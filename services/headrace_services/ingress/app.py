@@ -30,7 +30,7 @@ _log = get_logger(__name__)
 _LOCAL_SERVICE: Final = "hccm"
 # While others release memory, an upload waits for its turn. Where none is released for so long, the senders that hold
 # it may be slow, and the upload goes on in small parts.
-_MEMORY_STALL_SECONDS: Final = 2.0
+_MEMORY_STALL_SECONDS: Final = 4.0
 _SWEEP_EVERY_SECONDS: Final = 600.0
 
 

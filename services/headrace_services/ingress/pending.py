@@ -91,6 +91,9 @@ class PendingUpload:
         await self._place.enter_async_context(self._admission.places.reserve(1))
 
     async def _take_memory(self) -> None:
+        if self._expected_bytes <= self._upload.hold_bytes:
+            # It holds as much where it finds no room: waiting would gain nothing.
+            return
         with suppress(Busy):
             if self._expected_bytes <= _WHOLE_BYTES:
                 await self._place.enter_async_context(self._admission.memory.reserve(self._expected_bytes))
