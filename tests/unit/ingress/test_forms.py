@@ -1,11 +1,12 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.web.multipart import file_form
 from headrace_services.ingress import forms
 from headrace_services.ingress.forms import BadForm, Body, FilePart, Form, FormReader, TooSlow
 from headrace_services.ingress.parts import MAX_HEADER_BYTES
@@ -92,6 +93,17 @@ async def test_a_file_part_is_given_with_its_content_type_verbatim():
     assert sinks.parts == [FilePart("file", "Application/GZIP ; x=Y")]
     _, sinks = await read(form(part(b"", name="upload", content_type=None)))
     assert sinks.parts == [FilePart("upload", "")]
+
+
+async def test_the_form_that_our_senders_make_is_read():
+    async def chunks() -> AsyncIterator[bytes]:
+        for chunk in (b"\x1f\x8b", b"\r\n--", b"x"):
+            yield chunk
+
+    made = file_form(chunks(), file_name="a.tgz", content_type="application/vnd.redhat.x+tgz")
+    _, sinks = await read(await made.as_bytes(), content_type=made.content_type)
+    assert sinks.parts == [FilePart("file", "application/vnd.redhat.x+tgz")]
+    assert sinks.bytes == [b"\x1f\x8b\r\n--x"]
 
 
 async def test_a_part_without_file_name_is_no_file():
