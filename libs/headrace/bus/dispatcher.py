@@ -11,9 +11,10 @@ import structlog
 from aiokafka import TopicPartition
 
 from headrace.bus.delivery import Ending, Later, Work
+from headrace.bus.endings import DEAD_LETTERED, TooManyDeadLetters
 from headrace.bus.ledger import Ledger
 from headrace.bus.partition import Partition
-from headrace.bus.processing import DEAD_LETTERED, Processor, TooManyDeadLetters
+from headrace.bus.processing import Processor
 from headrace.bus.records import Record
 from headrace.contracts.message import Message, rfc3339, utc_now
 from headrace.runtime import metrics

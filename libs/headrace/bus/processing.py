@@ -3,22 +3,31 @@
 import asyncio
 from collections import Counter
 from contextlib import AbstractContextManager, suppress
-from datetime import datetime
 from time import monotonic
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-import orjson
 import structlog
 from pydantic import ValidationError
 
 from headrace.bus import dead_letters
 from headrace.bus.consumption import Consumption
-from headrace.bus.delivery import Delivery, Ending, Handler, KeyFunction, Later, Payload, Spent, Work, plain
+from headrace.bus.delivery import Delivery, Ending, Handler, KeyFunction, Later, Spent, Work
+from headrace.bus.endings import (
+    DEAD_LETTERED,
+    FILTERED,
+    PROCESSED,
+    REJECTED,
+    InARow,
+    TooManyDeadLetters,
+    dead,
+    text_of,
+    validation_text,
+)
 from headrace.bus.organisations import organisation_of
 from headrace.bus.producer import Producer
 from headrace.bus.records import Record, Unreadable
+from headrace.bus.reports import begin_report, payload_of, report_end
 from headrace.bus.statuses import StatusReporter
-from headrace.contracts import status
 from headrace.contracts.message import Message, utc_now
 from headrace.runtime import faultpoints, metrics, tracing
 from headrace.runtime.errors import Fatal, Permanent, Poison, Rejected, Retryable
@@ -27,51 +36,11 @@ from headrace.runtime.retries import RetryPolicy
 
 M = TypeVar("M", bound=Message)
 
-PROCESSED: Final = "processed"
-REJECTED: Final = "rejected"
-DEAD_LETTERED: Final = "dead_lettered"
-FILTERED: Final = "filtered"
-
 SEND_SECONDS: Final = 10.0
-# Of a request id, an account or an organisation; longer ones are none.
-_MAX_NAME: Final = 256
 # So often a record that may have been hurt on its way is fetched.
 _FETCHES: Final = 3
 
 _log: Final = get_logger(__name__)
-
-
-class TooManyDeadLetters(Exception):
-    """The allowed number of dead letters in a row is reached; the message is not dead-lettered."""
-
-
-class InARow:
-    """Counts dead letters in a row whose fault may be Headrace's.
-
-    Faults of senders (`Poison`, undecodable records) never count. One organisation alone cannot fill the row:
-    its messages count for at most half of it.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._of: Counter[str] = Counter()
-
-    def add(self, organisation: str) -> None:
-        """Count one more; a message without an organisation ("") always counts."""
-        self._of[organisation] += 1
-
-    def clear(self) -> None:
-        """A message ended otherwise: start again at zero."""
-        self._of.clear()
-
-    @property
-    def full(self) -> bool:
-        """Whether the number means that something is wrong in Headrace."""
-        if not self._of:
-            return False
-        half = self._limit // 2
-        counted = (count if not name else min(count, half) for name, count in self._of.items())
-        return sum(counted) >= self._limit
 
 
 class HurtOnTheWay(Exception):
@@ -139,7 +108,7 @@ class Processor(Generic[M]):
             try:
                 work.lane = self._key(message, delivery)
             except Exception as error:  # noqa: BLE001 -- whatever a key function trips over is in the message
-                work.ending = _dead(error)
+                work.ending = dead(error)
         return work
 
     def _decoded(self, work: Work[M]) -> M | None:
@@ -156,9 +125,9 @@ class Processor(Generic[M]):
             try:
                 work.message = self._kind.from_json(value)
             except ValidationError as error:
-                work.ending = Ending(DEAD_LETTERED, _validation_text(error), "ValidationError")
+                work.ending = Ending(DEAD_LETTERED, validation_text(error), "ValidationError")
             except Exception as error:  # noqa: BLE001 -- whatever decoding trips over is in the message
-                work.ending = _dead(error)
+                work.ending = dead(error)
         return work.message
 
     async def advance(self, work: Work[M]) -> Later | None:
@@ -173,9 +142,9 @@ class Processor(Generic[M]):
         except (Fatal, TooManyDeadLetters):
             raise
         except Exception as error:  # noqa: BLE001 -- the one place that turns whatever it is into an ending
-            _log.error("message cannot be handled", reason=_text(error), exc_info=error)
+            _log.error("message cannot be handled", reason=text_of(error), exc_info=error)
             if work.ending is None:
-                work.ending = _dead(error, ours=True)
+                work.ending = dead(error, ours=True)
                 return Later(0.0)
             return self._hold(work, error)
 
@@ -184,11 +153,11 @@ class Processor(Generic[M]):
         if work.taken_up is None:
             work.taken_up = utc_now()
             try:
-                work.payload = _payload(work)
+                work.payload = payload_of(work)
             except Exception as error:  # noqa: BLE001 -- whatever this trips over is in the message
-                work.ending = work.ending or _dead(error)
+                work.ending = work.ending or dead(error)
             if self._statuses is not None and work.payload is not None:
-                work.received = _begin_report(work.payload, work.taken_up, self._statuses)
+                work.received = begin_report(work.payload, work.taken_up, self._statuses)
         if work.payload is not None:
             structlog.contextvars.bind_contextvars(request_id=work.payload["request_id"])
         if work.ending is None and message is not None:
@@ -245,19 +214,19 @@ class Processor(Generic[M]):
             work.ending = Ending(REJECTED, str(error) or "rejected")
             return None
         if isinstance(error, Permanent):
-            work.ending = _dead(error, ours=not isinstance(error, Poison))
+            work.ending = dead(error, ours=not isinstance(error, Poison))
             return None
         retry = self._consumption.retry
         if isinstance(error, Retryable):
-            _log.info("attempt failed", attempt=work.delivery.attempt, reason=_text(error))
+            _log.info("attempt failed", attempt=work.delivery.attempt, reason=text_of(error))
             delay = _spend(work.retryables, retry)
             if delay is None:
-                return Later(retry.hold_seconds(work.retryables.failures), held=_text(error))
+                return Later(retry.hold_seconds(work.retryables.failures), held=text_of(error))
             return Later(delay)
-        _log.warning("attempt failed", attempt=work.delivery.attempt, reason=_text(error), exc_info=error)
+        _log.warning("attempt failed", attempt=work.delivery.attempt, reason=text_of(error), exc_info=error)
         delay = _spend(work.faults, retry)
         if delay is None:
-            work.ending = _dead(error, ours=True)
+            work.ending = dead(error, ours=True)
             return None
         return Later(delay)
 
@@ -270,7 +239,7 @@ class Processor(Generic[M]):
             if ending.error_class is not None and not work.dead_lettered:
                 await self._dead_letter(work, ending.error_class, ending.text)
             if self._statuses is not None and work.payload is not None:
-                await _report_end(work, work.payload, ending, self._statuses)
+                await report_end(work, work.payload, ending, self._statuses)
         except (Retryable, Permanent) as error:
             return self._hold(work, error)
         if ending.outcome != DEAD_LETTERED:
@@ -283,7 +252,7 @@ class Processor(Generic[M]):
 
     def _hold(self, work: Work[M], error: Exception) -> Later:
         work.end_attempts += 1
-        return Later(self._consumption.retry.hold_seconds(work.end_attempts), _text(error))
+        return Later(self._consumption.retry.hold_seconds(work.end_attempts), text_of(error))
 
     async def _dead_letter(self, work: Work[M], error_class: str, reason: str) -> None:
         if work.ending is not None and work.ending.ours and not work.counted_in_row:
@@ -327,81 +296,9 @@ def _size_bytes(record: Record) -> int:
     return size
 
 
-def _begin_report(payload: Payload, taken_up: datetime, statuses: StatusReporter) -> asyncio.Task[None]:
-    """Send `received` while the handler runs, which need not wait for the acknowledgement."""
-    report = asyncio.create_task(statuses.report(status=status.RECEIVED, date=taken_up, **payload))
-    # When the message is handed back nobody asks for the result any more.
-    report.add_done_callback(lambda task: task.cancelled() or task.exception())
-    return report
-
-
-async def _report_end(work: Work[Any], payload: Payload, ending: Ending, statuses: StatusReporter) -> None:
-    """Wait until both statuses are acknowledged; a status that can never be sent is logged and given up."""
-    try:
-        if work.received is not None:
-            try:
-                await work.received
-            except Retryable:
-                await statuses.report(status=status.RECEIVED, date=work.taken_up, **payload)
-            work.received = None
-        text = ending.text if ending.error_class is None else f"dead-lettered: {ending.text}"
-        reached = status.SUCCESS if ending.outcome == PROCESSED else status.ERROR
-        await statuses.report(status=reached, status_msg=text, **payload)
-    except Retryable:
-        raise
-    except Exception as error:  # noqa: BLE001 -- no other try can send it either
-        _log.error("status cannot be sent", reason=_text(error), exc_info=error)
-
-
 def _spend(spent: Spent, retry: RetryPolicy) -> float | None:
     """Count one more failure of a kind: the delay before the next attempt, or None if the budget is spent."""
     spent.failures += 1
     delay = retry.next_delay_seconds(spent.failures, spent.waited_seconds)
     spent.waited_seconds += delay or 0.0
     return delay
-
-
-def _dead(error: Exception, *, ours: bool = False) -> Ending:
-    return Ending(DEAD_LETTERED, _text(error), type(error).__name__, ours)
-
-
-def _text(error: Exception) -> str:
-    """Return the text for a person, with the class name if the text alone is not clear."""
-    text = str(error)
-    if isinstance(error, (Retryable, Poison)) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _validation_text(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'message'}: {item['msg']}"
-        for item in error.errors(include_url=False, include_input=False, include_context=False)
-    )
-
-
-def _payload(work: Work[Any]) -> Payload | None:
-    """Return the request of the message; for an invalid message from its raw JSON, so that none disappears."""
-    message = work.message
-    if message is not None:
-        request_id = _named(getattr(message, "request_id", None))
-        account, org_id = _named(getattr(message, "account", None)), _named(getattr(message, "org_id", None))
-    else:
-        try:
-            fields = orjson.loads(work.record.value or b"")
-        except (orjson.JSONDecodeError, RecursionError):
-            return None
-        # Some topics write their keys with capitals.
-        fields = {name.lower(): value for name, value in fields.items()} if isinstance(fields, dict) else {}
-        request_id, account, org_id = (
-            _named(fields.get(name)) for name in ("request_id", "account", "org_id")
-        )
-    return Payload(request_id=request_id, account=account, org_id=org_id) if request_id else None
-
-
-def _named(value: Any) -> str:
-    """Return a name from a message; empty if it is missing or too long."""
-    if not value or not (isinstance(value, str) or type(value) is int):
-        return ""
-    text = str(value)
-    return plain(text) if len(text) <= _MAX_NAME else ""

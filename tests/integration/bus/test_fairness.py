@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from headrace.bus.consumer import Delivery
-from headrace.bus.processing import InARow
+from headrace.bus.endings import InARow
 from headrace.runtime.errors import Permanent, Poison, Rejected, Retryable
 from tests.integration.bus.flow import Flow, Note
 from tests.waiting import eventually
