@@ -100,7 +100,7 @@ async def test_an_id_with_slashes_is_found_unencoded_too(store: TrackerStore, ap
         ("/payloads/r1?sort_by=status", 400, "sort_by: got 'status'"),
         ("/payloads?page_size=0", 400, "page_size: got '0'"),
         ("/payloads?created_at_lt=soon", 400, "created_at_lt: got 'soon'"),
-        ("/payloads?org_id=%00", 400, "org_id: has a NUL"),
+        ("/payloads?org_id=%00", 400, "org_id: must not contain a NUL"),
         ("/statuses?sort_dir=up", 400, "sort_dir: got 'up'"),
         ("/nowhere", 404, "Not Found"),
     ],

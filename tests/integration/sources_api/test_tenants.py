@@ -135,8 +135,8 @@ async def test_nobody_gets_in_without_identity(sources: Sources) -> None:
         ({"x_rh_sources_psk": "wrong", "x_rh_sources_org_id": "1"}, "Unauthorized Action: Incorrect PSK"),
         ({"x_rh_sources_psk": "wrong", "x_rh_identity": identity("1")}, "Unauthorized Action: Incorrect PSK"),
         ({"x_rh_sources_psk": PSK}, "Authentication required"),
-        ({"x_rh_sources_org_id": "1"}, "are accepted only with [x-rh-sources-psk] only"),
-        ({"x_rh_sources_account_number": "1"}, "are accepted only with [x-rh-sources-psk] only"),
+        ({"x_rh_sources_org_id": "1"}, "are accepted only with [x-rh-sources-psk]"),
+        ({"x_rh_sources_account_number": "1"}, "are accepted only with [x-rh-sources-psk]"),
     ],
 )
 async def test_what_names_no_tenant_is_refused(
