@@ -36,12 +36,16 @@ def command(monkeypatch, capsys, restored_logs):
     return typed
 
 
-def test_services_lists_the_table(command):
+def test_services_lists_the_table_and_what_each_consumes(command):
     code, output, _ = command("services")
     assert code == 0
-    assert [line.split()[:2] for line in output.splitlines()[1:]] == [
+    services, consumers = output.split("\n\n")
+    assert [line.split()[:2] for line in services.splitlines()[1:]] == [
         ["ingress", "3000"],
         ["payload_tracker", "8003"],
+    ]
+    assert [line.split() for line in consumers.splitlines()[1:]] == [
+        ["payload_tracker", "platform.payload-status", "payload_tracker", "32", "60"],
     ]
 
 
