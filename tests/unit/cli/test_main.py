@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from headrace.bus.consumption import Consumption
 from headrace.cli.main import run
 from headrace.cli.serving import chosen
+from headrace.contracts.topics import PAYLOAD_STATUS
 from headrace.local.shape import settings_of_ports, urls_told
 from headrace.runtime.errors import ConfigurationError
 from headrace.service.row import Service
@@ -19,6 +21,7 @@ ROWS = (
         port=8003,
         port_variable="TRACKER_PORT",
         known_by=(("TRACKER_URL", "/v1/"),),
+        consumes=(Consumption(PAYLOAD_STATUS, group="trackers", concurrency=32),),
     ),
 )
 
@@ -45,7 +48,7 @@ def test_services_lists_the_table_and_what_each_consumes(command):
         ["payload_tracker", "8003"],
     ]
     assert [line.split() for line in consumers.splitlines()[1:]] == [
-        ["payload_tracker", "platform.payload-status", "payload_tracker", "32", "60"],
+        ["payload_tracker", "platform.payload-status", "trackers", "32", "60"],
     ]
 
 
