@@ -181,7 +181,7 @@ async def test_the_cluster_id_is_found_inside_the_stored_archive(
         (b"a,b\n1,2\n", ANONYMOUS | {"service": "hccm"}, "cluster id not found.*cannot be read"),
         (tar_gz({"config/id": b"../../x"}), ANONYMOUS, r"'\.\./\.\./x' from config/id is invalid"),
         (b"x", {"cluster_name": "None"}, "'None' from the message's cluster_name"),
-        (b"x", {"service": "advisor"}, "'advisor' go nowhere"),
+        (b"x", {"service": "advisor"}, "'advisor' is missing in the archiver's table"),
         (b"", {}, "the upload is empty"),
         (b"x", {"object_key": "gone"}, "gone does not exist"),
         (b"x", ANONYMOUS | {"object_key": "gone"}, "gone does not exist"),

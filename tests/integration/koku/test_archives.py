@@ -286,7 +286,10 @@ NOWHERE: list[tuple[dict[str, Any], str]] = [
     ({"org_id": ""}, "no org_id"),
     ({"org_id": "../up"}, "cannot be used as a folder name"),
     ({"object_key": "nothing"}, "does not exist"),
-    ({"bucket": None, "url": "http://169.254.169.254/a"}, "neither our S3 nor among KOKU_ALLOWED_HOSTS"),
+    (
+        {"bucket": None, "url": "http://169.254.169.254/a"},
+        "neither Headrace's S3 nor listed in KOKU_ALLOWED_HOSTS",
+    ),
 ]
 
 

@@ -247,7 +247,7 @@ async def test_an_experiment_that_kruize_does_not_know_is_refused(bench: Bench, 
         (lambda: answer({"message": "fine"}), "fine"),
         (
             lambda: answer(answers.namespace("prod", answers.NOTHING)),
-            "has a namespace experiment of the name",
+            "has a namespace experiment with this name",
         ),
         (
             lambda: answer(

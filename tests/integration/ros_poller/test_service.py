@@ -144,7 +144,7 @@ async def test_answers_that_should_not_be_end_in_the_dead_letters_and_the_rest_g
     told = [endings[request_id][0] for request_id in flow.sent[:8]]
     assert [status for status, _ in told] == ["error"] * 5 + ["success"] * 3
     for number, words in enumerate(
-        ("409", "<html>", "without an experiment", "namespace experiment of the name")
+        ("409", "<html>", "without an experiment", "namespace experiment with this name")
     ):
         assert told[number][1].startswith("dead-lettered: ")
         assert words in told[number][1]

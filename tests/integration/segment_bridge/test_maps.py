@@ -117,7 +117,7 @@ async def test_a_cluster_that_cannot_be_read_leaves_no_half_map(clusters):
     ):
         await workspace_map(MapSettings(contexts="m01 m02"))
     clusters.faults = [(403, {})]
-    with pytest.raises(Permanent, match="cluster m01 answers 403"):
+    with pytest.raises(Permanent, match="cluster m01 answered 403"):
         await workspace_map(MapSettings(contexts="m01 rh01"))
     clusters.faults = [(503, {})] * 3
     with pytest.raises(Retryable, match="cluster host answers 503"):
@@ -161,6 +161,6 @@ async def test_an_upload_takes_away_who_is_gone_and_keeps_who_stays(settings, si
         assert {name: item["uid"] for name, item in simulator.kv.collections["people"].items()} == {
             "user7": "8", "new": "1",
         }  # fmt: skip
-        with pytest.raises(Rejected, match="the map is empty: nothing is uploaded, people stays"):
+        with pytest.raises(Rejected, match="the map is empty: nothing is uploaded, people remains"):
             await upload(splunk, lookup, {})
         assert len(simulator.kv.collections["people"]) == 2

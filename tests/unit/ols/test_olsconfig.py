@@ -208,12 +208,12 @@ PROVIDER = "llm_providers: [{name: a, url: 'http://x', models: [{name: m}]}]\n"
         (
             "llm_providers: [{name: watsonx, models: [{name: m}]}]\n"
             + ols("default_provider: watsonx, default_model: m"),
-            "is of type watsonx, which is not spoken here; expected openai",
+            "is of type watsonx, which is not supported; expected openai",
         ),
         (
             "llm_providers: [{name: anthropic, models: [{name: m}]}]\n"
             + ols("default_provider: anthropic, default_model: m"),
-            "is of type anthropic, which is not spoken here; expected openai",
+            "is of type anthropic, which is not supported; expected openai",
         ),
         (
             PROVIDER.replace("url", "credentials_path: /none, url"),
