@@ -175,7 +175,7 @@ class IngressSettings(Settings):
     buffer_bytes: int = env(
         "INGRESS_BUFFERBYTES",
         40 << 20,
-        "memory for the bodies of all uploads that are on their way to S3",
+        "memory for the bodies of more than 5 MiB that are on their way to S3",
         ge=5 << 20,
     )
     queue_seconds: float = env(
