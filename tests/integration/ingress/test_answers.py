@@ -398,7 +398,7 @@ async def test_two_identities_in_one_request_are_refused(ingress: Ingress, secon
     length = f"Content-Length: {len(body)}"
     answer = await ingress.raw(request_head(request_id, length, f"X-RH-Identity: {second}"), body)
     assert answer.status == 400
-    assert answer.text == "Bad Request: more than one x-rh-identity header\n"
+    assert answer.text == "Bad Request: the request has more than one x-rh-identity header\n"
     assert await ingress.left_nothing(request_id)
 
 
