@@ -66,16 +66,18 @@ async def ensure_topics(
             response: Any = await client.create_topics([wanted[name] for name in missing])
     except (TimeoutError, KafkaError) as error:
         raise Retryable(f"cannot create topics: {error or 'no answer within the time limit'}") from error
-    return [name for name, *rest in response.topic_errors if _created(name, *rest)]
+    return [name for name, *rest in response.topic_errors if was_created(name, *rest)]
 
 
-def _created(name: str, code: int, message: str | None = None) -> bool:
+def was_created(name: str, code: int, message: str | None = None) -> bool:
+    """What the broker answered for a topic: False if it existed. Raises Retryable or ConfigurationError."""
     error = for_code(code)
     if code == 0:
         return True
     if error is TopicAlreadyExistsError:
         return False
-    if error.retriable:
+    # A broker that has just started, or was starved, is fenced for seconds; Kafka has no code of its own for that.
+    if error.retriable or "fenced" in (message or ""):
         raise Retryable(f"topic {name}: {message or error.__name__}")
     raise ConfigurationError(f"topic {name}: {message or error.__name__}")
 
