@@ -97,9 +97,9 @@ async def own_database(server: str, name: str = "") -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def migrated(url: str, service: str) -> AsyncIterator[Database]:
-    """The database of that URL with a service's tables, as the service opens it."""
-    opened = await Database.open(url, url.rpartition("/")[2], service=service)
+async def migrated(url: str, service: str, *, opened_by: str = "") -> AsyncIterator[Database]:
+    """The database of that URL with a service's tables; connections bear the name of who opened it, the service's."""
+    opened = await Database.open(url, url.rpartition("/")[2], service=opened_by or service)
     try:
         await migrate(opened, BY_NAME[service].migrations)
         yield opened

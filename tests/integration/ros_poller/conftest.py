@@ -12,7 +12,8 @@ from tests.service import migrated
 @pytest.fixture
 async def ros(database: str) -> AsyncIterator[Database]:
     """The ROS database, empty."""
-    async with migrated(database, "ros_poller") as opened:
+    # Tests end the connections of pollers, by their name.
+    async with migrated(database, "ros_poller", opened_by="test") as opened:
         yield opened
 
 
