@@ -181,7 +181,7 @@ async def test_a_recommendation_of_another_moment_is_not_stored(
     older = "2023-06-03T00:30:00.000Z"
     kruize.respond = lambda _name, _end: answer(answers.containers(web=answers.recommendations(older)))
     assert await bench.poll() == (
-        f"no recommendation: web: Kruize has usage only up to {older} the request is for 2023-06-03T00:45:00.000Z"
+        f"no recommendation: web: Kruize has usage only up to {older}, the request is for 2023-06-03T00:45:00.000Z"
     )
     assert (await dump(ros))["recommendation_sets"] == []
 
