@@ -155,7 +155,7 @@ async def test_a_url_that_leads_elsewhere_is_refused(bench: Bench) -> None:
     for url, reason in (
         (
             "http://evil.example/x.csv",
-            "leads to evil.example, which is neither Headrace's S3 nor listed in ROS_ALLOWED_HOSTS",
+            "points to evil.example, which is neither Headrace's S3 nor listed in ROS_ALLOWED_HOSTS",
         ),
         ("http://169.254.169.254/latest/x.csv", "neither Headrace's S3 nor listed"),
         ("file:///etc/passwd", "neither Headrace's S3 nor listed"),
