@@ -49,7 +49,9 @@ def test_payload_that_does_not_arrive_ends_the_demo_with_its_reason(s3_endpoints
     options = ("--directory", tmp_path / "stack", "--port-base", EnginePorts.random().kafka, "--s3", server)
     shown = headrace("demo", "--once", *options, INGRESS_VALID_UPLOAD_TYPES="ols,hccm,assisted-installer")
     assert shown.returncode == 1
-    assert re.search(r"^4 of 5 payloads arrived", shown.stdout, re.MULTILINE), shown.stdout + shown.stderr
+    assert re.search(r"^4 of 5 payloads and the data of", shown.stdout, re.MULTILINE), (
+        shown.stdout + shown.stderr
+    )
     reason = (
         r"headrace: insights \([0-9a-f]{32}\): .* answered 415 for .*: Unsupported service 'openshift': .*\n"
     )
