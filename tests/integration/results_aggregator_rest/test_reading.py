@@ -113,7 +113,7 @@ async def test_more_reports_than_an_answer_holds_are_400(api: Client, monkeypatc
     cluster = await ours.cluster(filler="x" * 1000)
     answer = await api.get(f"/organizations/{ours.org_id}/clusters/{cluster}/reports", ours)
     status, text = answer.why
-    assert (status, "at most 1000" in text) == (400, True)
+    assert (status, "the limit is 1000" in text) == (400, True)
 
 
 async def test_clusters_that_did_not_report_lately_are_left_out(api: Client):
