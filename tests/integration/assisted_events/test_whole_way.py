@@ -1,36 +1,18 @@
 """The document's Test 1: after an installation attempt, is its payload at the data hosting service?"""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import aiohttp
 
 from headrace.archives.assisted import read_metadata
-from headrace.bus.admin import ensure_topics
 from headrace.contracts.identity import Associate, Identity, encode_identity
-from headrace.contracts.topics import ARCHIVE_SYNCED, PAYLOAD_STATUS, UPLOAD_ANNOUNCE
-from headrace.runtime.settings import EngineSettings
 from tests.engines import SessionEngines
+from tests.integration.archiver.harness import running_archiver
 from tests.integration.assisted_events.harness import open_sender
-from tests.integration.ingress.harness import UPLOAD, Ingress, open_ingress
-from tests.service import own, own_database, running, url_of
+from tests.integration.ingress.harness import UPLOAD, open_ingress
+from tests.service import url_of
 from tests.waiting import eventually
-
-
-@asynccontextmanager
-async def running_archiver(
-    engines: SessionEngines, ingress: Ingress, fresh: Callable[[str], str]
-) -> AsyncIterator[str]:
-    settings = EngineSettings(kafka=engines.kafka, s3=engines.s3, postgres=engines.postgres)
-    await ensure_topics(settings, [PAYLOAD_STATUS, ARCHIVE_SYNCED])
-    topic = replace(UPLOAD_ANNOUNCE, name=ingress.announce_topic)
-    environment = {"ARCHIVER_BUCKET": fresh("archives"), "INGRESS_STAGEBUCKET": ingress.bucket}
-    async with own_database(engines.postgres) as database:
-        row = own("archiver", database=database, topics=[topic])
-        async with running([row], settings, environment=environment) as host:
-            yield url_of(host)
 
 
 async def test_test_1_the_payload_of_an_installation_attempt_is_at_the_endpoint(
@@ -39,7 +21,7 @@ async def test_test_1_the_payload_of_an_installation_attempt_is_at_the_endpoint(
     associate = {"x-rh-identity": encode_identity(Identity(type="Associate", associate=Associate()))}
     async with (
         open_ingress(engines.kafka, engines.s3, lenient=True) as ingress,
-        running_archiver(engines, ingress, fresh) as archiver,
+        running_archiver(engines, ingress, bucket=fresh("archives")) as archiver,
         open_sender(
             engines.postgres, database_name, DATA_UPLOAD_ENDPOINT=ingress.url + UPLOAD, DEPLOYMENT_TYPE="ACM"
         ) as sender,
@@ -47,7 +29,7 @@ async def test_test_1_the_payload_of_an_installation_attempt_is_at_the_endpoint(
     ):
 
         async def archives(request_id: str) -> list[dict[str, Any]]:
-            url = f"{archiver}/api/archives/v1/archives?request_id={request_id}"
+            url = f"{url_of(archiver)}/api/archives/v1/archives?request_id={request_id}"
             async with session.get(url) as response:
                 found: list[dict[str, Any]] = (await response.json())["data"]
                 return [archive for archive in found if archive["copied_at"]]

@@ -1,51 +1,29 @@
 """The document's example service, taken out of the document, on real engines."""
 
-import re
-import sys
 import uuid
-from pathlib import Path
 
 import aiohttp
 import pytest
 
-import headrace_services
 from headrace.bus.producer import Producer
 from headrace.contracts.archive_synced import ArchiveMetadata, ArchiveSynced
 from headrace.runtime import metrics
 from headrace.runtime.settings import EngineSettings
 from headrace.service.declarations import settings_of
 from headrace.service.initialise import initialise
-from headrace_services import registry
+from tests.examples import installed, touched
 from tests.service import connected, own, running, url_of
 from tests.waiting import eventually
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "adding-a-service.md"
-BLOCK = re.compile(r"^```\w+\n(?:#|--) (?P<path>services/\S+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGE = "adding-a-service.md"
 CLUSTERS = ("11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000")
 
 
-def example():
-    """Path to code, of every block that names a file."""
-    return {block["path"]: block["code"] for block in BLOCK.finditer(DOCUMENT.read_text(encoding="utf-8"))}
-
-
 @pytest.fixture
-def row(tmp_path, monkeypatch):
+def row(tmp_path):
     """The example's row, its folder importable, on a topic and a database of its own."""
-    files = example()
-    row = eval(files.pop("services/headrace_services/registry.py"), vars(registry).copy())  # noqa: S307 -- our own document
-    for path, code in files.items():
-        place = tmp_path / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(code, encoding="utf-8")
-    monkeypatch.setattr(
-        headrace_services,
-        "__path__",
-        [*headrace_services.__path__, str(tmp_path / "services" / "headrace_services")],
-    )
-    yield own(row)
-    for name in [name for name in sys.modules if name.startswith("headrace_services.last_seen")]:
-        del sys.modules[name]
+    with installed(PAGE, tmp_path) as row:
+        yield own(row)
 
 
 @pytest.fixture
@@ -103,7 +81,5 @@ def test_the_documents_service_has_settings_that_can_be_listed(row):
     assert kind.__name__ == "LastSeenSettings"
 
 
-def test_the_document_touches_nothing_but_a_row_and_a_folder():
-    assert {path for path in example() if not path.startswith("services/headrace_services/last_seen/")} == {
-        "services/headrace_services/registry.py"
-    }
+def test_the_document_touches_nothing_but_a_row_and_a_folder(row):
+    assert touched(PAGE, row) == {"services/headrace_services/registry.py"}
