@@ -13,9 +13,7 @@ from headrace.service.row import Service
 from headrace_services import registry
 
 DOCUMENTS = Path(__file__).parents[1] / "docs"
-_BLOCK = re.compile(
-    r"^```\w+\n(?:#|--) (?P<path>services/\S+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
-)
+_BLOCK = re.compile(r"^```\w+\n(?:#|--) (?P<path>services/\S+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 _ROW = "services/headrace_services/registry.py"
 
 

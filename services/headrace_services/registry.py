@@ -18,6 +18,7 @@ from headrace.contracts.topics import (
     UPLOAD_VALIDATION,
     WORKLOAD_INFO,
 )
+from headrace.contracts.uploads import ARCHIVED
 from headrace.ros import DATABASE as ROS_DATABASE
 from headrace.service.row import Service
 
@@ -65,9 +66,7 @@ SERVICES: Final = (
                 UPLOAD_ANNOUNCE,
                 group="archiver",
                 header="service",
-                values=frozenset(
-                    {"openshift", "ols", "hccm", "assisted-installer", "ocm-assisted-chat", "rhos-lightspeed"}
-                ),
+                values=frozenset(ARCHIVED),
                 set_by={
                     "values": Setting("ARCHIVER_SERVICES", by="archived_services", also=("BUCKET_MAP_FILE",))
                 },

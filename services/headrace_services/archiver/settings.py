@@ -9,13 +9,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from headrace.contracts.topics import UPLOAD_ANNOUNCE
+from headrace.contracts.uploads import ARCHIVED
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import Settings, env
 from headrace_services.archiver.templates import CLUSTER_LAYOUT
-
-# Those whose archives name a cluster. Of the rest (advisor, tower, ansible and so on) none does, so that each of
-# their uploads would be rejected here; the table can take them in with a template that needs no cluster id.
-DEFAULT_SERVICES = ("openshift", "ols", "ocm-assisted-chat", "rhos-lightspeed", "hccm", "assisted-installer")
 
 
 class TargetRow(BaseModel):
@@ -38,7 +35,7 @@ class ArchiverSettings(Settings):
     )
     services: dict[str, TargetRow] = env(
         "ARCHIVER_SERVICES",
-        {name: TargetRow() for name in DEFAULT_SERVICES},
+        {name: TargetRow() for name in ARCHIVED},
         (
             "JSON object that maps a service to `bucket`, `endpoint` (a name in ARCHIVER_ENDPOINTS) and "
             "`format` (key template), each optional"

@@ -8,16 +8,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_settings import NoDecode
 
 from headrace.contracts.identity import NAME_PATTERN
+from headrace.contracts.uploads import ACCEPTED
 from headrace.objects.endpoint import S3Endpoint
 from headrace.runtime.settings import EngineSettings, Settings, env
 from headrace_services.ingress import clowder
-
-PRODUCTION_SERVICES: Final = (
-    "advisor,compliance,hccm,qpc,rhv,tower,leapp-reporting,xavier,mkt,playbook,playbook-sat,"
-    "resource-optimization,malware-detection,pinakes,assisted-installer,runtimes-java-general,openshift,tasks,"
-    "automation-hub,aap-billing-controller,aap-event-driven-ansible,ols,ocm-assisted-chat,rhos-lightspeed"
-)
-
 
 # Upstream's variables that are accepted and do nothing here, and why.
 WITHOUT_EFFECT: Final = {
@@ -87,7 +81,7 @@ class IngressSettings(Settings):
     auth: bool = env("INGRESS_AUTH", True, "require and check an identity; also enables `/track`")
     valid_upload_types: CommaList = env(
         "INGRESS_VALID_UPLOAD_TYPES",
-        _commas(PRODUCTION_SERVICES),
+        ACCEPTED,
         "accepted services, comma-separated",
     )
     default_max_size_bytes: int = env("INGRESS_DEFAULTMAXSIZE", 104857600, "largest upload in bytes", gt=0)

@@ -8,6 +8,7 @@ import random
 import tarfile
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ CLUSTER = "11111111-2222-3333-4444-555555555555"
 TOKEN = "the-nodes-token"
 TOKENS = json.dumps({hashlib.sha256(TOKEN.encode()).hexdigest(): {"org_id": "42"}})
 # Whoever takes this row's uploads, as the page says it.
-ACCEPTED = {"VALID_UPLOAD_TYPES": "node-reports", "TOKENS": TOKENS}
+ACCEPTED: dict[str, Any] = {"VALID_UPLOAD_TYPES": "node-reports", "TOKENS": TOKENS}
 ARCHIVED = {"SERVICES": '{"node-reports": {}}'}
 MODIFIED = 1_795_000_000
 PAUSE_SECONDS = 1
@@ -94,10 +95,14 @@ async def test_a_503_is_retried_when_it_says_and_every_report_is_archived_once(
     ):
         store.faults = S3Faults(slow_down_share=1.0)
         async with sending(row, ingress.url, reports) as health:
-            await eventually(lambda: said(ingress, "error"), describe="an upload that ingress could not store")
+            await eventually(
+                lambda: said(ingress, "error"), describe="an upload that ingress could not store"
+            )
             assert waiting(reports) == {"disks.json", "fans.json"}
             store.faults = S3Faults()
-            ((key, archive),) = await eventually(lambda: found(objects, archives), describe="an archived upload")
+            ((key, archive),) = await eventually(
+                lambda: found(objects, archives), describe="an archived upload"
+            )
             await eventually(lambda: not waiting(reports), describe="the reports deleted")
             assert health.problems == {}
         assert f"/{CLUSTER[:2]}/{CLUSTER}/" in key
@@ -133,7 +138,8 @@ def moment(status):
 async def test_what_is_too_large_is_sent_in_halves_and_a_report_that_alone_is_too_large_is_set_aside(
     row, reports, engines
 ):
-    noise = random.Random(0)  # noqa: S311 -- bytes that do not compress
+    # Bytes that do not compress.
+    noise = random.Random(0)
     for name, size in (("large.json", 6000), ("logs.json", 2500), ("nodes.json", 2500)):
         write(reports, name, noise.randbytes(size))
     async with (

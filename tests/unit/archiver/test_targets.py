@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from headrace.contracts.uploads import ARCHIVED
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import load
-from headrace_services.archiver.settings import DEFAULT_SERVICES, ArchiverSettings
+from headrace_services.archiver.settings import ArchiverSettings
 from headrace_services.archiver.targets import targets
 from headrace_services.archiver.templates import CLUSTER_LAYOUT
 from headrace_services.registry import BY_NAME
@@ -15,7 +16,7 @@ def test_the_default_table_is_the_registrys_row() -> None:
     assert {target.template.text for target in table.values()} == {CLUSTER_LAYOUT}
     assert {(target.bucket, target.endpoint) for target in table.values()} == {("insights-archives", None)}
     row = BY_NAME["archiver"]
-    assert row.consumes[0].values == frozenset(table) == frozenset(DEFAULT_SERVICES)
+    assert row.consumes[0].values == frozenset(table) == frozenset(ARCHIVED)
     assert row.buckets == ("insights-archives",)
 
 
