@@ -11,6 +11,7 @@ from headrace.runtime import metrics
 from headrace.runtime.settings import EngineSettings
 from headrace.service.declarations import settings_of
 from headrace.service.initialise import initialise
+from tests import identities
 from tests.examples import installed, touched
 from tests.service import connected, own, running, url_of
 from tests.waiting import eventually
@@ -47,13 +48,18 @@ def synced(cluster_id, second):
     )
 
 
-async def shown(host):
+async def shown(host, org_id="12345"):
+    status, body = await asked(host, "/clusters", {"x-rh-identity": identities.user(org_id)})
+    assert status == 200
+    return body
+
+
+async def asked(host, path, headers=None):
     async with (
         aiohttp.ClientSession() as session,
-        session.get(f"{url_of(host)}/") as response,
+        session.get(url_of(host) + path, headers=headers) as response,
     ):
-        assert response.status == 200
-        return await response.json()
+        return response.status, await response.json()
 
 
 def handled(row):
@@ -73,6 +79,10 @@ async def test_the_documents_service_consumes_stores_and_answers(row, host):
     assert await shown(host) == {messages[1].metadata.cluster_id: messages[1].path} | {
         messages[3].metadata.cluster_id: messages[3].path
     }
+    assert await shown(host, "67890") == {}
+    assert (await asked(host, "/clusters"))[0] == 401
+    _, document = await asked(host, row.openapi_path)
+    assert document["paths"].keys() == {"/clusters"}
     assert host.contexts[0].health.problems == {}
 
 

@@ -38,8 +38,8 @@ OTHER_VARIABLES = {
     "HEADRACE_TEST_S3",
     "HEADRACE_DIRECTORY", "HEADRACE_CACHE", "HEADRACE_TOKEN", "HEADRACE_FAULT_POINTS", "HEADRACE_POSTGRES_"
 }  # fmt: skip
-# Of the example, and what a start makes.
-NOT_IN_THE_TREE = re.compile(r"services/headrace_services/last_seen/.*|services/headrace_services/<name>/.*")
+# Of the examples, and what a start makes.
+NOT_IN_THE_TREE = re.compile(r"services/headrace_services/(last_seen|node_reports|<name>)/.*")
 
 
 @pytest.fixture(params=PROSE, ids=lambda path: str(path.relative_to(ROOT)))
