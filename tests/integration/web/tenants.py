@@ -54,7 +54,8 @@ class Organisation:
         self.known |= {name: [self.cluster] for name in ("cluster", "cluster_id", "clusters", "cluster_list")}
         self.known |= {
             "user_id": [self.user], "rule_id": [f"{self.rule}.report"], "error_key": [RULE_KEY],
-            "rule_selector": [f"{self.rule}|{RULE_KEY}"], "namespace": [self.namespace], "account": [self.account],
+            "rule_selector": [f"{self.rule}|{RULE_KEY}"], "rule": [f"{self.rule}|{RULE_KEY}"],
+            "namespace": [self.namespace], "account": [self.account],
             "request_id": requests, "requestID": requests, "id": [], "recommendation_id": [], "conversation_id": [],
             "start_date": ["2026-07-01"],
         }  # fmt: skip
