@@ -34,7 +34,8 @@ def installed(page: str, directory: Path) -> Iterator[Service]:
         place.write_text(code, encoding="utf-8")
     folder = str(directory / "services" / "headrace_services")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(headrace_services, "__path__", [*headrace_services.__path__, folder])
+        # In front of a folder of that name that somebody's attempt left.
+        patch.setattr(headrace_services, "__path__", [folder, *headrace_services.__path__])
         try:
             yield row
         finally:
