@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from headrace.runtime import retries
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.retries import RetryPolicy
 from headrace.runtime.settings import EngineSettings
@@ -86,6 +87,8 @@ async def test_a_503_is_retried_when_it_says_and_every_report_is_archived_once(
     row, reports, engines, fresh, objects, monkeypatch
 ):
     monkeypatch.setattr(ingress_store, "RETRY", RetryPolicy(attempts=1))
+    # Without jitter the pause is what ingress asks for, and nothing else.
+    monkeypatch.setattr(retries, "_draw", lambda _draw: 0.0)
     monkeypatch.setattr(ingress_handlers, "_RETRY_AFTER", {"Retry-After": str(PAUSE_SECONDS)})
     archives = fresh("archives")
     async with (
