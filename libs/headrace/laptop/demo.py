@@ -17,6 +17,7 @@ import aiohttp
 from headrace.archives.files import file_chunks
 from headrace.cli.lifetime import until_signal
 from headrace.cli.output import Output
+from headrace.contracts.headers import IDENTITY_HEADER
 from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.contracts.status import TERMINAL
 from headrace.laptop.demo_senders import SENDERS, Senders
@@ -104,7 +105,7 @@ def _as_the_document_prints(directory: Path) -> Upload:
     return Upload(
         path=KINDS["cost"].generate(directory / "document", DOCUMENT_SAMPLE)[0],
         content_type=OCTETS,
-        headers={"x-rh-identity": DOCUMENT_IDENTITY},
+        headers={IDENTITY_HEADER: DOCUMENT_IDENTITY},
         request_id=DOCUMENT_REQUEST_ID,
         request_id_header="x-rh-request-id",
     )

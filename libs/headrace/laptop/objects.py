@@ -14,9 +14,9 @@ from typing import IO, Final
 
 from headrace.cli.output import Output
 from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.errors import ObjectNotFound
 from headrace.objects.store import OCTETS, ObjectStore
 from headrace.objects.streaming import store_stream
-from headrace.objects.wire import ObjectNotFound
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.run_file import read_run
 from headrace.runtime.settings import EngineSettings, is_set, load

@@ -8,6 +8,7 @@ from typing import Final
 
 from headrace.archives import ArchiveRejected, read_members
 from headrace.archives.files import file_chunks
+from headrace.contracts.headers import IDENTITY_HEADER, REQUEST_ID_HEADER
 from headrace.contracts.identity import LOCAL_ORG_ID, Identity, Internal, System, encode_identity
 from headrace.runtime.errors import ConfigurationError
 from headrace.samples import KINDS, SampleOptions
@@ -32,7 +33,7 @@ class Upload:
     content_type: str
     headers: dict[str, str]
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    request_id_header: str = "x-rh-insights-request-id"
+    request_id_header: str = REQUEST_ID_HEADER
 
     @property
     def size_bytes(self) -> int:
@@ -68,7 +69,7 @@ def as_organisation(org_id: str, cluster_id: str | None = None) -> dict[str, str
         internal=Internal(org_id=org_id),
         system=System(cluster_id=cluster_id) if cluster_id else None,
     )
-    return {"x-rh-identity": encode_identity(identity)}
+    return {IDENTITY_HEADER: encode_identity(identity)}
 
 
 def sender(cluster_id: str | None, org_id: str | None, content_type: str, *, token: str) -> dict[str, str]:

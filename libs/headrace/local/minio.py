@@ -9,9 +9,9 @@ from headrace.local.process import Command, clean_environment
 from headrace.local.s3 import S3Engine
 
 WARNING = (
-    "MinIO serves S3: its open source has ended and writes objects for whoever knows the access key alone "
-    "(CVE-2026-41145). Such requests are refused in front of it. Let nobody else reach its ports; "
-    "SeaweedFS is maintained"
+    "MinIO serves S3. It is no longer maintained, and anyone who knows its access key can write objects without "
+    "the secret key (CVE-2026-41145). Headrace refuses such requests in front of it. Let nobody else reach its "
+    "ports; SeaweedFS is maintained"
 )
 
 

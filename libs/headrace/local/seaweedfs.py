@@ -13,7 +13,8 @@ from headrace.local.ports import HOST
 from headrace.local.process import Command, clean_environment
 from headrace.local.s3 import S3Engine
 from headrace.objects.endpoint import S3Endpoint
-from headrace.objects.wire import ObjectExists, Wire
+from headrace.objects.errors import ObjectExists
+from headrace.objects.wire import Wire
 from headrace.runtime.errors import HeadraceError
 from headrace.runtime.logging import get_logger
 

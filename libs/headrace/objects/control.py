@@ -15,7 +15,7 @@ from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from headrace.objects.endpoint import S3Endpoint
-from headrace.objects.wire import failure, unanswered
+from headrace.objects.errors import failure, unanswered
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client

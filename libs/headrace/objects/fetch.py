@@ -10,8 +10,8 @@ import aiohttp
 
 from headrace.contracts.announcement import Announced, Announcement
 from headrace.contracts.identity import Contradiction, Identity
+from headrace.objects.errors import ObjectNotFound
 from headrace.objects.store import ObjectStore
-from headrace.objects.wire import ObjectNotFound
 from headrace.runtime.answers import is_transient
 from headrace.runtime.errors import Rejected, Retryable
 
@@ -72,7 +72,7 @@ class Fetcher:
             url = urlsplit(url_text)
             authority = _authority(url)
         except ValueError:
-            raise Rejected("the url cannot be read") from None
+            raise Rejected("the url is malformed") from None
         if inside := self._in_own_store(url, authority):
             return inside
         if url.scheme not in _PORTS or not {authority, url.hostname} & self._allowed_hosts:

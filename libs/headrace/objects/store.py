@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any, Self
 from isal import isal_zlib
 
 from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.errors import ObjectExists, ObjectNotFound, UploadNotFound, failure
 from headrace.objects.signing import quoted
 from headrace.objects.wire import (
     Body,
-    ObjectExists,
-    ObjectNotFound,
-    UploadNotFound,
     Wire,
-    failure,
     length,
     object_path,
     parse_xml,

@@ -1,7 +1,7 @@
 """Rules for OpenShift clusters, run on Insights Operator archives by insights-core.
 
-``contexts`` tells such an archive, ``specs`` names its files, ``parsers`` read them, ``rules`` judge; ``content``
-describes each rule to people. Nothing here asks the host's clock: the moment of judgement is the archive's own.
+``rules`` judge, and ``content`` describes each rule to people; contexts, specs and parsers are in `headrace.rules`.
+Nothing here asks the host's clock: the moment of judgement is the archive's own.
 """
 
 from typing import Final

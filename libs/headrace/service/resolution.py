@@ -45,7 +45,9 @@ def resolved(row: Service, loaded: Loaded | None = None) -> Service:
 
     def value(setting: Setting) -> Any:
         if unknown := [name for name in setting.variables if name not in fields]:
-            raise ConfigurationError(f"{row.name}: its row names {', '.join(unknown)}, its settings do not")
+            raise ConfigurationError(
+                f"{row.name}: its row names {', '.join(unknown)} in set_by, which its settings.py does not declare"
+            )
         kind, name = fields[setting.variable]
         return getattr(loaded.of(kind), setting.by or name)
 

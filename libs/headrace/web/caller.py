@@ -4,11 +4,11 @@ from typing import Final
 
 from multidict import MultiMapping
 
+from headrace.contracts.headers import IDENTITY_HEADER
 from headrace.contracts.identity import Contradiction, Identity, IdentityError, decode_identity
 from headrace.web.errors import Refusal
 from headrace.web.schemas import Json
 
-IDENTITY_HEADER: Final = "x-rh-identity"
 # How an OpenAPI document names it.
 IDENTITY_SCHEME: Final[Json] = {"type": "apiKey", "in": "header", "name": IDENTITY_HEADER}
 _AUTHORIZATION: Final = "Authorization"

@@ -1,9 +1,9 @@
 """Copies one upload to its key: inside the S3 server if possible, else through this process part by part."""
 
+from headrace.objects.errors import ObjectNotFound
 from headrace.objects.fetch import Fetcher, Location, gone
 from headrace.objects.store import ObjectStore
 from headrace.objects.streaming import store_stream
-from headrace.objects.wire import ObjectNotFound
 
 _CONTENT_TYPE = "application/gzip"
 

@@ -9,6 +9,7 @@ from typing import Final
 import aiohttp
 
 from headrace.contracts.assisted import CONTENT_TYPE, FILE_NAME, USER_AGENT
+from headrace.contracts.headers import REQUEST_ID_HEADER
 from headrace.runtime.answers import retry_after_seconds
 from headrace.runtime.logging import get_logger, redact
 from headrace.web.multipart import file_form
@@ -18,7 +19,6 @@ from headrace_services.assisted_events.settings import AssistedSettings
 
 _log = get_logger(__name__)
 
-REQUEST_ID_HEADER: Final = "X-Rh-Insights-Request-Id"
 _PROBES: Final = 3
 _PROBE_PAUSE_SECONDS: Final = 1.0
 # On top of the deadline, so that a large archive has its time on a slow line.

@@ -8,9 +8,9 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from headrace.contracts.headers import IDENTITY_HEADER, REQUEST_ID_HEADER
 from headrace.runtime import tracing
 from headrace.runtime.logging import get_logger
-from headrace.web.caller import IDENTITY_HEADER
 from headrace.web.errors import Refusal, json_response
 from headrace.web.operations import Answer, Body, Dialect, Header, Operation, Operations, Routing
 from headrace.web.parameters import Custom, Parameter
@@ -18,7 +18,6 @@ from headrace.web.schemas import BINARY, TEXT, reference
 from headrace_services.ingress.callers import Identities
 from headrace_services.ingress.handlers import Uploads, identify, refused
 from headrace_services.ingress.request_ids import (
-    HEADER,
     MAX_LENGTH,
     PATTERN,
     REQUEST_ID,
@@ -40,7 +39,7 @@ _NOT_FOUND: Final = "404 page not found\n"
 
 # These describe what is read elsewhere: the id by the middleware, the form's substitutes with the form.
 _SENT_ID: Final = Parameter(
-    HEADER.lower(),
+    REQUEST_ID_HEADER.lower(),
     Custom({"type": "string", "maxLength": MAX_LENGTH, "pattern": f"^{PATTERN}$"}, str),
     "",
     "Request id of the payload; generated if it is missing.",
@@ -97,7 +96,7 @@ _DIALECT: Final = Dialect(
     answers_head=False,
     parameters=(_SENT_ID,),
     headers=(
-        Header(HEADER, TEXT, "The request id of this payload."),
+        Header(REQUEST_ID_HEADER, TEXT, "The request id of this payload."),
         Header("Retry-After", {"type": "integer"}, "Seconds to wait.", (429, 503)),
     ),
 )
@@ -238,7 +237,7 @@ async def _upstream_answers(request: web.Request, handler: Handler) -> web.Strea
         )
     else:
         response = await _routed(request, handler)
-    response.headers[HEADER] = request[REQUEST_ID]
+    response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
     return response
 
 

@@ -7,10 +7,11 @@ from typing import Final
 
 from aiohttp import web
 
-HEADER: Final = "X-Rh-Insights-Request-Id"
+from headrace.contracts.headers import REQUEST_ID_HEADER
+
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 # The ROS document's spelling, and that of two upstream Makefiles.
-_ALIASES: Final = (HEADER, "x-rh-request-id", "x-rh-request_id")
+_ALIASES: Final = (REQUEST_ID_HEADER, "x-rh-request-id", "x-rh-request_id")
 MAX_LENGTH: Final = 200
 # It becomes an object key and part of URLs: no empty, hidden or climbing path segments, nothing to escape.
 PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:=+@-]*(/[A-Za-z0-9_][A-Za-z0-9_.:=+@-]*)*"

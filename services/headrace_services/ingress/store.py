@@ -22,8 +22,8 @@ from weakref import WeakValueDictionary
 
 from headrace.contracts.identity import Identity
 from headrace.contracts.message import utc_now
+from headrace.objects.errors import ObjectExists
 from headrace.objects.store import PART_BYTES, ObjectInfo, ObjectStore, Part, crc32, digest, multipart_etag
-from headrace.objects.wire import ObjectExists
 from headrace.runtime.errors import Retryable
 from headrace.runtime.retries import RetryPolicy, retrying
 
@@ -208,7 +208,7 @@ class S3Upload:
                 return self._stager.staged(twin, self._size, md5, duplicate=True)
             with suppress(ObjectExists):
                 return await self._put(sibling(self._request_id, self._org_id, md5[:16]))
-        raise Retryable(f"every key for {self._request_id} is used by other bytes")
+        raise Retryable(f"both keys of the request id {self._request_id} are taken by other uploads")
 
     async def abort(self) -> None:
         """Drop the parts already stored."""
@@ -375,7 +375,7 @@ class FileUpload:
                         return Staged(self._stager.url(name), self._size, etag=etag, duplicate=True)
         finally:
             self._discard()
-        raise Retryable(f"every name for {self._request_id} is used by other bytes")
+        raise Retryable(f"both names of the request id {self._request_id} are taken by other uploads")
 
     def _discard(self) -> None:
         if self._file:

@@ -7,9 +7,9 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from headrace.contracts.headers import IDENTITY_HEADER
 from headrace.contracts.identity import Identity
 from headrace.runtime.logging import get_logger
-from headrace.web.caller import IDENTITY_HEADER
 from headrace.web.errors import Refusal
 from headrace.web.parameters import Custom, Parameter
 from headrace.web.schemas import TEXT

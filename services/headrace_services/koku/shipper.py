@@ -13,9 +13,9 @@ from pathlib import PurePosixPath
 from typing import Final
 from weakref import WeakValueDictionary
 
+from headrace.objects.errors import ObjectExists
 from headrace.objects.store import ObjectStore
 from headrace.objects.streaming import store_stream
-from headrace.objects.wire import ObjectExists
 from headrace.runtime import metrics as runtime_metrics
 from headrace.runtime.errors import Retryable
 from headrace_services.koku import metrics

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from headrace.contracts.headers import IDENTITY_HEADER
 from headrace.contracts.identity import Identity, Internal, User, encode_identity
 from headrace.runtime.errors import Permanent, Rejected, Retryable
 from headrace.runtime.logging import get_logger
@@ -218,7 +219,7 @@ class Sources:
             internal=Internal(org_id=tenant.org_id),
             user=User(username="cost-management", is_org_admin=True),
         )
-        headers = {"x-rh-identity": encode_identity(identity)}
+        headers = {IDENTITY_HEADER: encode_identity(identity)}
         if self._psk:
             headers |= {"x-rh-sources-psk": self._psk, "x-rh-sources-org-id": tenant.org_id}
             if tenant.account:

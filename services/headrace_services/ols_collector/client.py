@@ -10,6 +10,7 @@ from typing import Final
 
 import aiohttp
 
+from headrace.contracts.headers import REQUEST_ID_HEADER
 from headrace.runtime.answers import is_transient
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.web.multipart import file_form
@@ -22,7 +23,6 @@ from headrace_services.ols_collector.scrubbing import Scrubber
 _log = logging.getLogger("ols_collector")
 
 ACCEPTED: Final = 202
-REQUEST_ID_HEADER: Final = "x-rh-insights-request-id"
 # They say something of the sender, not of the archive: the next archive would fare no better.
 _OF_THE_SENDER: Final = frozenset({401, 403, 407})
 TOO_LARGE: Final = 413

@@ -80,7 +80,7 @@ class UsageFiles:
         if SEPARATORS & {*whose.org_id, *whose.source_id}:
             separators = "".join(sorted(SEPARATORS))
             raise Rejected(
-                f"org_id or source_id: contains one of {separators!r}, which separate names in Kruize"
+                f"org_id or source_id: contains one of {separators!r}, which Kruize uses as separators of names"
             )
         outcome = Outcome()
         for number, url in enumerate(message.files):

@@ -7,6 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
+from headrace.contracts.headers import IDENTITY_HEADER
 from headrace.contracts.identity import (
     Identity,
     IdentityError,
@@ -15,7 +16,7 @@ from headrace.contracts.identity import (
     encode_identity,
 )
 from headrace.runtime.errors import Retryable
-from headrace.web.caller import IDENTITY_HEADER, sent_identity
+from headrace.web.caller import sent_identity
 from headrace.web.peer import Peer
 from headrace_services.sources_api.refusals import MethodRefused, Unauthorized
 

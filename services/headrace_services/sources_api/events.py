@@ -16,12 +16,12 @@ from typing import Final
 import orjson
 
 from headrace.bus.producer import Producer
+from headrace.contracts.headers import IDENTITY_HEADER
 from headrace.contracts.topics import SOURCES_RESOURCES
 from headrace.database.pool import Connection, Database, Record
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy
-from headrace.web.caller import IDENTITY_HEADER
 from headrace_services.sources_api.callers import ACCOUNT, ORG_ID, Caller
 from headrace_services.sources_api.metrics import EVENTS, WAITING
 from headrace_services.sources_api.models import Resource, Row

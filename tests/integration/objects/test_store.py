@@ -12,8 +12,8 @@ from aiohttp.test_utils import RawTestServer
 from yarl import URL
 
 from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.errors import ObjectExists, ObjectNotFound
 from headrace.objects.store import PART_BYTES, ObjectStore, Part, digest, multipart_etag
-from headrace.objects.wire import ObjectExists, ObjectNotFound
 from headrace.runtime.errors import HeadraceError, Retryable
 from tests.conftest import S3Endpoint as Server
 

@@ -3,9 +3,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.errors import ObjectExists
 from headrace.objects.store import PART_BYTES, ObjectStore
 from headrace.objects.streaming import store_stream
-from headrace.objects.wire import ObjectExists
 from tests.conftest import S3Endpoint as Server
 
 SIZES = [0, 1, PART_BYTES, PART_BYTES + 1]

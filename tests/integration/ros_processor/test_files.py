@@ -160,7 +160,7 @@ async def test_a_url_that_leads_elsewhere_is_refused(bench: Bench) -> None:
         ("http://169.254.169.254/latest/x.csv", "neither Headrace's S3 nor listed"),
         ("file:///etc/passwd", "neither Headrace's S3 nor listed"),
         ("http://minio:9001/ros-data/x.csv", "neither Headrace's S3 nor listed"),
-        ("http://[::1/x.csv", "the url cannot be read"),
+        ("http://[::1/x.csv", "the url is malformed"),
         ("", "neither Headrace's S3 nor listed"),
     ):
         event = await bench.event(files=[url], object_keys=None)

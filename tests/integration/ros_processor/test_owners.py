@@ -101,7 +101,7 @@ async def test_where_clusters_follow_two_tenants_with_the_same_cluster_share_not
 async def test_an_organisation_that_would_part_an_experiments_name_is_refused(
     bench: Bench, metadata: dict[str, str]
 ) -> None:
-    with pytest.raises(Rejected, match="which separate names in Kruize"):
+    with pytest.raises(Rejected, match="which Kruize uses as separators"):
         await sent(bench, **({"org_id": "12345"} | metadata))
     assert bench.kruize.experiments == {}
 

@@ -1,8 +1,8 @@
 import pytest
 
 from headrace.objects.endpoint import S3Endpoint
+from headrace.objects.errors import InvalidObjectName, ObjectExists, ObjectNotFound, failure
 from headrace.objects.store import Part, checksum, digest, multipart_etag
-from headrace.objects.wire import InvalidObjectName, ObjectExists, ObjectNotFound, failure
 from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.settings import EngineSettings
 
