@@ -77,7 +77,7 @@ def test_a_hostile_archive_is_refused_cheaply(name, results, record_property):
 
 @pytest.mark.row(11)
 def test_a_nested_bomb_is_data_and_never_opened(results):
-    assert results["nested"]["reason"].startswith("evaluated: it holds 'inner.tar.gz' at its top")
+    assert results["nested"]["reason"].startswith("evaluated: it contains 'inner.tar.gz' at its top level")
     assert results["nested"]["extra_rss_mib"] < MAX_EXTRA_RSS_MIB
 
 

@@ -32,6 +32,7 @@ PUBLIC = {
         "summary_of",
     },
     "headrace.contracts.archive_synced": {"ArchiveMetadata", "ArchiveSynced"},
+    "headrace.contracts.headers": {"IDENTITY_HEADER", "REQUEST_ID_HEADER"},
     "headrace.contracts.topics": {
         "ARCHIVE_SYNCED", "DEAD_LETTER_SUFFIX", "DVO_RESULTS", "M", "OCP_RESULTS", "PAYLOAD_STATUS",
         "RECOMMENDATION_REQUESTS", "ROS_EVENTS", "SOURCES_EVENTS", "SOURCES_RESOURCES", "Topic", "UPLOAD_ANNOUNCE",
@@ -51,7 +52,7 @@ PUBLIC = {
     "headrace.service.context": {"Context", "M", "S"},
     "headrace.service.row": {"Service"},
     "headrace.web.caller": {
-        "BadAuthorization", "IDENTITY_HEADER", "IDENTITY_SCHEME", "has_identity", "identity_of", "sent_authorization",
+        "BadAuthorization", "IDENTITY_SCHEME", "has_identity", "identity_of", "sent_authorization",
         "sent_identity",
     },
     "headrace.web.errors": {"Refusal", "excerpt", "json_errors", "json_response"},

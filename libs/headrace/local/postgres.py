@@ -85,9 +85,13 @@ class Postgres(Engine):
             connection = await asyncpg.connect(self.url, timeout=within_seconds)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise NotReady(str(error)) from error
-        async with asyncio.timeout(within_seconds):
-            self.version = str(await connection.fetchval("SHOW server_version"))
-            await connection.close()
+        try:
+            async with asyncio.timeout(within_seconds):
+                self.version = str(await connection.fetchval("SHOW server_version"))
+                await connection.close()
+        finally:
+            # One that took the connection and fell silent; nothing happens to a closed one.
+            connection.terminate()
 
     async def _initialise(self) -> None:
         """Create the data directory under another name, so that an incomplete one is never used."""

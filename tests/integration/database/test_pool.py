@@ -46,7 +46,7 @@ async def test_a_bad_url_is_refused_without_its_password() -> None:
 
 
 async def test_a_server_that_is_not_there_is_worth_another_try() -> None:
-    with pytest.raises(Retryable, match="does not answer to open the database x"):
+    with pytest.raises(Retryable, match=r"does not answer \(to open the database x\)"):
         await Database.open("postgresql://postgres@127.0.0.1:1/postgres", "x", service="test")
 
 

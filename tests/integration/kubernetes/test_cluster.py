@@ -48,7 +48,7 @@ async def test_an_object_is_read(simulator, cluster):
     simulator.clusters["host"].put(NAMESPACES, namespace(1))
     assert (await cluster.get(f"{NAMESPACES}/ns-0001"))["metadata"]["labels"]["number"] == "1"
     with pytest.raises(
-        NotFound, match=r'cluster host answers 404 to /api/v1/namespaces/x: namespaces "x" not found'
+        NotFound, match=r'cluster host answered 404 to /api/v1/namespaces/x: namespaces "x" not found'
     ):
         await cluster.get(f"{NAMESPACES}/x")
 
@@ -93,7 +93,7 @@ async def test_a_busy_server_is_asked_again(simulator, cluster, status):
     simulator.faults = [(status, {"Retry-After": "0"})] * 2
     assert await names(cluster.items(NAMESPACES)) == []
     simulator.faults = [(status, {})] * 3
-    with pytest.raises(Retryable, match=f"answers {status}"):
+    with pytest.raises(Retryable, match=f"answered {status}"):
         await cluster.get(NAMESPACES)
 
 
@@ -160,7 +160,7 @@ async def test_a_refusal_is_final_and_shows_no_token(simulator, kubeconfig, auth
         server = {"server": f"https://localhost:{port}/host", "certificate-authority": "ca.crt"}
         path = tls_kubeconfig(kubeconfig, authority, server, token="planted-secret")
         async with Cluster.from_kubeconfig(path) as cluster:
-            with pytest.raises(Permanent, match="cluster host answers 401") as refused:
+            with pytest.raises(Permanent, match="cluster host answered 401") as refused:
                 await cluster.get(NAMESPACES)
             assert "planted-secret" not in f"{refused.value!r} {cluster._access!r}"
     assert len(simulator.requests) == 1

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from headrace.contracts.headers import REQUEST_ID_HEADER
 from headrace_services.ols_collector.collector import Collector
 from tests.integration.ols_collector.harness import (
     ACCESS_TOKEN,
@@ -91,7 +92,7 @@ async def test_each_attempt_sends_the_whole_body(data):
         await collect(plan(data, peer.url))
         assert [set(upload.members) for upload in peer.uploads] == [written] * 3
         assert len({upload.body for upload in peer.uploads}) == 1
-        assert len({upload.headers["x-rh-insights-request-id"] for upload in peer.uploads}) == 1
+        assert len({upload.headers[REQUEST_ID_HEADER] for upload in peer.uploads}) == 1
 
 
 async def test_after_the_last_failed_attempt_the_files_stay(data, lines):

@@ -307,8 +307,8 @@ async def test_a_bad_parameter_is_400_and_the_text_says_which(
         ),
         (OPENSHIFT, "exclude[workload_type]=x", "exclude[workload_type]: got 'x'", "daemonset"),
         (ROS_WORKLOADS, "workload_type=job", "workload_type: got 'job'", "namespace"),
-        (OPENSHIFT, "filter[projects]=a", "filter[projects]: unknown filter", "filter[exact:project]"),
-        (NAMESPACE, "exclude[workload]=a", "exclude[workload]: unknown filter", "exclude[project]"),
+        (OPENSHIFT, "filter[projects]=a", "filter[projects]: no such filter", "filter[exact:project]"),
+        (NAMESPACE, "exclude[workload]=a", "exclude[workload]: no such filter", "exclude[project]"),
         (OPENSHIFT, f"order_by={'x' * 500}", "invalid order_by value: xxx", "..."),
     ],
 )

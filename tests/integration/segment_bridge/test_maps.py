@@ -120,7 +120,7 @@ async def test_a_cluster_that_cannot_be_read_leaves_no_half_map(clusters):
     with pytest.raises(Permanent, match="cluster m01 answered 403"):
         await workspace_map(MapSettings(contexts="m01 rh01"))
     clusters.faults = [(503, {})] * 3
-    with pytest.raises(Retryable, match="cluster host answers 503"):
+    with pytest.raises(Retryable, match="cluster host answered 503"):
         await uid_map()
 
 

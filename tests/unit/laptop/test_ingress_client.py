@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from headrace.contracts.headers import REQUEST_ID_HEADER
 from headrace.laptop.ingress_client import IngressClient
 from headrace.laptop.uploads import Upload
 from headrace.runtime.errors import Permanent, Retryable
@@ -53,7 +54,7 @@ async def test_file_goes_whole_with_its_length_type_and_id(upload):
     assert body == upload.path.read_bytes()
     assert int(headers["Content-Length"]) > upload.size_bytes
     assert "Transfer-Encoding" not in headers
-    assert (headers["x-rh-insights-request-id"], headers["x-own"]) == ("r1", "1")
+    assert (headers[REQUEST_ID_HEADER], headers["x-own"]) == ("r1", "1")
     assert sum(progress) == upload.size_bytes
 
 
@@ -61,7 +62,7 @@ async def test_file_goes_whole_with_its_length_type_and_id(upload):
 async def test_busy_ingress_is_tried_again_with_the_same_request_id(status, upload):
     recorder = Recorder((status, {}, {"Retry-After": "0"}), ACCEPTED)
     acceptance = await send(recorder, upload)
-    ids = [headers["x-rh-insights-request-id"] for headers, _ in recorder.requests]
+    ids = [headers[REQUEST_ID_HEADER] for headers, _ in recorder.requests]
     assert (acceptance.status, ids) == (202, ["r1", "r1"])
 
 
