@@ -28,6 +28,7 @@ from headrace.bus.statuses import StatusReporter
 from headrace.bus.tracker import LogTruncated
 from headrace.contracts.message import Message, rfc3339, utc_now
 from headrace.runtime import metrics
+from headrace.runtime.cancellation import end
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy
@@ -195,9 +196,7 @@ class Consumer(Generic[M]):
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
         if self._dispatcher.failure is not None:
             raise self._dispatcher.failure
         for task in done:

@@ -30,6 +30,7 @@ from headrace.laptop.uploads import OCTETS, Upload, as_cluster, as_organisation
 from headrace.local.shape import LocalShape
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
+from headrace.runtime.cancellation import end
 from headrace.runtime.errors import HeadraceError, Permanent
 from headrace.runtime.logging import configure
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
@@ -202,9 +203,7 @@ async def demo(services: Sequence[Service], options: LocalOptions, *, once: bool
             if watching.done() or not once:
                 await watching
         finally:
-            for task in (watching, showing):
-                task.cancel()
-            await asyncio.gather(watching, showing, return_exceptions=True)
+            await end(watching, showing)
         if failures:
             raise Permanent("; ".join(failures))
 

@@ -124,7 +124,8 @@ class Kafka(Engine):
             bootstrap_servers=self.url, request_timeout_ms=int(within_seconds * 1000)
         )
         try:
-            await asyncio.wait_for(client.bootstrap(), within_seconds)
+            async with asyncio.timeout(within_seconds):
+                await client.bootstrap()
         except KafkaError as error:
             raise NotReady(str(error)) from error
         finally:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.runtime.cancellation import end
 from headrace.runtime.children import TRAMPOLINE
 from headrace.runtime.errors import Fatal, Retryable
 
@@ -145,9 +146,7 @@ class Child:
                 raise ChildFailed(f"{self.name} was not ready within {within_seconds:g} s{self.last_words()}")
             await probing
         finally:
-            for task in (probing, ending):
-                task.cancel()
-            await asyncio.gather(probing, ending, return_exceptions=True)
+            await end(probing, ending)
 
     async def stop(self, *, within_seconds: float = 10.0) -> None:
         """Terminate, wait, then kill the rest of its process group."""

@@ -19,6 +19,7 @@ from headrace.local.engine import Engine, EngineName
 from headrace.local.install import Progress
 from headrace.local.ports import check_free
 from headrace.local.process import Child, ChildFailed
+from headrace.runtime.cancellation import end
 from headrace.runtime.errors import Fatal, Retryable
 from headrace.runtime.run_file import started
 
@@ -135,8 +136,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Terminate it, then kill it."""
         if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
+            await end(self._keeping)
         await self._end()
         self._set("stopped")
 
@@ -209,9 +209,7 @@ class Supervisor:
                 return self._tell_death(dying.result())
             why = watching.result()
         finally:
-            for task in (dying, watching):
-                task.cancel()
-            await asyncio.gather(dying, watching, return_exceptions=True)
+            await end(dying, watching)
         log.warning("engine_silent", engine=self.engine.name, reason=why, log=str(self._log))
         self._progress(f"{self.engine.product} {why}: it is killed and started again")
         await self._end(self._patience.end_seconds)

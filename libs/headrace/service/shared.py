@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
+from headrace.runtime.cancellation import end
 from headrace.runtime.errors import Retryable
 from headrace.runtime.health import Health
 from headrace.runtime.settings import EngineSettings, ProcessSettings
@@ -77,11 +78,7 @@ class Shared:
 
     async def end_tasks(self) -> None:
         """End the background tasks."""
-        for task in self.tasks:
-            task.cancel()
-        for task in list(self.tasks):
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        await end(*self.tasks)
 
     async def close(self) -> None:
         """Close every client."""

@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 
 from headrace.database.session import open_session
+from headrace.runtime.cancellation import end
 from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.logging import get_logger
 from headrace_services.assisted_events.handlers import Sender
@@ -59,9 +60,7 @@ class Worker:
             for task in done:
                 await task
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()

@@ -187,7 +187,7 @@ async def test_the_cluster_id_is_found_inside_the_stored_archive(
         (b"x", ANONYMOUS | {"object_key": "gone"}, "gone does not exist"),
         (b"x", {"bucket": None, "url": "http://169.254.169.254/latest"}, "neither Headrace's S3 nor listed"),
         (b"x", {"bucket": None, "url": "file:///etc/passwd"}, "neither Headrace's S3 nor listed"),
-        (b"x", {"bucket": None, "url": "http://[bad"}, "cannot be read"),
+        (b"x", {"bucket": None, "url": "http://[bad"}, "the url is malformed"),
     ],
 )
 async def test_what_cannot_be_archived_is_rejected_with_its_reason_and_leaves_nothing(
