@@ -3,11 +3,11 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from headrace.database.session import Session, open_session
+from headrace.runtime.cancellation import end
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
 
@@ -57,12 +57,10 @@ class Leadership:
         keeping = asyncio.create_task(session.keep())
         try:
             await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                await working
+            for task in (working, keeping):
+                if task.done():
+                    await task
             raise Retryable("the connection that holds the lock is lost")
         finally:
             self.leads = False
-            for task in (working, keeping):
-                task.cancel()
-                with suppress(asyncio.CancelledError, Retryable):
-                    await task
+            await end(working, keeping)

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from headrace.contracts.ros import ExperimentType
 from headrace.ros.metrics import KRUIZE_EXCEPTIONS
+from headrace.runtime.cancellation import end
 from headrace.runtime.errors import Retryable
 from headrace.web.peer import Answer, Peer
 from headrace_services.ros_processor import metrics
@@ -141,9 +142,7 @@ class Kruize:
         try:
             return await asyncio.gather(*tasks)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
 
 
 def _judge(answer: Answer, results: Sequence[Result]) -> Sent:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from headrace.runtime.cancellation import end
 from headrace.runtime.errors import Permanent, Rejected, Retryable
 from headrace_services.segment_bridge.batches import Batcher, Sendable, payload
 from headrace_services.segment_bridge.client import Segment
@@ -90,9 +91,7 @@ class Uploader:
 
     async def cancel(self) -> None:
         """Leave what is under way; without the ledger's word it will be sent again."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     async def _unknown(self, events: Sequence[Event]) -> Sequence[Sendable]:
         """Those that are neither on their way nor in the ledger, with their keys."""

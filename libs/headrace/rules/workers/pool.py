@@ -18,6 +18,7 @@ from headrace.archives import ArchiveLimits, ArchiveRejected
 from headrace.rules.evaluation import DEFAULT_LIMITS, Evaluation, RulesConfig
 from headrace.rules.workers import metrics
 from headrace.rules.workers.processes import Death, ForkServer, Lost, Worker
+from headrace.runtime.cancellation import end
 from headrace.runtime.errors import ConfigurationError, HeadraceError, Poison, Retryable
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy
@@ -264,9 +265,7 @@ class WorkerPool:
     async def close(self) -> None:
         """End every process; at most about 2 s."""
         self._closed = True
-        for task in self._starting:
-            task.cancel()
-        await asyncio.gather(*self._starting, return_exceptions=True)
+        await end(*self._starting)
         for worker in self._workers:
             worker.kill()
             # One amid an archive is let go of by whoever waits for it.
