@@ -153,7 +153,7 @@ class Host:
             engine,
             logs=self._directory / server / "logs",
             progress=_tell,
-            # Every test shares it: a slow one is better than one that starts anew, that better than one that hangs.
+            # All tests share the engine: waiting for it is better than a restart, a restart is better than a hang.
             budget=RestartBudget(restarts=3, seconds=3600.0),
             patience=Patience(silent_seconds=60.0, refusing_seconds=20.0),
         )

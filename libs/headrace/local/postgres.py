@@ -90,7 +90,7 @@ class Postgres(Engine):
                 self.version = str(await connection.fetchval("SHOW server_version"))
                 await connection.close()
         finally:
-            # One that took the connection and fell silent; nothing happens to a closed one.
+            # If the server fell silent, the connection is still open; terminating a closed one does nothing.
             connection.terminate()
 
     async def _initialise(self) -> None:

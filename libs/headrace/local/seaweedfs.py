@@ -87,8 +87,8 @@ class SeaweedFS(S3Engine):
         await answers(f"{self.address}/healthz", within_seconds, below=300)
         # Before the first start has written it, it is not there.
         await answers(f"{self.address}/{HEALTH_BUCKET}/{HEALTH_KEY}", within_seconds, below=500)
-        # A read needs no master, a write needs it to assign a place. Its own health check answers also while its
-        # locks are stuck (seen once in 4.48: every write failed, every read worked); a lookup passes those locks.
+        # A write needs the master, a read does not. The master's own health check answers even while its locks are
+        # stuck (seen once in 4.48: every write failed, every read worked); a lookup has to take those locks.
         master = self._ports.seaweedfs()["master"]
         await answers(f"http://{HOST}:{master}/dir/lookup?volumeId=1", within_seconds, below=500)
 
