@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.runtime.run_file import read_run
+from headrace.run_file import read_run
 from headrace_services.registry import BY_NAME
 from tests.composed import composed, serving, variables
 

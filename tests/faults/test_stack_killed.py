@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from headrace.local.ports import EnginePorts
-from headrace.runtime.run_file import read_run
+from headrace.run_file import read_run
 from tests.faults.sending import payloads, sending
 from tests.faults.whole import all_ended, settings_of, verdict_of
 from tests.processes import ROOT

@@ -15,8 +15,8 @@ from aiokafka.structs import OffsetAndMetadata
 from headrace.bus.admin import admin_client
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.store import ObjectStore
+from headrace.run_file import read_run
 from headrace.runtime.faultpoints import VARIABLE
-from headrace.runtime.run_file import read_run
 from headrace.runtime.settings import EngineSettings
 from headrace_services.registry import BY_NAME
 from tests.faults.killing import Stack

@@ -13,8 +13,8 @@ from headrace.bus import dead_letters
 from headrace.bus.dead_letters import DeadLetter
 from headrace.cli.output import Output, plain
 from headrace.contracts.topics import DEAD_LETTER_SUFFIX
+from headrace.run_file import read_run
 from headrace.runtime.errors import ConfigurationError
-from headrace.runtime.run_file import read_run
 from headrace.runtime.settings import EngineSettings, environment_name, is_set, load
 from headrace.service.resolution import resolved
 from headrace.service.row import Service

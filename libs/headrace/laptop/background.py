@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from headrace.cli.output import Output
+from headrace.run_file import read_run
 from headrace.runtime.errors import Permanent
-from headrace.runtime.run_file import read_run
 
 DETACH: Final = ("-d", "--detach")
 # A first start fetches Kafka and Java.

@@ -17,8 +17,8 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.errors import ObjectNotFound
 from headrace.objects.store import OCTETS, ObjectStore
 from headrace.objects.streaming import store_stream
+from headrace.run_file import read_run
 from headrace.runtime.errors import ConfigurationError
-from headrace.runtime.run_file import read_run
 from headrace.runtime.settings import EngineSettings, is_set, load
 
 _PIECE_BYTES: Final = 1 << 20

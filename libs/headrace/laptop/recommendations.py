@@ -7,8 +7,8 @@ import aiohttp
 
 from headrace.cli.output import Output
 from headrace.laptop.uploads import as_organisation
+from headrace.run_file import running_stack
 from headrace.runtime.errors import Permanent
-from headrace.runtime.run_file import running_stack
 from headrace.web.peer import Peer
 
 COLUMNS: Final = (

@@ -15,8 +15,8 @@ from headrace.contracts.message import rfc3339
 from headrace.laptop.following import Flow, Hop, Trail, consumers_of
 from headrace.laptop.ingress_client import Acceptance, IngressClient
 from headrace.laptop.uploads import Upload, content_type_of, sender
+from headrace.run_file import read_run
 from headrace.runtime.errors import ConfigurationError, Permanent
-from headrace.runtime.run_file import read_run
 from headrace.service.row import Service
 
 

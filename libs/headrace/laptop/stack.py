@@ -17,8 +17,8 @@ from headrace.laptop.logs import LOGS, SERVICES
 from headrace.laptop.status import part_rows
 from headrace.local.install import S3Server
 from headrace.local.shape import LocalShape, local_shape
+from headrace.run_file import read_run
 from headrace.runtime.logging import KeptLog, configure
-from headrace.runtime.run_file import read_run
 from headrace.runtime.settings import ProcessSettings, is_set, load
 from headrace.service.row import Service
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from headrace.cli.output import Output, fail
-from headrace.runtime.run_file import Run, running_stack
+from headrace.run_file import Run, running_stack
 
 _HEALTH_SECONDS: Final = 5.0
 _WELL: Final = frozenset({"ready", "given", "well"})

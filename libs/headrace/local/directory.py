@@ -13,8 +13,8 @@ import psutil
 
 from headrace.local.install import S3Server
 from headrace.local.ports import describe_process
+from headrace.run_file import NAME, is_still, started, written_run
 from headrace.runtime.errors import ConfigurationError
-from headrace.runtime.run_file import NAME, is_still, started, written_run
 
 PRODUCTS: dict[S3Server, str] = {"minio": "MinIO", "seaweedfs": "SeaweedFS"}
 LEFTOVER_SECONDS = 5.0

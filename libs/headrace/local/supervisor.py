@@ -19,9 +19,9 @@ from headrace.local.engine import Engine, EngineName
 from headrace.local.install import Progress
 from headrace.local.ports import check_free
 from headrace.local.process import Child, ChildFailed
+from headrace.run_file import started
 from headrace.runtime.cancellation import end
 from headrace.runtime.errors import Fatal, Retryable
-from headrace.runtime.run_file import started
 
 State = Literal["starting", "ready", "silent", "restarting", "failed", "stopped", "given"]
 

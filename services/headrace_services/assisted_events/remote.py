@@ -8,8 +8,8 @@ import aiohttp
 import orjson
 
 from headrace.archives.files import file_chunks
+from headrace.run_file import running_stack
 from headrace.runtime.errors import ConfigurationError, Permanent, Retryable
-from headrace.runtime.run_file import running_stack
 from headrace_services.assisted_events.api import PREFIX
 
 # A large simulation is stored in one request.

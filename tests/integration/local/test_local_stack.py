@@ -14,8 +14,8 @@ from headrace.local import install
 from headrace.local.ports import EnginePorts, check_free
 from headrace.local.stack import Engines
 from headrace.local.supervisor import RestartBudget
+from headrace.run_file import read_run
 from headrace.runtime.errors import ConfigurationError
-from headrace.runtime.run_file import read_run
 from tests.calibration import Calibration
 from tests.integration.local.clients import first_record, s3_client, send_record
 from tests.waiting import eventually

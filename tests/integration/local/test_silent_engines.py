@@ -18,7 +18,7 @@ from headrace.local.ports import HOST, EnginePorts
 from headrace.local.seaweedfs import SeaweedFS
 from headrace.local.stack import Engines
 from headrace.local.supervisor import PATIENCE, Patience
-from headrace.runtime.run_file import read_run
+from headrace.run_file import read_run
 from tests.integration.local.clients import first_record, s3_client, send_record
 from tests.waiting import eventually
 

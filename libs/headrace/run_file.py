@@ -1,6 +1,7 @@
-"""What a running local stack tells other processes: ``run.json`` in its data directory.
+"""``run.json`` in the data directory of a local stack, by which other processes find the running stack.
 
-Read here, so that commands for operators need nothing of the local stack; `headrace.local.directory` writes it.
+`headrace.local.directory` writes the file. This module reads it, so that commands and services that look for a running
+stack do not import `headrace.local`.
 """
 
 import json
@@ -18,7 +19,7 @@ Run = Mapping[str, Any]
 
 
 def written_run(directory: Path) -> dict[str, Any]:
-    """What was written last, whether or not its writer still lives."""
+    """Return the content of the file, even if its writer has ended; empty without a file."""
     try:
         state: dict[str, Any] = json.loads((directory / NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -27,9 +28,9 @@ def written_run(directory: Path) -> dict[str, Any]:
 
 
 def read_run(directory: Path) -> dict[str, Any] | None:
-    """What the stack on this directory is, for another process; None when none runs.
+    """Return the state of the stack that runs on this directory, or None if none runs.
 
-    Keys: pid, started, ready, engines (rows of `EngineStatus`), and what `Engines.publish` added.
+    Keys: pid, started, ready, engines (rows of `EngineStatus`), and the values that `Engines.publish` added.
     """
     state = written_run(directory)
     return state if state and is_still(state["pid"], state["started"]) else None
@@ -46,7 +47,7 @@ def running_stack(directory: Path) -> Run:
 
 
 def started(pid: int) -> float | None:
-    """When a process began, which tells it from a later one of the same number; None when there is none."""
+    """Return when the process started (seconds since 1970), which identifies it if its id is reused; None without one."""
     try:
         return psutil.Process(pid).create_time()
     except psutil.Error:
@@ -54,9 +55,9 @@ def started(pid: int) -> float | None:
 
 
 def is_still(pid: int | None, began: float | None) -> bool:
-    """Whether the process of this number is the one that began then."""
+    """Whether the process with this id is the one that started at ``began`` (seconds since 1970)."""
     if pid is None or began is None:
         return False
     now = started(pid)
-    # The system tells it in hundredths since boot, so a corrected clock moves it a little.
+    # The kernel counts start times from boot, so a corrected clock shifts them slightly.
     return now is not None and abs(now - began) < 1.0
