@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from headrace.bus.consumption import Consumption, Setting
+from headrace.bus.consumption import Consumption
 from headrace.contracts.announcement import UnjudgedAnnouncement
 from headrace.contracts.rules import UnjudgedResult, UnjudgedWorkloads
 from headrace.contracts.topics import (
@@ -20,6 +20,7 @@ from headrace.contracts.topics import (
 )
 from headrace.contracts.uploads import ARCHIVED
 from headrace.ros import DATABASE as ROS_DATABASE
+from headrace.runtime.set_by import Setting
 from headrace.service.row import Service
 
 SERVICES: Final = (

@@ -23,7 +23,7 @@ RULES = "headrace.rules"
 PUBLIC = {
     # For authors of services.
     "headrace.archives.writer": {"Entry", "write_archive"},
-    "headrace.bus.consumption": {"Consumption", "Membership", "Setting", "Term"},
+    "headrace.bus.consumption": {"Consumption", "Membership", "Term"},
     "headrace.bus.delivery": {
         "Delivery", "Ending", "Handler", "KeyFunction", "Later", "M", "Payload", "Spent", "Work", "plain", "written_at",
     },
@@ -46,6 +46,7 @@ PUBLIC = {
     },
     "headrace.runtime.logging": {"KeptLog", "configure", "get_logger", "redact"},
     "headrace.runtime.retries": {"RetryPolicy", "T", "retrying"},
+    "headrace.runtime.set_by": {"Setting"},
     "headrace.runtime.settings": {
         "EngineSettings", "ProcessSettings", "S", "Settings", "env", "environment_name", "is_set", "load",
     },

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from headrace.contracts.topics import Topic
 from headrace.runtime.retries import RetryPolicy
+from headrace.runtime.set_by import Setting
 
 
 @dataclass(frozen=True)
@@ -21,40 +22,6 @@ class Membership:
     revoke_seconds: float = 20.0
     rebalance_seconds: float = 60.0
     max_poll_seconds: float = 300.0
-
-
-@dataclass(frozen=True)
-class Setting:
-    """The setting by which an operator changes a value of the services' table.
-
-    ``variable`` is one of the service's settings; its text takes the place of ``{}`` in ``form``. Where it is empty the
-    table's own value stands. ``off`` is the value that switches the topic or bucket off. A value that is computed is
-    the attribute ``by`` of the settings class, and ``also`` are the other variables that it is computed of.
-    """
-
-    variable: str
-    form: str = "{}"
-    off: str | None = None
-    by: str = ""
-    also: tuple[str, ...] = ()
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """Every variable that has a say."""
-        return (self.variable, *self.also)
-
-    @property
-    def text(self) -> str:
-        """The value in a document, by its variables."""
-        if self.by:
-            return "computed from " + ", ".join(f"`{name}`" for name in self.variables)
-        off = f"; `{self.off}` switches it off" if self.off else ""
-        return f"`{self.form.format(f'${{{self.variable}}}')}`{off}"
-
-    @property
-    def is_opt_in(self) -> bool:
-        """Whether the value is used only where the variable is set."""
-        return self.off == ""
 
 
 Term = Literal["topic", "group", "values", "concurrency", "deadline_seconds"]

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from headrace.bus.consumption import Consumption, Setting
+from headrace.bus.consumption import Consumption
 from headrace.contracts.message import Message
 from headrace.contracts.topics import Topic
+from headrace.runtime.set_by import Setting
 from headrace.runtime.settings import EngineSettings
 from headrace.service.row import Service
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
-from headrace.bus.consumption import Consumption, Setting
+from headrace.bus.consumption import Consumption
 from headrace.contracts.topics import Topic
 from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.set_by import Setting
 from headrace.runtime.settings import Settings, environment_name
 from headrace.service.declarations import settings_of
 from headrace.service.row import Service

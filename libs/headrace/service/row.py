@@ -7,8 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from headrace.bus.consumption import Consumption, Setting
+from headrace.bus.consumption import Consumption
 from headrace.contracts.topics import Topic
+from headrace.runtime.set_by import Setting
 
 if TYPE_CHECKING:
     from headrace.database.roles import Access
@@ -16,17 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Service:
-    """One service: the folder ``services/headrace_services/<name>`` and everything others must know of it.
+    """One service: its folder is ``services/headrace_services/<name>``; the row contains what others need to know of it.
 
-    ``port`` is where it listens in the local shape, ``port_variable`` the environment variable that moves it
-    (upstream's where upstream has one). ``database`` is the PostgreSQL database it keeps its tables in, ``schema``
-    the package whose ``migrations`` make them (its own, unless it shares the database), ``access`` what it may do
-    there: one of those that share a database owns it. ``owns_clusters``: it files things under clusters, and its
-    database says whose each is. ``health_path`` is what a health curl asks, ``openapi_path`` where the service
-    describes itself. ``known_by`` are the environment variables in which others are told its URL, each with the path
-    that goes with it. ``set_by`` are the settings that rename or switch off a topic that it produces or a bucket, by
-    the name in the table (`Consumption` has its own). ``simulated``: the local shape simulates the systems outside the
-    platform that it talks to, unless a person names their own.
+    - ``port``: where it listens in the local shape; ``port_variable`` is the environment variable that changes it
+      (upstream's name, if upstream has one).
+    - ``health_path``: the path of its health check; ``openapi_path``: the path of its OpenAPI document.
+    - ``known_by``: the environment variables through which other services get its URL, each with the path to append.
+    - ``database``: the PostgreSQL database of its tables. ``schema`` is the package whose ``migrations`` create them: its
+      own, unless services share the database. ``access`` is its right there; one of the sharing services owns it.
+    - ``owns_clusters``: it stores data by cluster, and its database has the table of the clusters' owners.
+    - ``simulated``: the local shape simulates the external systems that it uses, unless the user configures real ones.
+    - ``set_by``: the settings that rename or switch off a produced topic or a bucket, by its name in the table.
+      `Consumption` has its own.
     """
 
     name: str

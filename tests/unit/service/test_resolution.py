@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from headrace.bus.consumption import Setting
 from headrace.cli.serving import show_services
 from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.set_by import Setting
 from headrace.runtime.settings import environment_name
 from headrace.service.context import Context
 from headrace.service.declarations import settings_of, variables_of
