@@ -255,6 +255,7 @@ SERVICES: Final = (
         summary="sends users' actions from the clusters' audit logs to Segment",
         database="segment_bridge",
         simulated=True,
+        scripts=True,
     ),
 )
 

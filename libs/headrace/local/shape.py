@@ -142,7 +142,7 @@ async def local_shape(
                 # A server of somebody else's may have strangers' databases.
                 ensure_roles(engine_settings.postgres, roles_of(rows), whole_server="postgres" not in given),
             )
-            await write_tools(directory, engines.describe(), progress)
+            await write_tools(directory, engines.describe(), progress, rows)
             async with (
                 _simulators(rows, directory, port_base) as simulators,
                 running(rows, engine_settings, process) as host,

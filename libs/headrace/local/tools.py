@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from headrace.cli.segment_scripts import write_scripts
 from headrace.local import install, postgres
 from headrace.local.install import Progress
 from headrace.local.ports import HOST
 from headrace.local.simulators import chain
 from headrace.local.supervisor import EngineStatus
 from headrace.runtime.errors import ConfigurationError
+from headrace.service.row import Service
 
 ONE_LINE: Final = Path(__file__).with_name("one_line.py")
 
@@ -147,19 +147,31 @@ exec cat /proc/sys/kernel/random/uuid
 _SIMULATORS: Final = 'if [ -z "{unset}" ] && [ -f {environment} ]; then . {environment}; fi\n'
 
 
-async def write_tools(directory: Path, engines: Sequence[EngineStatus], progress: Progress) -> Path:
+async def write_tools(
+    directory: Path, engines: Sequence[EngineStatus], progress: Progress, rows: Sequence[Service] = ()
+) -> Path:
     """Write the scripts that this stack's engines allow; return their directory.
 
-    `as-printed/` beside them contains the stand-ins for Podman, for users who add it to PATH.
+    `as-printed/` beside them contains the stand-ins for Podman and the services' own scripts, for users who add it to
+    PATH.
     """
     by_name = {status.name: status for status in engines}
     kafka = None
     if by_name["kafka"].state != "given":
         kafka = await install.java(progress), await install.kafka_jars(progress)
-    return _write_all(directory, kafka, postgres_url=by_name["postgres"].url, s3=by_name["s3"].address)
+    return _write_all(
+        directory, kafka, rows, postgres_url=by_name["postgres"].url, s3=by_name["s3"].address
+    )
 
 
-def _write_all(directory: Path, kafka: tuple[Path, Path] | None, *, postgres_url: str, s3: str) -> Path:
+def _write_all(
+    directory: Path,
+    kafka: tuple[Path, Path] | None,
+    rows: Sequence[Service] = (),
+    *,
+    postgres_url: str,
+    s3: str,
+) -> Path:
     directory = directory.absolute()
     tools = directory / "bin"
     if tools.exists():
@@ -182,7 +194,11 @@ def _write_all(directory: Path, kafka: tuple[Path, Path] | None, *, postgres_url
         _write(printed / name, _COMPOSE.format(name=name, **ours))
     if shutil.which("uuidgen") is None:
         _write(printed / "uuidgen", _UUIDGEN)
-    write_scripts(printed, ours["headrace"], before=_simulators(directory), mode=_OURS_ALONE)
+    for row in rows:
+        if row.scripts:
+            row.module("scripts").write_scripts(
+                printed, ours["headrace"], before=_simulators(directory), mode=_OURS_ALONE
+            )
     return tools
 
 

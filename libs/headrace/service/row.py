@@ -27,6 +27,7 @@ class Service:
       own, unless services share the database. ``access`` is its right there; one of the sharing services owns it.
     - ``owns_clusters``: it stores data by cluster, and its database has the table of the clusters' owners.
     - ``simulated``: the local shape simulates the external systems that it uses, unless the user configures real ones.
+    - ``scripts``: its ``scripts.py`` writes scripts with the names of upstream's; the local shape has them in ``bin``.
     - ``set_by``: the settings that rename or switch off a produced topic or a bucket, by its name in the table.
       `Consumption` has its own.
     """
@@ -46,6 +47,7 @@ class Service:
     access: "Access" = "owns"
     owns_clusters: bool = False
     simulated: bool = False
+    scripts: bool = False
     set_by: Mapping[str, Setting] = field(default_factory=dict, hash=False)
 
     @property

@@ -8,6 +8,7 @@ import pytest
 from headrace.local import tools
 from headrace.local.simulators.chain import DIRECTORY
 from headrace.local.simulators.segment import SegmentFault
+from headrace_services.registry import BY_NAME
 from tests.integration.segment_bridge.harness import HEADRACE, environment_of
 
 # Each stage is a Python to start, several at a time.
@@ -16,7 +17,11 @@ pytestmark = pytest.mark.timeout(300)
 
 async def test_the_documents_chain_works_as_printed(chain, shell, tmp_path):
     tools._write_all(
-        tmp_path, None, postgres_url="postgresql://postgres@127.0.0.1:1/x", s3="http://127.0.0.1:1"
+        tmp_path,
+        None,
+        [BY_NAME["segment_bridge"]],
+        postgres_url="postgresql://postgres@127.0.0.1:1/x",
+        s3="http://127.0.0.1:1",
     )
     path = f"{tmp_path}/bin/as-printed:{os.environ['PATH']}"
     code, _, errors = await shell(

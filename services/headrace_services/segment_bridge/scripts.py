@@ -1,6 +1,7 @@
-"""The scripts of the segment bridge's document, each of which runs a command of ours.
+"""Shell scripts with the names of upstream's scripts; each runs one command of ``headrace segment``.
 
-``python -m headrace.cli.segment_scripts DIRECTORY`` writes them, as into an image.
+``python -m headrace_services.segment_bridge.scripts DIRECTORY`` writes them; the image is built with it.
+Source: redhat-appstudio/segment-bridge, scripts.
 """
 
 import sys
@@ -28,7 +29,10 @@ _SCRIPT: Final = """\
 def write_scripts(
     directory: Path, headrace: str = "headrace", *, before: str = "", mode: int = 0o755
 ) -> None:
-    """Write one file per script; ``headrace`` and ``before``, the first lines, are shell text."""
+    """Write one file for each script.
+
+    ``headrace`` is the command as shell text, ``before`` shell lines that run before it.
+    """
     for name, words in SCRIPTS.items():
         path = directory / name
         path.write_text(
