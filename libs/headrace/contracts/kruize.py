@@ -110,20 +110,6 @@ def short_name(term: str) -> str:
     return term.removesuffix("_term")
 
 
-def percentage_column(resource: Resource, term: str, engine: str) -> str:
-    """The column of a variation of requests, in percent of the current ones."""
-    return f"{resource}_variation_{short_name(term)}_{engine}_pct"
-
-
-CURRENT_COLUMNS: Final = ("cpu_request_current", "memory_request_current")
-PERCENTAGE_COLUMNS: Final = tuple(
-    percentage_column(resource, term, engine)
-    for resource in RESOURCES
-    for term in TERMS
-    for engine in ENGINES
-)
-
-
 class Code(IntEnum):
     """What a recommendation says beside its numbers.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from headrace.contracts.kruize import CURRENT_COLUMNS, PERCENTAGE_COLUMNS
+from headrace.ros.columns import CURRENT_COLUMNS, PERCENTAGE_COLUMNS
 
 WORKLOAD_TYPES: Final = (
     "daemonset", "deployment", "deploymentconfig", "replicaset", "replicationcontroller", "statefulset"

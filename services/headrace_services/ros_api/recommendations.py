@@ -15,9 +15,9 @@ from headrace.contracts.kruize import (
     TERMS,
     Code,
     Resource,
-    percentage_column,
 )
 from headrace.ros.amounts import Number, cpu_percent, memory_percent, plain, tenths
+from headrace.ros.columns import percentage_column
 from headrace_services.ros_api.units import Units, is_number
 
 Json = dict[str, Any]

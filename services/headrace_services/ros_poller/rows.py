@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from headrace.contracts.kruize import CURRENT_COLUMNS, ENGINES, TERMS, Code, percentage_column
+from headrace.contracts.kruize import ENGINES, TERMS, Code
 from headrace.ros.amounts import bytes_column, cores_column, cpu_percent, memory_percent
+from headrace.ros.columns import CURRENT_COLUMNS, percentage_column
 from headrace_services.ros_poller.recommendation import Recommendation
 
 # What is left is a number without a sentence about it: the resource is missing from the recommendation.

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import orjson
 
-from headrace.contracts.kruize import CURRENT_COLUMNS, MEASUREMENT_MINUTES, PERCENTAGE_COLUMNS
+from headrace.contracts.kruize import MEASUREMENT_MINUTES
 from headrace.contracts.ros import ExperimentType
 from headrace.database.partitions import Partitions
 from headrace.database.pool import Database
 from headrace.ros import PARTITION_MAKER
+from headrace.ros.columns import CURRENT_COLUMNS, PERCENTAGE_COLUMNS
 from headrace.ros.metrics import PARTITION_MISSING, database_errors_counted
 from headrace_services.ros_poller.rows import StoredRecommendation
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from headrace.contracts.kruize import PERCENTAGE_COLUMNS
+from headrace.ros.columns import PERCENTAGE_COLUMNS
 from headrace.runtime.metrics import REGISTRY
 from tests.integration.ros_api.harness import (
     COLLECTIONS,

@@ -1,4 +1,4 @@
-"""Kruize's words stand in one module: the services that speak with Kruize, or of it, write none of them as a text."""
+"""Kruize's names are declared once: no service that uses Kruize or its recommendations repeats one as a literal."""
 
 import ast
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import headrace_services
 from headrace.contracts import kruize
+from headrace.ros.columns import CURRENT_COLUMNS, PERCENTAGE_COLUMNS, percentage_column
 from headrace_services.ros_poller.recommendation import Engines, Point, Terms
 
 SPEAKERS = ("kruize", "ros_processor", "ros_poller", "ros_api")
@@ -15,8 +16,8 @@ WORDS = {
     *map(kruize.short_name, kruize.TERMS),
     *kruize.ENGINES,
     *(metric.name for metric in (*kruize.CONTAINER_METRICS, *kruize.NAMESPACE_METRICS)),
-    *kruize.CURRENT_COLUMNS,
-    *kruize.PERCENTAGE_COLUMNS,
+    *CURRENT_COLUMNS,
+    *PERCENTAGE_COLUMNS,
     *(code.key for code in kruize.Code),
 }
 
@@ -40,6 +41,6 @@ def test_the_poller_reads_every_term_engine_and_resource():
 
 
 def test_columns_are_named_after_resource_term_and_engine():
-    assert kruize.percentage_column("cpu", kruize.SHORT_TERM, kruize.COST) == "cpu_variation_short_cost_pct"
-    assert len(set(kruize.PERCENTAGE_COLUMNS)) == 2 * 3 * 2
+    assert percentage_column("cpu", kruize.SHORT_TERM, kruize.COST) == "cpu_variation_short_cost_pct"
+    assert len(set(PERCENTAGE_COLUMNS)) == 2 * 3 * 2
     assert all(re.fullmatch(r"\d{6}", code.key) for code in kruize.Code)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import MultiDict
 
-from headrace.contracts.kruize import PERCENTAGE_COLUMNS
+from headrace.ros.columns import PERCENTAGE_COLUMNS
 from headrace.web.parameters import BadParameter
 from headrace_services.ros_api.listings import CONTAINERS, NAMESPACES, Collection
 from headrace_services.ros_api.parameters import Choice, Listing, ListParameters

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from pydantic import ValidationError
 
-from headrace.contracts.kruize import PERCENTAGE_COLUMNS
+from headrace.ros.columns import PERCENTAGE_COLUMNS
 from headrace_services.ros_poller.recommendation import NO_TIME
 from headrace_services.ros_poller.rows import StoredRecommendation
 from tests.unit.ros_poller import answers
