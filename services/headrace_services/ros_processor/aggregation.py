@@ -19,7 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from headrace.contracts.ros import ExperimentType
-from headrace_services.ros_processor import rules
+from headrace_services.ros_processor import row_checks
 from headrace_services.ros_processor.columns import CONTAINER, INTERVAL, FileKind
 from headrace_services.ros_processor.groups import Floats, Rows, joined
 from headrace_services.ros_processor.limits import CsvLimits, CsvRejected
@@ -27,7 +27,7 @@ from headrace_services.ros_processor.lookup import Distinct, Lookup, Numbers
 from headrace_services.ros_processor.order import Order
 from headrace_services.ros_processor.partitions import Partitions
 from headrace_services.ros_processor.reading import Reader, record_batches
-from headrace_services.ros_processor.rules import Identity, Interval
+from headrace_services.ros_processor.row_checks import Identity, Interval
 from headrace_services.ros_processor.workloads import Builder, ContainerUsage, IntervalRecord, Workload
 
 __all__ = [
@@ -133,7 +133,7 @@ class _Aggregation:
     def finish(self) -> Aggregate:
         kind, rows = self._reader.kind, self._reader.rows
         self._reader.check_malformed()
-        dropped = dict(sorted((self._dropped + Counter({rules.MALFORMED: self._reader.malformed})).items()))
+        dropped = dict(sorted((self._dropped + Counter({row_checks.MALFORMED: self._reader.malformed})).items()))
         if sum(dropped.values()) == rows or not self._partitions:
             raise CsvRejected(f"no valid records present in CSV to process further ({_told(rows, dropped)})")
         self._partitions.finish()
@@ -154,13 +154,13 @@ class _Aggregation:
             self._partitions.close()
 
     def _start(self, kind: FileKind) -> Partitions:
-        rule = rules.container_identity if kind is CONTAINER else rules.namespace_identity
+        rule = row_checks.container_identity if kind is CONTAINER else row_checks.namespace_identity
         self._whose = Lookup(
             kind.identity, lambda texts: self._number(rule(texts, self._limits), self._identities)
         )
         self._when = Lookup(
             INTERVAL,
-            lambda texts: self._number(rules.interval(texts, self._now), self._intervals),
+            lambda texts: self._number(row_checks.interval(texts, self._now), self._intervals),
         )
         self._partitions = Partitions(
             kind.reductions,
@@ -183,7 +183,7 @@ class _Aggregation:
             if name in usage:
                 faulty |= ~(column >= 0)
         verdicts = np.where(whose < 0, whose, when)
-        no_usage = -1 - self._reasons.number(rules.NO_USAGE)
+        no_usage = -1 - self._reasons.number(row_checks.NO_USAGE)
         verdicts[faulty & (verdicts >= 0)] = no_usage
         kept = verdicts >= 0
         reasons = tuple(self._reasons)

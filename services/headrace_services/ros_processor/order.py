@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace_services.ros_processor.groups import Keys, parted
-from headrace_services.ros_processor.rules import Identity, Interval
+from headrace_services.ros_processor.row_checks import Identity, Interval
 
 WORKLOAD_BITS: Final = 32
 _Ranks = npt.NDArray[np.int64]

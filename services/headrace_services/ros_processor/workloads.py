@@ -15,7 +15,7 @@ from headrace_services.ros_processor.columns import FileKind
 from headrace_services.ros_processor.decimals import decimals
 from headrace_services.ros_processor.groups import Positions, Rows, Sorted, parted
 from headrace_services.ros_processor.order import WORKLOAD_BITS, Order
-from headrace_services.ros_processor.rules import Identity, Interval
+from headrace_services.ros_processor.row_checks import Identity, Interval
 
 _BATCH_GROUPS: Final = 2_000
 
