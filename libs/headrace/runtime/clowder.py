@@ -83,12 +83,13 @@ class Kafka(_Part):
 
 
 class Bucket(_Part):
-    """A granted bucket, under its own name."""
+    """A granted bucket: the name that the application requested, its real name, and its own keys if it has any."""
 
     name: str
     requested_name: str
     access_key: str = ""
     secret_key: str = Field("", repr=False)
+    region: str = ""
 
 
 class ObjectStore(_Part):
@@ -112,8 +113,9 @@ class ObjectStore(_Part):
 
 
 class Clowder(_Part):
-    """The whole file."""
+    """The whole file; ``public_port`` replaces the older ``web_port``."""
 
+    public_port: int | None = None
     web_port: int | None = None
     metrics_port: int | None = None
     kafka: Kafka | None = None

@@ -1,4 +1,7 @@
-"""Converts Clowder's configuration to ingress' settings."""
+"""Converts Clowder's configuration to ingress' settings.
+
+Source: RedHatInsights/insights-ingress-go, internal/config/config.go.
+"""
 
 from typing import Any
 
@@ -12,7 +15,7 @@ def settings_of(path: str, asked: dict[str, str]) -> dict[str, Any]:
     """
     file = read_clowder(path)
     values = {
-        "web_port": file.web_port,
+        "web_port": file.public_port or file.web_port,
         "metrics_port": file.metrics_port,
         **(_kafka(file.kafka, asked) if file.kafka else {}),
         **(_objects(file.object_store, asked) if file.object_store else {}),
@@ -36,10 +39,13 @@ def _kafka(kafka: Kafka, asked: dict[str, str]) -> dict[str, Any]:
 
 def _objects(store: ObjectStore, asked: dict[str, str]) -> dict[str, Any]:
     bucket = store.bucket(asked["stage_bucket"])
+    # Upstream reads only the keys of a bucket; a file may have keys for the whole store instead.
+    keys = bucket if bucket and bucket.access_key else store
     return {
         "minio_endpoint": store.address,
         "use_ssl": store.tls,
-        "minio_access_key": store.access_key,
-        "minio_secret_key": store.secret_key,
+        "minio_access_key": keys.access_key,
+        "minio_secret_key": keys.secret_key,
+        "storage_region": bucket.region if bucket else "",
         "stage_bucket": bucket.name if bucket else asked["stage_bucket"],
     }

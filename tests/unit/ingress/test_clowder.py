@@ -64,6 +64,38 @@ def test_what_the_file_grants_takes_the_place_of_what_was_asked_for(tmp_path):
     assert (settings.stage_bucket, settings.s3(EngineSettings()).url) == ("env-perma", "http://s3.local:9000")
 
 
+def objects(buckets, **store):
+    return {"objectStore": {"hostname": "s3.local", "port": 9000, "buckets": buckets, **store}}
+
+
+def test_a_bucket_is_used_with_its_own_keys_and_region(tmp_path):
+    buckets = [
+        {"name": "other", "requestedName": "other", "accessKey": "x", "secretKey": "y", "region": "z"},
+        {
+            "name": "env-perma",
+            "requestedName": "insights-upload-perma",
+            "accessKey": "a",
+            "secretKey": "s",
+            "region": "eu-1",
+        },
+    ]
+    for content in (objects(buckets), objects(buckets, accessKey="store", secretKey="store")):
+        values = settings_of(written(tmp_path, content), ASKED)
+        endpoint = IngressSettings().model_copy(update=values).s3(EngineSettings())
+        assert (endpoint.access_key, endpoint.secret_key, endpoint.region) == ("a", "s", "eu-1")
+
+
+def test_a_bucket_without_keys_is_used_with_the_keys_of_the_store(tmp_path):
+    buckets = [{"name": "env-perma", "requestedName": "insights-upload-perma", "accessKey": None}]
+    values = settings_of(written(tmp_path, objects(buckets, accessKey="a", secretKey="s")), ASKED)
+    assert (values["minio_access_key"], values["minio_secret_key"]) == ("a", "s")
+
+
+def test_the_public_port_goes_before_the_older_web_port(tmp_path):
+    values = settings_of(written(tmp_path, {"webPort": 8000, "publicPort": 8001}), ASKED)
+    assert values["web_port"] == 8001
+
+
 def test_a_certificate_in_the_file_becomes_a_path(tmp_path):
     content = {"kafka": {"brokers": [{"hostname": "k", "cacert": "PEM"}]}}
     values = settings_of(written(tmp_path, content), ASKED)
