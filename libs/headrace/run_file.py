@@ -47,7 +47,7 @@ def running_stack(directory: Path) -> Run:
 
 
 def started(pid: int) -> float | None:
-    """Return when the process started (seconds since 1970), which identifies it if its id is reused; None without one."""
+    """Return the start of a process (seconds since 1970), None without one; it tells apart reused process ids."""
     try:
         return psutil.Process(pid).create_time()
     except psutil.Error:

@@ -18,7 +18,7 @@ from headrace.contracts import assisted as names
 from headrace.runtime.untrusted import Unreadable, load_json
 
 _MAX_METADATA_BYTES: Final = MIB
-# A hundred thousand events, or five thousand hosts with their inventories.
+# Enough for a hundred thousand events, or for five thousand hosts with their inventories.
 _MAX_VALUES: Final = 1_000_000
 
 
@@ -44,7 +44,7 @@ class IndentedArray:
 
 def _indented(item: Mapping[str, Any]) -> str:
     try:
-        # Events are texts throughout, and there are many.
+        # All values of an event are texts, and an archive has many events.
         fields = [_key(name) + encode_basestring(value) for name, value in item.items()]
     except TypeError:
         return json.dumps([item], indent=1, ensure_ascii=False)[2:-2]

@@ -1,4 +1,4 @@
-"""Files that may or may not be compressed, and files in chunks."""
+"""Reading of files that may be compressed, and of files in chunks."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ def open_inflated(path: Path) -> BinaryIO:
 
 
 async def file_chunks(path: Path) -> AsyncIterator[bytes]:
-    """The file's bytes, read beside the event loop and never held."""
+    """Yield the file's bytes in chunks, read in a thread, so that neither the event loop nor memory is taken up."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         while chunk := await asyncio.to_thread(os.read, descriptor, _CHUNK_BYTES):

@@ -14,7 +14,7 @@ _PAX_RECORD = re.compile(rb"([1-9][0-9]{0,6}) ([^=\n]{1,256})=")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _FORBIDDEN_IN_A_HOST = re.compile(r"[\x00-\x1f\x7f]")
-# Name, size, checksum, kind, target, magic, prefix.
+# The fields: name, size, checksum, kind, target, magic, prefix.
 _FIELDS = Struct("100s24x12s12x8sc100s8s80x155s12x")
 _USTAR = b"ustar\x0000"
 _NULS = bytes(155)
@@ -23,14 +23,14 @@ _ADLER_BASE = 65521
 
 
 class Kind(StrEnum):
-    """What a member may be."""
+    """The accepted kinds of a member."""
 
     FILE = "file"
     DIRECTORY = "directory"
     SYMBOLIC_LINK = "symbolic link"
     HARD_LINK = "hard link"
     DEVICE = "device"
-    """FIFOs too."""
+    """A device or a FIFO."""
 
 
 class Extension(StrEnum):
@@ -73,9 +73,10 @@ _REFUSED = {
 
 
 Header = tuple[bytes, int, Kind | Extension, bytes]
-"""Name, size in bytes, kind and what a link points to, as they stand in a block.
+"""The name, the size in bytes, the kind and the target of a link, as they are in one block.
 
-Pax and long-name headers before it may overrule all but its kind. There is one for each member: no more than a tuple.
+Preceding pax and long-name headers may override all but the kind. A tuple is the cheapest form, and each member has
+one.
 """
 
 
@@ -101,8 +102,8 @@ def _checksum_holds(block: bytes, field: bytes) -> bool:
     stated = _octal(field)
     if stated is None:
         return False
-    # Adler-32's lower half is one more than the sum of the bytes, modulo a prime near 2**16: summing in C.
-    # The field itself is summed as if it were blank.
+    # The lower half of Adler-32 is one more than the sum of the bytes, modulo a prime near 2**16, so zlib sums in C.
+    # The checksum field itself counts as blanks.
     unblanked = (zlib.adler32(field) & 0xFFFF) - 1 - _BLANKS_SUM
     if (stated + unblanked + 1) % _ADLER_BASE == zlib.adler32(block) & 0xFFFF:
         return True
@@ -130,10 +131,10 @@ def _number(field: bytes, name: bytes) -> int:
 
 
 def _octal(field: bytes) -> int | None:
-    """Return the number, or None. Writers end numbers with spaces or NULs, and some begin them so."""
+    """Return the number, or None. Writers end numbers with spaces or NULs, and some begin with them."""
     digits = field.strip(b" \0")
     try:
-        # isdigit: int() takes signs and underscores, too.
+        # int() also accepts signs and underscores.
         return int(digits, 8) if digits.isdigit() else None
     except ValueError:
         return None

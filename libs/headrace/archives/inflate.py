@@ -9,9 +9,9 @@ from headrace.archives.errors import ArchiveRejected
 from headrace.archives.limits import KIB, ArchiveLimits
 
 STEP_BYTES = 128 * KIB
-"Most bytes one step inflates. It bounds how long a step holds the event loop."
+"""The most bytes that one step inflates, which bounds how long a step holds the event loop."""
 
-# isal hands back the input it did not get to as a copy, so it is given little at a time.
+# isal returns unprocessed input as a copy, so it gets small slices.
 _SLICE_BYTES = 32 * KIB
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _MAGIC = b"\x1f\x8b"
@@ -95,7 +95,7 @@ class Inflater:
             self._pending = self._zlib.unused_data
         else:
             self._pending = self._zlib.unconsumed_tail
-        # A full piece may have left output inside isal with all of the input taken.
+        # A full piece may have left output inside isal although all input is taken.
         self._may_hold_more = len(piece) == STEP_BYTES and not self._zlib.eof
         self.compressed_bytes += given - len(self._pending)
         self.inflated_bytes += len(piece)

@@ -1,8 +1,7 @@
 """A fast path for tars that contain only ordinary files and are in memory: it checks all names together.
 
-Most Insights Operator archives are such tars. ``TarWalker`` does not need the whole tar and takes twice as
-long for each member. Only ``TarWalker`` reports what is wrong with a tar: this module declines every tar that
-needs a closer check.
+Most Insights Operator archives are such tars. ``TarWalker`` can read a tar piece by piece but takes twice as long for
+each member. Only ``TarWalker`` reports faults: this module returns None for every tar that needs a closer check.
 """
 
 from headrace.archives.errors import ArchiveRejected
@@ -11,9 +10,9 @@ from headrace.archives.limits import ArchiveLimits
 
 _ZERO_BLOCK = bytes(BLOCK_BYTES)
 _MAX_NAME_BYTES = 256
-# Between two names stands a newline.
+# Names are joined by newlines for one check of all.
 _PLAIN_CHARACTERS = bytes({*range(0x20, 0x7F), ord("\n")} - {ord("\\")})
-# To look a member of an enumeration up is not free.
+# A global is faster than a look-up in the enumeration.
 _FILE = Kind.FILE
 
 

@@ -1,9 +1,8 @@
 """Reads an untrusted tar.gz: bytes in, members out; nothing is kept or written.
 
-``ArchiveParser`` does no I/O; ``read_members`` feeds it from any stream of bytes. Each step decompresses at
-most ``STEP_BYTES`` and checks every limit, so an archive never costs more than its limits. Links, devices,
-FIFOs, sparse files, unsafe names and duplicate names are refused: readers interpret them differently, and no
-sender writes them.
+``ArchiveParser`` does no I/O; ``read_members`` feeds it from any stream of bytes. Each step decompresses at most
+``STEP_BYTES`` and checks every limit, so the cost of an archive is bounded by its limits. Links, devices, FIFOs, sparse
+files, unsafe names and duplicate names are refused: readers interpret them differently, and no sender writes them.
 """
 
 import asyncio

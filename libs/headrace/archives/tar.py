@@ -18,7 +18,7 @@ from headrace.archives.headers import (
 from headrace.archives.limits import ArchiveLimits
 
 _ZERO_BLOCK = bytes(BLOCK_BYTES)
-# A member of an enumeration is looked up at some cost, and there is one for each member of an archive.
+# A global is faster than a look-up in the enumeration, and each member needs it.
 _FILE = Kind.FILE
 _DIRECTORY = Kind.DIRECTORY
 _SYMBOLIC_LINK = Kind.SYMBOLIC_LINK
@@ -198,7 +198,7 @@ class TarWalker:
         self, raw_name: bytes, size_bytes: int, kind: Kind, raw_target: bytes, events: list[Event]
     ) -> None:
         name = checked_name(raw_name, self._limits)
-        # Archives older than POSIX mark a directory by its name alone.
+        # Archives older than POSIX mark a directory only by the slash at the end of its name.
         if kind is _FILE and raw_name.endswith(b"/"):
             kind = _DIRECTORY
         self._check_member(name, kind, size_bytes)
@@ -214,7 +214,7 @@ class TarWalker:
     def _overruled(self, raw_name: bytes, size_bytes: int, raw_target: bytes) -> tuple[bytes, int, bytes]:
         """Return a member's name, size and target after the extension headers are applied."""
         pax = self._global | (self._pax or {})
-        # An empty value takes a keyword back (POSIX pax).
+        # An empty value cancels a keyword (POSIX pax).
         raw_name = pax.get(b"path") or self._long_name or raw_name
         size_bytes = parse_pax_size(value) if (value := pax.get(b"size")) else size_bytes
         raw_target = pax.get(b"linkpath") or self._long_target or raw_target
@@ -234,7 +234,7 @@ class TarWalker:
             raise ArchiveRejected(f"member {shown(name)} is a {kind} with data")
         if name == "." and kind is not _DIRECTORY:
             raise ArchiveRejected(f"a {kind} has an empty name")
-        # Directories are often listed again; of two files one would silently hide the other.
+        # Many archives list a directory more than once; of two files one would silently hide the other.
         if name in self._kinds and {kind, self._kinds[name]} != {_DIRECTORY}:
             raise ArchiveRejected(f"two members are named {shown(name)}")
         self._kinds[name] = kind

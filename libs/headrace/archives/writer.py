@@ -70,7 +70,7 @@ class _Headers:
     def __init__(self, modified_seconds: int) -> None:
         self._modified_seconds = modified_seconds
         template = bytearray(self._by_library("", 0))
-        # A moment that does not fit into a header comes in an extended one before it.
+        # A time that does not fit into a header needs an extended header before it.
         self._has_template = len(template) == tarfile.BLOCKSIZE
         template[_SIZE] = bytes(12)
         template[_CHECKSUM] = b" " * 8

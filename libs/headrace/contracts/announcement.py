@@ -85,42 +85,42 @@ class Announcement(Message):
 
 
 class Announced(Protocol):
-    """Where an uploaded object is, as its announcement says: by bucket and key, or only by URL."""
+    """Where an uploaded object is according to its announcement: bucket and key, or only a URL."""
 
     @property
     def request_id(self) -> str | None:
-        """None where the sender names none."""
+        """The request id, or None if the sender gave none."""
 
     @property
     def url(self) -> str:
-        """For those without the keys to the bucket."""
+        """The presigned URL, for consumers without credentials for the bucket."""
 
     @property
     def bucket(self) -> str | None:
-        """None where only the URL is known."""
+        """The bucket, or None if only the URL is known."""
 
     @property
     def object_key(self) -> str | None:
-        """None where only the URL is known."""
+        """The key in the bucket, or None if only the URL is known."""
 
 
 class NamedCluster(NamedTuple):
-    """A cluster id that is not judged yet, and what names it, for the text of a reason."""
+    """A cluster id that is not validated yet, and the field that contains it, for the text of a refusal."""
 
     cluster_id: str
     source: str
 
 
 def agreed(identity: Identity, *, org_id: str, account: str = "") -> Identity:
-    """The sender by an identity and the fields beside it; raises `Contradiction` where these differ.
+    """Return the identity completed by the fields beside it; raises `Contradiction` if they differ.
 
-    A field fills in what the identity leaves out. The rules engine compares no account: upstream takes it from the
+    A field supplies what the identity leaves out. The rules engine passes no account number: upstream takes it from the
     identity alone.
     """
     check_same("org_id", identity.org_id, org_id)
     check_same("account_number", identity.account_number, account)
     found = {"org_id": identity.org_id or org_id, "account_number": identity.account_number or account}
-    # Most identities leave nothing out: there is no copy to make.
+    # Most identities are complete and need no copy.
     if found == {"org_id": identity.org_id, "account_number": identity.account_number}:
         return identity
     return identity.model_copy(update=found)
@@ -129,10 +129,10 @@ def agreed(identity: Identity, *, org_id: str, account: str = "") -> Identity:
 def named_cluster(
     identity: Identity, *, cluster_name: Any = None, custom_metadata: Mapping[str, str] | None = None
 ) -> NamedCluster | None:
-    """The cluster that an announcement names; None where it has to be looked for in the upload.
+    """Return the cluster that an announcement names; None if only the upload itself can name it.
 
-    ``cluster_name`` is for services whose upstream reads that field (archiver, rules engine), ``custom_metadata`` for
-    koku, whose upstream does not.
+    ``cluster_name`` is passed by services whose upstream reads that field (archiver, rules engine), ``custom_metadata``
+    by koku, whose upstream reads only that.
     """
     found = (
         NamedCluster(str(cluster_name or ""), "the message's cluster_name"),
@@ -143,9 +143,10 @@ def named_cluster(
 
 
 class UnjudgedAnnouncement(Unjudged):
-    """An announcement as it came, also from other senders than our ingress: account a number, no request id.
+    """An announcement before validation.
 
-    Its faults are worded as ccx-messaging words them.
+    Senders other than our ingress write the account as a number or omit the request id. The reasons use the wording of
+    ccx-messaging.
     """
 
     @classmethod
@@ -155,5 +156,5 @@ class UnjudgedAnnouncement(Unjudged):
 
     @classmethod
     def no_object(cls, document: Any) -> str:
-        """The reason why a document is no message."""
+        """Return the reason why a document is not an announcement."""
         return f"Invalid input message JSON schema: {repr(document)[:_SHOWN_CHARACTERS]} is not an object"

@@ -10,18 +10,18 @@ SERVICE: Final = "assisted-installer"
 USER_AGENT: Final = "assisted-installer-operator/{revision} cluster/{cluster_id}"
 TELEMETRY_REGISTRY: Final = "cloud.openshift.com"
 
-# Members, each below the cluster's id, in the order they are written.
+# Members below the cluster's id, in the order in which they are written.
 CLUSTER_MEMBER: Final = "events/cluster.json"
 HOSTS_MEMBER: Final = "events/hosts.json"
 INFRA_ENV_MEMBER: Final = "events/infraenv.json"
 EVENTS_MEMBER: Final = "events.json"
 VERSIONS_MEMBER: Final = "versions.json"
 METADATA_MEMBER: Final = "metadata.json"
-# Ours: the infra-envs of the hosts that infraenv.json leaves out.
+# Headrace's own member: the infra-envs of hosts that infraenv.json leaves out.
 MORE_INFRA_ENVS_MEMBER: Final = "events/infraenvs.json"
 
 END_STATES: Final = ("error", "cancelled", "installed")
-# A cluster that was installed and takes more hosts: its installation ended as installed.
+# The status of an installed cluster that accepts more hosts; its installation counts as installed.
 ADDING_HOSTS: Final = "adding-hosts"
 
 SEVERITIES: Final = ("info", "warning", "error", "critical")
@@ -67,8 +67,8 @@ INFRA_ENV_FIELDS: Final = (
     "email_domain", "org_id", "additional_ntp_sources", "created_at", "generator_version",
     "network_discovery_delay_seconds", "ntp_sources", "rendezvous_ip", "updated_at",
 )  # fmt: skip
-# Objects that upstream's tables keep as columns of their own, and what those begin with; one below another is its
-# field, `platform_external_platform_name` for one.
+# Objects that upstream's tables store as columns, and the prefix of these columns. The prefix of a nested object
+# follows its parent's, as in `platform_external_platform_name`.
 EMBEDDED_FIELDS: Final = {
     "progress": "progress_",
     "platform": "platform_",

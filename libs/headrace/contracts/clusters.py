@@ -4,8 +4,8 @@ import re
 import uuid
 from typing import Final, Literal
 
-# Python's own parser takes blanks, underscores, signs, braces and hyphens anywhere; two readers of one text must not
-# find two clusters in it.
+# `uuid.UUID` accepts underscores, braces and misplaced hyphens. A stricter pattern ensures that two readers of one text
+# never find two clusters.
 _UUID: Final = re.compile(
     r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.IGNORECASE | re.ASCII
 )
@@ -26,5 +26,5 @@ def owned_name(cluster_id: str) -> str:
 
 
 def local_cluster_id(org_id: str, *, of: Literal["bare-csv", "an-archive-that-names-none"]) -> str:
-    """The cluster of uploads that name none, in the local shape: one for each organisation and kind of upload."""
+    """Return the local shape's cluster of uploads that name none, one for each organisation and service."""
     return str(uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, f"headrace:cluster-of-{of}"), org_id))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-# Base64 of an identity document; the gateway writes it.
+# Base64 of an identity document, set by the gateway.
 IDENTITY_HEADER: Final = "x-rh-identity"
 # Follows a payload through the flow; a sender may choose it.
 REQUEST_ID_HEADER: Final = "X-Rh-Insights-Request-Id"

@@ -1,9 +1,9 @@
-"""The ``x-rh-identity`` header: base64 of JSON that says who sends.
+"""The ``x-rh-identity`` header: base64 of a JSON document that identifies the sender.
 
 Source: RedHatInsights/platform-go-middlewares v2, identity; its order of checks and its texts are kept.
 
-Every service decodes identities here, so that no two services find different organisations in the same
-header: an ambiguous identity is refused. Organisations are compared as text: ``"01"`` is not ``"1"``.
+All services decode identities here, so that no two services find different organisations in the same header; an
+ambiguous identity is refused. Organisations are compared as text: ``"01"`` is not ``"1"``.
 """
 
 import base64
@@ -19,15 +19,16 @@ from pydantic import ConfigDict, Field, ValidationError
 from headrace.contracts.message import Element, FoldedPart
 
 ASSOCIATE: Final = "Associate"
-# Of everything in the local shape that names no organisation, as the ROS document's identity has it. One for all
-# services: a cluster that is sent with a token and again with an identity is one organisation's.
+# The organisation of everything in the local shape that names no organisation; it is the one in the ROS document's
+# identity. All services use it, so that a cluster that is sent with a token and later with an identity stays with one
+# organisation.
 LOCAL_ORG_ID: Final = "12345"
 WITHOUT_ORG: Final = frozenset({ASSOCIATE, "X509"})
 
-# They become parts of headers, which lose blanks at their ends, of object keys and of rows.
+# Organisations and accounts become parts of headers, object keys and rows; headers lose blanks at their ends.
 NAME_PATTERN: Final = r"[!-~](?:[ -~]{0,253}[!-~])?"
 _NAME: Final = re.compile(NAME_PATTERN)
-# RFC 4648's other alphabet, as the aggregator's clients may write it.
+# The URL-safe alphabet of RFC 4648, which clients of the aggregator may use.
 _TO_STANDARD: Final = str.maketrans("-_", "+/")
 
 
@@ -155,7 +156,7 @@ class _Envelope(_Part):
 ANONYMOUS: Final = Identity()
 
 
-# A sender's header is the same from upload to upload.
+# A sender's header is the same in each of its uploads.
 @lru_cache(maxsize=1024)
 def decode_identity(
     header: str | None, *, type_required: bool = True, org_required: bool = True, url_alphabet: bool = False
@@ -193,7 +194,8 @@ def identity_document(header: str | None, *, url_alphabet: bool = False) -> Any:
     except (binascii.Error, ValueError):
         raise NotBase64("unable to b64 decode x-rh-identity header") from None
     try:
-        # Strict: a lone surrogate or a NaN would be accepted by the other and fail wherever it is written again.
+        # json.loads accepts lone surrogates and NaN, which fail as soon as the document is written again. orjson
+        # refuses them.
         orjson.loads(text)
         return json.loads(text, object_pairs_hook=_object)
     except Contradiction:
@@ -233,7 +235,7 @@ def _of_one_sender(identity: Identity) -> Identity:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Of two keys one reader takes the first, another the last; their case tells them apart for some only.
+    # Readers differ in which of two equal keys they use, and in whether they ignore case.
     if len({name.lower() for name, _ in pairs}) < len(pairs):
         raise Contradiction("x-rh-identity header contains a JSON key twice")
     return dict(pairs)

@@ -1,7 +1,4 @@
-"""Kruize's vocabulary, for Kruize, its clients and those that show its recommendations.
-
-Names of terms, engines, resources, metrics, notifications, experiments, and how times are written. The columns of the
-ROS database that are named by them stand here, too.
+"""The vocabulary of Kruize, its clients and the services that show its recommendations: names, codes and times.
 
 Source: kruize/autotune (design/MonitoringModeAPI.md) and RedHatInsights/ros-ocp-backend (internal/utils).
 """
@@ -21,9 +18,9 @@ MEASUREMENT_MINUTES: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: its name, the values a client sends of it, their unit (empty: a count).
+    """One metric: its name, the aggregates that clients send, and their unit (empty for a count).
 
-    ``column`` is the stem of the ROS CSV's columns: ``<column>_avg`` and so on.
+    ``column`` is the stem of the columns in the ROS CSV: ``<column>_avg`` and so on.
     """
 
     name: str
@@ -84,7 +81,7 @@ NAMESPACE_METRICS: Final = (
     NAMESPACE_RUNNING_PODS,
 )
 
-# Names that Kruize knows and that recommendations of this profile do not read.
+# Kruize accepts these names; recommendations of this profile do not use them.
 NAMESPACE_MAX_DATE: Final = "namespaceMaxDate"
 MAX_DATE: Final = "maxDate"
 ACCELERATOR_CORE_USAGE: Final = "acceleratorCoreUsage"
@@ -106,15 +103,16 @@ ENGINES: Final = (COST, PERFORMANCE)
 
 
 def short_name(term: str) -> str:
-    """A term as settings and columns name it: ``short`` for ``short_term``."""
+    """Return a term as settings and columns name it: ``short`` for ``short_term``."""
     return term.removesuffix("_term")
 
 
 class Code(IntEnum):
-    """What a recommendation says beside its numbers.
+    """The notification codes of a recommendation.
 
-    The first digit of a code is its kind, the second and third say the resource: 23 CPU, 24 memory, 28 accelerator.
-    Each code of upstream's table is named; those that need accelerators, runtimes or negative numbers are never given.
+    The first digit is the severity; the second and third digits are the resource: 23 CPU, 24 memory, 28 accelerator.
+    The class has every code of upstream's table; codes for accelerators, runtimes and negative numbers are never
+    issued.
     """
 
     AVAILABLE = 111000
@@ -156,36 +154,36 @@ class Code(IntEnum):
 
     @property
     def key(self) -> str:
-        """The code as JSON has it, where it is a key."""
+        """The code as a key in JSON."""
         return str(int(self))
 
 
-# They part what a name is made of. Nothing in a name may have one, else two organisations' names could be the same.
+# The separators of the parts of a name. No part may contain one; otherwise two organisations could have the same name.
 SEPARATORS: Final = frozenset("|;")
 
 
 def container_experiment(
     org_id: str, source_id: str, cluster_uuid: str, namespace: str, object_type: str, object_name: str
 ) -> str:
-    """The experiment's name for a workload's containers."""
+    """Return the name of the experiment of a workload's containers."""
     return f"{org_id}|{source_id}|{cluster_uuid}|{namespace}|{object_type}|{object_name}"
 
 
 def namespace_experiment(org_id: str, source_id: str, cluster_uuid: str, namespace: str) -> str:
-    """The experiment's name for a whole namespace."""
+    """Return the name of the experiment of a whole namespace."""
     return f"{org_id}|{source_id}|{cluster_uuid}|namespace|{namespace}"
 
 
 def cluster_name(org_id: str, cluster_uuid: str) -> str:
-    """How Kruize names a cluster."""
+    """Return Kruize's name of a cluster."""
     return f"{org_id};{cluster_uuid}"
 
 
 def timestamp(moment: datetime) -> str:
-    """``2023-06-02T00:45:00.000Z``: UTC, milliseconds."""
+    """Format as ``2023-06-02T00:45:00.000Z``: UTC, milliseconds."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 def parse_timestamp(text: str) -> datetime:
-    """The reverse; raises ``ValueError`` for any other form."""
+    """Parse the form of `timestamp`; raises ``ValueError`` for any other form."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 _SHOWN_CHARACTERS: Final = 64
 
-# In a list or a map there is no absence: null is the empty text there.
+# A list or map has no absent element; its null becomes the empty text, as in Go.
 Element = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 
 
@@ -23,7 +23,7 @@ class Part(BaseModel):
     def _without_nulls(cls, value: Any) -> Any:
         if value is None:
             return {}
-        # Most have none: there is no copy to make.
+        # Most objects have no null and need no copy.
         if not isinstance(value, dict) or None not in value.values():
             return value
         return {name: item for name, item in value.items() if item is not None}
@@ -38,7 +38,7 @@ class FoldedPart(Part):
         if not isinstance(value, dict):
             return value
         names = {name.lower(): name for name in cls.model_fields}
-        # A null under one spelling takes nothing away from what another one says.
+        # A null under one spelling of a key does not hide the value under another spelling.
         return {names.get(str(name).lower(), name): item for name, item in value.items() if item is not None}
 
 
@@ -61,10 +61,10 @@ class Message(Part):
 
 
 class Unjudged(Message):
-    """A JSON object that is decoded but not judged, for a handler that says in its own words what is wrong with it.
+    """A JSON object that is decoded but not validated, for handlers with their own wording for faults.
 
-    ``problem`` says why the bytes are no JSON object; ``raw`` are the bytes. ``NAMES`` are the attributes that hold
-    request id, organisation and account: the payload's status names them whatever else is wrong.
+    ``problem`` is the reason why the bytes are not a JSON object, or None; ``raw`` are the bytes. ``NAMES`` are the
+    keys of request id, organisation and account, which the payload's status names even if the rest is invalid.
     """
 
     NAMES: ClassVar[tuple[str, str, str]] = ("request_id", "org_id", "account")
@@ -75,7 +75,7 @@ class Unjudged(Message):
 
     @classmethod
     def from_json(cls, value: bytes) -> Self:
-        """Never raises."""
+        """Decode the bytes; never raises."""
         try:
             value = cls.unpacked(value)
             document = cls.parsed(value)
@@ -87,43 +87,43 @@ class Unjudged(Message):
 
     @classmethod
     def unpacked(cls, value: bytes) -> bytes:
-        """The JSON text in a record's value; raises ``ValueError``."""
+        """Return the JSON text in a record's value; raises ``ValueError``."""
         return value
 
     @classmethod
     def parsed(cls, value: bytes) -> Any:
-        """The document; raises ``ValueError``."""
+        """Return the decoded document; raises ``ValueError``."""
         return orjson.loads(value)
 
     @classmethod
     def no_json(cls, error: Exception) -> str:
-        """The reason why bytes cannot be decoded."""
+        """Return the reason why bytes cannot be decoded."""
         return f"the message is not JSON: {error}"
 
     @classmethod
     def no_object(cls, document: Any) -> str:
-        """The reason why a document is no message."""
+        """Return the reason why a document is not a message."""
         return f"the message is not an object: {shown(document)}"
 
     @property
     def request_id(self) -> str:
-        """For the payload's status."""
+        """The request id in the payload's status."""
         value = self.attributes.get(self.NAMES[0])
         return value if isinstance(value, str) else ""
 
     @property
     def org_id(self) -> str:
-        """For the payload's status."""
+        """The organisation in the payload's status."""
         return str(self.attributes.get(self.NAMES[1]) or "")
 
     @property
     def account(self) -> str:
-        """For the payload's status."""
+        """The account number in the payload's status."""
         return str(self.attributes.get(self.NAMES[2]) or "")
 
 
 def json_text(value: Any) -> str:
-    """Compact JSON that PostgreSQL's text can hold."""
+    """Return compact JSON that a text column of PostgreSQL can store."""
     try:
         return orjson.dumps(value).decode()
     except TypeError:  # half a surrogate pair, or an integer beyond 64 bits
@@ -131,7 +131,7 @@ def json_text(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A JSON value in an error's text, cut."""
+    """Return a JSON value for an error's text, shortened."""
     text = json_text(value)
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 

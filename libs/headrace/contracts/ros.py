@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from headrace.contracts.clusters import is_cluster_uuid
 from headrace.contracts.message import Element, FoldedPart, Message
 
-# PostgreSQL has no text with it, and no name has it either.
+# A text column of PostgreSQL cannot store NUL.
 Text = Annotated[str, Field(min_length=1, max_length=1024, pattern="^[^\0]*$")]
 ExperimentType = Literal["container", "namespace"]
 
@@ -46,7 +46,7 @@ class RosEvent(Message, FoldedPart):
     """
 
     request_id: Text
-    # A header of up to 16 KiB.
+    # The identity header, at most 16 KiB.
     b64_identity: Annotated[str, Field(min_length=1)]
     metadata: RosMetadata
     files: list[Element]

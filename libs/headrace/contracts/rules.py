@@ -1,7 +1,7 @@
-"""Results of the rules engine: topics ``ccx.ocp.results``, ``ccx.dvo.results``, and the images of workloads.
+"""Results of the rules engine: topics ``ccx.ocp.results`` and ``ccx.dvo.results``, and the images of workloads.
 
-Fields stand in the order in which upstream writes them.
-Source: RedHatInsights/insights-ccx-messaging (publishers) and RedHatInsights/insights-results-aggregator (consumer).
+The fields are in upstream's order. Source: RedHatInsights/insights-ccx-messaging (publishers) and
+RedHatInsights/insights-results-aggregator (consumer).
 """
 
 import json
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from headrace.contracts.message import Message, Unjudged
 
-# A record has at most 1 MiB by Kafka's default; recommendations for workloads inflate about tenfold.
+# Kafka's default limit of a record is 1 MiB; recommendations for workloads inflate about tenfold.
 _MAX_INFLATED_BYTES: Final = 16 << 20
 _GZIP: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31
@@ -22,10 +22,13 @@ Number: TypeAlias = Annotated[int, Field(ge=0, le=0xFFFF_FFFF)]
 
 
 class _Line(Message):
-    """A message that is written as one line of JSON."""
+    """A message that is encoded as one line of JSON."""
 
     def to_json(self) -> bytes:
-        """With the newline; an unknown account is absent, an unknown request id null, as upstream has it."""
+        """Encode with a final newline.
+
+        As upstream does, omit an unknown account and write an unknown request id as null.
+        """
         return to_line({name: value for name, value in self if name != "AccountNumber" or value is not None})
 
 
@@ -59,7 +62,7 @@ class WorkloadsResult(_Line):
 
 
 class WorkloadInfo(_Line):
-    """Which images run where in one cluster: its archive's config/workload_info.json."""
+    """The images that run in one cluster: ``config/workload_info.json`` of its archive."""
 
     OrgID: Number
     ClusterName: str
@@ -71,26 +74,26 @@ class WorkloadInfo(_Line):
 
 
 class UnjudgedResult(Unjudged):
-    """Of topic ``ccx.ocp.results``, as it came."""
+    """A message on ``ccx.ocp.results`` before validation."""
 
     NAMES = ("RequestId", "OrgID", "AccountNumber")
 
     @classmethod
     def parsed(cls, value: bytes) -> Any:
-        """The document; raises ``ValueError``."""
+        """Return the decoded document; raises ``ValueError``."""
         try:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
-            # Python's encoder writes NaN and half surrogate pairs, which orjson refuses; NaN means nothing to a reader.
+            # Python's encoder writes NaN and lone surrogates, which orjson refuses. Readers treat NaN as absent.
             return json.loads(value, parse_constant=lambda _: None)
 
 
 class UnjudgedWorkloads(UnjudgedResult):
-    """Of topic ``ccx.dvo.results``, as it came."""
+    """A message on ``ccx.dvo.results`` before validation."""
 
     @classmethod
     def unpacked(cls, value: bytes) -> bytes:
-        """The JSON text, which may come as gzip; never more than the bound is inflated."""
+        """Return the JSON text, which may be compressed with gzip; decompress no more than the limit."""
         if not value.startswith(_GZIP):
             return value
         inflater = zlib.decompressobj(_GZIP_WINDOW)
@@ -105,7 +108,7 @@ class UnjudgedWorkloads(UnjudgedResult):
 
 
 def to_line(body: dict[str, Any]) -> bytes:
-    """One line of JSON with its newline."""
+    """Return one line of JSON with its newline."""
     try:
         return orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # integers beyond 64 bits

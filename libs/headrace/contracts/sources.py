@@ -6,7 +6,7 @@ from headrace.contracts.message import FoldedPart, Message
 class SourcesEvent(Message, FoldedPart):
     """The present (or last) state of one resource; ids are integers. Fields of other kinds are kept as extra fields.
 
-    Keys match case-insensitively: koku's own events write ``Id`` and ``Source_id``.
+    Keys match case-insensitively, because koku's own events write ``Id`` and ``Source_id``.
     """
 
     id: int

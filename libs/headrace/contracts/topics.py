@@ -1,4 +1,4 @@
-"""Every topic, by name and message type."""
+"""Every topic with its message type."""
 
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -31,10 +31,11 @@ class Topic(Generic[M]):
 
 
 UPLOAD_ANNOUNCE: Final = Topic("platform.upload.announce", Announcement)
-# The ROS document has ingress publish here; upstream the topic is the Sources API's, so that other
-# kinds of message share it.
+# In the ROS document ingress publishes here. Upstream's Sources API owns the topic, so it carries other kinds of
+# messages too.
 SOURCES_EVENTS: Final = Topic("platform.sources.event-stream", Announcement)
-# The same topic as the Sources API fills it; the header `event_type` tells its messages from ingress' own.
+# The same topic, with the messages of the Sources API; the header `event_type` distinguishes them from those of
+# ingress.
 SOURCES_RESOURCES: Final = Topic(SOURCES_EVENTS.name, SourcesEvent)
 PAYLOAD_STATUS: Final = Topic("platform.payload-status", PayloadStatus)
 ARCHIVE_SYNCED: Final = Topic("ccx.archive.synced", ArchiveSynced)

@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-# What LIKE reads as something else than itself.
+# The characters that LIKE interprets.
 _SPECIAL: Final = re.compile(r"[%_\\]")
 
 
 def literal(text: str) -> str:
-    """The pattern of LIKE that means the text itself."""
+    """Return the LIKE pattern that matches the text itself."""
     return _SPECIAL.sub(r"\\\g<0>", text)
 
 

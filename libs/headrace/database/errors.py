@@ -29,7 +29,7 @@ _PASSING_CODES: Final = frozenset(
 )
 _REFUSED: Final = (
     asyncpg.InvalidCatalogNameError,
-    asyncpg.InvalidAuthorizationSpecificationError,  # the wrong password too
+    asyncpg.InvalidAuthorizationSpecificationError,  # includes a wrong password
     asyncpg.InsufficientPrivilegeError,
 )
 
@@ -56,9 +56,9 @@ def translated(what: str) -> Iterator[None]:
             raise Refused(f"PostgreSQL refuses to {what}: {error}") from error
         raise
     except asyncpg.DataError:
-        raise  # an argument of the wrong type: also an InterfaceError, but ours
+        raise  # an argument of the wrong type is an InterfaceError too, but a fault of Headrace
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        # The connection was closed, or is being closed, under the statement.
+        # The connection was closed while the statement ran.
         raise Retryable(f"PostgreSQL cannot {what}: {error}") from error
     except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
         raise Retryable(f"PostgreSQL does not answer (to {what}): {error or type(error).__name__}") from error

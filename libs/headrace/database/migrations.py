@@ -22,9 +22,9 @@ _log = get_logger(__name__)
 
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _LOCK_KEY: Final = 0x4EAD_2ACE
-# Another replica's migration may take as long as its own statement may.
+# Another replica's migration may take as long as its longest statement.
 _WAIT_SECONDS: Final = 120
-# A lock longer sought than this would queue every reader of the table behind it.
+# A longer wait for a lock would queue every reader of the table behind it.
 _LOCK_SECONDS: Final = 4
 _STATEMENT_SECONDS: Final = 60
 
@@ -106,7 +106,10 @@ async def _take_turn(connection: Connection) -> None:
 
 
 async def _missing(connection: Connection, migrations: list[Migration]) -> list[Migration]:
-    """Unknown names in the database belong to a newer release, whose rule lets this release run on."""
+    """Return the migrations that are not applied.
+
+    Unknown names in the database belong to a newer release, which keeps this one working.
+    """
     applied = {
         row["name"]: row["checksum"] for row in await connection.fetch("select * from schema_migrations")
     }

@@ -21,11 +21,11 @@ Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 Record: TypeAlias = asyncpg.Record
 
 _CONNECT_SECONDS: Final = 5.0
-# Longer than this for a free connection, and the caller should come back later.
+# If no connection is free for this long, the caller should retry later.
 _ACQUIRE_SECONDS: Final = 5.0
 _STATEMENT_SECONDS: Final = 15.0
 _LOCK_SECONDS: Final = 5.0
-# The client's own deadline, for a server that went silent; the server's fires first.
+# The client's own deadline, for a silent server; the server's deadline is shorter.
 _COMMAND_SECONDS: Final = _STATEMENT_SECONDS + 5.0
 _IDLE_SECONDS: Final = 300.0
 _CLOSE_SECONDS: Final = 5.0
@@ -88,7 +88,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """One connection of the pool; waits a bounded time for a free one."""
+        """Yield one connection of the pool; wait a limited time for a free one."""
         with translated(f"serve {self.name}"):
             async with self._pool.acquire(timeout=self._acquire_seconds) as connection:
                 yield connection
@@ -141,7 +141,7 @@ async def _stored() -> None:
 
 
 async def _leave_as_it_is(_connection: Any) -> None:
-    """Save the round trip of a reset: statements change no session state outside a transaction."""
+    """Skip the reset and its round trip: statements change no session state outside of a transaction."""
 
 
 async def _ensure_exists(url: str, name: str) -> None:
@@ -156,7 +156,7 @@ async def _ensure_exists(url: str, name: str) -> None:
 async def _create(url: str, name: str) -> None:
     connection = await asyncpg.connect(url, timeout=_CONNECT_SECONDS, command_timeout=_COMMAND_SECONDS)
     try:
-        # template0 takes no connections, so that a visitor of template1 cannot hold this up.
+        # template0 accepts no connections, so no other session can block the copy, as one in template1 could.
         await connection.execute(f'create database "{name}" template template0')
     except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
         pass  # another replica was first

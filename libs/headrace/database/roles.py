@@ -30,7 +30,7 @@ _COMMAND_SECONDS: Final = 60.0
 _CLOSE_SECONDS: Final = 2.0
 _LOCK_KEY: Final = 0x4EAD_2AD0
 _TEMPLATES: Final = frozenset({"template0", "template1"})
-# PostgreSQL's own number.
+# PostgreSQL's default.
 _SCRAM_ITERATIONS: Final = 4096
 
 
@@ -128,7 +128,7 @@ async def _making_roles(server: _Connection, roles: Sequence[Role], admin: async
         if role.password:
             statements.append(f"alter role {name} password {_text(scram_verifier(role.password))}")
         if not admin["super"]:
-            # Only so may it give a database to the role.
+            # The administrator needs it to give the role a database.
             statements.append(f"grant {name} to current_user")
     return ";".join(statements)
 
@@ -165,7 +165,7 @@ async def _settle(url: str, database: str, roles: Sequence[Role]) -> None:
             statements += [
                 f"revoke all on database {name} from public",
                 "revoke create on schema public from public",
-                # An administrator that is no superuser has to come back.
+                # An administrator who is not a superuser has to connect again.
                 f"grant connect on database {name} to current_user",
             ]
             for role in roles:
@@ -178,8 +178,8 @@ async def _settle(url: str, database: str, roles: Sequence[Role]) -> None:
     _log.info("database_settled", database=database, roles=[role.name for role in roles])
 
 
-# Tables of one's own tell whose a database is: what stands in one without them is not ours to give away. A table
-# brings its sequences and indexes along, an extension keeps what it made.
+# Only tables show whose database it is, so objects in a database without tables are left alone. The owner of a table
+# also gets its sequences and indexes; an extension keeps what it created.
 _HAND_OVER: Final = """
 do $$
 declare

@@ -1,1 +1,1 @@
-"""What is written from the services' table for those who run it: manifests, dashboard, AsyncAPI document."""
+"""Files for operators, generated from the services' table: manifests, dashboard, AsyncAPI document."""

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document: every topic, what is on it, who sends and who receives it."""
+"""The AsyncAPI 3 document: every topic with its messages, producers and consumers."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _SCHEMAS: Final = "#/components/schemas/{model}"
 
 
 def asyncapi(rows: Sequence[Service]) -> str:
-    """The document in JSON."""
+    """Return the document as JSON."""
     topics = [topic for row in rows for topic in row.topics]
     messages = {topic.message.__name__: topic.message for topic in topics}
     document = {

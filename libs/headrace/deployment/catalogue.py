@@ -29,7 +29,7 @@ class Metric:
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names that a scrape shows."""
+        """The names of the series in a scrape."""
         return tuple(self.name + suffix for suffix in _SUFFIXES[self.kind])
 
 
@@ -42,7 +42,7 @@ class Section:
 
 
 def sections(rows: Sequence[Service]) -> list[Section]:
-    """The runtime's own metrics, those of libraries that services share, then each service's."""
+    """Return the runtime's own metrics, those of libraries that services share, then each service's."""
     found = [Section("runtime", _once(_metrics_in(import_module("headrace.runtime.metrics"))))]
     shared = sorted({row.schema for row in rows if row.schema.startswith("headrace.")})
     for package in shared:
@@ -67,7 +67,7 @@ def _section(title: str, package: ModuleType, name: str) -> Iterator[Section]:
 
 
 def _once(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
-    """A module may have a metric under two names."""
+    """Return each metric once; a module may have it under two names."""
     return tuple({metric.name: metric for metric in metrics}.values())
 
 

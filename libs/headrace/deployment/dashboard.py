@@ -88,7 +88,7 @@ def _panel(metric: Metric, number: int, top: int) -> Json:
 
 
 def _queries(metric: Metric) -> list[tuple[str, str]]:
-    """Return PromQL and legend of each line."""
+    """Return the PromQL and the legend of each line."""
     wanted = '{service=~"$service"}' if "service" in metric.labels else ""
     legend = " ".join(f"{{{{{label}}}}}" for label in metric.labels)
     if metric.kind == "histogram":

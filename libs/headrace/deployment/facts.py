@@ -14,7 +14,7 @@ _QUANTITY = r"^\d+(m|Mi|Gi)?$"
 
 
 class Facts(BaseModel):
-    """The line of one service; quantities are in Kubernetes' notation."""
+    """The settings of one service; quantities are in Kubernetes' notation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,7 +36,7 @@ class Facts(BaseModel):
 
 
 class Table(BaseModel):
-    """The whole file; a service without a line has the defaults."""
+    """The whole file; a service that it does not name has the defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

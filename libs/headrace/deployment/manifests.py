@@ -21,7 +21,7 @@ from headrace.service.row import Service
 
 INIT: Final = "headrace-init"
 _INIT_LABELS: Final = {"app.kubernetes.io/name": INIT, **PART_OF}
-# An applied Job cannot be changed: gone by then, it is made anew by the next apply.
+# An existing Job cannot be changed; it is deleted after this time, so that a later `apply` creates it again.
 _FORGET_JOB_SECONDS: Final = 600
 _CLAIM_SIZE: Final = "1Gi"
 

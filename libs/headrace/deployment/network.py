@@ -34,7 +34,7 @@ def policy(row: Service, facts: Facts, rows: Sequence[Service], engine_ports: Se
 
 
 def engines_only(name: str, selector: dict[str, str], engine_ports: Sequence[int]) -> Manifest:
-    """Return the policy of pods that nobody calls: name lookup and the engines."""
+    """Return the policy of pods that no other pod connects to: they reach only name lookup and the engines."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

@@ -16,7 +16,7 @@ CONFIG: Final = "headrace"
 KAFKA_SECRET, S3_SECRET, POSTGRES_SECRET = "headrace-kafka", "headrace-s3", "headrace-postgres"
 PART_OF: Final = {"app.kubernetes.io/part-of": "headrace"}
 _CA, _FILES = "/etc/headrace/ca", "/etc/headrace/files"
-# Endpoints forget a pod a little later than it is told to end: it goes on listening for so long.
+# Endpoints drop a pod slightly after its signal to end, so it continues to listen for this time.
 _DRAIN_SECONDS: Final = 5
 _STOP_SECONDS: Final = 25
 
@@ -106,7 +106,7 @@ def _settings(rows: Sequence[Service]) -> list[Manifest]:
     if any(row.consumes or row.buckets for row in rows):
         found.append({"secretRef": {"name": S3_SECRET}})
     if len(rows) > 1:
-        # Who makes roles and databases; a service has nothing but its own role.
+        # The administrator's URL, for the pods that create roles and databases; a service only gets its own role.
         found.append({"secretRef": {"name": POSTGRES_SECRET}})
     found += [{"secretRef": {"name": f"{POSTGRES_SECRET}-{dashed(row)}"}} for row in rows if row.database]
     for row in rows:
@@ -115,7 +115,7 @@ def _settings(rows: Sequence[Service]) -> list[Manifest]:
             found.append({"configMapRef": {"name": own}})
             found.append({"secretRef": {"name": own, "optional": True}})
         elif row.settings:
-            # Topics and buckets are made under the names that the service is given for them.
+            # Topics and buckets are created under the names that the settings of the service give them.
             found.append({"configMapRef": {"name": own}})
     return found
 
@@ -123,7 +123,7 @@ def _settings(rows: Sequence[Service]) -> list[Manifest]:
 def _pod(only: Manifest, facts: Facts) -> Manifest:
     return {
         "automountServiceAccountToken": False,
-        # Their variables (KRUIZE_PORT=tcp://…) are names of our settings.
+        # Kubernetes' variables for Services (KRUIZE_PORT=tcp://…) would collide with settings.
         "enableServiceLinks": False,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [only],

@@ -20,7 +20,7 @@ BASE: Final = KUSTOMIZE / "base"
 KEDA: Final = KUSTOMIZE / "components/keda"
 DASHBOARD: Final = KUSTOMIZE / "components/monitoring/dashboard.json"
 ASYNCAPI: Final = Path("docs/asyncapi.json")
-# Whatever else stands in these is of a service that is no more.
+# Any other file in these folders belongs to a removed service and is deleted.
 OWNED: Final = (BASE, KEDA)
 _HEAD: Final = f"# Written by `make docs` from services/headrace_services/registry.py and {FACTS}.\n"
 

@@ -22,7 +22,7 @@ from headrace.runtime.errors import ConfigurationError
 _HOSTS: Final = 3
 _MASTERS: Final = 3
 _INSTALLATION: Final = timedelta(minutes=71)
-# Between the narrative's reboots and what comes after them.
+# The time between the reboots in the narrative and the events that follow them.
 _PROGRESS_FROM: Final = timedelta(minutes=28)
 _PROGRESS_FOR: Final = timedelta(minutes=17)
 
@@ -145,7 +145,7 @@ class Installation:
         }
 
     def _told(self, narrative: tuple[tuple[str, str, str, int], ...]) -> Iterator[Model]:
-        # Every host's within the minute.
+        # The events of all hosts for one step stay within a minute.
         apart = min(137, 50_000 // len(self._host_ids))
         for name, severity, message, minutes in narrative:
             hosts = range(len(self._host_ids)) if name.startswith(HOST_EVENT_PREFIX) else [None]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 Told = tuple[str, str, str, int]
-"""Name, severity, message, minutes after registration."""
+"""The name, severity and message of an event, and the minutes since registration."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ EVENTS: Final[tuple[Told, ...]] = (
     ("host_install_progress_updated", "info", "Host {host}: reached stage Writing image to disk", 22),
     ("host_install_progress_updated", "info", "Host {host}: reached stage Rebooting", 27),
 )
-# As often as an installation has events to fill.
+# These events repeat until an installation has the requested number of events.
 PROGRESS: Final = (
     "host_install_progress_updated",
     "info",

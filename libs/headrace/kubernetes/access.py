@@ -1,4 +1,4 @@
-"""Address and credentials of one API server. Their repr shows no secret."""
+"""The address and credentials of one API server; `repr` shows no secret."""
 
 import os
 import ssl
@@ -26,7 +26,7 @@ class Access:
     tls_server_name: str = ""
     proxy_url: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
-    # Read again for every request: its owner renews it.
+    # The file is read for every request, because the kubelet replaces it.
     token_file: Path | None = None
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
@@ -71,7 +71,7 @@ def read_text(path: Path, what: str) -> str:
 
 
 def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    # Python's ssl takes a client certificate from a file only; mkstemp's is its owner's alone.
+    # Python's ssl module reads client certificates only from a file; mkstemp makes one that only this user can read.
     handle, name = tempfile.mkstemp(suffix=".pem")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as opened:

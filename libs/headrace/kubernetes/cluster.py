@@ -1,7 +1,7 @@
 """A read-only client of a Kubernetes API server: objects and lists in JSON.
 
-It is our own, over aiohttp, because importing the official asynchronous client takes about 60 MB of memory, more than
-a whole sender may use, and only two calls are needed.
+It is Headrace's own, over aiohttp: importing the official asynchronous client takes about 60 MB of memory, more than a
+whole sender may use, and only two calls are needed.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class Cluster:
 
     @classmethod
     def find(cls, context: str | None = None) -> Self:
-        """Find a cluster by ``$KUBECONFIG``, else ``~/.kube/config``, else the pod's own."""
+        """Find a cluster through ``$KUBECONFIG``, else ``~/.kube/config``, else the pod's service account."""
         if path := default_kubeconfig():
             return cls.from_kubeconfig(path, context)
         if access := service_account():
@@ -88,8 +88,8 @@ class Cluster:
         return self._access.namespace
 
     async def open(self) -> Self:
-        """Prepare for requests; nothing is sent yet."""
-        # A client certificate goes through a file.
+        """Open the session; no request is sent yet."""
+        # Loading a client certificate writes a file.
         tls = await asyncio.to_thread(self._access.tls)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls, limit=8),

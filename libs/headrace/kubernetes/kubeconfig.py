@@ -15,7 +15,7 @@ from headrace.runtime.errors import ConfigurationError
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
-# What a user entry may hold that would need a program, or rights, that we do not use.
+# Keys of a user entry that would run a program or need rights that Headrace does not use.
 _REFUSED: Final = {
     "exec": "credential plugins (exec) are not run; use a token or a client certificate instead",
     "auth-provider": "auth-provider is not supported; use a token or a client certificate instead",
@@ -25,7 +25,7 @@ _REFUSED: Final = {
 
 @dataclass(frozen=True)
 class Kubeconfig:
-    """Named clusters, users and contexts of one file, or of several joined with ``:`` (the first to name one wins)."""
+    """The clusters, users and contexts of one file, or of several joined with ``:`` (the first that names one wins)."""
 
     source: str
     clusters: Mapping[str, Mapping[str, Any]]
@@ -38,7 +38,7 @@ class Kubeconfig:
         """Load files; raises `ConfigurationError` for a file that is missing or not a kubeconfig."""
         files = [Path(name).expanduser() for name in str(path).split(os.pathsep) if name]
         if len(files) > 1:
-            # As kubectl does: a list may name files that are not there, a single name may not.
+            # Like kubectl, ignore missing files in a list, but not a single missing file.
             files = [file for file in files if file.exists()] or files[:1]
         parts: dict[str, dict[str, Mapping[str, Any]]] = {"cluster": {}, "user": {}, "context": {}}
         current = ""
@@ -51,7 +51,7 @@ class Kubeconfig:
         return cls(str(path), parts["cluster"], parts["user"], parts["context"], current)
 
     def access(self, context: str | None = None) -> Access:
-        """Return cluster and user of a context, by default of the current one."""
+        """Return the cluster and user of a context, by default of the current one."""
         name = context or self.current_context
         if not name:
             raise ConfigurationError(f"{self.source}: current-context is not set and no context was named")
@@ -135,7 +135,7 @@ def _document(file: Path) -> Mapping[str, Any]:
     try:
         document = yaml.safe_load(read_text(file, "kubeconfig"))
     except yaml.YAMLError:
-        # The parser's text quotes the lines, and lines hold tokens.
+        # The parser's message quotes the lines, which may contain tokens.
         raise ConfigurationError(f"the kubeconfig {file} is not YAML") from None
     if not isinstance(document, dict):
         raise ConfigurationError(f"the kubeconfig {file} is not a mapping")

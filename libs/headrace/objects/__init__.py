@@ -1,1 +1,1 @@
-"""S3: put, stream, get, copy, presign. The only place that knows a client library."""
+"""S3: put, stream, get, copy, presign. Only this package imports an S3 client library."""

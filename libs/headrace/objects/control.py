@@ -1,7 +1,7 @@
-"""The full S3 client, for what is rare: multipart uploads and lists.
+"""The full S3 client, for rare operations: multipart uploads and lists.
 
-Imported where it is needed: it costs 0.15 s and 9 MiB, its first client 0.1 s and 14 MiB more, which a process that
-only puts, gets and copies never pays.
+It is imported on first use. The import costs 0.15 s and 9 MiB, the first client 0.1 s and 14 MiB more; a process that
+only puts, gets and copies avoids that.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _CONFIG: Final = AioConfig(
     s3={"addressing_style": "path", "payload_signing_enabled": False},
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
-    # One retry layer only, and it is not this one.
+    # The callers retry; a second layer of retries would multiply the attempts.
     retries={"total_max_attempts": 1},
     connect_timeout=2,
     read_timeout=20,
@@ -35,12 +35,15 @@ _CONFIG: Final = AioConfig(
 
 @cache
 def _session() -> AioSession:
-    """One for all: it keeps the description of S3 that each client would read anew."""
+    """Return the process' only session.
+
+    The session keeps the description of S3, which each client would otherwise parse again.
+    """
     return get_session()
 
 
 def client(endpoint: S3Endpoint) -> "AbstractAsyncContextManager[S3Client]":
-    """A client of one endpoint."""
+    """Return a client of one endpoint."""
     return _session().create_client(
         "s3",
         endpoint_url=endpoint.url,
@@ -53,7 +56,7 @@ def client(endpoint: S3Endpoint) -> "AbstractAsyncContextManager[S3Client]":
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turn every exception of the client into one of ours."""
+    """Translate every exception of the client library into one of `headrace.runtime.errors`."""
     try:
         yield
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""Where an S3 service is and who we are to it."""
+"""The address of an S3 service and the keys for it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ from headrace.runtime.settings import EngineSettings
 
 @dataclass(frozen=True)
 class S3Endpoint:
-    """An endpoint's ``url`` (scheme, host, port) and our keys; equal endpoints can copy server-side."""
+    """An S3 endpoint: its ``url`` (scheme, host, port) and Headrace's keys; equal endpoints can copy server-side."""
 
     url: str
     access_key: str
     secret_key: str = field(repr=False)
     region: str = "us-east-1"
-    # What presigned URLs name, where consumers know the service by another name.
+    # The URL in presigned URLs, if consumers reach the service by another name.
     public_url: str = ""
-    # More names (`host:port`) by which messages may know it; nobody is ever connected to by them.
+    # Further names (`host:port`) by which messages may refer to it; they are never connected to.
     aliases: frozenset[str] = field(default=frozenset(), compare=False)
 
     @classmethod
@@ -33,7 +33,7 @@ class S3Endpoint:
         public_url: str = "",
         aliases: Iterable[str] = (),
     ) -> Self:
-        """Read ``http://key:secret@host:port``; keys may come apart from the URL."""
+        """Parse ``http://key:secret@host:port``; the keys may also be given separately."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigurationError(
@@ -52,7 +52,7 @@ class S3Endpoint:
 
     @classmethod
     def of(cls, engines: EngineSettings) -> Self:
-        """The platform's own S3."""
+        """Return the platform's own S3."""
         return cls.parse(
             engines.s3,
             access_key=engines.s3_access_key,

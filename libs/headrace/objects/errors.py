@@ -1,4 +1,4 @@
-"""What S3 may answer instead of success, whichever client asked."""
+"""The exceptions for S3's errors, the same for both clients."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,19 +7,19 @@ from headrace.runtime.errors import HeadraceError, Permanent, Retryable
 
 
 class ObjectNotFound(Permanent):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class ObjectExists(Permanent):
-    """An object, or a bucket, of that name is there and was to be left alone."""
+    """An object or bucket of that name already exists, and must not be replaced."""
 
 
 class UploadNotFound(Retryable):
-    """There is no such multipart upload (any more)."""
+    """The multipart upload does not exist, or no longer exists."""
 
 
 class InvalidObjectName(Permanent):
-    """The server takes no object of that name."""
+    """The server does not accept the object's name."""
 
 
 _BY_CODE: Final[Mapping[str, type[HeadraceError]]] = {
@@ -38,15 +38,14 @@ _BY_STATUS: Final[Mapping[int, type[HeadraceError]]] = {404: ObjectNotFound, 412
 
 
 def failure(code: str, status: int, what: str) -> HeadraceError:
-    """The exception for an S3 error code.
+    """Return the exception for an S3 error code.
 
-    What an operator can mend (a missing bucket, denied access) is `Retryable`: work waits for it instead of
-    being lost.
+    What an operator can correct (a missing bucket, denied access) is `Retryable`, so that work waits and is not lost.
     """
     kind = _BY_CODE.get(code) or (_BY_STATUS.get(status, Retryable) if not code else Retryable)
     return kind(f"S3 answered {status} {code or '(no code)'} to {what}")
 
 
 def unanswered(what: str, error: Exception) -> Retryable:
-    """The exception for a store that did not answer."""
+    """Return the exception for a store that did not answer."""
     return Retryable(f"S3 did not answer to {what}: {type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Reading what a message names by bucket and key, or by URL: from our own S3, or from hosts an operator named."""
+"""Reading an upload that a message names by bucket and key, or by URL: from Headrace's S3 or from allowed hosts."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -18,15 +18,15 @@ from headrace.runtime.errors import Rejected, Retryable
 _CHUNK_BYTES: Final = 1 << 18
 _CONNECT_SECONDS: Final = 5.0
 _PORTS: Final = {"http": 80, "https": 443}
-# Names are indexed; S3's own keys have 1024 bytes at most.
+# Names are indexed in databases; a key in S3 has at most 1024 bytes.
 _MAX_NAME_BYTES: Final = 2000
 
 
 @dataclass(frozen=True)
 class Location:
-    """Where something is: in a bucket of ours, or at ``url``.
+    """The location of an upload: in a bucket of Headrace's S3, or at ``url``.
 
-    ``name`` tells it from everything else and holds no credential; ``path`` is what others may know of where it was.
+    ``name`` identifies it and contains no credential; ``path`` is the part of its location that other services may see.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Location:
 
 
 class Fetcher:
-    """Finds and reads. Redirects are not followed, and what a URL answers is bounded in bytes and time."""
+    """Locates and reads uploads. Redirects are not followed; answers are limited in bytes and time."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Fetcher:
         max_bytes: int = 1 << 30,
         fetch_seconds: float = 120.0,
     ) -> None:
-        """``variable`` is the setting that holds ``allowed_hosts`` (``host`` or ``host:port``), for error texts."""
+        """``variable`` is the setting that contains ``allowed_hosts`` (``host`` or ``host:port``), for error texts."""
         self.store = store
         self._session = session
         self._allowed_hosts = {host.lower() for host in allowed_hosts}
@@ -61,13 +61,13 @@ class Fetcher:
         self._own = {_authority(name) for name in names} | set(endpoint.aliases)
 
     def locate_upload(self, upload: Announced) -> Location:
-        """Where an announced upload is; raises `Rejected` when that is nowhere we may read."""
+        """Return the location of an announced upload; raises `Rejected` if Headrace may not read there."""
         if upload.bucket and upload.object_key:
             return stored(upload.bucket, upload.object_key)
         return self.locate(upload.url, request_id=upload.request_id or "")
 
     def locate(self, url_text: str, *, request_id: str) -> Location:
-        """Where a URL leads; raises `Rejected` when that is nowhere we may read."""
+        """Return the location that a URL names; raises `Rejected` if Headrace may not read there."""
         try:
             url = urlsplit(url_text)
             authority = _authority(url)
@@ -86,7 +86,7 @@ class Fetcher:
         return Location(name=name, path=unquote(url.path.lstrip("/")), url=url_text)
 
     def _in_own_store(self, url: SplitResult, authority: str) -> Location | None:
-        """Path-style and virtual-host URLs of our own endpoint, which we read with our own keys."""
+        """Parse a path-style or virtual-host URL of Headrace's own endpoint, which is read with Headrace's keys."""
         path = unquote(url.path.lstrip("/"))
         if authority in self._own:
             bucket, _, key = path.partition("/")
@@ -96,7 +96,7 @@ class Fetcher:
 
     @asynccontextmanager
     async def open(self, location: Location) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The bytes; raises `Rejected` when they are not there (any more)."""
+        """Open the upload and yield its bytes; raises `Rejected` if it does not exist, or no longer exists."""
         if not location.url:
             try:
                 async with self.store.get(location.bucket, location.key) as chunks:
@@ -111,7 +111,7 @@ class Fetcher:
                 _check(response, location)
                 yield self._capped(response)
         except (aiohttp.ClientError, TimeoutError) as error:
-            # The text of a client's error may hold the whole URL, and a presigned one is a credential.
+            # The text of a client's exception may contain the whole URL, and a presigned URL is a credential.
             raise Retryable(f"cannot fetch {location.name}: {type(error).__name__}") from error
 
     async def _capped(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -124,7 +124,7 @@ class Fetcher:
 
 
 def sender_of(message: Announcement) -> Identity:
-    """Who sent an announced upload; raises `Rejected` when the announcement says two things."""
+    """Return the sender of an announced upload; raises `Rejected` if the announcement contradicts itself."""
     try:
         return message.sender()
     except Contradiction as error:
@@ -132,12 +132,12 @@ def sender_of(message: Announcement) -> Identity:
 
 
 def stored(bucket: str, key: str) -> Location:
-    """An object of our own S3."""
+    """Return the location of an object of Headrace's own S3."""
     return Location(name=f"{bucket}/{key}", path=key, bucket=bucket, key=key)
 
 
 def gone(location: Location) -> Rejected:
-    """It is not where a message said."""
+    """Return the refusal of an upload that does not exist at the place that its message names."""
     return Rejected(f"{location.name} does not exist")
 
 
@@ -151,7 +151,7 @@ def _check(response: aiohttp.ClientResponse, location: Location) -> None:
 
 
 def _authority(url: SplitResult) -> str:
-    """Host and port, the port left out where the scheme implies it."""
+    """Return host and port; the scheme's default port is omitted."""
     port = url.port
     host = url.hostname or ""
     return host if port in {None, _PORTS.get(url.scheme)} else f"{host}:{port}"

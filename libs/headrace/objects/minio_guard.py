@@ -1,13 +1,14 @@
-"""A door in front of MinIO that keeps one kind of request out: `python -m headrace.objects.minio_guard`.
+"""A proxy in front of MinIO that refuses one kind of request: `python -m headrace.objects.minio_guard`.
 
 The last open-source MinIO lets every client that knows the access key write objects (CVE-2026-41145): a request whose
 `x-amz-content-sha256` is STREAMING-UNSIGNED-PAYLOAD-TRAILER needs no signature if it names the key in its query, and
-every presigned URL contains the key. Requests that state this in any way are refused here; all others pass unchanged,
-with streamed bodies.
+every presigned URL contains the key. The guard refuses requests that state this value in any way; all others pass
+unchanged, with streamed bodies.
 
     python -m headrace.objects.minio_guard --listen HOST:PORT --to HOST:PORT [-- COMMAND…]
 
-If a command is given, it runs MinIO as a child, and both end together. Otherwise MinIO is managed elsewhere.
+If a command is given, the guard runs it as a child (MinIO), and both end together. Otherwise MinIO is managed
+elsewhere.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from yarl import URL
 from headrace.runtime.children import TRAMPOLINE
 
 _REFUSED: Final = "UNSIGNED-PAYLOAD-TRAILER"
-# Of one connection, not of a request.
+# Headers of one connection, which a proxy does not forward.
 _HOP_BY_HOP: Final = frozenset(
     (
         "connection",
@@ -64,7 +65,7 @@ class Guard:
         if is_refused(request.headers) or not request.raw_path.startswith("/"):
             return _error(400, "InvalidRequest", f"STREAMING-{_REFUSED} is refused because of CVE-2026-41145")
         if request.headers.get("expect", "").lower() == "100-continue":
-            # The client waits for it before it sends its body, and MinIO before it answers.
+            # The client waits for it before it sends its body, and MinIO waits for the body before it answers.
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0
         response: web.StreamResponse | None = None
@@ -89,13 +90,13 @@ class Guard:
             if self._met and isinstance(error, aiohttp.ClientConnectorError):
                 self.lost.set()
             if response is not None and response.prepared:
-                # Cut short: the client must not take what it has for the whole.
+                # The connection is cut, so that the client does not take a part of the answer for the whole.
                 raise
             return _error(503, "ServiceUnavailable", "MinIO does not answer")
 
 
 def is_refused(headers: CIMultiDictProxy[str]) -> bool:
-    """Return whether any of a request's headers of that name says that its trailer is unsigned."""
+    """Return whether one of a request's headers declares an unsigned trailer."""
     return any(_REFUSED in value.upper() for value in headers.getall("x-amz-content-sha256", ()))
 
 
@@ -151,7 +152,7 @@ async def _until_ended(command: Sequence[str], stop: asyncio.Event, lost: asynci
     child = None
     waiting: set[asyncio.Task[object]] = {asyncio.create_task(stop.wait())}
     if command:
-        # It dies with us, however we end.
+        # The trampoline ends the child whenever this process ends.
         through = (sys.executable, "-I", "-S", str(TRAMPOLINE), str(os.getpid()), "same")
         child = await asyncio.create_subprocess_exec(*through, *command, stdin=asyncio.subprocess.DEVNULL)
         waiting.add(asyncio.create_task(child.wait()))

@@ -1,4 +1,4 @@
-"""An object store: the effects every service has on S3."""
+"""An object store: the operations of services on S3."""
 
 import asyncio
 import base64
@@ -30,17 +30,17 @@ from headrace.runtime.errors import Retryable
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
-PART_BYTES = 5 << 20  # the least S3 takes for a part that is not the last
+PART_BYTES = 5 << 20  # the smallest size that S3 accepts for a part before the last
 OCTETS = "application/octet-stream"
 _CONTROL_SECONDS = 10.0
 _COPY_SECONDS = 60.0
-# A slow disk under load still writes this much; a body's deadline grows with its size.
+# A slow disk under load still writes at this rate; the deadline of a body grows with its size.
 _BYTES_PER_SECOND = 1 << 20
 
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What the store says of one object; ``etag`` without its quotes, ``metadata`` the ``x-amz-meta-*`` values."""
+    """The store's metadata of one object; ``etag`` has no quotes, ``metadata`` are the ``x-amz-meta-*`` values."""
 
     key: str
     size: int
@@ -60,7 +60,7 @@ class Part:
 
 
 class ObjectStore:
-    """One S3 endpoint. Every method raises `Retryable` when the store is away, busy or misconfigured."""
+    """One S3 endpoint. Every method raises `Retryable` if the store is away, busy or misconfigured."""
 
     def __init__(self, endpoint: S3Endpoint) -> None:
         self.endpoint = endpoint
@@ -72,15 +72,15 @@ class ObjectStore:
 
     @classmethod
     async def open(cls, endpoint: S3Endpoint) -> Self:
-        """Make a store; nothing is connected before the first request."""
+        """Create a store; the first request connects."""
         return cls(endpoint)
 
     @asynccontextmanager
     async def _control(self, what: str) -> AsyncIterator["S3Client"]:
-        """The full client, made when it is first needed; ``what`` is to be done by it, in errors."""
+        """Return the full client, created at its first use; ``what`` names the operation in errors."""
         async with self._opening:
             if self._client is None:
-                # In a thread: most of a quarter of a second goes into loading it.
+                # Loading the client takes most of a quarter of a second, so a thread does it.
                 opening = await asyncio.to_thread(_full_client, self.endpoint)
                 self._client = await self._stack.enter_async_context(opening)
         from headrace.objects import control
@@ -89,7 +89,7 @@ class ObjectStore:
             yield self._client
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self._stack.aclose()
 
     async def put(
@@ -103,9 +103,9 @@ class ObjectStore:
         if_absent: bool = False,
         crc32: int | None = None,
     ) -> ObjectInfo:
-        """Store in one request; with ``if_absent`` an object that is there raises `ObjectExists`.
+        """Store an object in one request; with ``if_absent`` an existing object raises `ObjectExists`.
 
-        ``crc32``: the body's, where it was computed as the body came in.
+        ``crc32`` is the body's CRC-32 if it was computed while the body arrived.
         """
         headers = {"content-type": content_type, **_metadata_headers(metadata)}
         if if_absent:
@@ -125,7 +125,7 @@ class ObjectStore:
     async def _put(
         self, bucket: str, key: str, body: Body, headers: Mapping[str, str], crc: str, query: str = ""
     ) -> str:
-        """PUT, and refuse an answer that does not confirm the very bytes sent; returns the ETag."""
+        """Send a PUT and refuse an answer that does not confirm exactly the sent bytes; return the ETag."""
         async with self._wire.request(
             "PUT",
             bucket,
@@ -137,7 +137,7 @@ class ObjectStore:
         ) as response:
             etag = response.headers.get("ETag", "").strip('"')
             confirmed = response.headers.get("x-amz-checksum-crc32")
-        # A server that does not echo checksums still names the MD5.
+        # A server that does not return checksums still returns the MD5 as ETag.
         if confirmed != crc if confirmed else etag != digest(body):
             raise Retryable(f"S3 stored other bytes than were sent for {bucket}/{key}: ETag {etag!r}")
         return etag
@@ -145,7 +145,7 @@ class ObjectStore:
     async def start_multipart(
         self, bucket: str, key: str, *, content_type: str = OCTETS, metadata: Mapping[str, str] | None = None
     ) -> str:
-        """Begin a multipart upload; returns its id."""
+        """Begin a multipart upload; return its id."""
         async with self._control(f"start a multipart upload of {bucket}/{key}") as client:
             answer = await client.create_multipart_upload(
                 Bucket=bucket,
@@ -159,7 +159,7 @@ class ObjectStore:
     async def finish_multipart(
         self, bucket: str, key: str, upload_id: str, parts: Sequence[Part], *, if_absent: bool = False
     ) -> str:
-        """Make the parts one object; returns its ETag."""
+        """Combine the parts into one object; return its ETag."""
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_absent else {}
         async with self._control(f"finish the multipart upload of {bucket}/{key}") as client:
             answer = await client.complete_multipart_upload(
@@ -178,13 +178,13 @@ class ObjectStore:
         return answer["ETag"].strip('"')
 
     async def abort_multipart(self, bucket: str, key: str, upload_id: str) -> None:
-        """Drop an unfinished upload and its parts; one that is gone is fine."""
+        """Delete an unfinished upload with its parts; it may be deleted already."""
         with suppress(UploadNotFound):
             async with self._control(f"abort the multipart upload of {bucket}/{key}") as client:
                 await client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
 
     async def unfinished_multiparts(self, bucket: str) -> list[tuple[str, str, datetime]]:
-        """Key, upload id and start of uploads that were begun and not ended (the first thousand)."""
+        """Return key, upload id and start of unfinished uploads (the first thousand)."""
         async with self._wire.request(
             "GET", bucket, "", query="uploads=", timeout_seconds=_CONTROL_SECONDS
         ) as response:
@@ -199,7 +199,7 @@ class ObjectStore:
             ]
 
     async def head(self, bucket: str, key: str) -> ObjectInfo | None:
-        """What is stored under the key, or None."""
+        """Return the metadata of the object under a key, or None."""
         try:
             async with self._wire.request("HEAD", bucket, key, timeout_seconds=_CONTROL_SECONDS) as response:
                 return _info(key, response.headers)
@@ -215,24 +215,24 @@ class ObjectStore:
             yield response.content.iter_chunked(1 << 18)
 
     async def copy(self, source_bucket: str, source_key: str, bucket: str, key: str) -> None:
-        """Copy inside the endpoint, metadata included; no byte passes through this process."""
+        """Copy within the endpoint, including metadata; no byte passes through this process."""
         source = {"x-amz-copy-source": object_path(source_bucket, source_key)}
         async with self._wire.request(
             "PUT", bucket, key, headers=source, timeout_seconds=_COPY_SECONDS
         ) as response:
             answer = parse_xml(await response.read())
-            # A copy that fails on its way is told in the body, after the 200.
+            # S3 reports a copy that fails midway in the body of an answer 200.
             if (code := answer.findtext("{*}Code")) is not None:
                 raise failure(code, response.status, f"copy {source_bucket}/{source_key} to {bucket}/{key}")
         await _stored()
 
     async def delete(self, bucket: str, key: str) -> None:
-        """Remove an object; one that is not there is fine."""
+        """Delete an object; it may be missing."""
         async with self._wire.request("DELETE", bucket, key, timeout_seconds=_CONTROL_SECONDS):
             pass
 
     async def list(self, bucket: str, prefix: str = "") -> AsyncIterator[ObjectInfo]:
-        """Every object whose key starts with ``prefix``, in key order."""
+        """Yield every object whose key starts with ``prefix``, in key order."""
         async with self._control(f"list {bucket}/{prefix}") as client:
             pages = client.get_paginator("list_objects_v2")
             async for page in pages.paginate(Bucket=bucket, Prefix=prefix):
@@ -241,17 +241,17 @@ class ObjectStore:
                     yield ObjectInfo(item["Key"], item["Size"], etag, {}, modified=item["LastModified"])
 
     def presign(self, bucket: str, key: str, *, expires_seconds: int) -> str:
-        """A URL that reads the object without our keys; names the public endpoint where there is one."""
+        """Return a URL that reads the object without keys; it uses the endpoint's public URL if there is one."""
         return self._wire.presign(bucket, key, expires_seconds)
 
     async def ensure_bucket(self, bucket: str) -> None:
-        """Create the bucket unless it is there."""
+        """Create the bucket if it is missing."""
         with suppress(ObjectExists):
             async with self._wire.request("PUT", bucket, "", timeout_seconds=_CONTROL_SECONDS):
                 pass
 
     async def has_bucket(self, bucket: str) -> bool:
-        """Whether the bucket is there and ours to use."""
+        """Return whether the bucket exists and may be used with Headrace's keys."""
         try:
             async with self._wire.request("HEAD", bucket, "", timeout_seconds=_CONTROL_SECONDS):
                 return True
@@ -271,7 +271,7 @@ async def _stored() -> None:
 
 
 def digest(body: Body) -> str:
-    """MD5 in hex: what S3 gives as the ETag of an object stored in one request."""
+    """Return the MD5 in hex, which is S3's ETag of an object that was stored in one request."""
     md5 = hashlib.md5(usedforsecurity=False)
     for chunk in pieces(body):
         md5.update(chunk)
@@ -279,17 +279,17 @@ def digest(body: Body) -> str:
 
 
 def multipart_etag(parts: Sequence[Part]) -> str:
-    """The ETag of an object made of these parts."""
+    """Return the ETag of an object that consists of these parts."""
     return f"{digest([bytes.fromhex(part.etag) for part in parts])}-{len(parts)}"
 
 
 def crc32(chunk: bytes, before: int = 0) -> int:
-    """CRC-32 of what came before and ``chunk``."""
+    """Return the CRC-32 of the preceding bytes, given as their CRC-32, and ``chunk``."""
     return isal_zlib.crc32(chunk, before)
 
 
 def checksum(body: Body, known: int | None = None) -> str:
-    """CRC-32 in base64: what S3 confirms when asked to. Far cheaper than MD5, and verified by the store."""
+    """Return a CRC-32 in base64, which S3 verifies and confirms; it costs far less than MD5."""
     value = reduce(lambda before, chunk: crc32(chunk, before), pieces(body), 0) if known is None else known
     return base64.b64encode(value.to_bytes(4, "big")).decode()
 

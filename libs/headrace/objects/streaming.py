@@ -1,4 +1,4 @@
-"""Storing a stream of any length with one part in memory."""
+"""Storing a stream of any length with only one part in memory."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
@@ -17,9 +17,9 @@ async def store_stream(
     metadata: Mapping[str, str] | None = None,
     if_absent: bool = False,
 ) -> None:
-    """Store in one request or, if it has more than a part, in parts; what was begun and not finished is dropped.
+    """Store in one request or, if the stream is longer than a part, in parts; delete an unfinished upload.
 
-    With ``if_absent`` an object that is there raises `ObjectExists`.
+    With ``if_absent`` an existing object raises `ObjectExists`.
     """
     parts = _parts(chunks)
     first = await anext(parts)
@@ -43,7 +43,7 @@ async def store_stream(
 
 
 async def _parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
-    """The same bytes in pieces of a part each, at least one; the last may be shorter, or empty."""
+    """Yield the same bytes in pieces of one part, at least one piece; the last may be shorter, or empty."""
     gathered: list[bytes] = []
     room = PART_BYTES
     async for chunk in chunks:

@@ -1,4 +1,4 @@
-"""Metrics that several services of the chain export, under upstream's names."""
+"""Metrics that several services of the recommendation chain export, under upstream's names."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ PARTITION_MISSING: Final = Counter(
 
 @contextmanager
 def database_errors_counted() -> Iterator[None]:
-    """Count the exceptions of the block and let them pass."""
+    """Count the exceptions that leave the block."""
     try:
         yield
     except Exception:

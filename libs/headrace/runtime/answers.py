@@ -4,19 +4,19 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-# The service is there but cannot answer now; nothing is said about the request.
+# The peer is reachable but cannot answer now; the status does not judge the request.
 BUSY: Final = frozenset({429, 502, 503, 504})
-# The request took too long or came too early; of the other 4xx only `BUSY` has one that ends by itself.
+# 408 and 425 concern the timing of a request; the other 4xx statuses, except 429, are final.
 _ENDS_BY_ITSELF: Final = BUSY | {408, 425}
 
 
 def is_transient(status: int) -> bool:
-    """Return whether the same request may succeed later: `BUSY`, time-outs, server errors."""
+    """Return whether the same request may succeed later: `BUSY`, time-outs and server errors."""
     return status in _ENDS_BY_ITSELF or status >= 500
 
 
 def retry_after_seconds(header: str | None) -> float:
-    """Return the delay in a ``Retry-After``, given in seconds or as a date; 0 if it is missing or malformed."""
+    """Return the seconds of a ``Retry-After``, given in seconds or as a date; 0 if it is missing or malformed."""
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return float(text)

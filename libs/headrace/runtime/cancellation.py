@@ -1,4 +1,4 @@
-"""Ending tasks that loop over calls of client libraries."""
+"""Reliable cancellation of tasks that loop over calls of client libraries."""
 
 import asyncio
 from typing import Any, Final
@@ -7,10 +7,10 @@ _AGAIN_SECONDS: Final = 1.0
 
 
 async def end(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancel the tasks until each has ended; their exceptions are dropped.
+    """Cancel the tasks repeatedly until each has ended; ignore their exceptions.
 
-    One cancellation may be lost: in Python 3.11 `asyncio.wait_for`, which client libraries use, drops it where its
-    call ends at the same moment. A task that loops would then run for ever, and whoever waits for it too.
+    A single cancellation may be lost: in Python 3.11 `asyncio.wait_for`, which client libraries use, drops it if its
+    inner call ends at the same moment. A looping task would then run for ever, and so would everything that awaits it.
     """
     while left := [task for task in tasks if not task.done()]:
         for task in left:

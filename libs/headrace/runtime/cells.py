@@ -1,20 +1,21 @@
-"""Untrusted text in tables that users open in a spreadsheet."""
+"""Escaping of untrusted text in tables that users open in a spreadsheet."""
 
 import re
 from typing import Final
 
-# A formula's first characters, and the forms of them that some programs take for the same.
+# The first characters of a formula, and similar characters that some programs treat alike.
 _FORMULA: Final = r"=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20"
-# What programs drop before they look for one: quotes, blanks, and what has no width.
+# Characters that programs skip before a formula: quotes, blanks and characters without width.
 _PASSED_OVER: Final = (
     r"\s\x00-\x1f\x7f-\x9f'\"`\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
 )
-# Where a cell may begin: programs of some countries part cells by semicolons, and few know of lines in a cell.
+# The possible beginnings of a cell: in some locales programs separate cells by semicolons, and few support line breaks
+# in a cell.
 _FORMULAS: Final = re.compile(rf"(?:^|(?<=[;\t\r\n]))(?=[{_PASSED_OVER}]*[{_FORMULA}])|^(?=[\t\r\n])")
 _HARMLESS: Final = re.compile(r"[A-Za-z0-9][^;\t\r\n]*")
 
 
 def cell(text: str) -> str:
-    """Return the text with an apostrophe wherever a spreadsheet could see the start of a formula. Not for numbers."""
+    """Return the text with an apostrophe wherever a spreadsheet could see a formula begin; not for numbers."""
     return text if _HARMLESS.fullmatch(text) else _FORMULAS.sub("'", text)

@@ -28,7 +28,7 @@ class _Part(BaseModel):
 
 
 class Sasl(_Part):
-    """The credentials for a broker."""
+    """The SASL credentials of a broker."""
 
     username: str = ""
     password: str = Field("", repr=False)
@@ -53,7 +53,7 @@ class Broker(_Part):
         return self
 
     def ca_file(self) -> str:
-        """Write the certificate to a new file, which lasts as long as the container; empty without a certificate."""
+        """Write the certificate to a temporary file, which is kept; return its path, empty without one."""
         if not self.cacert:
             return ""
         with tempfile.NamedTemporaryFile("w", prefix="kafka-ca-", suffix=".pem", delete=False) as file:
@@ -67,14 +67,14 @@ class _Topic(_Part):
 
 
 class Kafka(_Part):
-    """Brokers, the first of which defines the security of all, and the granted topics."""
+    """The brokers and the granted topics; the first broker defines the security settings of all."""
 
     brokers: list[Broker] = Field(min_length=1)
     topics: list[_Topic] = []
 
     @property
     def servers(self) -> str:
-        """The brokers as a list for clients."""
+        """The bootstrap servers: ``host:port``, separated by commas."""
         return ",".join(f"{broker.hostname}:{broker.port}" for broker in self.brokers)
 
     def topic(self, requested: str) -> str:
@@ -104,11 +104,11 @@ class ObjectStore(_Part):
 
     @property
     def address(self) -> str:
-        """Host and port."""
+        """The host and port."""
         return f"{self.hostname}:{self.port}"
 
     def bucket(self, requested: str) -> Bucket | None:
-        """Return the granted bucket for a requested one."""
+        """Return the granted bucket for a requested name, or None."""
         return next((one for one in self.buckets if requested in {one.requested_name, one.name}), None)
 
 
@@ -123,7 +123,7 @@ class Clowder(_Part):
 
 
 def read_clowder(path: str) -> Clowder:
-    """Read the file; raises `ConfigurationError` with the file and the fault in it, but none of its values."""
+    """Read the file; raises `ConfigurationError` that names the file and its faults, but shows no value."""
     try:
         return Clowder.model_validate_json(Path(path).read_bytes())
     except ValidationError as error:

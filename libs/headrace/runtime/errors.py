@@ -26,7 +26,7 @@ class Retryable(HeadraceError):
 
 
 class Permanent(HeadraceError):
-    """Repeating cannot help."""
+    """Repeating the work cannot help."""
 
 
 class Poison(Permanent):

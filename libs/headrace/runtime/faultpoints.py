@@ -1,8 +1,9 @@
-"""Fault points: named places where a test makes a process raise, hang or die. If off, they cost one check for None.
+"""Fault points: named places where a test makes a process raise, hang or die. While off, each costs one comparison.
 
-`HEADRACE_FAULT_POINTS` enables them, for tests only, in a process of `headrace serve`: faults separated by blanks,
-each `<point>:<mode>:<passage>` with the passage counted from 1 (`after_effect:kill:7`); a hang may have seconds
-(`before_commit:hang:1:30`, default 3600). A point belongs to the process, so run each service in its own process.
+`HEADRACE_FAULT_POINTS` enables them, for tests only, in a process of `headrace serve`: faults separated by blanks, each
+`<point>:<mode>:<passage>` with passages counted from 1 (`after_effect:kill:7`). A hang may have a duration in seconds
+(`before_commit:hang:1:30`, default 3600). Points are counted for the whole process, so run each service in its own
+process.
 
 | point | where |
 | --- | --- |
@@ -67,7 +68,7 @@ class FaultPoints:
             raise failure(f"fault point {fault}")
 
 
-# Read at every point: None is off.
+# The faults in use; None while fault points are off.
 armed: FaultPoints | None = None
 
 

@@ -17,11 +17,11 @@ class Health:
         self.checks[name] = check
 
     def tell(self, name: str, fact: Callable[[], Any]) -> None:
-        """Show a fact (JSON) beside the checks, whether healthy or not."""
+        """Add a JSON value to the report, beside the checks and whatever their outcome."""
         self.facts[name] = fact
 
     def report(self) -> dict[str, str | None]:
-        """Return every check's reason, None if healthy."""
+        """Return the reason of every check, None for a healthy one."""
         return {name: check() for name, check in self.checks.items()}
 
     @property

@@ -1,7 +1,7 @@
-"""One log pipeline for our lines and every library's: JSON or coloured columns.
+"""One log pipeline for Headrace and its libraries: JSON or coloured columns.
 
-Event names are constant, data is in keywords, and a message's context (request id, topic, offset) is bound once by the
-code that owns the message.
+Event names are constant and data is in keywords. The code that owns a message binds its context (request id, topic,
+offset) once.
 """
 
 import io
@@ -33,7 +33,7 @@ def _not_installed(name: str) -> Iterator[None]:
         del sys.modules[name]
 
 
-# structlog would load rich, a tenth of a process' start, for tracebacks that are formatted below without it.
+# structlog would import rich for tracebacks, a tenth of a process' start; they are formatted below without it.
 with _not_installed("rich"):
     import structlog
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
@@ -45,7 +45,7 @@ _SECRETS: Final = re.compile(
     r"|(://[^/\s:@]+:)[^/\s@]+(?=@)",
     re.IGNORECASE,
 )
-# No match without one of these; most texts have none.
+# Every match contains one of these; most texts contain none and skip the pattern.
 _MARKS: Final = ("x-amz-", "bearer", "basic", "://")
 
 
@@ -66,7 +66,7 @@ def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 
 class _Lossy(io.StringIO):
-    """A stream that loses what it cannot write: a full disk below the log must not fail the work that is logged."""
+    """A stream that drops what it cannot write: a full disk of the log must not fail the work that is logged."""
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class _Lossy(io.StringIO):
 
 
 class KeptLog(io.StringIO):
-    """A file of lines that starts again when it would exceed the limit; its former content is beside it, `.1`."""
+    """A log file that is renamed to `.1` and started again when it would exceed its limit."""
 
     def __init__(self, path: Path, limit_bytes: int = 16 * 1024 * 1024) -> None:
         super().__init__()
@@ -97,13 +97,13 @@ class KeptLog(io.StringIO):
         self._writing = threading.Lock()
 
     def write(self, text: str) -> int:
-        """Write; opens the file first, so that a process that never writes leaves no file."""
+        """Write a text; open the file at the first call, so that a process that never writes leaves no file."""
         with self._writing:
             self._opened().write(text.encode(errors="replace"))
         return len(text)
 
     def close(self) -> None:
-        """Close the file; nothing is buffered in memory."""
+        """Close the file; it has no buffer in memory."""
         if self._file is not None:
             self._file.close()
         super().close()
@@ -120,7 +120,7 @@ class KeptLog(io.StringIO):
 
 
 class _Keeping:
-    """A step that writes each line to the kept log as JSON, and passes on what stdout shows."""
+    """A processor that writes each line to the kept log as JSON and passes on the lines that stdout shows."""
 
     def __init__(self, log: KeptLog, shown: int) -> None:
         self._log = _Lossy(log)
@@ -159,7 +159,7 @@ def configure(
     if kept is not None:
         number = min(shown, _number(kept_level))
         keeping = [_Keeping(kept, shown)]
-    # Our own lines go straight out: by way of the standard library's logging they cost three times as much.
+    # Headrace's own lines bypass the standard library's logging, which would triple their cost.
     structlog.configure(
         processors=[*steps, *keeping, renderer],
         logger_factory=structlog.WriteLoggerFactory(stdout),
@@ -171,7 +171,7 @@ def configure(
     if kept is not None:
         root.handlers.append(_handler(_Lossy(kept), number, steps, _json))
     root.setLevel(number)
-    # Their every reconnect is an error line; ours say what it means for the flow.
+    # These libraries log every reconnect as an error; Headrace logs what it means for the flow.
     for noisy in ("aiokafka", "botocore", "aiobotocore"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
 

@@ -1,4 +1,4 @@
-"""The wait before a retry: full jitter within a budget. No I/O, so that it can be checked."""
+"""The wait before a retry: full jitter within a budget. The policy does no I/O, so tests can check it exactly."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """At most ``attempts`` attempts and ``budget_seconds`` of waiting, whichever ends first."""
+    """A budget: at most ``attempts`` attempts and ``budget_seconds`` of waiting, whichever is reached first."""
 
     attempts: int = 3
     budget_seconds: float = 30.0
@@ -23,7 +23,7 @@ class RetryPolicy:
 
     def delay_seconds(self, attempt: int, draw: float) -> float:
         """Return the wait after failed attempt number ``attempt`` (1 the first); ``draw`` is uniform in [0, 1)."""
-        # 2**60 is beyond any cap; without the clip a long hold would overflow a float.
+        # 2**60 exceeds any cap; without the limit a long hold would overflow a float.
         ceiling = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 60))
         return draw * ceiling
 
@@ -37,14 +37,14 @@ class RetryPolicy:
         return delay if waited_seconds + delay <= self.budget_seconds else None
 
     def wait_seconds(self, error: Retryable, attempt: int, waited_seconds: float) -> float | None:
-        """Return the same after ``error``: if an engine requests more time, it gets it within the budget."""
+        """Return the same wait after ``error``, extended within the budget to what the engine requests."""
         delay = self.next_delay_seconds(attempt, waited_seconds)
         if delay is None or waited_seconds + error.retry_after_seconds > self.budget_seconds:
             return None
         return max(delay, error.retry_after_seconds)
 
     def hold_seconds(self, attempt: int, draw: float | None = None) -> float:
-        """Return the wait during a hold: beyond the budget, for as long as the engine is away."""
+        """Return the wait during a hold, which has no budget and lasts as long as the engine is away."""
         return self.delay_seconds(attempt, _draw(draw))
 
 
@@ -53,7 +53,7 @@ def _draw(draw: float | None) -> float:
 
 
 async def retrying(policy: RetryPolicy, call: Callable[[], Awaitable[T]]) -> T:
-    """Call until it succeeds, fails for good, or the budget (including time in failed calls) is spent."""
+    """Call the function until it succeeds, fails permanently, or spends the budget; time in failed calls counts too."""
     attempt, started = 1, time.monotonic()
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Settings: one small class per service, read from the environment, checked at start."""
+"""Settings: one class per service, read from the environment and checked at start."""
 
 import os
 from typing import Any, Self, TypedDict, TypeVar, Unpack
@@ -14,9 +14,9 @@ _Default = TypeVar("_Default")
 
 
 class Settings(BaseSettings):
-    """Base of all settings; an environment variable that is set to the empty string counts as unset.
+    """The base of all settings; an environment variable that is set to the empty string counts as unset.
 
-    A declaration can give the empty string another meaning, so that a setting that a user turned off stays off.
+    A declaration can give the empty string another meaning, so that a user can switch a setting off.
     """
 
     model_config = SettingsConfigDict(
@@ -25,13 +25,13 @@ class Settings(BaseSettings):
 
     @classmethod
     def read(cls) -> Self:
-        """Read from where an operator writes them; raises `ConfigurationError` with a line for each wrong variable."""
+        """Read the settings from the environment; raises `ConfigurationError` with a line for each wrong variable."""
         return load(cls)
 
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Ignore blanks around a flag; a variable that is set but blank has the value that its declaration gives."""
+        """Strip blanks around a flag; a variable that contains only blanks has the value that its declaration names."""
         for field, declared in cls.model_fields.items():
             name = environment_name(cls, field)
             text = given.get(name)
@@ -64,10 +64,10 @@ def env(
     blank: _Default | None = None,
     **constraints: Unpack[_Constraints],
 ) -> _Default:
-    """Declare one setting: its environment variable, its default, its meaning (with its unit).
+    """Declare one setting: its environment variable, default and meaning (with the unit).
 
-    Its type is that of the default, so that the type checker compares the default with the field's type. ``blank`` is
-    the value of the setting if its variable contains only blanks.
+    The field's type is that of the default, so the type checker compares both. ``blank`` is the value if the variable
+    contains only blanks.
     """
     extra: Any = None if blank is None else {"blank": blank}
     declared: _Default = Field(
@@ -92,12 +92,12 @@ def load(settings: type[S], **overrides: Any) -> S:
         }
         lines = [_told(item, shown=item["loc"][0] not in secret) for item in error.errors(include_url=False)]
         raise ConfigurationError("; ".join(lines)) from None
-    except ValueError as error:  # pydantic-settings raises SettingsError for text that is no JSON
+    except ValueError as error:  # pydantic-settings raises SettingsError for a text that is not JSON
         raise ConfigurationError(f"{error}: {error.__cause__}") from None
 
 
 def _told(item: ErrorDetails, *, shown: bool) -> str:
-    """Return what is wrong with a variable, without the value of a secret one and its keys."""
+    """Return what is wrong with a variable, without its value and keys if it is secret."""
     variable, *where = item["loc"]
     place = ".".join(map(str, (variable, *(where if shown else where[1:]))))
     return f"{place}: {item['msg']}" + (f" (got {item.get('input')!r})" if shown else "")

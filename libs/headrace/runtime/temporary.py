@@ -1,4 +1,4 @@
-"""Temporary files: their disk is Headrace's, so its errors are not the fault of the message being handled."""
+"""Temporary files. Their disk belongs to Headrace, so its errors are not the fault of the message being handled."""
 
 import errno
 import os
@@ -10,20 +10,20 @@ from typing import IO, Final
 from headrace.runtime.errors import Retryable
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-# Of the disk, or of the process: neither is of the work's making.
+# Errors of the disk or of the process; the work did not cause them.
 _REFUSES: Final = _FULL | {errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-# What takes more of a disk than this would never find room beside others.
+# A file that takes a larger share of the disk may never find room beside others.
 _SHARE: Final = 0.5
 
 
 def place(chosen: str | None = None) -> str:
-    """Return the directory of temporary files: the chosen one, else ``TMPDIR`` even if full, else the system's."""
+    """Return the directory of temporary files: the given one, else ``TMPDIR`` even if it is full, else the system's."""
     return chosen or os.environ.get("TMPDIR") or tempfile.gettempdir()
 
 
 @contextmanager
 def disk(chosen: str | None = None) -> Iterator[None]:
-    """Wrap work on temporary files: raises `Retryable` if their disk refuses, which is temporary."""
+    """Wrap work on temporary files; raises `Retryable` if their disk refuses, because that passes."""
     try:
         yield
     except OSError as error:
@@ -41,7 +41,7 @@ def temporary_file(chosen: str | None = None, *, buffering: int = -1) -> IO[byte
 
 
 def refused(error: OSError, chosen: str | None = None) -> Retryable:
-    """Return the exception for a disk that refuses."""
+    """Return the exception for an error of the disk."""
     name = f"the disk of {place(chosen)}{'' if chosen else ' (TMPDIR)'}"
     if error.errno in _FULL:
         return Retryable(f"{name} is full")
@@ -49,11 +49,11 @@ def refused(error: OSError, chosen: str | None = None) -> Retryable:
 
 
 def passes(error: Exception) -> bool:
-    """Return whether the disk is full or away, which operators can repair."""
+    """Return whether the error passes once an operator repairs the disk or frees space."""
     return isinstance(error, OSError) and error.errno in _REFUSES
 
 
 def ever_fits(size_bytes: int, chosen: str | None = None) -> bool:
-    """Return whether the empty disk could give one message so much space."""
+    """Return whether the file of one message would fit on the disk if the disk were empty."""
     found = os.statvfs(place(chosen))
     return size_bytes <= found.f_frsize * found.f_blocks * _SHARE

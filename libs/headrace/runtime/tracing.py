@@ -1,6 +1,7 @@
-"""OpenTelemetry spans, off by default; without the SDK they cost nothing.
+"""OpenTelemetry spans. They are off by default and cost nothing without the SDK.
 
-One request is one trace: headers of messages and requests carry the sender's span, and the receiver's is its child.
+One request is one trace: headers of messages and requests carry the sender's span, which is the parent of the
+receiver's.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,14 +18,14 @@ Kind = Literal["internal", "server", "client", "consumer"]
 
 _SHOWN_CHARACTERS: Final = 300
 
-# What stands for a span where none is made.
+# Replaces a span while spans are off.
 OFF: Final = nullcontext()
 
 _tracer: "Tracer | None" = None
 
 
 def configure(service: str) -> None:
-    """Start the export by OTLP over HTTP; the standard ``OTEL_*`` variables configure it."""
+    """Start the export by OTLP over HTTP, configured by the standard ``OTEL_*`` variables."""
     global _tracer  # noqa: PLW0603 -- the one process-wide switch
     try:
         from opentelemetry import trace
@@ -102,7 +103,7 @@ def _span(
         context=propagate.extract(headers),
         kind=trace.SpanKind[kind.upper()],
         attributes=attributes,
-        # An exception's own text may hold what no log may.
+        # The text of an exception may contain secrets that a log redacts.
         record_exception=False,
         set_status_on_exception=False,
     ) as current:

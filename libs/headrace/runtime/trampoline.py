@@ -1,7 +1,8 @@
-"""Becomes a server that dies with its parent: `trampoline.py PARENT-PID ACCOUNT PROGRAM [ARGUMENT…]`.
+"""Becomes a server that ends with its parent: `trampoline.py PARENT-PID ACCOUNT PROGRAM [ARGUMENT…]`.
 
 It is a program and not a `preexec_fn`, because code between fork and exec can deadlock in a process with threads. It
-runs isolated and must start fast, so it imports one small module of ours and else the standard library.
+runs isolated (`python -I`) and must start fast, so it imports only the standard library and one small module of
+Headrace.
 """
 
 import ctypes
@@ -9,7 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-# Isolation leaves out where we are installed. At the end, so that nothing there hides the standard library.
+# Isolated mode omits the path of the headrace package. It goes last, so that it hides no module of the standard
+# library.
 sys.path.append(str(Path(__file__).parents[2]))
 
 from headrace.runtime.children import die_with
@@ -18,7 +20,7 @@ CLONE_NEWUSER = 0x10000000
 
 
 def enter_user_namespace(inner_uid: int, inner_gid: int) -> None:
-    """Keep the same user for the system, and be another inside, so that files keep their owner."""
+    """Enter a user namespace with another user id inside and the same user outside, so that files keep their owner."""
     uid, gid = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWUSER) != 0:
@@ -44,9 +46,9 @@ def become(account: str) -> None:
 
 
 def main(parent: str, account: str, *command: str) -> None:
-    """Run the program; does not return."""
+    """Run the program; this function does not return."""
     become(account)
-    # After `become`, since a change of user clears it.
+    # `become` runs first, because a change of user cancels the request.
     die_with(int(parent))
     os.execv(command[0], command)  # noqa: S606 -- no shell is wanted
 

@@ -1,7 +1,7 @@
-"""Untrusted JSON: checked by its bytes before a parser builds objects from it.
+"""Checks of untrusted JSON on its bytes, before a parser builds objects from it.
 
 Parsing can cost far more than the text's size: ``[[],[],…`` takes thirty times its bytes in memory, and deep nesting
-exhausts the stack of later writers. Both can be seen in the bytes at a fraction of that cost.
+exhausts the stack of later writers. Counting brackets and commas finds both at a fraction of that cost.
 """
 
 import gc
@@ -15,16 +15,16 @@ MAX_DEPTH: Final = 64
 
 _ALIKE: Final = bytes.maketrans(b"{}", b"[]")
 _NO_STRUCTURE: Final = bytes(sorted(set(range(256)) - set(b'[]{},"')))
-# What a bracket adds to the depth, as signed bytes.
+# The change of depth at a bracket, as signed bytes.
 _STEPS: Final = bytes.maketrans(b"[]", b"\x01\xff")
 
 
 class Unreadable(ValueError):
-    """The text is not acceptable JSON; the exception says why (``not JSON: …``) without repeating the text."""
+    """The text is not acceptable JSON; the message gives the reason (``not JSON: …``) without repeating the text."""
 
 
 def check_json(text: bytes, *, max_values: int = MAX_VALUES, max_depth: int = MAX_DEPTH) -> None:
-    """Raise `Unreadable` for a text with more values or deeper nesting. The text may still not be JSON."""
+    """Raise `Unreadable` for too many values or too deep nesting; the text may still not be JSON."""
     if text.count(b"[") + text.count(b"{") <= max_depth and text.count(b",") < max_values - max_depth:
         return
     structure = _structure(text)
@@ -36,10 +36,10 @@ def check_json(text: bytes, *, max_values: int = MAX_VALUES, max_depth: int = MA
 
 
 def load_json(text: bytes, *, max_values: int = MAX_VALUES, max_depth: int = MAX_DEPTH) -> Any:
-    """Decode; raises `Unreadable`, also for numbers beyond a double."""
+    """Decode; raises `Unreadable`, also for numbers that exceed a double."""
     check_json(text, max_values=max_values, max_depth=max_depth)
     collecting = gc.isenabled()
-    # A parser makes no cycles, and of a large text the collector would look through all it made, again and again.
+    # Parsing creates no cycles, but on a large text the garbage collector would scan all new objects repeatedly.
     gc.disable()
     try:
         return orjson.loads(text)
@@ -51,10 +51,10 @@ def load_json(text: bytes, *, max_values: int = MAX_VALUES, max_depth: int = MAX
 
 
 def _structure(text: bytes) -> bytes:
-    """Return the commas and brackets outside strings, with braces as brackets."""
-    # Without escapes every quote begins or ends a string; outside strings no JSON has a backslash.
+    """Return only the commas and brackets outside of strings, with braces as brackets."""
+    # Without escapes every quote begins or ends a string; JSON has no backslash outside of strings.
     if b"\\" in text:
         text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    # Strings without a comma or bracket are pairs of quotes now.
+    # After the translation a string without commas and brackets is a pair of quotes.
     found = text.translate(_ALIKE, _NO_STRUCTURE).replace(b'""', b"")
     return b"".join(found.split(b'"')[::2]) if b'"' in found else found

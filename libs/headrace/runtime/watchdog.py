@@ -1,7 +1,8 @@
 """A thread that detects a blocked event loop and logs its stacks.
 
-Nothing that runs on a blocked loop can report it: no log line, no answer to a probe. Therefore a thread requests a
-sign of life from the loop; if none comes for too long, it logs the stacks of all threads and tasks, once per stall.
+Nothing that runs on a blocked loop can report it: it writes no log line and answers no probe. Therefore a thread
+schedules a callback on the loop; if it does not run for too long, the thread logs the stacks of all threads and tasks,
+once per stall.
 """
 
 import asyncio
@@ -22,19 +23,22 @@ from headrace.runtime.logging import get_logger, redact
 _log = get_logger(__name__)
 
 _ASK_SECONDS: Final = 0.5
-# Of a stack the innermost frames, and of the tasks' stacks the most frequent ones: a log line has an end.
+# A log line is limited to the innermost frames of a stack and to the most frequent stacks of tasks.
 _FRAMES: Final = 40
 _STACKS: Final = 100
-# Code that holds Python's own lock keeps this thread from running too; then C writes the threads' stacks to stderr.
+# Code that holds the interpreter lock stops this thread too; then `faulthandler` writes the threads' stacks to stderr.
 _WITHOUT_US: Final = 1.5
-# By its number: `sys.stderr` may be somebody's object without one.
+# `sys.stderr` may be replaced by an object without a file descriptor.
 _STDERR: Final = 2
 
 Change = Callable[[float | None], None]
 
 
 class Watchdog:
-    """Watches the loop that starts it; `changed` is called in the thread, with the seconds so far, then None."""
+    """Watches the loop that starts it.
+
+    Its thread calls ``changed`` with the seconds of a stall so far, and with None when the stall ends.
+    """
 
     def __init__(self, seconds: float, changed: Change = lambda _: None) -> None:
         self._seconds = seconds
@@ -44,7 +48,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start, on the loop; with zero seconds it watches nothing."""
+        """Start to watch the running loop; a limit of zero seconds switches the watchdog off."""
         if self._seconds <= 0:
             return
         loop = asyncio.get_running_loop()
@@ -56,7 +60,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop; the thread has ended when this returns, unless the log itself blocks."""
+        """Stop the thread and wait for it, except while the log itself blocks."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join(timeout=1.0)
@@ -71,14 +75,14 @@ class Watchdog:
         while not self._ended.wait(_ASK_SECONDS):
             now = time.monotonic()
             if now - asked > _ASK_SECONDS + self._seconds / 2:
-                # Then it was not the loop: the whole process stood still, stopped or starved.
+                # The thread itself was late, so the whole process was stopped or starved, not the loop.
                 self._beat = max(self._beat, now)
             asked = now
             faulthandler.dump_traceback_later(self._seconds * _WITHOUT_US, exit=False, file=_STDERR)
             try:
                 loop.call_soon_threadsafe(self._alive)
             except RuntimeError:
-                return  # the loop has been closed
+                return  # the loop is closed
             still = now - self._beat
             if stalled_at is None and still >= self._seconds:
                 stalled_at = self._beat
@@ -90,7 +94,7 @@ class Watchdog:
 
     def _tell(self, loop: asyncio.AbstractEventLoop, watched: int, still: float) -> None:
         metrics.LOOP_STALLS.inc()
-        # Before the log, which may be what is stuck.
+        # The log itself may be what blocks.
         self.changed(still)
         _log.error(
             "loop_stalled",
@@ -113,7 +117,7 @@ def _tasks(loop: asyncio.AbstractEventLoop) -> Iterable[str]:
     stacks: Counter[str] = Counter()
     names: dict[str, str] = {}
     tasks: set[asyncio.Task[object]] = set()
-    # The set changes under us while other threads make tasks.
+    # Other threads create tasks while this one iterates over the set.
     with contextlib.suppress(RuntimeError):
         tasks = asyncio.all_tasks(loop)
     for task in tasks:

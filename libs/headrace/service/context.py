@@ -59,7 +59,7 @@ class Context:
 
     @classmethod
     def of(cls, row: Service, shared: Shared) -> Self:
-        """Of a row of the table; raises `ConfigurationError` for a setting that cannot change it so."""
+        """Return the context of a row of the table; raises `ConfigurationError` for a setting with an invalid value."""
         loaded = Loaded()
         return cls(resolved(row, loaded), shared, loaded)
 
@@ -90,7 +90,7 @@ class Context:
         return self.loaded.of(kind)
 
     async def producer(self, engines: EngineSettings | None = None) -> "Producer":
-        """Return the process' producer with this service's metrics; by default for the platform's own Kafka."""
+        """Return the process' producer with this service's metrics; by default for the platform's Kafka."""
         return (await self.shared.producer(engines or self.engines)).for_service(self.row.name)
 
     async def statuses(self) -> "StatusReporter":
@@ -107,7 +107,7 @@ class Context:
 
     @property
     def postgres(self) -> str:
-        """The URL of its database server, with the service's role."""
+        """The URL of the service's PostgreSQL server, with the service's role."""
         from headrace.service.databases import url_of
 
         return url_of(self.row, self.engines)
@@ -173,7 +173,7 @@ class Context:
         self.shared.watch(self.health, name, ping)
 
     def on_stop(self, stop: Callable[[float], Awaitable[None]]) -> None:
-        """Register a function that ends a background loop in order, beside listeners and consumers, in time."""
+        """Register a function that ends a background loop, in limited time, beside listeners and consumers."""
         self.stoppers.append(stop)
 
     def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
@@ -181,7 +181,7 @@ class Context:
         self.stack.push_async_callback(close)
 
     def _port(self) -> int:
-        """Return the port in its environment variable, else that of its row."""
+        """Return the port from the row's environment variable, else the row's own."""
         variable = self.row.port_variable
         text = os.environ.get(variable, "") if variable else ""
         if not text:

@@ -18,7 +18,8 @@ from headrace.service.row import Service
 
 _log = get_logger(__name__)
 
-# `headrace init` makes roles and databases, an owner the tables: whoever starts earlier waits so long for them.
+# `headrace init` creates roles and databases, and the owner of a database its tables; services that start earlier wait
+# so long for them.
 _PATIENCE: Final = RetryPolicy(attempts=sys.maxsize, budget_seconds=120.0, cap_seconds=5.0)
 
 

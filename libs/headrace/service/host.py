@@ -1,4 +1,4 @@
-"""Runs services in one process: starts each, watches them, stops all in order."""
+"""Runs services in one process: starts each, watches their tasks, stops them in order."""
 
 import asyncio
 import gc
@@ -47,7 +47,7 @@ class Host:
             self._healths[row.name] = context.health
             await row.module("app").start(context)
             _log.info("service_started", service=row.name, ports=[item.port for item in context.listeners])
-        # What start-up made (modules, API models) lives as long as the process: no collection need walk it again.
+        # Objects from the start (modules, API models) live as long as the process, so collections need not scan them.
         gc.collect()
         gc.freeze()
         self._starting = None
@@ -57,7 +57,7 @@ class Host:
         self._healths[name] = health
 
     def tell_stalls(self, stalled: Change) -> None:
-        """Report a stall of the event loop, from another thread, and its end with None."""
+        """Report a stall of the event loop to ``told``, which is called in another thread, and its end with None."""
         self._watchdog.changed = stalled
 
     @property
@@ -90,7 +90,8 @@ class Host:
 
     async def _stop(self) -> None:
         share = self.process.stop_seconds * STOP_SHARE
-        # Side by side: a slow sender must not use up the time that handlers need to finish and commit.
+        # Listeners and consumers stop concurrently: a slow sender must not use up the time in which handlers finish and
+        # commit.
         await asyncio.gather(
             *(listener.close() for context in self.contexts for listener in context.listeners),
             *(consumer.stop(share) for context in self.contexts for consumer in context.consumers),

@@ -1,6 +1,6 @@
-"""What a row of the services' table is once an operator's settings are applied to it.
+"""Applies an operator's settings to the rows of the services' table.
 
-A row is changed here and nowhere else: `app.py`, `headrace init`, the manifests all have the outcome.
+Rows change only here: services, `headrace init` and the manifests use the outcome.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,19 +16,19 @@ from headrace.service.declarations import settings_of
 from headrace.service.row import Service
 
 Value: TypeAlias = Callable[[Setting], Any]
-"""What a setting says; None or the empty text where it says nothing."""
+"""Returns the value of a setting; None or the empty text leaves the row unchanged."""
 
 S = TypeVar("S", bound=Settings)
 
 
 class Loaded:
-    """A service's settings, each class read once."""
+    """The settings of a service; each class is read once."""
 
     def __init__(self) -> None:
         self._settings: dict[type[Settings], Settings] = {}
 
     def of(self, kind: type[S]) -> S:
-        """From the environment; raises `ConfigurationError`."""
+        """Return the settings of a class, read from the environment; raises `ConfigurationError`."""
         found = self._settings.get(kind)
         if not isinstance(found, kind):
             found = self._settings[kind] = kind.read()
@@ -36,7 +36,10 @@ class Loaded:
 
 
 def resolved(row: Service, loaded: Loaded | None = None) -> Service:
-    """The row in this process: by its service's settings, which ``loaded`` keeps. Raises `ConfigurationError`."""
+    """Return the row as this process uses it, with its service's settings applied; raises `ConfigurationError`.
+
+    ``loaded`` keeps the settings that are read.
+    """
     if not row.settings:
         return row
     fields = {
@@ -56,7 +59,7 @@ def resolved(row: Service, loaded: Loaded | None = None) -> Service:
 
 
 def rendered(row: Service, environment: Mapping[str, str]) -> Service:
-    """The row in a pod whose variables are these, names only: what is computed stays as the table has it."""
+    """Return the row as a pod with these variables uses it. Only names change; computed values stay as in the table."""
     return _applied(row, lambda setting: None if setting.by else environment.get(setting.variable))
 
 
@@ -92,7 +95,7 @@ def _consumption(known: Consumption, value: Value) -> Consumption | None:
 
 
 def _name(known: str, setting: Setting, said: str | None) -> str | None:
-    """None where it is switched off."""
+    """Return the name, or None if the setting switches it off."""
     if setting.off is not None and (said or "") == setting.off:
         return None
     return setting.form.format(said) if said else known

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Service:
-    """One service: its folder is ``services/headrace_services/<name>``; the row contains what others need to know of it.
+    """One service, which is the folder ``services/headrace_services/<name>``, and what other code needs to know of it.
 
     - ``port``: where it listens in the local shape; ``port_variable`` is the environment variable that changes it
       (upstream's name, if upstream has one).
     - ``health_path``: the path of its health check; ``openapi_path``: the path of its OpenAPI document.
     - ``known_by``: the environment variables through which other services get its URL, each with the path to append.
-    - ``database``: the PostgreSQL database of its tables. ``schema`` is the package whose ``migrations`` create them: its
-      own, unless services share the database. ``access`` is its right there; one of the sharing services owns it.
+    - ``database``: the PostgreSQL database of its tables. ``schema`` is the package whose ``migrations`` create them:
+      its own, unless services share the database. ``access`` is its right there; one of the sharing services owns it.
     - ``owns_clusters``: it stores data by cluster, and its database has the table of the clusters' owners.
     - ``simulated``: the local shape simulates the external systems that it uses, unless the user configures real ones.
-    - ``scripts``: its ``scripts.py`` writes scripts with the names of upstream's; the local shape has them in ``bin``.
+    - ``scripts``: its ``scripts.py`` writes scripts with the names of upstream's, as in the local shape's ``bin``.
     - ``set_by``: the settings that rename or switch off a produced topic or a bucket, by its name in the table.
       `Consumption` has its own.
     """
@@ -52,7 +52,7 @@ class Service:
 
     @property
     def topics(self) -> tuple[Topic[Any], ...]:
-        """Every topic it reads or writes."""
+        """Every topic that the service consumes or produces."""
         return (*(item.topic for item in self.consumes), *self.produces)
 
     @property
@@ -63,20 +63,20 @@ class Service:
 
     @property
     def role(self) -> str:
-        """Its role in PostgreSQL, where Headrace names it: locally and in containers."""
+        """The service's role in PostgreSQL, where Headrace names it: locally and in containers."""
         return f"headrace_{self.name}"
 
     @property
     def role_variable(self) -> str:
-        """The environment variable of the URL with its own role; without one it uses ``HEADRACE_POSTGRES``."""
+        """The variable of the database URL with the service's role; if unset, ``HEADRACE_POSTGRES`` is used."""
         return f"HEADRACE_POSTGRES_{self.name.upper()}"
 
     @property
     def migrations(self) -> Path:
-        """The folder of its database's migrations."""
+        """The folder with the migrations of the service's database."""
         package = import_module(self.schema or f"headrace_services.{self.name}")
         return Path(package.__path__[0]) / "migrations"
 
     def module(self, name: str) -> ModuleType:
-        """Import ``headrace_services.<service>.<name>``, only in the process that runs it."""
+        """Import ``headrace_services.<service>.<name>``; only the process that runs the service does."""
         return import_module(f"headrace_services.{self.name}.{name}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from headrace.objects.endpoint import S3Endpoint
     from headrace.objects.store import ObjectStore
 
-# Of the time to stop, for requests and messages in flight; what is left over closes the engines' clients.
+# The share of the time to stop that requests and messages in flight get; the rest is for closing the engines' clients.
 STOP_SHARE: Final = 0.8
 _PING_EVERY_SECONDS: Final = 5.0
 _PING_SECONDS: Final = 5.0

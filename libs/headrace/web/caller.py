@@ -9,7 +9,7 @@ from headrace.contracts.identity import Contradiction, Identity, IdentityError, 
 from headrace.web.errors import Refusal
 from headrace.web.schemas import Json
 
-# How an OpenAPI document names it.
+# The security scheme in OpenAPI documents.
 IDENTITY_SCHEME: Final[Json] = {"type": "apiKey", "in": "header", "name": IDENTITY_HEADER}
 _AUTHORIZATION: Final = "Authorization"
 
@@ -28,12 +28,12 @@ def sent_identity(headers: MultiMapping[str]) -> str:
 
 
 def has_identity(headers: MultiMapping[str]) -> bool:
-    """Whether the ``x-rh-identity`` header was sent, be it empty."""
+    """Return whether the ``x-rh-identity`` header was sent, even if it is empty."""
     return IDENTITY_HEADER in headers
 
 
 def identity_of(headers: MultiMapping[str]) -> Identity:
-    """The sender's identity; raises a `Refusal` of 401 where there is none, or one that cannot be read."""
+    """Return the sender's identity; raises a `Refusal` with 401 if it is missing or cannot be read."""
     try:
         return decode_identity(sent_identity(headers), type_required=False)
     except IdentityError as error:
@@ -41,7 +41,7 @@ def identity_of(headers: MultiMapping[str]) -> Identity:
 
 
 def sent_authorization(headers: MultiMapping[str]) -> tuple[str, str]:
-    """Return scheme (in lower case) and credential, both ``""`` if none was sent; raises `BadAuthorization`."""
+    """Return the scheme (lower case) and the credential, both ``""`` if none was sent; raises `BadAuthorization`."""
     try:
         text = _only(headers, _AUTHORIZATION)
     except Contradiction as error:

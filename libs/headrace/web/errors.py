@@ -17,7 +17,7 @@ from headrace.web.parameters import BadParameter
 _log = get_logger(__name__)
 
 _RETRY_SECONDS: Final = "5"
-# What an error says of what was sent: enough to find it, whoever sent it.
+# An error repeats so much of a sent text: enough to find it.
 _SHOWN_CHARACTERS: Final = 256
 _SHOWN_ITEMS: Final = 10
 _SHOWN_DEPTH: Final = 8
@@ -59,9 +59,9 @@ class _Excerpt:
 
 
 class Refusal(Exception):
-    """A request is refused: raise it with a status and the reason, and the API answers in its own form.
+    """The refusal of a request: raise it with a status and the reason, and the API answers in its own form.
 
-    ``body`` replaces the API's usual form where the answer contains more than the reason.
+    ``body`` replaces the API's usual form if the answer contains more than the reason.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class Refusal(Exception):
 def json_errors(
     body: Callable[[int, str], object], *, bad_requests: tuple[type[Exception], ...] = ()
 ) -> Middleware:
-    """Middleware that answers every failure as ``body(status, reason)`` in JSON.
+    """Return middleware that answers every failure as ``body(status, reason)`` in JSON.
 
-    A parameter that cannot be used is a 400, as are the service's own exceptions in ``bad_requests``; an engine that is
-    away is a 503 with Retry-After. Any other exception is logged whole and answered with a 500 that says nothing of it.
-    A client that hung up is left to the listener.
+    An invalid parameter is a 400, as are the service's own exceptions in ``bad_requests``; an engine that is away is a
+    503 with Retry-After. Any other exception is logged and answered with a 500 that reveals nothing of it. The listener
+    handles clients that disconnected.
     """
 
     @web.middleware
@@ -114,7 +114,7 @@ def _refusal_of(error: Exception, request: web.Request, bad_requests: tuple[type
         case Refusal():
             return error
         case web.HTTPException():
-            # The framework's own: no such route, a body that is too long.
+            # aiohttp's own errors, such as an unknown route or a body that is too long.
             allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
             return Refusal(error.status, error.text or error.reason, headers=allow)
         case Retryable():

@@ -13,18 +13,19 @@ from aiohttp.web_protocol import RequestHandler
 from headrace.runtime.errors import ConfigurationError
 from headrace.web.pace import ANSWERS, BODIES, Connection, Pace, Watch
 
-# An identity header may have 16 KiB (base64 of a long entitlements list), a cookie more; a request line far less.
+# An identity header may have 16 KiB (base64 of a long list of entitlements), a cookie more, a request line far less.
 MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_LINE_BYTES: Final = 8 * 1024
-# Also how long a connection may take to send its first headers.
+# This is also the time in which a connection has to send its first headers.
 KEEPALIVE_SECONDS: Final = 15.0
-# An early refusal (415, 413) drains what the client still sends for so long, or some see a reset instead.
+# After an early refusal (415, 413) the server reads the rest of the request for so long; otherwise some clients see a
+# reset instead of the answer.
 LINGER_SECONDS: Final = 5.0
 READ_BUFFER_BYTES: Final = 1 << 17
 BACKLOG: Final = 1024
-# What was not done by the end of the stop is cancelled, and has this long to clean up.
+# Requests that are unfinished at the end of the stop are cancelled, and get this time to clean up.
 _CANCEL_SECONDS: Final = 2.0
-# What is wrong with a head or a chunk, the most special kind first; the parser's own words show Python's bytes.
+# The reasons for malformed heads and chunks, most specific first; the parser's own texts contain Python byte literals.
 _MALFORMED: Final = (
     (
         http_exceptions.LineTooLong,
@@ -41,12 +42,12 @@ _MALFORMED: Final = (
     (http_exceptions.TransferEncodingError, "the body does not match its chunked encoding"),
 )
 _NOT_HTTP: Final = "the request is not valid HTTP"
-# Never sent; nginx's status for a client that hung up.
+# This status is never sent; nginx uses it for a client that disconnected.
 _NOBODY_READS: Final = 499
 
 
 def has_left(request: web.Request) -> bool:
-    """Return whether the client disconnected: an exception while writing its answer is then no fault."""
+    """Return whether the client disconnected: an exception while writing its answer is then not a fault."""
     return request.transport is None or request.transport.is_closing()
 
 
@@ -73,7 +74,7 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer like the method above; the parser's words would be shown otherwise."""
+        """Answer a malformed request with a reason of Headrace; aiohttp would show the parser's text."""
         if status == HTTPStatus.BAD_REQUEST:
             why = next((text for kind, text in _MALFORMED if isinstance(exc, kind)), _NOT_HTTP)
             message = f"{HTTPStatus.BAD_REQUEST.phrase}: {why}\n"
@@ -81,14 +82,14 @@ class _Connection(RequestHandler):
 
 
 class _Server(web.Server):
-    """A server of such connections."""
+    """A server whose connections are `_Connection`s."""
 
     def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class _Runner(web.AppRunner):
-    """A runner of such a server: aiohttp has no argument for it."""
+    """A runner of `_Server`; aiohttp has no argument to select the server."""
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
@@ -162,7 +163,7 @@ class Listener:
         """Bind and serve; port 0 selects a free one. A port in use raises `ConfigurationError`.
 
         ``bodies`` and ``answers`` are the least pace of clients that send and read; ``bodies`` is None for a service
-        that limits its own. ``tls`` enables HTTPS.
+        that limits bodies itself. ``tls`` enables HTTPS.
         """
         in_flight, watch = _InFlight(), Watch(bodies, answers)
         app.middlewares[:0] = [in_flight.count, watch.follow, _undo_chunks_only]
@@ -174,7 +175,7 @@ class Listener:
             lingering_time=LINGER_SECONDS,
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_HEADER_BYTES,
-            # A sender's Content-Encoding must not inflate an upload on its way in.
+            # A Content-Encoding of the sender must not inflate an upload on arrival.
             auto_decompress=False,
             read_bufsize=READ_BUFFER_BYTES,
             shutdown_timeout=_CANCEL_SECONDS,
@@ -192,7 +193,7 @@ class Listener:
         """Stop accepting, let requests in flight finish, close."""
         if self._site in self._runner.sites:
             await self._site.stop()
-        # The runner's own way to wait lets handlers end, yet drops what is still to come of their bodies.
+        # aiohttp's runner waits for handlers, but drops the rest of bodies that are still arriving.
         await self._in_flight.end(self._stop_seconds)
         self._watching.cancel()
         await self._runner.cleanup()

@@ -11,7 +11,7 @@ _FIELD: Final = "file"
 
 
 class _File(AsyncIterablePayload):
-    """Chunks with an optional size that is known in advance; bytes beyond it are not sent."""
+    """Chunks whose total size may be known in advance; bytes beyond that size are not sent."""
 
     def __init__(self, chunks: AsyncIterable[bytes], size_bytes: int | None, content_type: str) -> None:
         super().__init__(chunks, content_type=content_type)
@@ -28,12 +28,12 @@ class _File(AsyncIterablePayload):
 def file_form(
     chunks: AsyncIterable[bytes], *, file_name: str, content_type: str, size_bytes: int | None = None
 ) -> aiohttp.MultipartWriter:
-    """Return the form as the ``data`` of one request; it sets its content type.
+    """Return the form for the ``data`` argument of one request; it sets the content type.
 
-    With ``size_bytes`` the request has a length, without it the transfer is chunked.
+    With ``size_bytes`` the request has a length; without it the transfer is chunked.
     """
     file = _File(chunks, size_bytes, content_type)
-    # Ingress and the services behind it read the name as it is, so that it is not percent-encoded.
+    # Ingress and later services read the name as it is, so it must not be percent-encoded.
     file.set_content_disposition("form-data", quote_fields=False, name=_FIELD, filename=file_name)
     form = aiohttp.MultipartWriter("form-data")
     form.append_payload(file)

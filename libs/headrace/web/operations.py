@@ -22,7 +22,7 @@ from headrace.web.schemas import OBJECT, Json, reference
 JSON: Final = "application/json"
 _ERROR: Final = "Error"
 _LICENSE: Final = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
-# Every operation that is not public needs an engine to answer.
+# Every operation that is not public needs an engine.
 _UNAVAILABLE: Final = 503
 
 
@@ -33,15 +33,15 @@ class Answer:
     schema: Json | None = None
     status: int = 200
     media_type: str = JSON
-    # The same in other media types.
+    # Further media types of the answer, with their schemas.
     also: Mapping[str, Json] = field(default_factory=dict)
-    # The operation's summary where it is not given.
+    # Empty: the operation's summary.
     description: str = ""
 
 
 @dataclass(frozen=True)
 class Header:
-    """A header of answers: of all, or of those with one of ``statuses``."""
+    """A header of all answers, or of those with one of ``statuses``."""
 
     name: str
     schema: Json
@@ -56,9 +56,9 @@ class Body:
     schema: Json | type[BaseModel]
     media_type: str = JSON
     is_required: bool = True
-    # Other media types that are taken.
+    # Further media types that are accepted, with their schemas.
     also: Mapping[str, Json] = field(default_factory=dict)
-    # The content type of each part of a form, by name.
+    # The content type of each part of a form, by its name.
     part_types: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -74,29 +74,29 @@ class Operation:
     refusals: tuple[int, ...] = ()
     parameters: tuple[Parameter[Any], ...] = ()
     body: Body | None = None
-    # The handler's name where it is not given.
+    # Empty: the handler's name.
     name: str = ""
-    # Answered whoever asks.
+    # Whether it is answered without authentication.
     is_public: bool = False
-    # Whether HEAD is answered where GET is.
+    # Whether HEAD is answered like GET.
     answers_head: bool = True
     description: str = ""
-    # What else it answers when all is well.
+    # Further successful answers.
     more_answers: tuple[Answer, ...] = ()
 
     @property
     def operation_id(self) -> str:
-        """Its id, unique in the document."""
+        """The operation's id, unique in the document."""
         return self.name or getattr(self.handler, "__name__", "")
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Its methods for the router."""
+        """The methods in the router."""
         return ("GET", "HEAD") if self.method == "GET" and self.answers_head else (self.method,)
 
     @property
     def route(self) -> str:
-        """Its path for the router."""
+        """The path in the router."""
         path = self.path
         for parameter in self.parameters:
             if parameter.is_rest:
@@ -111,12 +111,12 @@ def summary_of(handler: Callable[..., Any]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Routing:
-    """Where operations are routed, and in which spellings: enough for those that no document describes."""
+    """The prefixes and spellings of routes: sufficient for operations that no document describes."""
 
     prefixes: tuple[str, ...] = ("",)
-    # Whether a slash at a path's end says nothing.
+    # Whether a path also matches with a slash at its end.
     takes_slash: bool = False
-    # Whether HEAD is answered where GET is, by operations that do not say otherwise.
+    # Whether HEAD is answered like GET by default.
     answers_head: bool = True
 
     def route(self, app: web.Application, operations: Iterable[Operation]) -> None:
@@ -140,24 +140,24 @@ class Dialect(Routing):
 
     title: str
     version: str
-    # Why each status is answered, in words.
+    # The reason of each status, for the document.
     refusals: Mapping[int, str]
-    # The form of a refusal's body.
+    # The JSON Schema of a refusal.
     error: Json
-    # Its form for statuses that have another.
+    # The JSON Schemas of refusals whose status has another form.
     errors: Mapping[int, Json] = field(default_factory=dict)
     error_media_type: str = JSON
     description: str = ""
-    # Where the document is, below each prefix.
+    # The path of the document, below each prefix.
     document_path: str = "/openapi.json"
     document_name: str = "openapi"
     schemas: Mapping[str, Json] = field(default_factory=dict)
     security: Mapping[str, Json] = field(default_factory=dict)
-    # How an operation that is not public may refuse, whatever it is.
+    # The statuses with which every operation that is not public may refuse.
     common_refusals: tuple[int, ...] = (_UNAVAILABLE,)
-    # How every operation may refuse, also one that is public.
+    # The statuses with which every operation may refuse, including public ones.
     refusals_to_all: tuple[int, ...] = ()
-    # What every operation is sent beside its own parameters, and what answers carry.
+    # Parameters that every operation accepts in addition to its own, and headers that answers contain.
     parameters: tuple[Parameter[Any], ...] = ()
     headers: tuple[Header, ...] = ()
 

@@ -60,7 +60,7 @@ class Watch:
     """
 
     def __init__(self, bodies: Pace | None, answers: Pace) -> None:
-        """``bodies``: None if the service itself limits them."""
+        """``bodies`` is None if the service itself limits slow bodies."""
         self._pace_of_bodies = bodies
         self._pace_of_answers = answers
         self._bodies: set[_Body] = set()
@@ -68,7 +68,7 @@ class Watch:
 
     @web.middleware
     async def follow(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Watch a request, and its connection as long as that is open."""
+        """Watch a request, and its connection for as long as that is open."""
         self._answers[request.protocol] = _Answer(request.writer)
         if self._pace_of_bodies is None or request.content.is_eof():
             return await handler(request)
@@ -79,7 +79,7 @@ class Watch:
         finally:
             self._bodies.discard(body)
             if body.late:
-                # The server drains what still comes for a moment, and knows this end of it.
+                # The server reads the rest of the body for a moment, and recognises this exception.
                 request.content.set_exception(TimeoutError(TOO_SLOW))
         if body.late:
             response.force_close()

@@ -1,4 +1,4 @@
-"""Pages of a listing: where the others are."""
+"""Links to the other pages of a list."""
 
 from collections.abc import Iterable
 from urllib.parse import quote, urlencode
@@ -13,9 +13,9 @@ def page_links(
     offset: int,
     previous: str = "previous",
 ) -> dict[str, str]:
-    """``first`` and ``last``, with ``next`` and ``previous`` (or what the API calls it) where there is such a page.
+    """Return ``first`` and ``last``, and ``next`` and ``previous`` (or the API's name for it) if such a page exists.
 
-    The whole query is kept; ``limit`` is None where a page has all rows.
+    The links keep the whole query; ``limit`` is None if a page contains all rows.
     """
     kept = [(name, value) for name, value in query if name not in {"limit", "offset"}]
 

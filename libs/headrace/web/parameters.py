@@ -41,7 +41,7 @@ class Integer:
 
     low: int
     high: int
-    # How the reason of a refusal begins to say so.
+    # The beginning of the reason of a refusal.
     verb: str = "must be"
 
     @property
@@ -83,7 +83,7 @@ class Text:
 
     @property
     def schema(self) -> Json:
-        """Return the schema; its bounds count characters, of which a text never has more than bytes."""
+        """Return the schema. Its bounds count characters, which are never more than bytes."""
         schema: Json = {"type": "string", "pattern": "^[^\\u0000]*$"}
         schema |= {"minLength": self.min_characters} if self.min_characters else {}
         return schema | ({} if self.max_bytes is None else {"maxLength": self.max_bytes})
@@ -145,11 +145,11 @@ class Parameter(Generic[T]):
     is_required: bool = False
     is_rest: bool = False
     takes_empty: bool = False
-    # How many values it takes, where it may be given more than once.
+    # How many values it accepts; None if it may be given only once.
     max_values: int | None = None
 
     def read(self, values: Mapping[str, str]) -> T:
-        """Return its value in a request; raises `BadParameter`."""
+        """Return the parameter's value in a request; raises `BadParameter`."""
         text = values.get(self.name, "")
         is_given = self.name in values if self.takes_empty else bool(text)
         if not is_given and not self.is_required:
@@ -163,7 +163,7 @@ class Parameter(Generic[T]):
 
     @property
     def document(self) -> Json:
-        """Return it as an OpenAPI document describes it."""
+        """Return the parameter's description in an OpenAPI document."""
         is_required = self.is_required or self.where == "path"
         schema = dict(self.kind.schema)
         if not is_required and self.default not in {None, ""}:
@@ -182,7 +182,7 @@ class Parameter(Generic[T]):
 
 
 def shown(text: str, characters: int = _SHOWN_CHARACTERS) -> str:
-    """What was got, cut, for a text that a person reads."""
+    """Return the given text, shortened, for an error message."""
     return text if len(text) <= characters else f"{text[:characters]}..."
 
 

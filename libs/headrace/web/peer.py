@@ -1,4 +1,4 @@
-"""A client for JSON APIs of other services."""
+"""A client for the JSON APIs of peers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Answer:
 
     @property
     def shown(self) -> str:
-        """Status and beginning of the text, for a reason that a person reads."""
+        """Return the status and the beginning of the text, for a reason."""
         return f"{self.status}: {redact(self.text[:_SHOWN_CHARACTERS])}"
 
 

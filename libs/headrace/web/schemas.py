@@ -5,7 +5,7 @@ from typing import Any, Final
 Json = dict[str, Any]
 
 TEXT: Final[Json] = {"type": "string"}
-# PostgreSQL's text has no NUL.
+# A text column of PostgreSQL cannot store NUL.
 STORED_TEXT: Final[Json] = {"type": "string", "pattern": "^[^\\u0000]*$"}
 BOOLEAN: Final[Json] = {"type": "boolean"}
 COUNT: Final[Json] = {"type": "integer", "minimum": 0}

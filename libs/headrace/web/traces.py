@@ -7,13 +7,13 @@ from headrace.runtime import tracing
 
 
 def traced(service: str, *, but: str) -> Middleware:
-    """Return middleware for a service's requests; ``but`` is the path of probes, which get no span."""
+    """Return middleware that creates spans; ``but`` is the path of probes, which get no span."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path == but:
             return await handler(request)
-        # The route, never what a client wrote in the path: names of spans are few.
+        # Spans are named after the route, because a client's path would give unlimited names.
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "unmatched"
         with tracing.span(f"{service} {request.method} {route}", request.headers, kind="server"):
