@@ -1,7 +1,7 @@
-"""What rules packages say to people: folders of Markdown beside the rules, as content services read them.
+"""The descriptions of rules: folders of Markdown beside the rules, in the layout that content services read.
 
-A package holds ``content/config.yaml`` (what an impact weighs) and for each rule, named as its module,
-``content/RULE/`` with plugin.yaml and texts, of which ``content/RULE/KEY/`` may have its own, with metadata.yaml.
+A package has ``content/config.yaml`` (the weight of each impact) and for each rule, named after its module,
+``content/RULE/`` with plugin.yaml and texts. ``content/RULE/KEY/`` may override the texts and has metadata.yaml.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ LOWEST, HIGHEST = 1, 4
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is said of one key of one rule; a text that is missing is empty, a number None."""
+    """The description of one key of one rule; a missing text is empty, a missing number None."""
 
     description: str
     impact: int | None
@@ -26,7 +26,7 @@ class Content:
 
 
 def content_of(component: str, key: str) -> Content | None:
-    """Return what is said of a rule (its full component name) and key; None when its package says nothing."""
+    """Return the description of a rule (its full component name) and key; None if its package has none."""
     module = component.rpartition(".")[0]
     folder = _folder_of(module)
     if folder is None or not key.replace("_", "").isalnum():

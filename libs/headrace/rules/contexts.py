@@ -1,4 +1,4 @@
-"""What an Insights Operator archive is told by.
+"""How an Insights Operator archive is recognised.
 
 Source of the layout: openshift/insights-operator, docs/gathered-data.md and docs/insights-archive-sample.
 """
@@ -9,13 +9,13 @@ from typing import Final
 
 from insights.core.context import ExecutionContext, fs_root
 
-# The operator's own report on the gathering; its name changed over the versions.
+# The operator's own report on the gathering; the name differs between versions.
 GATHERING_REPORTS: Final = (
     "insights-operator/gathers.json",
     "insights-operator/gathering-metadata.json",
     "insights-operator/gathering.json",
 )
-# The oldest operators wrote no report, and no extensions.
+# The oldest operators wrote no report, and file names without extensions.
 CLUSTER_VERSIONS: Final = ("config/version.json", "config/version")
 CLUSTER_ID: Final = "config/id"
 
@@ -28,9 +28,10 @@ class InsightsOperatorContext(ExecutionContext):
 
     @classmethod
     def handles(cls, files: Iterable[str]) -> tuple[str | None, type[ExecutionContext] | None]:
-        """Return the archive's root and this class when ``files`` (absolute paths) are such an archive.
+        """Return the archive's root and this class if ``files`` (absolute paths) are such an archive.
 
-        A cluster version alone is too common a name, so it counts only beside the cluster's id.
+        The name of the cluster version's file is common, so it counts only if the file with the cluster's id exists
+        too.
         """
         listed = list(files)
         roots = {root for marker in GATHERING_REPORTS for root in _roots(listed, marker)}

@@ -1,4 +1,4 @@
-"""Details of bounded size: insights-core drops a response of more than 65,535 characters."""
+"""Details of bounded size, because insights-core drops a response of more than 65,535 characters."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -11,7 +11,7 @@ MAX_OFFENDERS: Final = 20
 
 
 def offenders(name: str, found: Iterable[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """Return the first ``MAX_OFFENDERS`` of what was found under ``name``, the count of all, and ``more``."""
+    """Return the first ``MAX_OFFENDERS`` findings under ``name``, the count of all, and ``more``."""
     everything = list(found)
     return {name: everything[:MAX_OFFENDERS], "count": len(everything), **more}
 
@@ -19,9 +19,9 @@ def offenders(name: str, found: Iterable[dict[str, Any]], **more: Any) -> dict[s
 def pass_of_conditions(
     key: str, name: str, found: Sequence[KubernetesObject], *kinds: str
 ) -> Response | None:
-    """Pass those that say yes or no to one of the conditions, and count the others as ``untold``.
+    """Pass the objects that report one of the conditions as True or False, and count the others as ``untold``.
 
-    Nothing is said where none tells: that nobody complains is no sign of health.
+    Without any such object the rule gives no result: missing conditions are no sign of health.
     """
     told = sum(1 for one in found if any(one.condition(kind, "True", "False") for kind in kinds))
     return make_pass(key, **{name: told, "untold": len(found) - told}) if told else None

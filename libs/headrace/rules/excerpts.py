@@ -1,7 +1,7 @@
-"""What parsers keep of a document: the keys that their ``EXCERPT``, a TypedDict, names.
+"""Excerpts: a parser keeps only the keys of a document that its ``EXCERPT``, a TypedDict, names.
 
-A key that it does not name is absent for rules, whatever the file holds: a rule that reads one would be wrong on every
-archive and look right. Within `checking` such a read raises `UnnamedKey`.
+Rules see any other key as absent, whatever the file contains: a rule that reads one would be wrong on every archive
+without failing. Within `checking` such a read raises `UnnamedKey`.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints, is_t
 
 
 class UnnamedKey(LookupError):
-    """A key is read that ``EXCERPT`` does not name; the text says which, of which parser, and which there are."""
+    """A rule read a key that ``EXCERPT`` does not name; the text names the key, the parser and the existing keys."""
 
 
 class _Checking:
@@ -23,9 +23,9 @@ _checking: Final = _Checking()
 
 @contextmanager
 def checking() -> Iterator[list[UnnamedKey]]:
-    """Check the documents that are parsed within; slower, so for tests and at load.
+    """Check the reads of documents that are parsed within the block; it is slow, so for tests and at load.
 
-    What is found is raised where the key is read, and in the list for the case that it is caught there.
+    The read raises `UnnamedKey`, which is also added to the yielded list in case the rule catches it.
     """
     before, _checking.found = _checking.found, []
     try:
@@ -35,12 +35,12 @@ def checking() -> Iterator[list[UnnamedKey]]:
 
 
 def checked(value: Any, excerpt: Any, parser: type) -> Any:
-    """Return what was decoded, within `checking` so that it tells of keys that the excerpt does not name."""
+    """Return the decoded value; within `checking` it raises on keys that the excerpt does not name."""
     return value if _checking.found is None else _checked(value, excerpt, parser, "", _checking.found)
 
 
 def example(excerpt: Any) -> Any:
-    """Return a document with every object and list that the excerpt names; None for a value of any type."""
+    """Return a document with every object and list that the excerpt names; values of any type are None."""
     if is_typeddict(excerpt):
         parts = {key: example(kind) for key, kind in get_type_hints(excerpt).items()}
         return {key: part for key, part in parts.items() if part is not None}
@@ -53,7 +53,7 @@ def example(excerpt: Any) -> Any:
 
 
 class _Checked(dict[str, Any]):
-    """An object of a document that knows which of its keys are named."""
+    """An object of a document that knows which keys its excerpt names."""
 
     def __init__(
         self, values: dict[str, Any], named: dict[str, Any], parser: type, path: str, found: list[UnnamedKey]
@@ -87,7 +87,7 @@ class _Checked(dict[str, Any]):
 
 
 def _checked(value: Any, excerpt: Any, parser: type, path: str, found: list[UnnamedKey]) -> Any:
-    """Go along the document and the excerpt, into objects, lists, and either of two types."""
+    """Wrap the objects of a document along its excerpt: through objects, lists, and unions of two types."""
     origin, inner = get_origin(excerpt), get_args(excerpt)
     if is_typeddict(excerpt) and isinstance(value, dict):
         named = get_type_hints(excerpt)

@@ -1,4 +1,4 @@
-"""Taking values out of JSON that a stranger wrote: a value of another type is an absent one."""
+"""Access to values in untrusted JSON: a value of another type counts as absent."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 MAX_TEXT_CHARACTERS: Final = 200
 MAX_NAME_CHARACTERS: Final = 253
-"""The longest name Kubernetes allows."""
+"""The longest name that Kubernetes allows."""
 _LARGEST_INTEGER: Final = 2**53
 _EARLIEST_YEAR: Final = 2015
 _LATEST_YEAR: Final = 2200
@@ -21,7 +21,7 @@ def at(value: Any, *path: str) -> Any:
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:
-    # Not at(*path): an archive's rules read some thousand values, and that would pack every path twice.
+    # The loop does not call at(*path), which would pack every path again; an archive's rules read thousands of values.
     for key in path:
         if not isinstance(value, dict):
             return None
@@ -36,7 +36,7 @@ def mapping(value: Any, *path: str) -> dict[str, Any]:
 
 
 def objects(value: Any, *path: str) -> list[dict[str, Any]]:
-    """Return the objects of the list at the path; its other elements are passed over."""
+    """Return the objects of the list at the path, without its other elements."""
     found = _at(value, path)
     return [element for element in found if isinstance(element, dict)] if isinstance(found, list) else []
 
@@ -66,7 +66,7 @@ def integer(value: Any, *path: str) -> int | None:
 
 
 def moment(value: Any, *path: str) -> datetime | None:
-    """Return the RFC 3339 time at the path, to the second, or None; one of another age is none."""
+    """Return the RFC 3339 time at the path, in whole seconds, or None; implausible years are None."""
     found = _at(value, path)
     if not isinstance(found, str) or (match := _MOMENT.match(found)) is None:
         return None
@@ -78,13 +78,16 @@ def moment(value: Any, *path: str) -> datetime | None:
 
 
 def newest(found: Iterable[Any]) -> datetime | None:
-    """Return the newest of the RFC 3339 times, or None; a cluster tells the same few over and over."""
+    """Return the newest of the RFC 3339 times, or None.
+
+    Clusters repeat a few times often, so each is parsed once.
+    """
     moments = map(moment, {one for one in found if isinstance(one, str)})
     return max((one for one in moments if one is not None), default=None)
 
 
 def moment_of_milliseconds(found: float) -> datetime | None:
-    """Return the time that many milliseconds after 1970, to the second, or None."""
+    """Return the time that many milliseconds after 1970, in whole seconds, or None."""
     if not math.isfinite(found) or not 0 < found < _LARGEST_INTEGER:
         return None
     try:
@@ -95,12 +98,12 @@ def moment_of_milliseconds(found: float) -> datetime | None:
 
 
 def shown(when: datetime | None) -> str | None:
-    """Return a time as reports have it."""
+    """Return a time in the form of reports."""
     return None if when is None else when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Condition:
-    """One condition of a Kubernetes object, read when asked for."""
+    """One condition of a Kubernetes object; values are read on demand."""
 
     __slots__ = ("_found",)
 
@@ -109,7 +112,7 @@ class Condition:
 
     @property
     def kind(self) -> str:
-        """What it is about."""
+        """The type of the condition."""
         return name_at(self._found, "type")
 
     @property
@@ -119,26 +122,26 @@ class Condition:
 
     @property
     def reason(self) -> str:
-        """Why, in one word."""
+        """The reason, in one word."""
         return text(self._found, "reason")
 
     @property
     def message(self) -> str:
-        """Why, in words."""
+        """The reason, in a sentence."""
         return text(self._found, "message")
 
     @property
     def since(self) -> datetime | None:
-        """When it became so."""
+        """The time of its last transition."""
         return moment(self._found, "lastTransitionTime")
 
     def details(self) -> dict[str, Any]:
-        """Return it as reports have it."""
+        """Return the condition in the form of reports."""
         return {"reason": self.reason, "message": self.message, "since": shown(self.since)}
 
 
 def condition(value: Any, kind: str, *statuses: str) -> Condition | None:
-    """Return the object's condition of that type, the last of several, when it has one of the statuses, if any."""
+    """Return the object's last condition of a type; if statuses are given, only if it has one of them."""
     for found in reversed(objects(value, "status", "conditions")):
         if found.get("type") == kind:
             return Condition(found) if not statuses or found.get("status") in statuses else None

@@ -1,4 +1,4 @@
-"""A package of rules of one's own: what ``headrace rules new`` writes."""
+"""Creates a new package of rules for ``headrace rules new``."""
 
 import importlib.util
 import keyword
@@ -19,7 +19,7 @@ def scaffold(directory: Path, name: str) -> list[Path]:
     """Write the package into a new directory of that name and return its files.
 
     Raises:
-        ConfigurationError: the name cannot be one of a package, or is taken.
+        ConfigurationError: the name is not valid for a package, or is taken.
     """
     _check(name)
     target = directory / name

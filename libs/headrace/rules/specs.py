@@ -1,7 +1,7 @@
-"""The files of an Insights Operator archive that the rules read; all as bytes, for they are JSON or metrics.
+"""The files of an Insights Operator archive that the rules read, all as bytes, because they are JSON or metrics.
 
-Source of the paths: openshift/insights-operator, docs/gathered-data.md. Operators before 4.3 wrote records without
-an extension, hence the patterns that do not ask for one; a parser passes over what is of another kind.
+Source of the paths: openshift/insights-operator, docs/gathered-data.md. Operators before 4.3 wrote files without an
+extension, so some patterns do not require one; a parser skips files of another kind.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from insights.core.spec_factory import RawFileProvider, RegistryPoint, SpecSet, 
 
 from headrace.rules.contexts import CLUSTER_VERSIONS, InsightsOperatorContext
 
-# insights-core's own 1,000 would silence a rule on a big cluster; an archive never has more members than this.
+# insights-core's own limit of 1,000 would silence a rule on a big cluster; an archive never has more members than this.
 MAX_FILES: Final = 20_000
 
 
@@ -34,7 +34,7 @@ def _all(*patterns: str) -> Any:
 
 
 class Specs(SpecSet):
-    """What parsers depend on."""
+    """The specs on which parsers depend."""
 
     alerts = _one()
     api_request_counts = _many()
@@ -53,7 +53,7 @@ class Specs(SpecSet):
 
 
 class InsightsOperatorSpecs(Specs):
-    """Where they are in an Insights Operator archive."""
+    """The paths of the specs in an Insights Operator archive."""
 
     alerts = _first(["config/alerts.json"])
     api_request_counts = _all("conditional/alerts/*/api_request_counts.json")

@@ -1,4 +1,4 @@
-"""For tests of rules: archives in a few words, and what rules make of them."""
+"""Helpers for tests of rules: archives in a few words, and the outcome of rules."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _ALWAYS: Final[Mapping[str, Any]] = {
 
 
 def archive(files: Mapping[str, Any]) -> bytes:
-    """Return an Insights Operator archive of these files: bytes as they are, None for none, the rest as JSON."""
+    """Return an Insights Operator archive of these files: bytes unchanged, nothing for None, the rest as JSON."""
     entries = [
         Entry.of(name, content if isinstance(content, bytes) else json.dumps(content).encode())
         for name, content in {**_ALWAYS, **files}.items()
@@ -28,9 +28,9 @@ def archive(files: Mapping[str, Any]) -> bytes:
 
 
 def judge(rules: "Rules", files: Mapping[str, Any]) -> "Evaluation":
-    """Run loaded rules on an Insights Operator archive of these files, as `archive` takes them.
+    """Run loaded rules on an Insights Operator archive of these files, given as for `archive`.
 
     Raises:
-        ConfigurationError: a rule reads a key that a parser's ``EXCERPT`` does not name, so that it would never see it.
+        ConfigurationError: a rule reads a key that a parser's ``EXCERPT`` does not name and would never see.
     """
     return rules.evaluate(archive(files), checked=True)

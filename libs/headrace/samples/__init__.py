@@ -1,4 +1,4 @@
-"""Realistic archives of every sender, equal for equal options."""
+"""Realistic archives of every sender; equal options give equal archives."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ __all__ = ["DEFAULT_NOW", "KINDS", "SampleKind", "SampleOptions"]
 
 @dataclass(frozen=True, slots=True)
 class SampleKind:
-    """A kind of sample; ``generate`` writes it into a directory and returns what it wrote, uploads first.
+    """A kind of sample; ``generate`` writes it into a directory and returns the written files, uploads first.
 
-    ``file_names`` are those of the default options, the upload first; ``content_type`` is that of its part. Of an
-    archive that does not name its cluster, the sender has to (``names_cluster``).
+    ``file_names`` are the files for the default options, the upload first; ``content_type`` is that of its part. With
+    ``names_cluster`` false the archive does not name its cluster, and the sender has to.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the segment bridge reads of clusters: users who signed up, and their namespaces; equal for equal seeds."""
+"""The Kubernetes objects that segment_bridge reads: users and their namespaces; equal for equal seeds."""
 
 import random
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ GROUP = "toolchain.dev.openshift.com"
 
 
 def user_name(number: int) -> str:
-    """``user1`` the first."""
+    """Return the name of a user; the first is ``user1``."""
     return f"user{number}"
 
 
 def user_signups(count: int, *, seed: int = 1) -> Iterator[dict[str, Any]]:
-    """UserSignups of ``user1`` to ``user<count>``, as the host cluster's API has them."""
+    """Return the UserSignups of ``user1`` to ``user<count>``, in the form of the host cluster's API."""
     chooser = random.Random(f"{seed} user signups")  # noqa: S311 -- data for show, not secrets
     for number in range(1, count + 1):
         name, sso_id = user_name(number), str(10_000_000 + chooser.randrange(80_000_000))
@@ -50,7 +50,7 @@ def user_signups(count: int, *, seed: int = 1) -> Iterator[dict[str, Any]]:
 
 
 def tenant_namespaces(users: int) -> Iterator[dict[str, Any]]:
-    """A tenant's namespace for each user, and one besides that is none."""
+    """Return a tenant's namespace for each user, and one namespace that belongs to no tenant."""
     for number in range(1, users + 1):
         name = user_name(number)
         labels = {f"{GROUP}/type": "tenant", f"{GROUP}/space": name, f"{GROUP}/owner": name}

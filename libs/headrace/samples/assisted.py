@@ -1,4 +1,4 @@
-"""The events archive that the assisted installer sends of an installation."""
+"""The events archive of an assisted installer."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ _DEPLOYMENT: Final = {
 
 
 def generate(directory: Path, options: SampleOptions) -> list[Path]:
-    """Write ``events.tgz``: a cluster of three hosts that was installed just before ``now``."""
+    """Write ``events.tgz``: a cluster of three hosts whose installation ended just before ``now``."""
     return [write_archive_file(directory / FILE_NAME, _entries(Installation(options)), options.now)]
 
 

@@ -1,7 +1,7 @@
-"""Audit records of clusters where people build applications, equal for equal options.
+"""Audit records of clusters in which people build applications; equal options give equal records.
 
-A fifth is what the segment bridge's queries mean, in the share a busy cluster has; the rest is what stands beside it:
-reads, dry runs, machines, other logs of the same index.
+A fifth of the records match the queries of segment_bridge, the share on a busy cluster; the rest are reads, dry runs,
+actions of machines, and other logs of the same index.
 """
 
 import json
@@ -28,7 +28,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class AuditOptions:
-    """``records`` within the four hours before ``now``, by ``users`` people; ``padding_bytes`` makes each larger."""
+    """``records`` within the four hours before ``now``, by ``users`` people; ``padding_bytes`` enlarges each record."""
 
     records: int = 1000
     users: int = 9
@@ -39,7 +39,7 @@ class AuditOptions:
 
 
 def audit_records(options: AuditOptions) -> Iterator[Record]:
-    """The records, in order of time."""
+    """Return the records in order of time."""
     chooser = random.Random(f"{options.seed} audit records")  # noqa: S311 -- data for show, not secrets
     makers = list(_MEANT)
     step = _SPREAD / max(1, options.records)
@@ -53,7 +53,7 @@ def audit_records(options: AuditOptions) -> Iterator[Record]:
 
 
 def write_audit_log(path: Path, options: AuditOptions) -> Path:
-    """Write them, one a line."""
+    """Write the records, one per line."""
     with path.open("w", encoding="utf-8") as opened:
         for record in audit_records(options):
             opened.write(json.dumps(record, separators=(",", ":")) + "\n")
@@ -61,7 +61,7 @@ def write_audit_log(path: Path, options: AuditOptions) -> Path:
 
 
 class _Scene:
-    """Who does something, when, and with what."""
+    """The user, time, objects and random generator of one record."""
 
     def __init__(self, chooser: random.Random, users: int, moment: datetime) -> None:
         self.chooser = chooser
@@ -248,7 +248,7 @@ def _other_log(scene: _Scene) -> Record:
     }
 
 
-# Which records the queries mean. Builds are the most of what happens.
+# The records that the queries match; most are builds.
 _MEANT: Final[tuple[Callable[[_Scene], Record], ...]] = (
     _application,
     _component,

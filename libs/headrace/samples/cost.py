@@ -15,16 +15,16 @@ from headrace.samples.options import SampleOptions
 
 FILE_NAME = "cost-mgmt.tar.gz"
 ROS_CSV_NAME = "ros-ocp-usage.csv"
-# The operator packs at most so much, uncompressed, into an archive (its max_size_MB).
+# The most uncompressed bytes that the operator packs into an archive (its max_size_MB).
 _MAX_ARCHIVE_BYTES = 100 * 1000 * 1000
 _OPERATOR_VERSION = "costmanagement-metrics-operator:4.2.0"
-# No throttling in the quietest moment, no accelerator.
+# A container's extended columns without throttling and without an accelerator.
 _EXTENSION = ",0.000000" + "," * 11 + "\n"
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A CSV on disk; ``for_ros`` when the resource optimization reads it."""
+    """A CSV on disk; ``for_ros`` if ros_processor reads it."""
 
     path: Path
     for_ros: bool
@@ -33,7 +33,7 @@ class _Part:
 def generate(directory: Path, options: SampleOptions) -> list[Path]:
     """Write ``cost-mgmt.tar.gz`` and ``ros-ocp-usage.csv``, the first cluster's containers in 37 columns.
 
-    More than one cluster, or more rows than an archive takes, give ``cost-mgmt-2.tar.gz`` and so on.
+    For more than one cluster, or more rows than fit into an archive, write ``cost-mgmt-2.tar.gz`` and so on.
     """
     directory.mkdir(parents=True, exist_ok=True)
     archives: list[Path] = []
@@ -72,7 +72,7 @@ def _parts(workspace: Path, rows: CostRows, month: str) -> Iterator[_Part]:
 
 
 def _written(stem: Path, header: str, lines: Iterable[str]) -> Iterator[Path]:
-    """Write the lines to ``<stem>.0.csv`` and, as each is full, ``.1.csv`` ..., every one with the header."""
+    """Write the lines to ``<stem>.0.csv`` and, if that is full, ``.1.csv`` and so on, each with the header."""
     source = iter(lines)
     line = next(source, None)
     number = 0

@@ -41,7 +41,7 @@ ROS_CONTAINER = (
     "memory_rss_usage_container_max",
     "memory_rss_usage_container_sum",
 )
-# Operators from 4.2 on send more; a container without an accelerator has nothing in the last eleven.
+# Operators from 4.2 on send these; for a container without an accelerator the last eleven are empty.
 ROS_CONTAINER_EXTENDED = (
     *ROS_CONTAINER,
     "cpu_throttle_container_min",

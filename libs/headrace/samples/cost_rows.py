@@ -1,7 +1,7 @@
-"""The rows of a cost archive's CSVs, made one at a time.
+"""The rows of a cost archive's CSVs, generated one at a time.
 
-CPU is in cores and memory in bytes, core seconds and byte seconds in the pod file. Times read
-``2023-06-02 00:15:00 +0000 UTC``; a ROS interval runs from hh:mm:01 to hh:mm:00, a pod interval is an hour.
+CPU is in cores and memory in bytes, and in the pod file in core seconds and byte seconds. Times have the form
+``2023-06-02 00:15:00 +0000 UTC``; a ROS interval lasts from hh:mm:01 to hh:mm:00, a pod interval is an hour.
 """
 
 import math
@@ -21,7 +21,7 @@ _NOISE_LENGTH = 1021
 
 
 class Usage(NamedTuple):
-    """What a container used in one interval: cores, and bytes."""
+    """The cores and bytes that a container used in one interval."""
 
     cores: float
     min_cores: float
@@ -36,7 +36,7 @@ class Usage(NamedTuple):
 
 
 class CostRows:
-    """The rows of one cluster over the days before ``now``, which is taken down to the hour."""
+    """The rows of one cluster over the days before ``now``, rounded down to the hour."""
 
     def __init__(self, options: SampleOptions, cluster_number: int, containers: list[Container]) -> None:
         chooser = options.chooser(f"usage {cluster_number}")
@@ -58,7 +58,7 @@ class CostRows:
                     yield f"{times},{identity},{cores},{_used_cores(used)},{memory},{_used_bytes(used)}\n"
 
     def namespaces(self) -> Iterator[str]:
-        """Yield the ROS namespace rows, by interval: the sums over what runs there."""
+        """Yield the ROS namespace rows, by interval: the sums over the containers of the namespace."""
         names = sorted({container.namespace for container in self._containers})
         for number in range(self._intervals):
             times = self._ros_times(number)

@@ -1,4 +1,4 @@
-"""The workloads of a made-up cluster: every kind the resource optimization tells apart."""
+"""The workloads of a generated cluster: every kind that ros_processor distinguishes."""
 
 import random
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ REQUESTS_MIB = (256, 512, 1024, 2048)
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A worker and what it has."""
+    """A worker node and its capacity."""
 
     name: str
     resource_id: str
@@ -27,7 +27,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a workload and the owner of its pods appear; ``{name}`` and ``{hash}`` are filled in."""
+    """The names and kinds of a workload and of its pods' owner; ``{name}`` and ``{hash}`` are filled in."""
 
     workload_type: str
     workload: str
@@ -40,7 +40,7 @@ class Kind:
 
 KINDS = (
     Kind("deployment", "{name}", "ReplicaSet", "{name}-{hash}", pods=2),
-    # A replica set of its own: the pods name no workload.
+    # A replica set without a Deployment: the pods name no workload.
     Kind("deployment", NONE, "ReplicaSet", "{name}", pods=1),
     Kind("statefulset", "{name}", "StatefulSet", "{name}", pods=3, containers=2),
     Kind("deployment", "{name}", "ReplicaSet", "{name}-{hash}", pods=2, has_limits=False),
@@ -51,7 +51,7 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of one pod; None where it sets no request or limit."""
+    """A container of one pod; a request or limit that it does not set is None."""
 
     number: int
     name: str
@@ -73,7 +73,7 @@ class Container:
 
 
 def containers_of(options: SampleOptions, cluster_number: int) -> list[Container]:
-    """Return the containers of a cluster, those that the resource optimization leaves out last."""
+    """Return the containers of a cluster; those that ros_processor leaves out come last."""
     chooser = options.chooser(f"workloads {cluster_number}")
     nodes = [
         Node(
@@ -120,7 +120,7 @@ def _workload(chooser: random.Random, nodes: list[Node], number: int, first: int
 
 
 def _left_out(nodes: list[Node], first: int) -> Iterator[Container]:
-    """Yield a pod that nobody owns and sets nothing, and a job's pod."""
+    """Yield a pod without an owner, requests or limits, and a job's pod."""
     without = {"request_cores": None, "limit_cores": None, "request_bytes": None, "limit_bytes": None}
     yield Container(
         first, "volume-shell", "volume-shell", NONE, NONE, "", "", NAMESPACES[0],

@@ -1,4 +1,4 @@
-"""Writing a sample to disk without holding it."""
+"""Writing of samples as streams."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ _CHUNK_BYTES = 256 * 1024
 
 
 def write_archive_file(path: Path, entries: Iterable[Entry], modified: datetime) -> Path:
-    """Write the archive, replacing what was there."""
+    """Write the archive, replacing an existing file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as opened:
         opened.writelines(write_archive(entries, modified=modified))
@@ -20,13 +20,13 @@ def write_archive_file(path: Path, entries: Iterable[Entry], modified: datetime)
 
 
 def json_entry(name: str, value: Any, *, indent: int | None = None) -> Entry:
-    """Return a member holding ``value`` as JSON, compact unless indented."""
+    """Return a member with ``value`` as JSON, compact unless indented."""
     separators = (",", ":") if indent is None else None
     return Entry.of(name, json.dumps(value, indent=indent, separators=separators).encode())
 
 
 def file_entry(name: str, path: Path) -> Entry:
-    """Return a member holding the content of a file, read when it is written."""
+    """Return a member with the content of a file, which is read when the member is written."""
     return Entry(name, path.stat().st_size, _chunks_of(path))
 
 

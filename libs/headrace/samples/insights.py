@@ -17,7 +17,7 @@ FILE_NAME = "payload.tar.gz"
 
 
 def generate(directory: Path, options: SampleOptions) -> list[Path]:
-    """Write ``payload.tar.gz``: a node is not ready, a pod keeps crashing, an operator is degraded, and so on."""
+    """Write ``payload.tar.gz``: a node is not ready, a pod crashes repeatedly, an operator is degraded, and so on."""
     entries = sorted([*_Cluster(options).entries(), *Health(options).entries()], key=lambda entry: entry.name)
     return [write_archive_file(directory / FILE_NAME, entries, options.now)]
 

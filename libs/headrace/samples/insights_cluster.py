@@ -1,4 +1,4 @@
-"""A small OpenShift cluster with a few troubles."""
+"""A small OpenShift cluster with a few problems."""
 
 import hashlib
 

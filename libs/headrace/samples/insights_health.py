@@ -1,4 +1,4 @@
-"""What the Insights Operator gathers beside the cluster's own objects: alerts, pools, certificates, images."""
+"""The files beside the cluster's own objects: alerts, pools, certificates, images."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,14 +14,14 @@ _REGISTRY = "config/clusteroperator/imageregistry.operator.openshift.io/config/c
 
 
 class Health:
-    """The entries that tell how the cluster fares."""
+    """The entries that describe the cluster's health."""
 
     def __init__(self, options: SampleOptions) -> None:
         self._objects = ObjectMaker(options, "insights health")
         self._now = options.now
 
     def entries(self) -> Iterator[Entry]:
-        """Yield them in no order."""
+        """Yield the entries in no particular order."""
         yield json_entry("config/alerts.json", [self._alert(*alert) for alert in cluster.ALERTS])
         yield Entry.of("config/metrics", self._metrics().encode())
         yield json_entry(_REGISTRY, self._image_registry())

@@ -1,4 +1,4 @@
-"""Kubernetes objects as archives of clusters have them."""
+"""Kubernetes objects in the form of cluster archives."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +8,7 @@ from headrace.samples.options import SampleOptions
 
 
 class ObjectMaker:
-    """Makes objects and their conditions; each purpose draws ids of its own."""
+    """Creates objects and their conditions; each purpose has its own generator of ids."""
 
     def __init__(self, options: SampleOptions, purpose: str) -> None:
         self.now = options.now
@@ -16,7 +16,7 @@ class ObjectMaker:
         self.chooser = options.chooser(purpose)
 
     def made(self, group: str, kind: str, name: str, **rest: Any) -> dict[str, Any]:
-        """Return an object of an OpenShift group, or of Kubernetes when the group is empty."""
+        """Return an object of an OpenShift group, or of Kubernetes if the group is empty."""
         version = f"{group}.openshift.io/v1" if group else "v1"
         metadata = {
             "name": name,
@@ -30,7 +30,7 @@ class ObjectMaker:
     def condition(
         self, kind: str, status: str, reason: str = "AsExpected", message: str = ""
     ) -> dict[str, str]:
-        """Return a condition that has stood for five hours."""
+        """Return a condition whose last transition was five hours ago."""
         return {
             "type": kind,
             "status": status,

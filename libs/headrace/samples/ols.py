@@ -17,7 +17,7 @@ _CONVERSATIONS_PER_DAY = 6
 
 
 def generate(directory: Path, options: SampleOptions) -> list[Path]:
-    """Write ``ols.tgz``. It names no cluster: its sender does."""
+    """Write ``ols.tgz``. It does not name its cluster; the sender does."""
     return [write_archive_file(directory / FILE_NAME, _entries(options), options.now)]
 
 
@@ -49,7 +49,7 @@ def _feedback(chooser: random.Random, user_id: str, conversation_id: str, when: 
     sentiment, text = chooser.choice(FEEDBACK)
     return {
         "user_id": user_id,
-        # The service writes UTC without saying so, unlike in transcripts.
+        # The service writes UTC without a zone here, unlike in transcripts.
         "timestamp": str(when.replace(tzinfo=None)),
         "conversation_id": conversation_id,
         "user_question": turn.question,

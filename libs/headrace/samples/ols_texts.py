@@ -1,4 +1,4 @@
-"""What users of an assistant ask, and what it answers."""
+"""Questions of an assistant's users, and its answers."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ _DOCUMENTATION = "https://docs.openshift.com/container-platform/4.16"
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question, its answer and the passage the answer stands on."""
+    """A question, its answer and the passage on which the answer is based."""
 
     question: str
     answer: str

@@ -6,7 +6,7 @@ from headrace.runtime.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class SampleOptions(Origin):
-    """What a sample is made from; ``clusters``, ``workloads`` and ``days`` (before ``now``) scale the cost archives."""
+    """The inputs of a sample; ``clusters``, ``workloads`` and ``days`` (before ``now``) scale the cost archives."""
 
     clusters: int = 1
     workloads: int = 8
@@ -16,5 +16,5 @@ class SampleOptions(Origin):
         for name in ("clusters", "workloads", "days"):
             if (value := getattr(self, name)) < 1:
                 raise ConfigurationError(f"{name} is {value}; expected at least 1")
-        # Not super(): a dataclass with slots is another class than the one that this method was written in.
+        # A dataclass with slots is another class than the one in which this method is compiled, so super() fails.
         Origin.__post_init__(self)

@@ -1,4 +1,4 @@
-"""Plain, bzip2 and xz tars: bounded like the gzip ones of headrace.archives."""
+"""Decompression of plain, bzip2 and xz tars, with the same limits as gzip in headrace.archives."""
 
 import bz2
 import lzma
@@ -9,7 +9,7 @@ from headrace.archives import ArchiveLimits, ArchiveRejected
 from headrace.archives.inflate import STEP_BYTES, Inflater
 from headrace.archives.limits import KIB, MIB
 
-# xz -6 asks for 9 MiB, what an -9 asks for (65 MiB) is more than a bomb may cost.
+# xz -6 needs 9 MiB; xz -9 needs 65 MiB, more than a decompression bomb may cost.
 _XZ_MEMORY_BYTES = 40 * MIB
 _SLICE_BYTES = 32 * KIB
 _BZIP2_MAGIC = b"BZh"
@@ -17,20 +17,20 @@ _XZ_MAGIC = b"\xfd7zXZ\0"
 
 
 class Stream(Protocol):
-    """Compressed bytes in, bounded pieces out."""
+    """Takes compressed bytes and yields pieces of bounded size."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what ``data`` inflates to."""
+        """Yield the decompressed ``data``."""
 
     def finish(self) -> None:
-        """Check, after the last data, that the stream is whole."""
+        """Check, after the last data, that the stream is complete."""
 
 
 _Decompressor = bz2.BZ2Decompressor | lzma.LZMADecompressor
 
 
 def stream_for(archive: bytes, limits: ArchiveLimits) -> Stream:
-    """Return what inflates this archive, by its first bytes; what is unknown is left to the gzip reader to refuse."""
+    """Return the decompression for an archive with these first bytes; gzip's reader gets and refuses unknown ones."""
     if archive.startswith(_BZIP2_MAGIC):
         return Decompression(bz2.BZ2Decompressor, "bzip2", limits)
     if archive.startswith(_XZ_MAGIC):
@@ -45,7 +45,7 @@ def _xz() -> _Decompressor:
 
 
 class Plain:
-    """A tar that is not compressed; its size is its own bound."""
+    """A tar that is not compressed; its own size bounds it."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the data in pieces."""
@@ -53,11 +53,11 @@ class Plain:
             yield data[start : start + STEP_BYTES]
 
     def finish(self) -> None:
-        """There is no trailer to check."""
+        """Do nothing, because there is no trailer."""
 
 
 class Decompression:
-    """Several compressed streams in a row are one; size and ratio are checked at every step."""
+    """Decompresses consecutive streams as one; each step checks size and ratio."""
 
     def __init__(self, make: Callable[[], _Decompressor], name: str, limits: ArchiveLimits) -> None:
         self._make = make
@@ -69,7 +69,7 @@ class Decompression:
         self._inflated_bytes = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what ``data`` inflates to."""
+        """Yield the decompressed ``data``."""
         for start in range(0, len(data), _SLICE_BYTES):
             pending = data[start : start + _SLICE_BYTES]
             self._compressed_bytes += len(pending)
@@ -81,7 +81,7 @@ class Decompression:
                 pending = self._current.unused_data
 
     def finish(self) -> None:
-        """Check that the last stream is whole."""
+        """Check that the last stream is complete."""
         if not self._current.eof:
             raise ArchiveRejected(f"the {self._name} stream is truncated")
 

@@ -1,4 +1,4 @@
-"""Files on disk, for components that need real paths: a directory of their own, gone afterwards."""
+"""Files on disk, for components that need real paths: a temporary directory for one evaluation."""
 
 import errno
 import os
@@ -16,12 +16,12 @@ _NAMES = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})
 
 @contextmanager
 def extracted(tree: Tree, parent: str | None) -> Iterator[str]:
-    """Yield a directory that holds the files of the tree: regular ones only, no links, no devices.
+    """Yield a directory with the regular files of the tree; links and devices are left out.
 
-    A symbolic link that leads to a file of the tree becomes that file under a second name.
+    A symbolic link to a file of the tree becomes a hard link to that file.
 
     Raises:
-        ArchiveRejected: a name cannot stand in a file system, or the file system could never hold it.
+        ArchiveRejected: a name is not possible in a file system, or the files would not fit even on an empty disk.
         Retryable: the file system is full.
     """
     size_bytes = sum(len(piece) for pieces in tree.files.values() for piece in pieces)

@@ -1,4 +1,4 @@
-"""Running components on one archive, as insights.core.dr does it, without formatting tracebacks nobody reads."""
+"""Runs components on one archive like insights.core.dr, but without formatting unused tracebacks."""
 
 import gc
 import sys
@@ -15,8 +15,8 @@ from headrace.rules.evaluation.factories import READERS, Read
 from headrace.rules.evaluation.loading import run_order
 from headrace.rules.evaluation.providers import Place
 
-# An archive of a medium cluster is some 100,000 objects while its rules run. Nearly all are freed as it is let go of;
-# what is left in circles is collected here and there among archives, or sooner if it is that much.
+# The rules of a medium cluster's archive create some 100,000 objects, and nearly all are freed with the archive. The
+# rest, reference cycles, is collected between archives, or earlier if there are this many.
 _COLLECTED_AT = (100_000, 20, 100)
 _LEFT_BEHIND = 10_000
 
@@ -27,15 +27,15 @@ class _Step:
     delegate: Any
     is_rule: bool
     read: Read | None
-    """What stands in for a spec in memory."""
+    """Replaces the reading of a spec's files from disk; None for other components."""
     checked_here: bool
-    """Whether dependencies are checked as every component type does it that does not override ``process``."""
+    """Whether the plan checks the dependencies; False for component types that override ``process``."""
     requires: tuple[Any, ...]
     at_least_one: tuple[tuple[Any, ...], ...]
     ignored_with: frozenset[Any]
 
     def may_run(self, instances: Mapping[Any, Any]) -> bool:
-        """Tell whether its dependencies are there, and nothing that makes it stand back."""
+        """Return whether its dependencies are available and no component that excludes it is."""
         return (
             all(required in instances for required in self.requires)
             and all(any(one in instances for one in some) for some in self.at_least_one)
@@ -44,7 +44,7 @@ class _Step:
 
 
 class Plan:
-    """The components of a graph in their order, with all that can be known before an archive comes."""
+    """The components of a graph in their order, prepared once for all archives."""
 
     def __init__(self, graph: Mapping[Any, set[Any]]) -> None:
         self.graph = graph
@@ -55,13 +55,12 @@ class Plan:
         ]
 
     def run(self, broker: dr.Broker, place: Place | None, handle_rule: Callable[[Any, Any], None]) -> None:
-        """Run what can be run; results and exceptions are in the broker afterwards.
+        """Run the components whose dependencies are available; the broker contains results and exceptions afterwards.
 
         Args:
-            broker: holds the context and whatever else is known before.
-            place: the files, when they are in memory.
+            broker: contains the context and other values that are known in advance.
+            place: the files, if they are in memory.
             handle_rule: called with each rule that responds, and its response.
-
         """
         instances = broker.instances
         watched = bool(dr.TYPE_OBSERVERS)
@@ -76,7 +75,7 @@ class Plan:
                 handle_rule(component, instances[component])
 
     def _already_known(self, broker: dr.Broker) -> frozenset[Any]:
-        """What an archive that brings results makes unnecessary: the dependencies of those."""
+        """Return the dependencies of results that the archive itself contains; they need not run."""
         if SerializedArchiveContext not in broker:
             return frozenset()
         known = (self.graph[component] for component in self.graph if component in broker)
@@ -85,7 +84,7 @@ class Plan:
 
 @contextmanager
 def short_tracebacks() -> Iterator[None]:
-    """Let ``traceback.format_exc`` give the exception alone: insights-core calls it for every absent file."""
+    """Make ``traceback.format_exc`` return only the exception: insights-core calls it for each missing file."""
     before = getattr(sys, "tracebacklimit", None)
     sys.tracebacklimit = 0
     try:
@@ -99,7 +98,7 @@ def short_tracebacks() -> Iterator[None]:
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Let the collector of circular garbage not look through an archive's objects again and again."""
+    """Limit how often the garbage collector scans an archive's objects."""
     before = gc.get_threshold()
     gc.set_threshold(*_COLLECTED_AT)
     try:

@@ -1,7 +1,7 @@
 """The spec factories of insights.core.spec_factory, evaluated on files in memory.
 
-The specs stay the objects their packages made; only what reads their files is another. A subclass of a factory
-is not among these: it is called itself, and shows by what it touches whether it needs the disk.
+The specs remain the objects of their packages; only the reading of files is replaced. A subclass of a factory is not
+replaced: it runs unchanged, and if it opens a path, the archive is evaluated on disk.
 """
 
 import os
@@ -107,4 +107,4 @@ READERS: dict[type, Read] = {
     spec_factory.listdir: _listdir,
     spec_factory.listglob: _listglob,
 }
-"""What reads a spec, by its exact type."""
+"""The reading function of each factory, by its exact type."""

@@ -1,4 +1,4 @@
-"""What the pipeline itself reads of an archive, beside the rules."""
+"""The facts that the service itself reads from an archive, beside the rules."""
 
 import json
 from dataclasses import dataclass
@@ -11,20 +11,21 @@ _UUID_CHARACTERS = 36
 
 @dataclass(frozen=True)
 class Facts:
-    """Where the archive is from; paths are those of an Insights Operator archive."""
+    """The origin of an archive; paths are those of an Insights Operator archive."""
 
     cluster_id: str | None
     """The first 36 characters of config/id, if they are a UUID."""
     hypershift: bool
-    """Whether there is a config/infrastructure.json, which is how its metrics tell the kinds of archives apart."""
+    """Whether config/infrastructure.json exists; upstream's metrics distinguish kinds of archives by it."""
     workload_info: bytes | None
-    """config/workload_info.json as it stands."""
+    """The unchanged content of config/workload_info.json."""
     remote_configuration_version: str | None
-    """Of insights-operator/remote-configuration.json: "None" without a version in it, None without a file."""
+    """The version in insights-operator/remote-configuration.json: "None" if the file names none, None without a file.
+    """
 
 
 def facts_of(tree: Tree) -> Facts:
-    """Read them."""
+    """Read the facts."""
     return Facts(
         cluster_id=_cluster_id(tree.read("config/id")),
         hypershift=tree.read("config/infrastructure.json") is not None,

@@ -1,4 +1,4 @@
-"""What current insights-client archives ("core3") hold beside files: components, each with its result, as JSON."""
+"""The component results in archives of current insights-clients ("core3"): JSON files beside the collected files."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ _RESTORED = ("rc", "cmd", "args", "image", "engine", "container_id")
 
 
 def hydrate(broker: dr.Broker, place: Place, by_name: Mapping[str, Any]) -> None:
-    """Put the archive's results of the components in ``by_name`` into the broker; what is broken is left out."""
+    """Put the archive's results of the components in ``by_name`` into the broker; skip invalid ones."""
     data = replace(place, base=place.below(_DATA))
     for path in place.tree.glob(place.base, f"{_META_DATA}/*"):
         try:

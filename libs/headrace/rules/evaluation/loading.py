@@ -1,4 +1,4 @@
-"""Loading rules: packages, their configuration, and which components an evaluation has to run."""
+"""Loads rules: their packages, their configuration, and the components that an evaluation has to run."""
 
 import importlib
 import logging
@@ -23,22 +23,22 @@ _NOT_LOADED = re.compile(r"\.tests")
 
 @dataclass(frozen=True)
 class RulesConfig:
-    """What to load and run: ``plugins`` and ``service.target_components`` of a pipeline's config.yaml."""
+    """The packages and components to load: ``plugins`` and ``service.target_components`` of a config.yaml."""
 
     packages: tuple[str, ...]
     default_component_enabled: bool = True
     configs: tuple[Mapping[str, Any], ...] = ()
     target_components: tuple[str, ...] = ()
-    """Prefixes of component names; none means every rule that is loaded."""
+    """Prefixes of component names; without any, every loaded rule runs."""
     extract_directory: str | None = None
-    """Where files go for components that need real paths; None for the system's temporary directory."""
+    """The directory of files for components that need real paths; None for the system's temporary directory."""
 
 
 def load_packages(packages: Iterable[str]) -> None:
     """Import packages with all their modules, and those of the variable EXTRA_PACKAGES.
 
     Raises:
-        ConfigurationError: one cannot be imported; the text names the module and the cause.
+        ConfigurationError: a module cannot be imported; the text names the module and the cause.
     """
     extra = os.environ.get(_EXTRA_PACKAGES, "").split(",")
     for package in [*packages, *(name.strip() for name in extra if name.strip())]:
@@ -73,7 +73,7 @@ def configure(config: RulesConfig) -> None:
 def target_graph(target_components: Iterable[str]) -> dict[Any, set[Any]]:
     """Return the components to run with their dependencies.
 
-    Without targets these are all rules and what they stand on: nothing else can show in a report.
+    Without targets these are all rules with their dependencies, because a report contains nothing else.
 
     Raises:
         ConfigurationError: targets are given and match nothing.
@@ -95,7 +95,7 @@ def target_graph(target_components: Iterable[str]) -> dict[Any, set[Any]]:
 
 def run_order(graph: Mapping[Any, set[Any]]) -> list[Any]:
     """Return the components of a graph, dependencies first; the same order in every process."""
-    # Sets of objects have no order of their own; that of registration follows from the imports.
+    # Sets of objects have no stable order; the order of registration follows from the imports and is stable.
     registered = {component: number for number, component in enumerate(dr.DELEGATES)}
     waiting = {component: set(graph[component]) & graph.keys() for component in graph}
     dependents: dict[Any, list[Any]] = {component: [] for component in graph}

@@ -1,4 +1,4 @@
-"""Content providers on files in memory, otherwise as those of insights.core.spec_factory."""
+"""Content providers for files in memory; otherwise they behave like those of insights.core.spec_factory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,26 +15,26 @@ from headrace.rules.evaluation.virtual import ROOT, refuse
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the files of a context are: ``base`` is its root, a path in the tree."""
+    """The files of a context: ``base`` is the context's root, as a path in the tree."""
 
     tree: Tree
     base: str
     context: ExecutionContext
     filters: dict[Any, dict[str, int]] = field(default_factory=dict)
-    """Those of the specs seen so far; to look one up is not free, and leaves a circle to collect."""
+    """The filters of the specs so far. A look-up in insights-core is slow and leaves a reference cycle."""
     root: str = field(init=False)
     """The root as components see it."""
 
     def __post_init__(self) -> None:
-        """Made once, for every file has it."""
+        """Build the root once, because every file refers to it."""
         object.__setattr__(self, "root", f"{ROOT}/{self.base}" if self.base else ROOT)
 
     def below(self, relative_path: str) -> str:
-        """Return the path in the tree of one relative to the root."""
+        """Return the path in the tree for a path relative to the root."""
         return f"{self.base}/{relative_path}" if self.base else relative_path
 
     def filters_of(self, spec: Any) -> dict[str, int]:
-        """Return what lines have to contain, with how many may."""
+        """Return the texts of which a line has to contain one, each with its maximum number of lines."""
         found = self.filters.get(spec)
         if found is None:
             found = self.filters[spec] = filters.get_filters(spec, True)
@@ -46,9 +46,9 @@ class Place:
         """Return the provider of the file at a path relative to the root.
 
         Raises:
-            ContentException: there is no such file.
-            ValueError: it lies outside the root.
-            NeedsDisk: the kind reads files by itself.
+            ContentException: the file does not exist.
+            ValueError: the path is outside of the root.
+            NeedsDisk: the provider class reads files by itself.
         """
         relative_path = path.lstrip("/")
         return self.provider_at(
@@ -63,7 +63,7 @@ class Place:
         spec: Any,
         save_as: str | None,
     ) -> spec_factory.FileProvider:
-        """Return it by the path in the tree to which the other leads; raises as ``provider``."""
+        """Return the provider for a resolved path in the tree; raises like ``provider``."""
         base = self.base
         if resolved is None or (base and not (resolved == base or resolved.startswith(f"{base}/"))):
             raise ValueError(f"Relative path points outside the root: {relative_path}")
@@ -76,10 +76,10 @@ class Place:
 
 
 class _InMemory(spec_factory.FileProvider):  # type: ignore[misc]
-    """A provider of bytes. ``data`` are they, for parsers that would only join the lines again."""
+    """A provider of bytes. Parsers that would only join the lines again use ``data``."""
 
-    # Of the class, where they cost nothing: what ContentProvider's constructor sets on each; and `last_client_run`,
-    # which every parser looks for and none finds.
+    # Class attributes cost nothing per file: the fields that ContentProvider's constructor sets, and `last_client_run`,
+    # which every parser looks up.
     cmd = args = rc = cleaner = last_client_run = None
     _content = _exception = None
     loaded = _filterable = False
@@ -87,7 +87,7 @@ class _InMemory(spec_factory.FileProvider):  # type: ignore[misc]
     def __init__(
         self, place: Place, relative_path: str, resolved: str, spec: Any, save_as: str | None
     ) -> None:
-        # FileProvider's own constructor looks at the disk.
+        # FileProvider's own constructor accesses the disk.
         self.ds = spec
         self.ctx = place.context
         self.root = place.root
@@ -100,12 +100,12 @@ class _InMemory(spec_factory.FileProvider):  # type: ignore[misc]
 
     @property
     def path(self) -> str:
-        """Where the file seems to be; it cannot be opened."""
+        """The path as components see it; it cannot be opened."""
         return f"{self.root}/{self.relative_path}"
 
     @property
     def data(self) -> bytes:
-        """The bytes as they stand in the archive, neither cut nor filtered."""
+        """The unchanged bytes in the archive, without limit or filter."""
         data = self._tree.read(self._resolved)
         if data is None:
             raise IsADirectoryError(f"Is a directory: {self.relative_path!r}")
@@ -113,7 +113,7 @@ class _InMemory(spec_factory.FileProvider):  # type: ignore[misc]
 
 
 class TextInMemory(_InMemory, spec_factory.TextFileProvider):  # type: ignore[misc]
-    """Lines, with universal newlines, undecodable bytes as surrogates, cut and filtered."""
+    """Lines with universal newlines, limited and filtered; undecodable bytes become surrogates."""
 
     def load(self) -> list[str]:
         """Return the lines."""
@@ -135,20 +135,20 @@ class TextInMemory(_InMemory, spec_factory.TextFileProvider):  # type: ignore[mi
 
 
 class RawInMemory(_InMemory, spec_factory.RawFileProvider):  # type: ignore[misc]
-    """Bytes."""
+    """The bytes of a file."""
 
     def load(self) -> bytes:
-        """Return them."""
+        """Return the bytes."""
         self.loaded = True
         return self.data
 
 
 class SerializedText(TextInMemory, spec_factory.SerializedOutputProvider):  # type: ignore[misc]
-    """Lines of a core3 archive."""
+    """The lines of a file in a core3 archive."""
 
 
 class SerializedRaw(RawInMemory, spec_factory.SerializedRawOutputProvider):  # type: ignore[misc]
-    """Bytes of a core3 archive."""
+    """The bytes of a file in a core3 archive."""
 
 
 _KINDS: dict[type, type[_InMemory]] = {

@@ -1,8 +1,7 @@
-"""Archives that hold what parsers' excerpts name and nothing else: rules run on them once, when they are loaded.
+"""Archives with exactly the keys that parsers' excerpts name; rules run on them once, when they are loaded.
 
-So a rule that reads a key which ``EXCERPT`` does not name is found before an archive comes, whoever wrote the rule.
-What a rule reads only where a value leads it is found by its tests (`headrace.rules.testing.judge`) and by
-``headrace rules try``.
+A rule that reads a key that ``EXCERPT`` does not name fails there, before it meets a real archive, in every pack. Reads
+that depend on a value are found by the rule's tests (`headrace.rules.testing.judge`) and by ``headrace rules try``.
 """
 
 import json
@@ -21,7 +20,7 @@ _MAGIC: Final = re.compile(r"\*+|\?|\[[^\]]*\]")
 
 
 def archives(graph: Mapping[Any, set[Any]]) -> Iterator[bytes]:
-    """Yield an archive for each kind of archive that the graph's parsers of excerpts read."""
+    """Yield one archive for each kind of archive that the parsers in the graph read."""
     files: dict[Any, dict[str, Any]] = {}
     for parser in graph:
         if isinstance(parser, type) and issubclass(parser, JsonFile) and parser.EXCERPT is not Any:
@@ -36,7 +35,7 @@ def archives(graph: Mapping[Any, set[Any]]) -> Iterator[bytes]:
 
 
 def _places(parser: type, graph: Mapping[Any, set[Any]]) -> Iterator[tuple[Any, str]]:
-    """Where its files are, by the kind of archive that has them."""
+    """Yield the kinds of archives that contain the parser's files, each with a path."""
     for spec in (spec for point in graph[parser] for spec in graph.get(point, ())):
         context = getattr(spec, "context", None)
         if not isinstance(getattr(context, "marker", None), str):
@@ -44,7 +43,7 @@ def _places(parser: type, graph: Mapping[Any, set[Any]]) -> Iterator[tuple[Any, 
         for attribute in ("path", "paths", "patterns"):
             patterns = getattr(spec, attribute, ())
             for pattern in [patterns] if isinstance(patterns, str) else patterns:
-                # Several parsers may read what one pattern matches, each another kind of object.
+                # Several parsers may read files of one pattern, each for another kind of object.
                 yield context, _MAGIC.sub(f"{_NAME}-{parser.__name__}", pattern)
 
 

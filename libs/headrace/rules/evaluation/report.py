@@ -1,4 +1,4 @@
-"""The engine's JSON report: insights-core's own, as plain data in a settled order."""
+"""The JSON report of one evaluation: insights-core's own, as plain data in a stable order."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,11 +16,11 @@ _AS_JSON_DOES: Final = (
 )
 
 Failed = Callable[[str, str], None]
-"""Is told a component and why its response cannot be used."""
+"""Called with a component and the reason why its response cannot be used."""
 
 
 class Report(JsonFormat):  # type: ignore[misc]
-    """Gathers the responses of rules."""
+    """Collects the responses of rules."""
 
     def __init__(self, broker: dr.Broker, context: type[ExecutionContext] | None, failed: Failed) -> None:
         super().__init__(broker, stream=None)
@@ -28,19 +28,19 @@ class Report(JsonFormat):  # type: ignore[misc]
         self._failed = failed
 
     def handle_rule(self, rule: Any, response: Any) -> None:
-        """Take one rule's response."""
+        """Add one rule's response."""
         try:
             self.handle_result(rule, response)
         except Exception as error:  # noqa: BLE001  # whatever a response of a rule's own making does
             self._failed(dr.get_name(rule), f"its response cannot be reported: {error}")
 
     def skips(self) -> Iterator[tuple[str, str]]:
-        """Yield the rules that could not run, each with what it missed."""
+        """Yield the rules that could not run, each with its missing dependencies."""
         for skip in self.rule_skips:
             yield skip["rule_fqdn"], skip["details"]
 
     def finished(self) -> dict[str, Any]:
-        """Return the report as JSON gives it back; what JSON cannot hold is left out and told."""
+        """Return the report as its JSON decodes; report and leave out responses that JSON cannot represent."""
         if Hostname in self.broker:
             self.hostname = self.broker[Hostname].fqdn
         report = get_response_of_types(self.get_response(), missing=False, show_rules=[])
@@ -79,11 +79,12 @@ def _lists_of_responses(report: dict[str, Any]) -> Iterator[list[dict[str, Any]]
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    # NaN and the infinities, which Python writes and no JSON parser need read, become null.
+    # NaN and infinity, which Python writes although JSON has no form for them, become null.
     plain: dict[str, Any]
     try:
         plain = orjson.loads(orjson.dumps(value, option=_AS_JSON_DOES))
     except TypeError:
-        # Integers beyond 64 bits, subclasses of tuple, lone surrogates; or no JSON at all.
+        # Integers beyond 64 bits, subclasses of tuple and lone surrogates need the standard library; other values fail
+        # in both.
         plain = json.loads(json.dumps(value), parse_constant=lambda _name: None)
     return plain

@@ -1,4 +1,4 @@
-"""Rules, loaded once, and their evaluation of archives."""
+"""The rules that are loaded once, and their evaluation of archives."""
 
 import time
 from collections.abc import Mapping
@@ -45,30 +45,30 @@ _SHOWN_CHARACTERS = 500
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What rules made of one archive; plain data, so that it can be pickled."""
+    """The outcome of all rules for one archive: plain data that can be pickled."""
 
     report: dict[str, Any]
-    """The engine's JSON: ``reports``, ``fingerprints``, ``system`` and so on, metadata keys at the top level."""
+    """The JSON report: ``reports``, ``fingerprints``, ``system`` and so on, metadata keys at the top level."""
     cluster_id: str | None
     hypershift: bool
     workload_info: bytes | None
-    """config/workload_info.json, not parsed."""
+    """The unparsed content of config/workload_info.json."""
     remote_configuration_version: str | None
     exceptions: tuple[tuple[str, str], ...]
-    """Components that failed and responses that could not be reported, each with the reason."""
+    """The components that failed and the responses that could not be reported, each with the reason."""
     skips: tuple[tuple[str, str], ...]
-    """Rules that could not run, each with what it missed."""
+    """The rules that could not run, each with its missing dependencies."""
     context: str | None
     """The class name of the kind of archive."""
     empty_because: str | None
-    """Why nothing that needs the archive could run; None if it could."""
+    """The reason why no component that needs the archive could run; None if they could."""
     on_disk: str | None
-    """What needed real files; None if all was done in memory."""
+    """What needed real files; None if the evaluation stayed in memory."""
     seconds: float
 
 
 class Rules:
-    """Loaded rules. Loading is process-wide and lasts: two configurations need two processes."""
+    """The loaded rules. Loading changes the whole process, so two configurations need two processes."""
 
     def __init__(self, plan: Plan, extract_directory: str | None) -> None:
         self._plan = plan
@@ -80,11 +80,11 @@ class Rules:
 
     @classmethod
     def load(cls, config: RulesConfig) -> Self:
-        """Import the packages, apply the configuration, find what is to be run.
+        """Import the packages, apply the configuration and determine what runs.
 
         Raises:
-            ConfigurationError: a module cannot be imported, the targets match nothing, or a rule reads a key that
-                a parser's ``EXCERPT`` does not name.
+            ConfigurationError: a module cannot be imported, the targets match nothing, or a rule reads a key that a
+            parser's ``EXCERPT`` does not name.
         """
         load_packages(config.packages)
         configure(config)
@@ -96,7 +96,7 @@ class Rules:
 
     def _rehearse(self) -> None:
         for archive in rehearsal.archives(self._plan.graph):
-            # Whatever else becomes of it says nothing about the archives that will come.
+            # Other failures on these artificial archives say nothing about real ones.
             with suppress(ArchiveRejected, Retryable, SystemExit):
                 self.evaluate(archive, checked=True)
 
@@ -108,18 +108,17 @@ class Rules:
         seeds: Mapping[str, Any] = MappingProxyType({}),
         checked: bool = False,
     ) -> Evaluation:
-        """Run the rules on an archive. CPU-bound and synchronous.
+        """Run the rules on an archive, synchronously and CPU-bound.
 
         Args:
             archive: a tar, plain or compressed with gzip, bzip2 or xz.
-            limits: what it may cost.
-            seeds: what the broker holds before, by name.
-            checked: whether to look for rules that read a key which a parser's ``EXCERPT`` does not name; slower.
+            limits: the limits of the archive.
+            seeds: values that the broker contains in advance, by name.
+            checked: whether to detect reads of keys that a parser's ``EXCERPT`` does not name; slower.
 
         Raises:
             ArchiveRejected: the archive is not acceptable.
-            ConfigurationError: checked, and a rule does so; the text names rule, key, parser and the keys there are.
-
+            ConfigurationError: checked, and a rule does so; the text names rule, key, parser and the existing keys.
         """
         began = time.perf_counter()
         tree = unpack(archive, limits)
@@ -179,7 +178,7 @@ class _Run:
         return self._finished(kind, None)
 
     def _identified(self) -> tuple[type[ExecutionContext] | None, str]:
-        """Return the kind of archive, and where below the root it begins."""
+        """Return the kind of archive, and the path of its root in the tree."""
         if _packed_again(self._tree):
             return None, ""
         path, kind = hydration.identify(self._paths)
@@ -215,7 +214,7 @@ class _Run:
         )
 
     def _let_go(self) -> None:
-        """Break the circles of exceptions, their frames and the broker, which else wait for the collector."""
+        """Break the reference cycles of exceptions, frames and broker, so that nothing waits for the collector."""
         broker = self._broker
         for errors in broker.exceptions.values():
             for error in errors:
@@ -225,7 +224,7 @@ class _Run:
 
 
 def _packed_again(tree: Tree) -> str | None:
-    """Why insights-core takes an archive for one of archives, and runs nothing on it."""
+    """Return why insights-core treats the archive as an archive of archives and runs nothing on it; None otherwise."""
     for name in tree.list_directory("") or ():
         if name.endswith(archives.COMPRESSION_TYPES) and tree.read(name) is not None:
             return (

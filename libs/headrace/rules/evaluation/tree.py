@@ -12,16 +12,18 @@ from headrace.archives.errors import shown
 
 _MAX_LINKS_FOLLOWED = 40
 _MAX_STEPS = 1_000_000
-"""Most parts of paths walked behind links, in all: tangled links cost a second, then they lead nowhere."""
+"""The most path parts that all resolutions behind links may walk. Tangled links then cost a second and resolve to
+nothing.
+"""
 _MAX_GLOBBED = 100_000
-"""More than there can be members; links to directories multiply what a pattern meets."""
+"""The most paths that a pattern may match; links to directories multiply the matches."""
 _MAGIC = re.compile(r"[*?[]")
 
 
 class Tree:
-    """Files with their bytes, directories and symbolic links; a name is only one of them.
+    """Files with their bytes, directories and symbolic links, each under one path.
 
-    Links are followed inside the tree only: one that leads outside, or is absolute, leads nowhere.
+    Links are followed only inside the tree: an absolute link, or one that leads outside, resolves to nothing.
     """
 
     def __init__(self) -> None:
@@ -32,16 +34,16 @@ class Tree:
         self._steps_left = _MAX_STEPS
 
     def add_file(self, path: str, pieces: list[bytes]) -> None:
-        """Add a file and the directories above it.
+        """Add a file and its parent directories.
 
         Raises:
-            ArchiveRejected: something stands in its place, or above it, that is no directory.
+            ArchiveRejected: its path, or a parent, exists and is not a directory.
         """
         self._add_name(path)
         self.files[path] = pieces
 
     def add_directory(self, path: str) -> None:
-        """Add a directory and those above it."""
+        """Add a directory and its parents."""
         if path in self.files or path in self._links:
             raise ArchiveRejected(f"member {shown(path)} is a directory and also something else")
         if path not in self._children:
@@ -58,17 +60,17 @@ class Tree:
         return self._links
 
     def read(self, path: str) -> bytes | None:
-        """Return the content of the file at a path, links followed; None where there is no file."""
+        """Return the content of the file at a path, following links; None if there is no file."""
         resolved = path if path in self.files else self.resolve(path)
         pieces = None if resolved is None else self.files.get(resolved)
         return None if pieces is None else b"".join(pieces)
 
     def exists(self, path: str) -> bool:
-        """Tell whether a file or directory is at a resolved path."""
+        """Return whether a file or directory exists at a resolved path."""
         return path in self.files or path in self._children
 
     def is_directory(self, path: str) -> bool:
-        """Tell whether a path, links followed, is a directory."""
+        """Return whether a path is a directory, following links."""
         if path in self._children:
             return True
         if path in self.files:
@@ -77,13 +79,13 @@ class Tree:
         return resolved is not None and resolved in self._children
 
     def list_directory(self, path: str) -> list[str] | None:
-        """Return the names in a directory, in the order of the archive; None where there is none."""
+        """Return the names in a directory, in the archive's order; None if it does not exist."""
         resolved = self.resolve(path)
         children = None if resolved is None else self._children.get(resolved)
         return None if children is None else list(children)
 
     def resolve(self, path: str) -> str | None:
-        """Return the path with links followed and dots taken out; None if it leads outside, or to no place at all.
+        """Return the path with links followed and dots removed; None if it leads outside or nowhere.
 
         The file or directory itself need not exist.
         """
@@ -113,10 +115,10 @@ class Tree:
         return "/".join(resolved)
 
     def glob(self, base: str, pattern: str) -> list[str]:
-        """Return the paths below directory ``base`` that match, sorted; rules as those of the ``glob`` module.
+        """Return the paths below directory ``base`` that match, sorted, by the rules of the ``glob`` module.
 
         Raises:
-            ContentException: there are too many.
+            ContentException: too many paths match.
         """
         parts = [part for part in pattern.split("/") if part]
         paths = [base]

@@ -1,4 +1,4 @@
-"""From the bytes of an upload to its files in memory, bounded at every step; nothing is written."""
+"""From the bytes of an upload to its files in memory, with limits at every step; nothing is written to disk."""
 
 from itertools import chain, islice
 from typing import cast
@@ -12,14 +12,15 @@ from headrace.rules.evaluation.decompression import stream_for
 from headrace.rules.evaluation.tree import Tree
 
 HELD_BYTES = 32 * MIB
-"""Most that is kept of an archive not yet known to be whole and within its limits. A larger one is read twice:
-the first pass keeps nothing, so that refusing an archive never costs the memory it claims."""
+"""The most bytes that are kept of an archive before it is known to be complete and within its limits. A larger archive
+is read twice, and the first pass keeps nothing, so that a refused archive never costs the memory that it claims.
+"""
 
-# An archive that inflates to no more of them is read at once.
+# An archive that inflates to at most this many pieces is read at once.
 _SMALL_PIECES = 16
-# As insights-core's extraction leaves them out: devices of a host and what stands among them.
+# insights-core's extraction leaves out a host's devices and the files beside them.
 _DEVICES = "/dev/"
-# To look a member of an enumeration up is not free.
+# A global is faster than a look-up in the enumeration.
 _FILE, _DEVICE = Kind.FILE, Kind.DEVICE
 
 
@@ -39,7 +40,7 @@ def unpack(archive: bytes, limits: ArchiveLimits) -> Tree:
 
 
 def _read(archive: bytes, limits: ArchiveLimits, held_bytes: int) -> Tree | None:
-    """Return the tree, or None if it inflates to more than ``held_bytes``; then nothing was kept."""
+    """Return the tree, or None if it inflates to more than ``held_bytes``; then nothing is kept."""
     stream = stream_for(archive, limits)
     pieces = stream.feed(archive)
     first = list(islice(pieces, _SMALL_PIECES + 1))
@@ -51,7 +52,7 @@ def _read(archive: bytes, limits: ArchiveLimits, held_bytes: int) -> Tree | None
     tar = TarWalker(limits, views=True)
     builder: _Builder | None = _Builder()
     for piece in chain(first, pieces):
-        # Views keep alive all of the piece, what stands between the files as well.
+        # A view keeps its whole piece alive, including the bytes between files.
         held_bytes -= len(piece)
         if held_bytes < 0:
             builder = None
@@ -73,7 +74,7 @@ def _tree_of(files: list[tuple[str, memoryview]]) -> Tree:
 
 
 class _Builder:
-    """Makes the tree of the events. Files are views of what was inflated: most are never read, nor copied."""
+    """Builds the tree from events. Files are views of inflated bytes; most are never read, so most are never copied."""
 
     def __init__(self) -> None:
         self.tree = Tree()

@@ -1,8 +1,8 @@
-"""The place where an archive's files seem to be, and what happens to code that goes there: ``NeedsDisk``.
+"""The virtual root of an archive in memory, and ``NeedsDisk`` for code that accesses it.
 
-insights-core hands paths to components. In memory they begin with ``ROOT``, which exists nowhere; a component
-that opens or lists such a path, or asks its context for the root, shows that it needs real files. Its archive
-is then evaluated again, on disk.
+insights-core passes paths to components. In memory they begin with ``ROOT``, which does not exist. A component that
+opens or lists such a path, or asks its context for the root, needs real files; its archive is then evaluated again, on
+disk.
 """
 
 import functools
@@ -20,23 +20,23 @@ _virtual: dict[Any, Any] = {}
 
 
 class NeedsDisk(BaseException):
-    """A component wants a real path; no ``except Exception`` on the way may swallow that."""
+    """A component needs a real path. It is a BaseException, so that no ``except Exception`` hides it."""
 
 
 def watch_paths() -> None:
-    """Make opening a path below ``ROOT`` raise ``NeedsDisk``, from C code as well; for the whole process, once."""
+    """Make opening a path below ``ROOT`` raise ``NeedsDisk``, also from C code; once for the whole process."""
     _add_hook()
 
 
 def was_needed() -> bool:
-    """Tell whether, in this thread, disk was asked for since the last call, even if that was swallowed."""
+    """Return whether the disk was needed in this thread since the last call, even if the exception was caught."""
     needed = getattr(_state, "needed", False)
     _state.needed = False
     return needed
 
 
 def refuse(what: str) -> None:
-    """Note that real files are needed, and end the evaluation in memory."""
+    """Record that real files are needed, and end the evaluation in memory."""
     _state.needed = True
     raise NeedsDisk(what)
 
@@ -52,7 +52,7 @@ def _refuse_opening(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def virtual_context(context_class: Any) -> Any:
-    """Return a subclass whose instances keep their root and files to themselves."""
+    """Return a subclass of a context whose instances raise ``NeedsDisk`` when their root or files are read."""
     if context_class not in _virtual:
         _virtual[context_class] = _made_virtual(context_class)
     return _virtual[context_class]
@@ -60,7 +60,7 @@ def virtual_context(context_class: Any) -> Any:
 
 def _made_virtual(context_class: Any) -> Any:
     def keep(_self: object, _value: object) -> None:
-        """Its constructor sets what it was given; nobody may read it."""
+        """Accept the assignment of the constructor; reads are refused."""
 
     def files(self: object) -> None:
         refuse(f"{type(self).__name__} was asked for its files")
@@ -72,5 +72,5 @@ def _made_virtual(context_class: Any) -> Any:
         "root": property(files, keep),
         "all_files": property(files, keep),
     }
-    # Not the metaclass itself: it would register the class as one more context to try on archives.
+    # The metaclass itself would register the class as one more context to try on archives.
     return type.__new__(type(context_class), context_class.__name__, (context_class,), attributes)

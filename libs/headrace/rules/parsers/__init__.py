@@ -1,1 +1,1 @@
-"""What the files say, each as one parser; and what several of them say together, as combiners."""
+"""The parsers of an archive's files, and the combiners of several files."""

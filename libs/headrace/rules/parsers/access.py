@@ -1,4 +1,4 @@
-"""What decides about access: certificates, signing requests, admission webhooks, use of APIs."""
+"""Parsers of what decides about access: certificates, signing requests, admission webhooks, use of APIs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _WEBHOOK_KINDS: Final = ("ValidatingWebhookConfiguration", "MutatingWebhookConfi
 
 
 class ListFile(JsonFile):
-    """A JSON file that holds a list; ``null``, as Go writes an empty one, is none of its objects."""
+    """A JSON file that contains a list; ``null``, Go's empty list, counts as empty."""
 
     HOLDS, WHAT = list | None, "list"
     excerpt: list[Any] | None
@@ -24,7 +24,7 @@ class ListFile(JsonFile):
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate by the secret that holds it."""
+    """A certificate, named by the secret that contains it."""
 
     name: str
     namespace: str
@@ -37,7 +37,7 @@ class IngressCertificates(ListFile):
 
     @property
     def certificates(self) -> Iterator[Certificate]:
-        """Those whose end is known."""
+        """The certificates whose expiry is known."""
         for one in objects(self.excerpt):
             if (expires := moment(one, "not_after")) is not None:
                 yield Certificate(name_at(one, "name"), name_at(one, "namespace"), expires)
@@ -45,12 +45,12 @@ class IngressCertificates(ListFile):
 
 @parser(Specs.certificate_signing_requests)
 class CertificateSigningRequest(ObjectFile):
-    """``config/certificatesigningrequests/NAME.json``, whose keys the operator writes with capitals."""
+    """``config/certificatesigningrequests/NAME.json``, whose keys the operator writes with capital letters."""
 
     name: str
 
     def parse_content(self, content: Any) -> None:
-        """Take the file's bytes, or its lines."""
+        """Read the file's bytes, or its lines."""
         super().parse_content(content)
         self.name = name_at(self.excerpt, "ObjectMeta", "name")
         if not self.name:
@@ -58,12 +58,12 @@ class CertificateSigningRequest(ObjectFile):
 
     @property
     def created(self) -> datetime | None:
-        """When it was made."""
+        """When the request was created."""
         return moment(self.excerpt, "ObjectMeta", "creationTimestamp")
 
     @property
     def requester(self) -> str:
-        """Who made it."""
+        """The name of its creator."""
         return text(self.excerpt, "Spec", "Username")
 
     @property
@@ -74,7 +74,7 @@ class CertificateSigningRequest(ObjectFile):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """An admission webhook; ``service`` is namespace/name, empty when it is called by URL."""
+    """An admission webhook; ``service`` is namespace/name, empty if the webhook is called by URL."""
 
     name: str
     configuration: str
@@ -87,14 +87,14 @@ class WebhookConfiguration(ObjectFile):
     """``config/validatingwebhookconfigurations/NAME.json`` and the mutating ones."""
 
     def parse_content(self, content: Any) -> None:
-        """Take the file's bytes, or its lines."""
+        """Read the file's bytes, or its lines."""
         super().parse_content(content)
         if self.excerpt.get("kind", _WEBHOOK_KINDS[0]) not in _WEBHOOK_KINDS:
             raise SkipComponent(f"{self.file_path} is not a webhook configuration")
 
     @property
     def webhooks(self) -> Iterator[Webhook]:
-        """Its webhooks; a failure policy that is missing is Fail, as in the API."""
+        """The webhooks of the configuration; a missing failure policy is Fail, the API's default."""
         for one in objects(self.excerpt, "webhooks"):
             service = mapping(one, "clientConfig", "service")
             parts = (name_at(service, "namespace"), name_at(service, "name"))
@@ -108,7 +108,7 @@ class WebhookConfiguration(ObjectFile):
 
 @dataclass(frozen=True, slots=True)
 class ApiUse:
-    """Requests to an API (resource.version.group) that a Kubernetes release removes."""
+    """Requests to an API (resource.version.group), and the Kubernetes release that removes it."""
 
     resource: str
     removed_in: str
@@ -121,7 +121,7 @@ class ApiRequestCounts(ListFile):
 
     @property
     def uses(self) -> Iterator[ApiUse]:
-        """The APIs counted."""
+        """The APIs with their numbers of requests."""
         for one in objects(self.excerpt):
             if resource := name_at(one, "resource"):
                 count = max(0, integer(one, "total_request_count") or 0)

@@ -1,4 +1,4 @@
-"""The cluster as a whole: its version, its operators, its image registry."""
+"""Parsers of the cluster as a whole: its version, its operators, its image registry."""
 
 from typing import Any, Final
 
@@ -34,12 +34,12 @@ class ClusterVersion(KubernetesObject):
 
     @property
     def desired(self) -> str:
-        """The version the cluster is to have."""
+        """The version to which the cluster is to be updated."""
         return text(self.excerpt, "status", "desired", "version", limit=_MAX_VERSION_CHARACTERS)
 
     @property
     def current(self) -> str:
-        """The version the cluster has: the newest whose update was completed, else the desired one."""
+        """The installed version: that of the newest completed update, else the desired one."""
         for update in objects(self.excerpt, "status", "history"):
             if update.get("state") == "Completed" and (version := text(update, "version", limit=64)):
                 return version
@@ -48,7 +48,7 @@ class ClusterVersion(KubernetesObject):
 
 @parser(Specs.cluster_operators)
 class ClusterOperator(KubernetesObject):
-    """``config/clusteroperator/NAME.json``; the oldest archives have other objects beside them."""
+    """``config/clusteroperator/NAME.json``; the oldest archives contain other objects in the same folder."""
 
     KIND = "ClusterOperator"
 
@@ -67,6 +67,6 @@ class ImageRegistry(KubernetesObject):
 
     @property
     def storage(self) -> dict[str, Any]:
-        """The configured storage by kind; empty when there is none."""
+        """The configured storage by its kind; empty if none is configured."""
         configured = mapping(self.excerpt, "spec", "storage")
         return {kind: value for kind, value in configured.items() if kind != "managementState"}

@@ -16,11 +16,11 @@ from headrace.rules.reading import newest, objects
 
 @combiner([Metrics, ActiveAlerts, Node, ClusterOperator, ClusterVersion])
 class GatheredAt:
-    """The archive's own ``now``: no file names it, so it is the newest time of the best witness there is.
+    """The time of the gathering, which no file states: the newest time in the most reliable source.
 
-    Monitoring stamps its samples while the operator gathers; alerts are renewed every minute; nodes report every
-    five; a condition of an operator or of the version may have stood for long. ``by_monitoring`` tells the first
-    two, whose clock is not the one of a node under judgement.
+    Monitoring stamps its samples during the gathering; alerts are renewed every minute; nodes report every five
+    minutes; conditions of operators or of the version may be old. ``by_monitoring`` is True for the first two sources,
+    whose clock is not the clock of a node that a rule judges.
     """
 
     def __init__(

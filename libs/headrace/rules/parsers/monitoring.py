@@ -1,4 +1,4 @@
-"""What the cluster's monitoring says: metrics and alerts."""
+"""Parsers of the cluster's monitoring: metrics and alerts."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -40,7 +40,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert that fires."""
+    """A firing alert."""
 
     name: str
     severity: str
@@ -51,16 +51,16 @@ class Alert:
 
 @parser(Specs.metrics)
 class Metrics(Parser):
-    """``config/metrics``: the Prometheus text of a few metrics and of ``ALERTS``.
+    """``config/metrics``: a few metrics and ``ALERTS`` in Prometheus' text format.
 
-    ``samples`` are those that rules ask for; ``newest`` is the newest time of any.
+    ``samples`` are those that rules use; ``newest`` is the newest time of any sample.
     """
 
     samples: list[Sample]
     newest: datetime | None
 
     def parse_content(self, content: Any) -> None:
-        """Take the file's bytes, or its lines."""
+        """Read the file's bytes, or its lines."""
         if isinstance(content, list):
             content = "\n".join(content).encode(errors="replace")
         self.samples = []
@@ -80,7 +80,7 @@ class Metrics(Parser):
             self.samples.append(Sample(metric, _labels_of(labels), value))
 
     def of(self, metric: str) -> Iterator[Sample]:
-        """Yield the samples of that metric."""
+        """Yield the samples of a metric."""
         return (sample for sample in self.samples if sample.metric == metric)
 
 
@@ -89,7 +89,7 @@ class ActiveAlerts(ListFile):
     """``config/alerts.json``: Alertmanager's active alerts, since OpenShift 4.12."""
 
     def of(self, *, suppressed: bool) -> Iterator[Alert]:
-        """The alerts that are silenced or inhibited, or the others."""
+        """Yield the alerts that are silenced or inhibited, or the others."""
         for one in objects(self.excerpt):
             if (text(one, "status", "state") == "suppressed") is suppressed:
                 labels = {key: text(value) for key, value in mapping(one, "labels").items()}
@@ -97,15 +97,15 @@ class ActiveAlerts(ListFile):
 
     @property
     def newest(self) -> datetime | None:
-        """The newest time at which an alert was renewed."""
+        """The newest time at which Alertmanager renewed an alert."""
         return newest(one.get("updatedAt") for one in objects(self.excerpt))
 
 
 @combiner([ActiveAlerts, Metrics])
 class Alerts:
-    """The alerts that fire, each once, from Alertmanager or, in older archives, from the metric ``ALERTS``.
+    """The firing alerts, each once, from Alertmanager or, in older archives, from the metric ``ALERTS``.
 
-    Every cluster has an alert that always fires, Watchdog: a file without any alert says nothing about the others.
+    In every cluster the alert Watchdog always fires, so a file without any alert is unusable.
     """
 
     def __init__(self, active: ActiveAlerts | None, metrics: Metrics | None) -> None:
@@ -152,7 +152,7 @@ def _labels_of(line: str) -> dict[str, str]:
 
 
 def _milliseconds_of(line: bytes) -> float:
-    # A sample ends in its value and its time; exemplars and the like do not occur in a federation.
+    # A sample ends with its value and its time; federation writes no exemplars.
     last = line[line.rfind(b" ") + 1 :]
     return float(last) if 12 <= len(last) <= 14 and last.isdigit() else 0.0
 

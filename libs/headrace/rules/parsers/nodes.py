@@ -1,4 +1,4 @@
-"""Nodes and the pools that configure them."""
+"""Parsers of nodes and of the pools that configure them."""
 
 from datetime import datetime
 from typing import Any, Final, TypedDict
@@ -37,14 +37,14 @@ class Node(KubernetesObject):
 
     @property
     def roles(self) -> list[str]:
-        """Its roles, from the labels."""
+        """The roles of the node, from its labels."""
         labels = mapping(self.excerpt, "metadata", "labels")
         found = (label.removeprefix(_ROLE)[:63] for label in labels if label.startswith(_ROLE))
         return sorted(found)[:_MAX_ROLES]
 
     @property
     def newest_heartbeat(self) -> datetime | None:
-        """The newest time, by the node's own clock, at which it reported a condition."""
+        """The newest time, by the node's clock, at which the node reported a condition."""
         return newest(one.get("lastHeartbeatTime") for one in objects(self.excerpt, "status", "conditions"))
 
 
@@ -57,6 +57,6 @@ class MachineConfigPool(KubernetesObject):
 
     @property
     def paused(self) -> bool | None:
-        """Whether updates of its machines are held back; None where it does not tell."""
+        """Whether updates of its machines are paused; None if the pool does not say."""
         found = at(self.excerpt, "spec", "paused")
         return found if isinstance(found, bool) else None

@@ -1,4 +1,4 @@
-"""Pods, events and what containers run."""
+"""Parsers of pods, events and the images of running containers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class _PodExcerpt(ObjectHead, total=False):
 
 
 class ContainerStatus:
-    """What a container of a pod is doing, read when asked for."""
+    """The status of one container of a pod; values are read on demand."""
 
     __slots__ = ("_found",)
 
@@ -58,39 +58,39 @@ class ContainerStatus:
 
     @property
     def restarts(self) -> int:
-        """How often it was started again."""
+        """The number of restarts."""
         return max(0, integer(self._found, "restartCount") or 0)
 
     @property
     def waits_for(self) -> str:
-        """Why it does not run at present; empty when it does not wait."""
+        """The reason why the container waits; empty if it does not wait."""
         return text(self._found, "state", "waiting", "reason")
 
     @property
     def ends(self) -> Iterator[dict[str, Any]]:
-        """How it ended, at present and the time before, as Kubernetes has it; of each only if it did."""
+        """The terminated states, the present one and the previous one, in Kubernetes' form; at most two."""
         for key in _STATES:
             if ended := mapping(self._found, key, "terminated"):
                 yield ended
 
     @property
     def last_end(self) -> dict[str, Any]:
-        """How it ended the time before, as Kubernetes has it."""
+        """The previous terminated state, in Kubernetes' form; empty if there is none."""
         return mapping(self._found, "lastState", "terminated")
 
 
 @parser(Specs.pods)
 class Pod(KubernetesObject):
-    """``config/pod/NAMESPACE/NAME.json``; the operator gathers pods that are in trouble."""
+    """``config/pod/NAMESPACE/NAME.json``; the operator gathers pods with problems."""
 
     KIND = "Pod"
     EXCERPT = _PodExcerpt
 
     troubled: list[ContainerStatus]
-    """Those of its containers that do not run, or ended before."""
+    """The containers that do not run, or that ended before."""
 
     def parse_content(self, content: Any) -> None:
-        """Take the file's bytes, or its lines."""
+        """Read the file's bytes, or its lines."""
         super().parse_content(content)
         status = mapping(self.excerpt, "status")
         self.troubled = [
@@ -103,13 +103,13 @@ class Pod(KubernetesObject):
 
     @property
     def tells(self) -> bool:
-        """Whether it says what its containers do; one that no node has taken does not."""
+        """Whether the pod has statuses of containers; a pod without a node has none."""
         status = mapping(self.excerpt, "status")
         return any(objects(status, key) for key in _STATUSES)
 
     @property
     def images(self) -> list[str]:
-        """The images its containers ask for, as they are written."""
+        """The images in the containers' specifications, unchanged."""
         spec = mapping(self.excerpt, "spec")
         return [
             image
@@ -122,7 +122,7 @@ class Pod(KubernetesObject):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of a namespace; the message is whole."""
+    """One event of a namespace, with its whole message."""
 
     namespace: str
     reason: str
@@ -146,7 +146,7 @@ class Events(ObjectFile):
 
 @parser(Specs.running_containers)
 class RunningContainers(ObjectFile):
-    """``config/running_containers.json``: images by their digest or, without one, by name."""
+    """``config/running_containers.json``: images by digest or, without one, by name."""
 
     @property
     def counts(self) -> dict[str, int]:

@@ -1,1 +1,1 @@
-"""Processes that have rules loaded and evaluate archives: a rule that hangs, crashes or bloats ends its own alone."""
+"""Processes that have rules loaded; a rule that hangs, crashes or grows ends only its own process."""

@@ -1,7 +1,8 @@
-"""The process that loads the rules once and forks every worker from there: `python -m …fork_server FD PARENT`.
+"""The process that loads the rules once and forks every worker: `python -m …fork_server FD PARENT`.
 
-A fork of it costs milliseconds, where a new process would have to load the rules. It has one thread, as a process that
-forks must, and waits for orders on the socket it was given; when that closes, it ends with all its workers.
+A fork takes milliseconds, while a new process would have to load the rules. The fork server has a single thread,
+because forking with threads is unsafe, and waits for orders on its socket; when the socket closes, it ends with all its
+workers.
 """
 
 import gc
@@ -21,19 +22,19 @@ from headrace.runtime.children import die_with
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.logging import configure
 
-# Below it not even a small archive could be unpacked.
+# Less memory is not enough to unpack even a small archive.
 MIN_ROOM_BYTES: Final = 64 << 20
 
 
 def main(control_number: str, parent: str) -> None:
-    """Load, say so, fork on demand."""
+    """Load the rules, report it, then fork on demand."""
     die_with(int(parent))
     configure("WARNING", os.environ.get("HEADRACE_LOG_FORMAT", "json"))
     with socket.socket(fileno=int(control_number)) as control:
         boot = json.loads(receive_piece(control))
         try:
             rules = Rules.load(_config(boot["config"]))
-            # What is loaded is never collected, so that workers share its memory pages with this process.
+            # Loaded objects are never collected, so that workers share their memory pages with this process.
             gc.collect()
             gc.freeze()
             terms = _terms(boot)
@@ -72,7 +73,7 @@ class _Nursery:
         self._pid = os.getpid()
 
     def obey(self) -> None:
-        """Fork and bury until the socket closes."""
+        """Fork workers and reap ended ones until the socket closes."""
         try:
             while True:
                 order, descriptors, _flags, _address = socket.recv_fds(self._control, ORDER.size, 2)
@@ -90,7 +91,7 @@ class _Nursery:
                 os.waitpid(child, 0)
 
     def _fork(self, connection: int, traces: int) -> int:
-        """The child's number, or -errno."""
+        """Return the child's process id, or -errno."""
         try:
             pid = os.fork()
         except OSError as error:
@@ -104,7 +105,7 @@ class _Nursery:
         return pid
 
     def _become_worker(self, connection: int, traces: int) -> None:
-        """Does not return."""
+        """Run as a worker; this function does not return."""
         code = 1
         try:
             self._control.close()
@@ -119,7 +120,7 @@ class _Nursery:
             os._exit(code)
 
     def _bury(self, kind: bytes, pid: int) -> int:
-        """Wait for the end of a child that is killed already; its wait status."""
+        """Wait for the end of a killed child; return its wait status."""
         if kind != BURY or pid not in self._children:
             return -1
         self._children.discard(pid)

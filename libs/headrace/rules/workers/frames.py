@@ -1,4 +1,4 @@
-"""What goes between the service and its workers' processes: pieces of bytes, each with its length before it."""
+"""The protocol between the service and its workers' processes: pieces of bytes, each preceded by its length."""
 
 import socket
 import struct
@@ -6,27 +6,27 @@ from asyncio import StreamReader
 from typing import Final
 
 LENGTH: Final = struct.Struct("<I")
-# To the fork server: what is asked, and of which process; it answers with one number.
+# An order to the fork server: its kind and a process id. The answer is one number.
 ORDER: Final = struct.Struct("<cI")
 ANSWER: Final = struct.Struct("<q")
 FORK: Final = b"F"
 BURY: Final = b"B"
 
-# What is published of it is a message of a megabyte; to read more holds the event loop.
+# A published report has at most a megabyte; reading a larger reply would block the event loop.
 _MAX_REPLY_BYTES: Final = 32 << 20
 
 
 class ReplyTooLarge(Exception):
-    """A worker announces more than anybody would read."""
+    """A worker announces a reply that is larger than allowed."""
 
 
 def frame(*pieces: bytes) -> bytes:
-    """Make one message of several pieces."""
+    """Return one message of several pieces."""
     return b"".join(part for piece in pieces for part in (LENGTH.pack(len(piece)), piece))
 
 
 async def read_piece(reader: StreamReader) -> bytes:
-    """Read one piece; raises ``asyncio.IncompleteReadError`` when the other end is gone."""
+    """Read one piece; raises ``asyncio.IncompleteReadError`` if the other end is closed."""
     (size_bytes,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
     if size_bytes > _MAX_REPLY_BYTES:
         raise ReplyTooLarge(f"{size_bytes} bytes")
@@ -34,7 +34,7 @@ async def read_piece(reader: StreamReader) -> bytes:
 
 
 def receive_piece(connection: socket.socket) -> bytes:
-    """Read one piece from a blocking socket; raises ``EOFError`` when the other end is gone."""
+    """Receive one piece from a blocking socket; raises ``EOFError`` if the other end is closed."""
     (size_bytes,) = LENGTH.unpack(_received(connection, LENGTH.size))
     return _received(connection, size_bytes)
 
@@ -47,5 +47,5 @@ def _received(connection: socket.socket, size_bytes: int) -> bytes:
             raise EOFError
         pieces.append(piece)
         size_bytes -= len(piece)
-    # Almost always the only one, which is not copied again.
+    # There is nearly always only one piece, which need not be copied.
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -1,8 +1,8 @@
 """Workers that evaluate archives: long-lived processes, one archive each at a time, replaced when they fail.
 
-A worker that hangs, crashes or wants too much memory is killed by itself; its neighbours do not notice. The memory
-bound is the kernel's (RLIMIT_AS, set so that no more than ``max_rss_bytes`` can be resident): an allocation beyond it
-fails before the memory is taken, which looking at the resident size now and then cannot promise.
+A worker that hangs, crashes or exceeds its memory is killed without effect on the others. The kernel limits its memory
+(RLIMIT_AS, set so that no more than ``max_rss_bytes`` can be resident): an allocation beyond the limit fails before the
+memory is taken, which polling the resident size could not guarantee.
 """
 
 import asyncio
@@ -36,23 +36,23 @@ ABANDONED, RETIRED = "abandoned", "retired"
 
 
 class RulesFailed(Poison):
-    """The archive cannot be evaluated: with it, rules end their process."""
+    """The archive cannot be evaluated: rules end their process with it."""
 
 
 class RulesTimedOut(RulesFailed):
-    """Rules did not come to an end within the deadline."""
+    """The rules did not end within the deadline."""
 
 
 class RulesBloated(RulesFailed):
-    """Rules wanted more memory than a worker may take."""
+    """The rules needed more memory than a worker may use."""
 
 
 class WorkerKilled(HeadraceError):
-    """Somebody else ended the process (the kernel, short of memory; an operator): worth another try."""
+    """The process was killed from outside (by the kernel, short of memory, or an operator); a retry may succeed."""
 
 
 class WorkerPool:
-    """A fixed number of workers, and the archives that wait for one."""
+    """A fixed number of workers, and a queue of archives."""
 
     def __init__(
         self, boot: Mapping[str, Any], *, workers: int, deadline_seconds: float, max_waiting: int
@@ -60,7 +60,7 @@ class WorkerPool:
         self._boot = boot
         self._deadline_seconds = deadline_seconds
         self._max_waiting = max_waiting
-        # Nobody waits longer than it takes when everything before hangs.
+        # The longest wait if every archive before it reaches its deadline.
         self._wait_seconds = deadline_seconds * (max_waiting / workers + 2)
         self._fork_server: ForkServer | None = None
         self._reviving = asyncio.Lock()
@@ -87,16 +87,15 @@ class WorkerPool:
         """Load the rules and start the workers.
 
         Args:
-            config: which rules.
-            workers: processes, at least 1.
+            config: the rules to load.
+            workers: the number of processes, at least 1.
             deadline_seconds: for one archive.
-            max_rss_bytes: for one worker, the loaded rules included.
-            limits: what an archive may hold.
-            max_waiting: archives that wait for a worker; more are refused with `Retryable`.
+            max_rss_bytes: for one worker, including the loaded rules.
+            limits: the limits of an archive.
+            max_waiting: how many archives may wait for a worker; more are refused with `Retryable`.
 
         Raises:
-            ConfigurationError: the rules cannot be loaded, or take all that memory themselves.
-
+            ConfigurationError: the rules cannot be loaded, or need all that memory themselves.
         """
         boot = {"config": vars(config), "limits": asdict(limits), "max_rss_bytes": max_rss_bytes}
         pool = cls(boot, workers=workers, deadline_seconds=deadline_seconds, max_waiting=max_waiting)
@@ -111,24 +110,23 @@ class WorkerPool:
 
     @property
     def pids(self) -> list[int]:
-        """Process numbers of the workers."""
+        """The process ids of the workers."""
         return sorted(worker.pid for worker in self._workers)
 
     async def evaluate(self, archive: bytes, seeds: Mapping[str, Any] = MappingProxyType({})) -> Evaluation:
         """Have a worker run the rules on an archive.
 
         Args:
-            archive: as it was uploaded.
-            seeds: what the rules' broker holds before, by name; JSON.
+            archive: the uploaded bytes.
+            seeds: JSON values that the rules' broker contains in advance, by name.
 
         Raises:
             ArchiveRejected: the archive is not acceptable.
-            RulesTimedOut: past the deadline.
-            RulesBloated: past the memory bound.
+            RulesTimedOut: the deadline has passed.
+            RulesBloated: the memory limit was reached.
             RulesFailed: the rules ended their process.
-            WorkerKilled: somebody else did.
+            WorkerKilled: the process was killed from outside.
             Retryable: too many archives wait, or the workers' disk is full.
-
         """
         sown = json.dumps(dict(seeds)).encode()
         worker = await self._free_worker()
@@ -147,7 +145,7 @@ class WorkerPool:
         return self._judged(worker, reply, workload_info)
 
     def _judged(self, worker: Worker, reply: Mapping[str, Any], workload_info: bytes) -> Evaluation:
-        """Free or replace the worker, and give or raise what it said."""
+        """Free or replace the worker; return its evaluation, or raise the exception for its reply."""
         bloated, failed = reply.get("bloated"), reply.get("failed")
         if reply["retiring"]:
             why = BLOATED if bloated is not None else CRASHED if failed is not None else RETIRED
@@ -167,7 +165,7 @@ class WorkerPool:
         return _evaluation(reply["evaluation"], workload_info)
 
     async def _verdict(self, worker: Worker) -> HeadraceError:
-        """What the end of a worker amid an archive says of the archive."""
+        """Return the exception for an archive whose worker ended."""
         death = await asyncio.shield(self._replace(worker, CRASHED))
         if self._closed:
             return Retryable("the rules' workers are being stopped")
@@ -196,12 +194,12 @@ class WorkerPool:
             self._waiting -= 1
 
     def _lost(self, worker: Worker) -> None:
-        """A worker ended while it had nothing to do."""
+        """Replace a worker that ended while it was idle."""
         if not self._closed:
             self._replace(worker, KILLED)
 
     def _replace(self, worker: Worker, why: str) -> asyncio.Task[Death]:
-        """End a worker and start another; the result is how it ended."""
+        """End a worker and start another; return how the old one ended."""
         worker.ended = True
         self._workers.discard(worker)
         return _spawned(self._replaced(worker, why), self._ending)
@@ -213,7 +211,7 @@ class WorkerPool:
         worker.kill()
         if not self._closed:
             _spawned(self._succeed(noticed), self._starting)
-        # The successor is ordered first: a large process takes its time to be taken apart.
+        # The new worker is ordered first, because the end of a large process takes time.
         await asyncio.sleep(0)
         death = await self._buried(worker)
         if self._closed:
@@ -235,7 +233,7 @@ class WorkerPool:
         return await self._fork_server.bury(worker)
 
     async def _add_worker(self) -> None:
-        """Fork one, however often it takes; with a new fork server if the old one is gone."""
+        """Fork a worker, with retries, and with a new fork server if the old one ended."""
         failures = 0
         while not self._closed:
             try:
@@ -263,12 +261,12 @@ class WorkerPool:
             return server
 
     async def close(self) -> None:
-        """End every process; at most about 2 s."""
+        """End every process, within about 2 s."""
         self._closed = True
         await end(*self._starting)
         for worker in self._workers:
             worker.kill()
-            # One amid an archive is let go of by whoever waits for it.
+            # A busy worker is closed by the task that waits for its reply.
             if not worker.busy:
                 worker.close()
         self._workers.clear()

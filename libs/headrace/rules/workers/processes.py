@@ -1,4 +1,4 @@
-"""The fork server and its workers as the service sees them: sockets, process numbers, wait statuses."""
+"""The service's side of the fork server and its workers: sockets, process ids, wait statuses."""
 
 import asyncio
 import json
@@ -35,29 +35,29 @@ _ORDER_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 2.0
 _TRACE_SECONDS: Final = 0.02
 _SLICE_BYTES: Final = 1 << 18
-# Rules see what an operator gives them, though not the keys to the platform's engines.
+# Rules see the operator's environment variables, except for the credentials of the engines.
 _WITHHELD: Final = re.compile(r"KEY|PASSWORD|SECRET|TOKEN|^HEADRACE_(S3|POSTGRES)$")
 
 
 class Lost(Exception):
-    """A process is gone, or does not answer."""
+    """The process has ended or does not answer."""
 
 
 @dataclass(frozen=True)
 class Death:
-    """How a worker ended: the negative number of a signal or an exit code, None if unknown; and where it was."""
+    """How a worker ended: the negative number of a signal, or an exit code, or None; and its last place in code."""
 
     code: int | None
     place: str
 
     @property
     def killed_by_others(self) -> bool:
-        """Whether it got one of the signals that no process gives itself by a fault of its own."""
+        """Whether it ended by a signal that a process does not raise by its own fault."""
         return self.code in {None, -signal.SIGKILL, -signal.SIGTERM}
 
     @property
     def what(self) -> str:
-        """In words."""
+        """The end in words."""
         if self.code is None:
             return "the process has ended"
         if self.code < 0:
@@ -66,7 +66,7 @@ class Death:
 
 
 class Worker:
-    """One worker; it has one archive at a time."""
+    """One worker, which evaluates one archive at a time."""
 
     def __init__(
         self, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, traces: IO[bytes]
@@ -81,19 +81,19 @@ class Worker:
         self._reply = self._next_reply()
 
     def watch(self, on_loss: Callable[["Worker"], None]) -> None:
-        """Call when it is lost while it has nothing to do."""
+        """Call a function when the worker ends while it is idle."""
         self._on_loss = on_loss
 
     async def ask(
         self, seeds: bytes, archive: bytes, *, deadline_seconds: float
     ) -> tuple[dict[str, Any], bytes]:
-        """Have an archive evaluated: the reply and the archive's workload info.
+        """Have an archive evaluated; return the reply and the archive's workload info.
 
-        Raises `TimeoutError`, and `Lost` when the process ended.
+        Raises `TimeoutError`, and `Lost` if the process ended.
         """
         try:
             async with asyncio.timeout(deadline_seconds):
-                # In slices, so that no large archive is copied whole; a small one is one write.
+                # Slices avoid a copy of a large archive; a small archive needs one write.
                 head = frame(seeds) + LENGTH.pack(len(archive))
                 self._writer.write(head + archive[:_SLICE_BYTES])
                 for start in range(_SLICE_BYTES, len(archive), _SLICE_BYTES):
@@ -103,12 +103,12 @@ class Worker:
         except (asyncio.IncompleteReadError, ConnectionError, ReplyTooLarge) as error:
             raise Lost(str(error)) from error
         self._reply = self._next_reply()
-        # Not orjson, which makes floats of integers beyond 64 bits.
+        # orjson would turn integers beyond 64 bits into floats.
         found: dict[str, Any] = msgspec.json.decode(reply)
         return found, workload_info
 
     def _next_reply(self) -> "asyncio.Task[tuple[bytes, bytes]]":
-        """Wait for the next reply, from now on: its end without one is how a death is noticed."""
+        """Wait for the next reply in advance: the end of the stream without one shows that the worker ended."""
         task = asyncio.create_task(self._read_reply())
         task.add_done_callback(self._read)
         return task
@@ -123,20 +123,20 @@ class Worker:
             self._on_loss(self)
 
     async def trace(self) -> None:
-        """Have it write down where it is."""
+        """Have the worker write its stack to its trace."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, TRACE_SIGNAL)
             await asyncio.sleep(_TRACE_SECONDS)
 
     def kill(self) -> None:
-        """End it and what it started. Its number stays its own until it is buried."""
+        """Kill it with its child processes. Its process id is not reused before it is reaped."""
         self.ended = True
         for kill in (os.killpg, os.kill):
             with suppress(ProcessLookupError, PermissionError):
                 kill(self.pid, signal.SIGKILL)
 
     def close(self) -> str:
-        """Let go of it; where it was, if it left a trace."""
+        """Release its resources; return its last place in code if it left a trace."""
         self.ended = True
         if self._traces.closed:
             return ""
@@ -149,7 +149,7 @@ class Worker:
 
 
 class ForkServer:
-    """The process that has the rules loaded."""
+    """The process that has the rules loaded and forks workers."""
 
     def __init__(self, process: Process, control: socket.socket) -> None:
         self._process = process
@@ -159,15 +159,15 @@ class ForkServer:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """Its process id."""
         return self._process.pid
 
     @classmethod
     async def start(cls, boot: Mapping[str, Any], *, load_seconds: float) -> Self:
-        """Start it and wait until it has loaded the rules.
+        """Start the process and wait until it has loaded the rules.
 
         Raises:
-            ConfigurationError: the rules cannot be loaded, or not in that time.
+            ConfigurationError: the rules cannot be loaded, or not in time.
         """
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
@@ -207,7 +207,7 @@ class ForkServer:
             raise ConfigurationError(answer["error"])
 
     async def fork(self) -> Worker:
-        """Make a worker; raises `Lost`, and `OSError` when the system has no room for a process."""
+        """Fork a worker; raises `Lost`, and `OSError` if the system cannot create a process."""
         ours, theirs = socket.socketpair()
         traces = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 -- it lives as long as the worker
         try:
@@ -223,7 +223,7 @@ class ForkServer:
         return Worker(pid, reader, writer, traces)
 
     async def bury(self, worker: Worker) -> Death:
-        """Wait for the end of a worker that is dead or killed, and let go of it."""
+        """Wait for the end of a dead or killed worker, and release its resources."""
         try:
             status: int | None = await self._order(BURY, worker.pid, [])
         except Lost:
@@ -232,7 +232,7 @@ class ForkServer:
         return Death(None if status is None or status < 0 else os.waitstatus_to_exitcode(status), place)
 
     async def _order(self, kind: bytes, pid: int, descriptors: list[int]) -> int:
-        """One order at a time. A caller must not be cancelled: its answer would be taken for the next one's."""
+        """Send one order at a time. The caller must not be cancelled, because the next caller would get its answer."""
         async with self._ordering:
             if self.lost:
                 raise Lost("the fork server has ended")
@@ -258,7 +258,7 @@ class ForkServer:
         return received
 
     async def close(self) -> None:
-        """End it with all its workers."""
+        """End the process with all its workers."""
         self.lost = True
         self._control.close()
         try:

@@ -1,4 +1,4 @@
-"""Where a process was when it hung or crashed, from what ``faulthandler`` wrote down. No I/O."""
+"""Finds where a process hung or crashed in a stack that ``faulthandler`` wrote. No I/O."""
 
 import re
 from typing import Final
@@ -6,13 +6,13 @@ from typing import Final
 MAX_TRACE_BYTES: Final = 64 << 10
 
 _FRAME: Final = re.compile(r'^  File "(.+)", line (\d+) in (.+)$', re.MULTILINE)
-# Who calls components: insights-core, or what stands in for it here.
+# The files that call components: insights-core's, and Headrace's replacement.
 _CALLERS: Final = ("insights/core/dr.py", "headrace/rules/evaluation/execution.py")
 _SHOWN_PARTS: Final = 3
 
 
 def place_of(trace: str) -> str:
-    """Name the innermost frame and the component it works for; ``""`` when there is no frame."""
+    """Return the innermost frame and the component for which it works; ``""`` if there is no frame."""
     frames = _FRAME.findall(trace)
     if not frames:
         return ""

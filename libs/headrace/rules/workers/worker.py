@@ -1,7 +1,7 @@
-"""A worker process: evaluates one archive after the other until nobody sends any more.
+"""A worker process: evaluates one archive after the other until its connection closes.
 
-It is forked with the rules loaded. Its memory is bounded by the kernel (RLIMIT_AS): whatever would exceed the bound
-fails with MemoryError at the very allocation, before the memory is there.
+It is forked with the rules loaded. The kernel limits its memory (RLIMIT_AS): an allocation beyond the limit raises
+MemoryError before the memory is taken.
 """
 
 import faulthandler
@@ -24,24 +24,24 @@ from headrace.rules.workers.frames import frame, receive_piece
 from headrace.runtime.children import die_with
 from headrace.runtime.errors import Retryable
 
-# Sent by the pool before it kills: the worker writes down where it is, whatever it is doing.
+# The pool sends it before it kills a worker, which then writes its stack to the trace.
 TRACE_SIGNAL: Final = signal.SIGUSR1
 
 _PAGE_BYTES: Final = resource.getpagesize()
-# A worker that keeps more than this share of what it may take makes room for a new one.
+# A worker that keeps a larger share of its memory after an archive is replaced.
 _KEPT_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Of a process that has the rules loaded and done nothing: its address space, and what of it is in memory."""
+    """The memory of a process: its address space, and the resident part."""
 
     mapped_bytes: int
     resident_bytes: int
 
     @classmethod
     def now(cls) -> "Memory":
-        """Of this process; zeros where there is no /proc."""
+        """Return the memory of this process; zeros without /proc."""
         try:
             mapped, resident, *_ = Path("/proc/self/statm").read_text(encoding="ascii").split()
         except OSError:
@@ -51,30 +51,29 @@ class Memory:
 
 @dataclass(frozen=True)
 class Terms:
-    """What evaluations may cost."""
+    """The limits of evaluations."""
 
     limits: ArchiveLimits
     room_bytes: int
-    """More than the loaded rules take."""
+    """The memory that a worker may use in addition to the loaded rules."""
 
 
 def run_worker(connection: socket.socket, traces: int, rules: Rules, terms: Terms, parent: int) -> None:
-    """Serve until the other end of the connection closes.
+    """Evaluate archives until the other end of the connection closes.
 
     Args:
-        connection: where archives come from.
-        traces: file descriptor for what a crash or the pool's signal finds the process doing.
+        connection: the socket from which archives come.
+        traces: the file descriptor for the stacks of a crash or of the pool's signal.
         rules: loaded before the fork.
-        terms: what evaluations may cost.
-        parent: the process that forked it, and whose end is its own; it may have ended already.
-
+        terms: the limits of evaluations.
+        parent: the process that forked this one, which ends with it; it may have ended already.
     """
-    # A group of its own, so that what rules may have started ends with it.
+    # The worker's process group includes any processes that rules start, and is killed as a whole.
     os.setpgid(0, 0)
     die_with(parent)
     faulthandler.enable(traces, all_threads=False)
     faulthandler.register(TRACE_SIGNAL, traces, all_threads=False)
-    # A core dump of a bloated process would delay its end for seconds.
+    # A core dump of a large process would delay its end for seconds.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     begun = Memory.now()
     if sys.platform.startswith("linux"):
@@ -95,13 +94,13 @@ def _encoded(reply: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(reply)
     except TypeError:
-        # An integer beyond 64 bits; or text of an archive that holds bytes that are no UTF-8, as lone surrogates, which
-        # JSON's readers refuse.
+        # orjson refuses integers beyond 64 bits, and lone surrogates, which come from text in an archive that is not
+        # UTF-8.
         return json.dumps(reply, ensure_ascii=False).encode(errors="replace")
 
 
 def _handle(connection: socket.socket, rules: Rules, terms: Terms) -> tuple[dict[str, Any], bytes, bool]:
-    """One archive: the reply, the workload info, and whether this process had better end now."""
+    """Evaluate one archive; return the reply, the workload info, and whether this process should end."""
 
     def evaluate() -> Evaluation:
         seeds = json.loads(receive_piece(connection))
