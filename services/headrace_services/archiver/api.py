@@ -54,7 +54,7 @@ _DIALECT: Final = Dialect(
 
 @dataclass(frozen=True)
 class Api:
-    """The handlers and what they stand on."""
+    """The handlers and their dependencies."""
 
     table: ArchiveTable
     stores: Mapping[str, ObjectStore]

@@ -14,10 +14,10 @@ from headrace.contracts.identity import Identity
 from headrace.runtime.errors import Rejected
 from headrace.runtime.untrusted import Unreadable, load_json
 
-# UUIDs normally. It becomes a folder's name, so nothing that could mean another folder.
+# Usually a UUID. The id becomes a folder's name, so it must not refer to another folder.
 _CLUSTER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,127}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# What languages write for "there is none".
+# Texts by which programming languages write an absent value.
 _NOTHING: Final = frozenset({"none", "null", "nil", "undefined"})
 _MAX_ID_BYTES: Final = 1024
 _MAX_MANIFEST_BYTES: Final = 1 << 20
@@ -35,15 +35,15 @@ def checked(cluster_id: str, source: str) -> str:
 
 
 def announced(message: Announcement, identity: Identity) -> str | None:
-    """Return the cluster id that is known without reading the archive."""
+    """Return the cluster id if it is known without reading the archive."""
     named = named_cluster(identity, cluster_name=message.cluster_name)
     return checked(*named) if named else None
 
 
 async def inside(chunks: AsyncIterator[bytes], service: str = "") -> str:
-    """Return the cluster id that a tar.gz names; reads until it is found. Raises `Rejected` if there is none.
+    """Return the cluster id that a tar.gz names; reading stops there. Raises `Rejected` if it names none.
 
-    In an assisted installer's archive every file is below its cluster's id; the first of several is taken.
+    In an assisted installer's archive every file is below its cluster's id; the first of several ids is used.
     """
     if service == ASSISTED_INSTALLER:
         return await _of_assisted_installer(chunks)
@@ -83,7 +83,7 @@ async def _named_by(member: Member) -> str | None:
     if name == "manifest.json":
         return _from_manifest(await member.read(_MAX_MANIFEST_BYTES))
     folder, _, rest = name.partition("/")
-    # Any sender may have a folder with an events.json in it; only a cluster's is named by a UUID.
+    # A folder with an events.json is common; only an installer's archive names it by a UUID.
     if rest == "events.json" and _UUID.fullmatch(folder):
         return folder
     return None

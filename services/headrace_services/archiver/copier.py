@@ -1,4 +1,4 @@
-"""Copies one upload to its key: inside the S3 server if possible, else through this process part by part."""
+"""Copies one upload to its key: inside the S3 server if possible, else through this process, part by part."""
 
 from headrace.objects.errors import ObjectNotFound
 from headrace.objects.fetch import Fetcher, Location, gone
@@ -9,7 +9,7 @@ _CONTENT_TYPE = "application/gzip"
 
 
 async def copy(fetcher: Fetcher, upload: Location, store: ObjectStore, bucket: str, key: str) -> None:
-    """Create the object; raises `Rejected` if the upload does not exist (any more)."""
+    """Create the object; raises `Rejected` if the upload does not exist, or no longer exists."""
     if not upload.url and store.endpoint == fetcher.store.endpoint:
         try:
             await store.copy(upload.bucket, upload.key, bucket, key)

@@ -27,15 +27,17 @@ from headrace_services.archiver.store import Archive, ArchiveTable, Claim
 from headrace_services.archiver.targets import Target
 from headrace_services.archiver.templates import KeyTemplate, Series
 
-# Positions taken by objects that are not in the table (another archiver's, or from before it was lost).
+# The most positions to skip because objects outside of the table occupy them (another archiver's, or older than the
+# table).
 _MAX_TRIES: Final = 100
 
 
 @dataclass(frozen=True)
 class Archiver:
-    """Copies announced uploads into the layout and publishes their keys. ``stores`` are by endpoint, ``""`` is our own.
+    """Copies announced uploads into the layout and publishes their keys.
 
-    ``lenient``: an archive that names no cluster is archived under its organisation's local cluster.
+    ``stores`` are by endpoint; ``""`` is the platform's. ``lenient``: an archive that names no cluster is archived
+    under its organisation's local cluster.
     """
 
     table: ArchiveTable
@@ -51,7 +53,7 @@ class Archiver:
         upload = self.fetcher.locate_upload(message)
         sender = sender_of(message)
         archive = await self.table.find(upload.name, message.etag or "")
-        # An ingress that stores by request id alone lets one organisation write over another's.
+        # An ingress that stores by request id alone lets one organisation overwrite another's upload.
         if archive is not None and archive.org_id != sender.org_id:
             raise Rejected("the object in the message was uploaded by another organisation")
         begun = archive is not None
@@ -116,17 +118,17 @@ class Archiver:
             return local_cluster_id(identity.org_id, of="an-archive-that-names-none")
 
     async def _take_key(self, draft: Claim, series: Series) -> Archive:
-        """Record the claim under the first free key of the series."""
+        """Claim the first free key of the series and record the claim."""
         for _ in range(_MAX_TRIES):
             now = self.now()
             first = series.first_position(now)
-            series.key(first, now)  # what S3 would not take is rejected before it claims anything
+            series.key(first, now)  # a key that S3 does not allow is rejected before anything is claimed
             position = await self.table.take_position(draft, series.name, first)
             claim = replace(draft, key=series.key(position, now))
-            # Whatever stands there is somebody's archive, though the table does not know it.
+            # An object at the key is an archive, even if the table does not contain it.
             if await self.stores[claim.endpoint].head(claim.bucket, claim.key) is not None:
                 continue
-            # None: another delivery of this message was quicker, or another series led to the same key.
+            # None: another delivery of this message was faster, or another series has the same key.
             archive = await self.table.claim(claim) or await self.table.find(claim.source, claim.etag)
             if archive is not None:
                 return archive
@@ -139,13 +141,13 @@ class Archiver:
                 f"archiving of {upload.name} started at {archive.endpoint}, which is no longer in "
                 "ARCHIVER_ENDPOINTS"
             )
-        # The key was free when it was claimed, and an object appears whole: if it is there, it is ours.
+        # The key was free when it was claimed, and objects appear as a whole, so an existing object is this archive.
         if not look_first or await store.head(archive.bucket, archive.key) is None:
             await copy(self.fetcher, upload, store, archive.bucket, archive.key)
         await self.table.mark_copied(archive)
 
     async def _publish(self, upload: Location, archive: Archive) -> None:
-        # Consumers cannot do without the cluster id; where the layout does, there is nobody to tell.
+        # Consumers need the cluster id, so an archive without one is not announced.
         if archive.cluster_id:
             synced = ArchiveSynced(
                 path=archive.key,

@@ -1,4 +1,4 @@
-"""What an operator can set."""
+"""The settings of the archiver."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -82,7 +82,7 @@ class ArchiverSettings(Settings):
 
     @cached_property
     def table(self) -> Mapping[str, TargetRow]:
-        """The rows by service, from whichever place has them; raises `ConfigurationError` naming what is wrong."""
+        """The rows by service, from the setting or the file; raises `ConfigurationError` that names the fault."""
         rows = _rows_of_map_file(self.bucket_map_file) if self.bucket_map_file else self.services
         if not rows:
             raise ConfigurationError("ARCHIVER_SERVICES: got an empty table, expected at least one service")
@@ -90,12 +90,12 @@ class ArchiverSettings(Settings):
 
     @property
     def archived_services(self) -> frozenset[str]:
-        """The services whose archives are taken."""
+        """The services whose archives are copied."""
         return frozenset(self.table)
 
 
 def _rows_of_map_file(path: str) -> dict[str, TargetRow]:
-    """Storage-broker's table: topic, then ``services``, then service to format and bucket."""
+    """Read storage-broker's table: topic, then ``services``, then service to format and bucket."""
     try:
         table: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -108,7 +108,7 @@ def _rows_of_map_file(path: str) -> dict[str, TargetRow]:
         )
     try:
         return {
-            # Which code reads an identity is not the table's to say here.
+            # `normalizer` selects upstream's reader of identities; Headrace has only one.
             str(service): TargetRow.model_validate({k: v for k, v in row.items() if k != "normalizer"})
             for service, row in services.items()
         }

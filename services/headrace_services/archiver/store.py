@@ -8,7 +8,8 @@ from headrace.contracts.clusters import owned_name
 from headrace.database.owners import foreign
 from headrace.database.pool import Database, Record
 
-# The first thing an archive does to others is to move their series, so its cluster is claimed here.
+# Moving the position of a series is the first effect on other archives, so the cluster is claimed in the same
+# statement.
 _TAKE: Final = """
 with claimed as materialized (select case $5 when '' then true else claim_cluster($5, $6, $7) end as ours),
     taken as (
@@ -55,7 +56,7 @@ class Archive(Claim):
 
     @classmethod
     def of(cls, row: Record) -> Self:
-        """Read a row."""
+        """Return the archive of a row."""
         return cls(**dict(row))
 
 
@@ -63,7 +64,7 @@ class ArchiveTable:
     """The archiver's tables."""
 
     def __init__(self, database: Database, *, follow: bool = False) -> None:
-        """``follow``: a cluster belongs to the organisation that archived under it last."""
+        """``follow``: a cluster belongs to the organisation that archived for it last."""
         self._database = database
         self._follow = follow
 

@@ -1,4 +1,4 @@
-"""Which service's archives go where."""
+"""The target bucket and key template of each service's archives."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from headrace_services.archiver.templates import KeyTemplate
 
 @dataclass(frozen=True)
 class Target:
-    """The place for a service's archives; no ``endpoint`` means the platform's own S3."""
+    """The place for a service's archives; an empty ``endpoint`` is the platform's own S3."""
 
     bucket: str
     endpoint: S3Endpoint | None
@@ -18,7 +18,7 @@ class Target:
 
 
 def targets(settings: ArchiverSettings) -> dict[str, Target]:
-    """Return the whole table, by service; raises `ConfigurationError` with the fault."""
+    """Return the whole table, by service; raises `ConfigurationError` that names the fault."""
     endpoints = {
         name: S3Endpoint.parse(url, region=settings.endpoint_region)
         for name, url in settings.endpoints.items()

@@ -15,7 +15,7 @@ from headrace.runtime.errors import ConfigurationError, Rejected
 
 CLUSTER_LAYOUT: Final = "archives/compressed/$cluster_id[:2]/$cluster_id/$year$month/$day/$time.tar.gz"
 
-# How a moment is written into a key.
+# The notations of a time in a key.
 _MOMENTS: Final = {
     "year": "%Y",
     "month": "%m",
@@ -35,7 +35,7 @@ _PLACE: Final = re.compile(
     r"(?:\$(?:\{(?P<braced>\w+)\}|(?P<bare>[A-Za-z_]+))|\{(?P<plain>\w+)\})"
     r"(?:\[(?:(?P<index>-?\d+)|(?P<start>-?\d*):(?P<stop>-?\d*))\])?"
 )
-# The longest suffix of archives that have one; the number of a copy goes before it.
+# The longest suffix of an archive's name; the number of a copy goes before it.
 _SUFFIX: Final = re.compile(r"(?:\.tar\.gz|\.tgz|\.[A-Za-z0-9]{1,8})?$")
 _MAX_KEY_BYTES: Final = 1024
 
@@ -81,7 +81,7 @@ class KeyTemplate:
 
     @property
     def fields(self) -> frozenset[str]:
-        """Names of the fields used."""
+        """The names of the used fields."""
         return frozenset(part.field for part in self.parts if isinstance(part, Place))
 
     @property
@@ -102,9 +102,9 @@ class KeyTemplate:
 
 @dataclass(frozen=True)
 class Series:
-    """The keys for archives of one cluster (or of other fields in the template), one per position.
+    """The keys of archives of one cluster (or of other fields in the template), one per position.
 
-    ``timed``: the position is the second, counted from 1970. Otherwise it is 1 for the first archive of a name, 2 for
+    ``timed``: the position is the time in seconds since 1970. Otherwise it is 1 for the first archive of a name, 2 for
     the second, and so on.
     """
 
@@ -117,7 +117,7 @@ class Series:
         return "".join(part if isinstance(part, str) else f"${part.field}" for part in self.parts)
 
     def first_position(self, now: datetime) -> int:
-        """The position of an archive if it is free."""
+        """Return the position of an archive in a series that is empty."""
         return int(now.timestamp()) if self.timed else 1
 
     def key(self, position: int, now: datetime) -> str:

@@ -20,7 +20,7 @@ _log = get_logger(__name__)
 
 _RECEIVED: Final = "Payload received by ingress"
 
-# A refused sender waits for this; when it is Kafka that is away, the status arrives after its return.
+# A refused sender waits this long for the status; if Kafka is away, the status is delivered after its return.
 _ERROR_SECONDS: Final = 1.0
 
 
@@ -35,7 +35,7 @@ class Announcer:
         *,
         timeout_seconds: float,
     ) -> None:
-        """``topics`` get each announcement, ``statuses`` what became of the upload."""
+        """``topics`` get each announcement, ``statuses`` the statuses of uploads."""
         self._producer = producer
         self._timeout_seconds = timeout_seconds
         self._topics = topics
@@ -46,8 +46,8 @@ class Announcer:
     ) -> None:
         """Publish all messages and wait for every acknowledgement.
 
-        The status `received` is sent here too, with the time of receipt: in one request with the others it costs the
-        broker a third of what it would cost alone.
+        The status `received` is sent here too, with the time of receipt: batched with the others it costs the broker a
+        third of a request of its own.
         """
         request_id, sender = announcement.request_id, (announcement.account, announcement.org_id)
         headers = {"service": announcement.service}
@@ -75,7 +75,7 @@ class Announcer:
     async def failed(
         self, request_id: str, identity: Identity, received: datetime | None, reason: str
     ) -> None:
-        """Report that storing or announcing failed; if that fails too, the sender still has the 503."""
+        """Report that storing or announcing failed; if the report fails too, the sender still gets the 503."""
         sender = (identity.account_number, identity.org_id)
         statuses = [self._status(request_id, sender, ERROR, reason)]
         if received:

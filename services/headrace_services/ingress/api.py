@@ -37,7 +37,8 @@ _PLAIN: Final = "text/plain"
 _ALIVE: Final = "lubdub"
 _NOT_FOUND: Final = "404 page not found\n"
 
-# These describe what is read elsewhere: the id by the middleware, the form's substitutes with the form.
+# These parameters appear in the document but are read elsewhere: the id by the middleware, the form's substitutes with
+# the form.
 _SENT_ID: Final = Parameter(
     REQUEST_ID_HEADER.lower(),
     Custom({"type": "string", "maxLength": MAX_LENGTH, "pattern": f"^{PATTERN}$"}, str),
@@ -104,7 +105,7 @@ _DIALECT: Final = Dialect(
 
 @dataclass(frozen=True)
 class Api:
-    """The handlers and what they stand on."""
+    """The handlers and their dependencies."""
 
     settings: IngressSettings
     identities: Identities
@@ -132,7 +133,7 @@ class Api:
                 )
             )
         Routing(answers_head=False).route(app, unlisted)
-        # A path of the document begins with a slash, so it has the root's other spelling only.
+        # A path in the document begins with a slash, so the root appears only in the spelling with the slash.
         root = Operation("GET", "", self.root, "Check whether ingress accepts the identity", alive)
         Routing(prefixes=PREFIXES, answers_head=False).route(app, [root])
         self.operations().add_to(app)
@@ -193,7 +194,7 @@ class Api:
                         Answer(upload, 201, description="The same as 202, for advisor without metadata."),
                     ),
                 ),
-                # Without authentication there is nobody whose payloads to show.
+                # Without authentication `/track` could not tell whose payloads it may show.
                 *([track] if self.settings.auth else []),
                 Operation(
                     "GET",

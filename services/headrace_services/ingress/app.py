@@ -26,10 +26,10 @@ from headrace_services.ingress.tracking import Tracking
 
 _log = get_logger(__name__)
 
-# A number in its one spelling: the rules engine and the aggregator number organisations.
+# The service of an upload whose content type names none, as in the ROS document's curl command.
 _LOCAL_SERVICE: Final = "hccm"
-# While others release memory, an upload waits for its turn. Where none is released for so long, the senders that hold
-# it may be slow, and the upload goes on in small parts.
+# While other uploads release memory, an upload waits for its turn. If none is released for so long, the holders may be
+# slow senders, and the upload continues in small parts.
 _MEMORY_STALL_SECONDS: Final = 4.0
 _SWEEP_EVERY_SECONDS: Final = 600.0
 
@@ -68,7 +68,7 @@ async def start(context: Context) -> None:
     tracking = Tracking(settings.payload_tracker_url, settings.http_client_timeout_seconds, identities)
     context.on_close(tracking.close)
     metrics.VERSION.labels(version("headrace"), settings.build_commit).set(1)
-    # Uploads are read at a pace of their own (`forms.Body`).
+    # `forms.Body` limits slow uploads itself.
     api = Api(settings, identities, uploads, tracking, stager)
     await context.listen(api.application(), port=settings.web_port, own_pace=True)
     if settings.metrics_port is not None:

@@ -1,7 +1,7 @@
-"""Admission: a bounded amount of something (places, bytes) that uploads share, first come, first served.
+"""Admission: a bounded amount of a resource (places, bytes) that uploads share, first come, first served.
 
-An upload requests its share only when it has data to buffer, so that slow connections hold none. It requests the whole
-share at once, so that uploads never wait for one another with half a body in memory.
+An upload requests its share only when it has data to buffer, so slow connections hold none. It requests the whole share
+at once, so uploads never wait for one another with half a body in memory.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Final
 
 from prometheus_client import Gauge
 
-# A longer queue than this would not be served in time anyway.
+# A longer queue would not be served in time.
 _MAX_WAITING: Final = 1024
 
 
@@ -23,9 +23,9 @@ class Busy(Exception):
 
 
 class Budget:
-    """A weighted semaphore; ``gauge`` shows what is taken.
+    """A weighted semaphore; ``gauge`` shows the amount in use.
 
-    A claim waits at most ``wait_seconds``, and gives up earlier once nothing has been released for ``stall_seconds``.
+    A claim waits at most ``wait_seconds``, and gives up earlier if nothing is released for ``stall_seconds``.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Budget:
 
     @asynccontextmanager
     async def reserve(self, amount: int) -> AsyncIterator[None]:
-        """Hold an amount (at most the total); raises `Busy`."""
+        """Hold an amount, limited to the total, within the block; raises `Busy`."""
         share = min(amount, self._total)
         await self._acquire(share)
         try:
@@ -70,7 +70,7 @@ class Budget:
             if granted.done() and not granted.cancelled():
                 self._release(share)
             else:
-                # A release between our deadline and this line has taken it out already.
+                # A release between the deadline and this line has already removed it.
                 with suppress(ValueError):
                     self._waiting.remove((share, granted))
                 self._grant()

@@ -1,6 +1,6 @@
-"""Who sends: by the gateway's header, or, where there is no gateway, by token and User-Agent.
+"""Identifies senders: by the gateway's header or, without a gateway, by token and User-Agent.
 
-Source of the second way: RedHatInsights/uhc-auth-proxy, which the gateway asks.
+Source of the second way: RedHatInsights/uhc-auth-proxy, to which the gateway delegates it.
 """
 
 import hashlib
@@ -27,22 +27,22 @@ OPERATORS: Final = (
     "assisted-installer-operator/", "cryostat-operator/", "openshift-lightspeed-operator/", "jws-operator/",
     "runtimes-inventory-operator/",
 )  # fmt: skip
-# Goes into identities, keys and logs.
+# The id becomes part of identities, keys and log lines.
 _CLUSTER_ID: Final = re.compile(r"[!-~]{1,200}")
 _SCHEMES: Final = frozenset({"bearer", "basic"})
 
 
 class Unauthenticated(Exception):
-    """The credential is nobody's; answered 401."""
+    """The credential is unknown; answered 401."""
 
 
 class BadCredentials(Exception):
-    """The headers say nothing usable; answered 400."""
+    """The headers contain no usable credential; answered 400."""
 
 
 @dataclass(frozen=True)
 class Sender:
-    """An identity and the header value that announces it downstream."""
+    """An identity, and the header value with which the upload is announced."""
 
     identity: Identity
     b64_identity: str
@@ -52,8 +52,8 @@ class Sender:
 class Identities:
     """Finds the sender of a request.
 
-    ``tokens`` maps the SHA-256 of a credential to its organisation, so that the table holds no secret; a row with
-    ``clusters`` is of these alone.
+    ``tokens`` maps the SHA-256 of a credential to its organisation, so that the table contains no secret; a row with
+    ``clusters`` is only for these.
     """
 
     required: bool
@@ -62,10 +62,11 @@ class Identities:
     default_org_id: str
 
     def sender(self, headers: MultiMapping[str]) -> Sender:
-        """Raises `IdentityError`, `BadCredentials` or `Unauthenticated`."""
+        """Return the sender; raises `IdentityError`, `BadCredentials` or `Unauthenticated`."""
         header = sent_identity(headers)
         if not self.required:
-            # Passed on verbatim; what is not ASCII is no base64 and would not survive JSON.
+            # The header is passed on unchanged, unless it is not ASCII: then it is not base64 and would not survive
+            # JSON.
             return Sender(ANONYMOUS, header if header.isascii() else "")
         if not header and "Authorization" in headers:
             identity = self._by_token(headers)
@@ -88,7 +89,7 @@ class Identities:
         return Identity(
             account_number=owner.get("account_number", ""),
             org_id=org_id,
-            # Who names no cluster is let in as an account is: what was sent tells whose it is.
+            # A sender without a cluster counts as a user account; the archive names the cluster.
             type="System" if cluster_id else "User",
             internal=Internal(org_id=org_id),
             system=System(cluster_id=cluster_id) if cluster_id else None,
@@ -96,7 +97,7 @@ class Identities:
 
 
 def _allowed(cluster_id: str, clusters: Sequence[str] | None) -> str:
-    """The cluster that a sender is, where its credential is of some clusters only; raises `Unauthenticated`."""
+    """Return the cluster of a sender whose credential is limited to some clusters; raises `Unauthenticated`."""
     if clusters is None:
         return cluster_id
     if not cluster_id and len(clusters) == 1:
@@ -107,10 +108,10 @@ def _allowed(cluster_id: str, clusters: Sequence[str] | None) -> str:
 
 
 def cluster_of(user_agent: str) -> str:
-    """The cluster id in ``<operator>/<anything> cluster/<cluster id>``; `BadCredentials` where it is none.
+    """Return the cluster id in ``<operator>/<anything> cluster/<cluster id>``.
 
-    Of another program's User-Agent, and of one that says nothing of a cluster, it is empty: the credential names the
-    organisation, and the cluster is what the archive names.
+    It is empty for the User-Agent of another program or without a cluster: then the credential names the organisation
+    and the archive names the cluster. Raises `BadCredentials` if the id is malformed.
     """
     first, _, rest = user_agent.partition(" ")
     cluster_id = rest.removeprefix("cluster/")

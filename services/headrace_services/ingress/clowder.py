@@ -11,7 +11,7 @@ from headrace.runtime.clowder import Kafka, ObjectStore, read_clowder
 def settings_of(path: str, asked: dict[str, str]) -> dict[str, Any]:
     """Return values for `IngressSettings` by field; ``asked`` contains the requested topics and bucket.
 
-    Raises `ConfigurationError` with the file and the fault in it.
+    Raises `ConfigurationError` that names the file and its fault.
     """
     file = read_clowder(path)
     values = {

@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
-# Compared as they are: case and blanks count, as upstream's senders have learnt.
+# The types are compared exactly, including case and blanks, as upstream does.
 _ADVISOR: Final = frozenset(
     {"application/x-gzip; charset=binary", "application/gzip", "application/gzip; charset=binary"}
 )
@@ -11,7 +11,7 @@ _VENDOR: Final = re.compile(r"application/vnd\.redhat\.([a-z0-9-]+)\.([a-z0-9-]+
 
 
 class Kind(NamedTuple):
-    """The kind of an upload: its service and its category there."""
+    """The kind of an upload: its service, and its category within the service."""
 
     service: str
     category: str

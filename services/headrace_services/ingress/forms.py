@@ -17,9 +17,10 @@ from headrace_services.ingress.parts import Malformed, Part, PartReader, QuotedP
 
 FILE_FIELDS: Final = ("file", "upload")
 METADATA_FIELD: Final = "metadata"
-# Twice this (``queue_key`` is in the message and its key) has to fit into a message of 1 MiB.
+# The announcement, which contains this twice (``queue_key`` is in the message and its key), must fit into a message of
+# 1 MiB.
 MAX_METADATA_BYTES: Final = 256 << 10
-# Everything that is not the file part, together; upstream's bound on plain values.
+# The limit of everything but the file part, which is upstream's limit of plain values.
 MAX_OTHER_BYTES: Final = 18 << 20
 _BYTES_PER_SECOND: Final = 256 << 10
 _MIN_BYTES_PER_SECOND: Final = 1024
@@ -39,13 +40,13 @@ class Disconnected(Exception):
 
 
 class Sink(Protocol):
-    """Takes a file part's bytes."""
+    """Receives the bytes of a file part."""
 
     async def write(self, chunk: bytes) -> None:
-        """Take some bytes."""
+        """Receive bytes."""
 
     async def abort(self) -> None:
-        """The part is not wanted after all."""
+        """Discard the part."""
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Form:
     names: list[str] = field(default_factory=list)
 
     def name(self, part: str) -> None:
-        """Remember a part for the error text."""
+        """Remember the name of a part for error messages."""
         if len(self.names) < _NAMES_SHOWN:
             self.names.append(part[:40])
 
@@ -73,8 +74,8 @@ class Form:
 class Body:
     """A request's body, with the least pace that a sender must keep.
 
-    Only time spent waiting for the sender counts, so that our own waiting (for a place, for S3) never makes an honest
-    sender late. One window has to bring ``window_seconds`` x 1 KiB, however long the sender takes for it.
+    Only time spent waiting for the sender counts, so waiting inside ingress (for a place, for S3) never makes an honest
+    sender late. Each window has to bring ``window_seconds`` x 1 KiB, however long the sender takes in total.
     """
 
     def __init__(
@@ -105,20 +106,20 @@ class Body:
         return chunk
 
     async def _next(self) -> bytes:
-        # One received buffer at a time: taking all that is there would first join, that is copy, them.
+        # One received buffer at a time, because reading everything available would join, that is copy, the buffers.
         while True:
             chunk, end_of_http_chunk = await self._content.readchunk()
-            # An empty body's reader, one for all requests, says "end of chunk" for ever after its first use.
+            # The reader of empty bodies, shared by all requests, always returns "end of chunk" after its first use.
             if chunk or not end_of_http_chunk or self._content.at_eof():
                 return chunk
 
 
-# Called with a file part's header before its body is read; None: the part is not wanted.
+# Called with a file part's header before its body is read; None discards the part.
 OpenSink = Callable[[FilePart], Awaitable[Sink | None]]
 
 
 class FormReader:
-    """One body, read once."""
+    """Reads one body, once."""
 
     def __init__(self, open_sink: OpenSink, max_parts: int) -> None:
         self._open_sink = open_sink
@@ -126,13 +127,14 @@ class FormReader:
         self._form = Form()
         self._sink: Sink | None = None
         self._metadata: bytearray | None = None
-        # What the metadata came from: nothing yet, a value, a file. Of each the first counts, even an empty one.
+        # The source of the metadata so far: nothing, a value, a file. The first of each kind counts, even if it is
+        # empty.
         self._metadata_rank = 0
         self._encoded: QuotedPrintable | None = None
         self._other_bytes = 0
 
     async def read(self, content_type: str, body: Body) -> Form:
-        """Read to the end; raises `BadForm` and the exceptions of the body, the sink and ``open_sink``."""
+        """Read the body to its end; raises `BadForm` and the exceptions of the body, the sink and ``open_sink``."""
         kind, parameters = parse_media_type(content_type) or ("", {})
         boundary = parameters.get("boundary", "")
         if kind != "multipart/form-data" or not boundary:
@@ -140,7 +142,7 @@ class FormReader:
         reader = PartReader(boundary.encode(errors="surrogateescape"), self._max_parts)
         try:
             while chunk := await body.read():
-                # The reader says nothing of what stands before, between and after the parts.
+                # The reader does not report bytes before, between and after the parts.
                 self._other_bytes += len(chunk)
                 for event in reader.feed(chunk):
                     await self._on_event(event)

@@ -52,11 +52,11 @@ class Unsupported(Exception):
 
 
 def refused(refusal: Refusal) -> web.Response:
-    """The answer of a refusal: its reason as plain text."""
+    """Return the answer of a refusal: its reason as plain text."""
     return web.Response(status=refusal.status, text=refusal.reason, headers=refusal.headers)
 
 
-# What each failure is answered with. A sender that sees 429 or 503 may try again with the same request id.
+# The answer to each failure. After a 429 or 503 the sender may repeat the upload with the same request id.
 _ANSWERS: Final[dict[type[Exception], tuple[int, str]]] = {
     BadForm: (400, NO_FILE),
     Disconnected: (400, "The sender disconnected before the body was complete"),
@@ -70,15 +70,15 @@ _ANSWERS: Final[dict[type[Exception], tuple[int, str]]] = {
 
 @dataclass
 class _Session:
-    """One upload request while it lasts."""
+    """The state of one upload request."""
 
     request_id: str
     sender: Sender
     started: float = field(default_factory=time.monotonic)
     pending: PendingUpload | None = None
-    # Why an ``upload`` part was passed over; it counts when no ``file`` part follows.
+    # The refusal of an ``upload`` part; it is answered if no ``file`` part follows.
     refusal: Unsupported | None = None
-    # When the whole body was here.
+    # When the whole body had arrived.
     received: datetime | None = None
 
 
@@ -201,7 +201,7 @@ class Uploads:
         try:
             async with asyncio.timeout(seconds):
                 staged = await pending.finish()
-            # Durable: nothing is left to abort, whatever comes of the announcement.
+            # The upload is durable: it stays even if the announcement fails.
             session.pending = None
         except TimeoutError:
             raise Retryable(f"storing took longer than {seconds:.0f} s") from None
@@ -231,7 +231,7 @@ class Uploads:
         if staged.duplicate:
             metrics.DUPLICATES.inc()
             note += " (the same bytes were stored before)"
-        # One cluster's uploads stay in order, being on one partition.
+        # The uploads of one cluster have one key, so they stay in order.
         key = metadata.queue_key or identity.cluster_id or None
         await self._announcer.announce(announcement, key, received=session.received, note=note)
         _log.info(
@@ -255,7 +255,7 @@ class Uploads:
             reason=reason,
         )  # fmt: skip
         if isinstance(error, Retryable):
-            # What an engine said is for the operator's log; its sender learns what to do.
+            # The engine's message is for the operator's log; the sender's reason says what to do.
             await self._announcer.failed(
                 session.request_id, session.sender.identity, session.received, reason
             )
@@ -272,7 +272,7 @@ class Uploads:
 
 
 def identify(identities: Identities, request: web.Request) -> Sender:
-    """The sender of a request; raises a `Refusal` of 400 or 401."""
+    """Return the sender of a request; raises a `Refusal` with 400 or 401."""
     try:
         return identities.sender(request.headers)
     except (IdentityError, BadCredentials) as error:
@@ -296,7 +296,7 @@ async def _is_test(request: web.Request) -> bool:
     is_form = kind.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
     body = await _beginning(request) if is_form or kind == "application/json" else b""
     sent = parse_qsl(body.decode(errors="replace"), keep_blank_values=True) if is_form else []
-    # Of several the first counts, the body's before the query's.
+    # The first value counts, and the body's come before the query's.
     if next((value for name, value in [*sent, *request.query.items()] if name == "test"), "") == "test":
         return True
     return kind == "application/json" and _TEST_BODY.search(body) is not None

@@ -1,7 +1,7 @@
-"""Reading Content-Type and Content-Disposition as Go's ``mime.ParseMediaType``, which upstream reads them with.
+"""Parses Content-Type and Content-Disposition like Go's ``mime.ParseMediaType``, which upstream uses.
 
-Senders were tested against it: names in RFC 2231 pieces count, a backslash in a Windows path is itself, a parameter
-that comes twice with two values makes the whole header void.
+Senders depend on its behaviour: names in RFC 2231 pieces are accepted, a backslash in a Windows path is literal, and a
+parameter with two different values makes the whole header invalid.
 """
 
 import re
@@ -22,9 +22,9 @@ _CHARSETS: Final = frozenset({"us-ascii", "utf-8"})
 
 
 def parse_media_type(header: str) -> tuple[str, dict[str, str]] | None:
-    """The type in lower case and its parameters; None where anything in the header is malformed.
+    """Return the type in lower case and its parameters; None if any part of the header is malformed.
 
-    Bytes that are no UTF-8 are surrogate escapes in ``header`` and stay such in the parameters.
+    Bytes that are not UTF-8 are surrogate escapes in ``header`` and in the parameters.
     """
     base, _, _ = header.partition(";")
     kind = base.lower().strip()
@@ -45,7 +45,7 @@ def parse_media_type(header: str) -> tuple[str, dict[str, str]] | None:
 
 
 def _joined(sent: dict[str, str]) -> dict[str, str]:
-    """The parameters, what came encoded or in pieces (RFC 2231) put together."""
+    """Return the parameters, with encoded and split ones (RFC 2231) joined."""
     whole = {name: value for name, value in sent.items() if "*" not in name}
     for name in {name.partition("*")[0] for name in sent if "*" in name}:
         encoded = sent.get(f"{name}*")
@@ -69,7 +69,7 @@ def _pieces(sent: dict[str, str], name: str) -> str | None:
 
 
 def _decoded(value: str) -> str | None:
-    """What ``<charset>'<language>'<escaped text>`` says."""
+    """Decode ``<charset>'<language>'<escaped text>``."""
     charset, _, rest = value.partition("'")
     _, quote, text = rest.partition("'")
     return _unescaped(text) if quote and charset.lower() in _CHARSETS else None

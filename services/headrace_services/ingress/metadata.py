@@ -15,7 +15,7 @@ from headrace.runtime.untrusted import load_json
 
 _STALE_AFTER: Final = timedelta(days=30)
 _MAX_DEPTH: Final = 16
-# As Go reads a time: no other form of ISO 8601, no zone of more than a day.
+# The times that Go accepts: no other form of ISO 8601, no zone of more than a day.
 _RFC3339: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?"
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
@@ -23,7 +23,7 @@ _RFC3339: Final = re.compile(
 
 
 class _Sent(UploadMetadata):
-    """The values that a sender may send; ``stale_timestamp`` must be a time, although it is not used."""
+    """The accepted values; ``stale_timestamp`` must be a time although it is not used."""
 
     @field_validator("stale_timestamp")
     @classmethod
@@ -31,7 +31,7 @@ class _Sent(UploadMetadata):
         found = _RFC3339.fullmatch(text)
         if found is None:
             raise ValueError("expected an RFC 3339 time")
-        # Go has a year 0, a leap year, and Python has not.
+        # Go has a year 0, which is a leap year; Python does not.
         datetime.fromisoformat(re.sub("^0000", "0004", found[1]))
         return text
 
@@ -53,7 +53,7 @@ def parse_metadata(text: bytes | None) -> UploadMetadata:
 
 
 def _without_nulls(value: Any) -> Any:
-    """A list's or an object's nulls as the empty texts that Go reads in them."""
+    """Replace nulls in lists and objects by empty texts, as Go does."""
     if isinstance(value, list):
         return ["" if item is None else item for item in value]
     if isinstance(value, dict):

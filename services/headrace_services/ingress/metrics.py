@@ -35,7 +35,7 @@ PUBLISH_SECONDS: Final = Histogram(
     registry=REGISTRY,
 )
 VERSION: Final = Gauge("ingress_version", "Always 1", ["version", "commit"], registry=REGISTRY)
-# Ours. Uploads whose bytes were stored already: a client that did not hear its answer.
+# Headrace's own: uploads whose bytes were already stored, because the sender did not receive its answer.
 DUPLICATES: Final = Gauge("ingress_duplicate_uploads", "Uploads that were already stored", registry=REGISTRY)
 UPLOADS_IN_FLIGHT: Final = Gauge("ingress_uploads_in_flight", "Uploads being stored", registry=REGISTRY)
 BUFFERED_BYTES: Final = Gauge("ingress_buffered_bytes", "Memory reserved for bodies", registry=REGISTRY)
@@ -45,12 +45,12 @@ _CLIENT: Final = re.compile(
 )
 
 
-# Versions are anybody's to make up.
+# A client can send any version.
 _clients: Final = Capped(r".+", most=50)
 
 
 def user_agent_label(user_agent: str, operators: tuple[str, ...]) -> str:
-    """Return a label with few values, whatever a sender writes: known operators and clients, else ``other``."""
+    """Return one of a few labels for any User-Agent: known operators and clients, else ``other``."""
     for operator in operators:
         if user_agent.startswith(operator):
             return operator.rstrip("/")

@@ -1,8 +1,8 @@
 """Splits a multipart body into parts like Go's ``mime/multipart``, which upstream uses.
 
-Senders were tested against it: line ends without a carriage return, blanks after a boundary, parts without a
-disposition, header blocks of many KiB and quoted-printable are accepted; what it refuses is refused here. Other
-parsers differ in each of these points and cannot be configured.
+Senders depend on its behaviour: line ends without a carriage return, blanks after a boundary, parts without a
+disposition, header blocks of many KiB and quoted-printable are accepted; what it refuses is refused here. Other parsers
+differ in each of these points and cannot be configured.
 """
 
 import re
@@ -13,10 +13,10 @@ from typing import Final
 
 from headrace_services.ingress.media_types import parse_media_type
 
-# Of one part, all its headers together; upstream takes 18 MiB, which is more than a sender may hold without a place.
+# The limit of all headers of one part; upstream accepts 18 MiB, more than a sender may buffer without a place.
 MAX_HEADER_BYTES: Final = 256 << 10
 MAX_HEADERS: Final = 10_000
-# A line between parts, and one of quoted-printable: the buffer of Go's readers.
+# The limit of a line between parts, and of quoted-printable: the buffer size of Go's readers.
 _MAX_LINE: Final = 4096
 _BLANKS: Final = b" \t"
 _HEADER: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z ]+):([^\x00-\x08\x0a-\x1f\x7f]*)")
@@ -30,7 +30,7 @@ class Malformed(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """A part's headers, names in lower case; of those of one name the first counts."""
+    """The headers of a part with names in lower case; of several headers with one name the first counts."""
 
     headers: dict[bytes, bytes]
 
@@ -52,12 +52,12 @@ class Part:
 
     @property
     def content_type(self) -> str:
-        """As sent."""
+        """The content type as it was sent."""
         return self.headers.get(b"content-type", b"").decode(errors="replace")
 
     @property
     def is_quoted_printable(self) -> bool:
-        """Whether the body has to be decoded; no other encoding is undone."""
+        """Whether the body has to be decoded; other encodings are passed on unchanged."""
         return self.headers.get(b"content-transfer-encoding", b"").lower() == b"quoted-printable"
 
 
@@ -67,13 +67,13 @@ def _shown(text: str) -> str:
 
 @dataclass
 class _Head:
-    """A header block while it comes in."""
+    """A header block while it arrives."""
 
     lines: list[bytearray] = field(default_factory=list)
     size: int = 0
 
     def add(self, line: bytes) -> None:
-        """One line with its end, a folded one joined to the line before."""
+        """Add one line with its end; a folded line is appended to the previous one."""
         text = line[:-2] if line.endswith(b"\r\n") else line[:-1]
         folded = text[:1] in (b" ", b"\t")
         if folded and not self.lines:
@@ -98,7 +98,7 @@ class _Head:
 
 
 class PartReader:
-    """Takes a body in pieces; gives a `Part`, then its bytes, then None, for each part."""
+    """Takes a body in pieces; yields a `Part`, then its bytes, then None, for each part."""
 
     def __init__(self, boundary: bytes, max_parts: int) -> None:
         self._boundary = b"--" + boundary
@@ -107,15 +107,15 @@ class PartReader:
         self._count = 0
         self._head: _Head | None = None
         self._in_body = False
-        # Of the body: bytes that may begin a boundary, and how many of these are not the sender's.
+        # In a body: the bytes that may begin a boundary, and how many of them were inserted by this reader.
         self._tail = b""
         self._unsent = 0
-        # Of a line outside a body: what came of it so far.
+        # Outside of a body: the incomplete line.
         self._line = bytearray()
         self._done = False
 
     def feed(self, data: bytes) -> Iterator[Part | bytes | None]:
-        """What these bytes complete; raises `Malformed`."""
+        """Yield what these bytes complete; raises `Malformed`."""
         data, self._tail, at = self._tail + data, b"", 0
         while at < len(data) and not self._done:
             if self._in_body:
@@ -130,11 +130,12 @@ class PartReader:
                 part = self._on_line(line)
                 if part is not None:
                     yield part
-                    # A boundary may follow at once: the part is empty. Its line break is the header's.
+                    # A boundary may follow at once if the part is empty; its line break is the header's, so one is
+                    # inserted.
                     data, at, self._unsent = self._newline + data[at:], 0, len(self._newline)
 
     def close(self) -> None:
-        """The body has ended; raises `Malformed` when its last boundary has not come."""
+        """End the body; raises `Malformed` if the closing boundary is missing."""
         if not (self._done or (not self._head and not self._in_body and self._is_last(bytes(self._line)))):
             raise Malformed("the body ends before its closing boundary")
 
@@ -160,7 +161,7 @@ class PartReader:
         return part
 
     def _between(self, line: bytes) -> None:
-        """A line before the first part, or the boundary after one."""
+        """Handle a line before the first part, or the boundary after a part."""
         if line.startswith(self._boundary):
             rest = line[len(self._boundary) :].lstrip(_BLANKS)
             if not self._count and rest == b"\n":
@@ -179,7 +180,7 @@ class PartReader:
         return line[len(self._boundary) + 2 :].lstrip(_BLANKS) in (b"", self._newline)
 
     def _body(self, data: bytes, at: int) -> Generator[bytes | None, None, int]:
-        """A part's bytes from ``at``; returns where its boundary's line begins, the end of ``data`` if it does not."""
+        """Yield a part's bytes from ``at``; return the position of its boundary's line, or the end of ``data``."""
         delimiter = self._newline + self._boundary
         found = data.find(delimiter, at)
         while found >= 0:
@@ -204,25 +205,25 @@ class PartReader:
         if end > begin:
             begin, self._unsent = begin + self._unsent, 0
         if end > begin:
-            # A whole piece is passed on as it is, not copied.
+            # The piece may be passed on as a whole, without a copy.
             yield data[begin:end]
 
 
 class QuotedPrintable:
-    """Decodes a body that comes in pieces, as Go's ``mime/quotedprintable`` does."""
+    """Decodes a quoted-printable body that arrives in pieces, like Go's ``mime/quotedprintable``."""
 
     def __init__(self) -> None:
         self._line = b""
 
     def feed(self, data: bytes) -> bytes:
-        """What these bytes complete; raises `Malformed`."""
+        """Return what these bytes complete; raises `Malformed`."""
         *lines, self._line = (self._line + data).split(b"\n")
         if max(map(len, (*lines, self._line))) >= _MAX_LINE:
             raise Malformed(f"a quoted-printable line is longer than {_MAX_LINE} bytes")
         return b"".join(_decoded(line + b"\n") for line in lines)
 
     def close(self) -> bytes:
-        """The last line's, which has no end."""
+        """Return the decoded last line, which has no line break."""
         line, self._line = self._line, b""
         return _decoded(line)
 

@@ -1,4 +1,4 @@
-"""An upload between its part header and its place in S3."""
+"""An upload from its part header until it is stored in S3."""
 
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -9,15 +9,18 @@ from headrace_services.ingress.content_types import Kind
 from headrace_services.ingress.forms import FilePart
 from headrace_services.ingress.store import Staged, Upload
 
-# A sender may trickle so much without holding a place that others need.
+# A sender may buffer this much without holding a place that others need.
 _FREE_BYTES: Final = 64 << 10
-# A body that fits is stored in one request, a third cheaper than in parts, if there is memory for it.
+# A smaller body is stored in one request, which costs a third less than parts, if memory is available.
 _WHOLE_BYTES: Final = 16 << 20
 
 
 @dataclass(frozen=True)
 class Admission:
-    """The shared resources of uploads: ``places`` are hard (`Busy`), without ``memory`` a body goes in small parts."""
+    """The shared resources of uploads.
+
+    Without a free place `Busy` is raised; without free memory a body goes in small parts.
+    """
 
     places: Budget
     memory: Budget
@@ -71,7 +74,7 @@ class PendingUpload:
     async def finish(self) -> Staged:
         """Make the upload durable and release the place; raises `Retryable` if S3 cannot."""
         if self._early is not None:
-            # The whole body is within what a sender may hold anyway: it needs no share of the memory.
+            # The whole body is within what a sender may buffer without a place, so it needs no share of the memory.
             await self._take_place()
             await self._pass_on_early()
         staged = await self._upload.finish()
@@ -80,7 +83,7 @@ class PendingUpload:
         return staged
 
     async def abort(self) -> None:
-        """Remove everything, unless it is already durable."""
+        """Delete what is stored, unless the upload is already durable."""
         try:
             if not self._finished:
                 await self._upload.abort()
@@ -92,7 +95,7 @@ class PendingUpload:
 
     async def _take_memory(self) -> None:
         if self._expected_bytes <= self._upload.hold_bytes:
-            # It holds as much where it finds no room: waiting would gain nothing.
+            # Small parts need as much memory as the upload already holds, so waiting would gain nothing.
             return
         with suppress(Busy):
             if self._expected_bytes <= _WHOLE_BYTES:

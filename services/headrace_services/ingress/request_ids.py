@@ -10,10 +10,10 @@ from aiohttp import web
 from headrace.contracts.headers import REQUEST_ID_HEADER
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
-# The ROS document's spelling, and that of two upstream Makefiles.
+# The headers of the ROS document and of two Makefiles of upstream.
 _ALIASES: Final = (REQUEST_ID_HEADER, "x-rh-request-id", "x-rh-request_id")
 MAX_LENGTH: Final = 200
-# It becomes an object key and part of URLs: no empty, hidden or climbing path segments, nothing to escape.
+# The id becomes an object key and part of URLs: no empty, hidden or parent path segments, and nothing to escape.
 PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:=+@-]*(/[A-Za-z0-9_][A-Za-z0-9_.:=+@-]*)*"
 _VALID: Final = re.compile(PATTERN)
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from headrace.web.schemas import BINARY, OBJECT, TEXT, Json, array, mapping, record
 
-# What is sent to try the connection.
+# The body of a test of the connection.
 TEST: Final = record((), test={"type": "string", "enum": ["test"]})
 FORM: Final = record(
     (),
@@ -12,7 +12,7 @@ FORM: Final = record(
     upload=BINARY | {"description": "the archive, if there is no `file`"},
     metadata=TEXT | {"description": "a JSON object (see `Metadata`), as a value or as a file"},
 )
-# What a part's type may be; any one that names a service is taken.
+# The content types of the file part in the document; any type that names a service is accepted.
 PART_TYPES: Final = dict.fromkeys(("file", "upload"), "application/vnd.redhat.ols.periodic+tar")
 
 _METADATA: Final = (

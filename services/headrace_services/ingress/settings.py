@@ -1,4 +1,4 @@
-"""Settings of ingress: upstream's environment variables, and a few of ours."""
+"""The settings of ingress: upstream's environment variables, and some of Headrace's own."""
 
 import json
 from functools import cached_property
@@ -13,7 +13,7 @@ from headrace.objects.endpoint import S3Endpoint
 from headrace.runtime.settings import EngineSettings, Settings, env
 from headrace_services.ingress import clowder
 
-# Upstream's variables that are accepted and do nothing here, and why.
+# Upstream's variables that are accepted without effect, with the reason.
 WITHOUT_EFFECT: Final = {
     "INGRESS_MAXUPLOADMEM": "bodies are streamed; INGRESS_BUFFERBYTES bounds their memory",
     "INGRESS_KAFKAGROUPID": "ingress consumes nothing",
@@ -52,7 +52,7 @@ WordList = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
 SizeMap = Annotated[dict[str, Annotated[int, Field(gt=0)]], NoDecode, BeforeValidator(_json)]
 
 
-# As a User-Agent can name it.
+# A cluster id as a User-Agent may contain it.
 ClusterId = Annotated[str, StringConstraints(pattern="^[!-~]{1,200}$")]
 
 
@@ -66,13 +66,13 @@ class TokenRow(BaseModel):
     clusters: list[ClusterId] | None = None
 
 
-# A token itself in its place would be no digest, and would stand in the configuration for nothing.
+# The pattern refuses a token that is entered in place of its digest.
 Digest = Annotated[str, StringConstraints(to_lower=True, pattern="^[0-9a-fA-F]{64}$")]
 TokenTable = Annotated[dict[Digest, TokenRow], NoDecode, BeforeValidator(_json)]
 
 
 class IngressSettings(Settings):
-    """Names without a description of their own mean what they mean upstream."""
+    """Settings with upstream's names have upstream's meaning unless the description says otherwise."""
 
     web_port: int | None = env("INGRESS_WEBPORT", None, "port for uploads; 3000 if unset", ge=0, le=65535)
     metrics_port: int | None = env(
@@ -195,7 +195,7 @@ class IngressSettings(Settings):
 
     @classmethod
     def read(cls) -> Self:
-        """From the environment, then from Clowder's file."""
+        """Read the settings from the environment, then from Clowder's file."""
         settings = super().read()
         if not settings.acg_config:
             return settings
@@ -203,16 +203,16 @@ class IngressSettings(Settings):
         return settings.model_copy(update=clowder.settings_of(settings.acg_config, asked))
 
     def limit_bytes(self, service: str) -> int:
-        """Largest upload for a service."""
+        """Return the size limit of uploads for a service."""
         return self.max_size_bytes.get(service, self.default_max_size_bytes)
 
     @cached_property
     def largest_bytes(self) -> int:
-        """Largest upload for any service."""
+        """The largest size limit of any service."""
         return max([self.default_max_size_bytes, *self.max_size_bytes.values()])
 
     def s3(self, engines: EngineSettings) -> S3Endpoint:
-        """The S3 to stage in: upstream's variables first, the platform's own otherwise."""
+        """Return the S3 for uploads: upstream's variables first, else the platform's own."""
         if not self.minio_endpoint:
             return S3Endpoint.of(engines)
         return S3Endpoint.parse(
@@ -224,7 +224,7 @@ class IngressSettings(Settings):
         )
 
     def kafka(self, engines: EngineSettings) -> EngineSettings:
-        """The Kafka to announce on: upstream's variables first, the platform's own otherwise."""
+        """Return the Kafka for announcements: upstream's variables first, else the platform's own."""
         own = {
             "kafka": self.kafka_brokers,
             "kafka_security_protocol": self.kafka_security_protocol,

@@ -1,9 +1,9 @@
-"""Staging: a body becomes an object while it comes in.
+"""Storing of uploads: a body becomes an object while it arrives.
 
-An object's key is the request id. When the id is taken, the same bytes of the same organisation are recognised by their
-ETag and stored once; other bytes, and other organisations' bytes, get a key of their own beside it
-(``<request id>~<digest>``, which begins with one of the organisation), so that nothing is ever overwritten, and nobody
-is told of another's upload.
+An object's key is the request id. If the id is taken, the same bytes of the same organisation are recognised by their
+ETag and stored once. Other bytes, or the bytes of another organisation, get a separate key (``<request id>~<digest>``,
+where the digest begins with one of the organisation). Nothing is overwritten, and no organisation learns of another's
+upload.
 """
 
 import asyncio
@@ -29,18 +29,18 @@ from headrace.runtime.retries import RetryPolicy, retrying
 
 CONTENT_TYPE: Final = "application/gzip"
 _SIBLING: Final = "~"
-# Of a stored object's metadata: whose it is.
+# The metadata key of the organisation that an object was stored for.
 _OWNER: Final = "org"
 _OWNER_ATTRIBUTE: Final = f"user.headrace.{_OWNER}"
-# Eight tries pass a store that throttles three requests in ten all but once in 15,000 times, at fewer than 1.5
-# requests each.
+# With eight attempts, a store that throttles three of ten requests fails an upload once in 15,000, at fewer than 1.5
+# requests per upload.
 RETRY: Final = RetryPolicy(attempts=8, budget_seconds=6.0, base_seconds=0.1, cap_seconds=2.0)
 _STALE_UPLOAD_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True)
 class Staged:
-    """Where an upload is now. ``duplicate``: its bytes were there before."""
+    """The location of a stored upload. ``duplicate``: its bytes were stored before."""
 
     url: str
     size: int
@@ -52,7 +52,7 @@ class Staged:
 
 @dataclass(frozen=True)
 class Content:
-    """What an upload holds; ``key`` where it is stored already."""
+    """The digest and size of an upload; ``key`` is set if it is already stored."""
 
     size: int
     etag: str
@@ -61,29 +61,29 @@ class Content:
 
 
 class Upload(Protocol):
-    """A body on its way into the store. It keeps at most ``hold_bytes`` in memory."""
+    """A body that is being stored. It keeps at most ``hold_bytes`` in memory."""
 
     hold_bytes: int
 
     async def write(self, chunk: bytes) -> None:
-        """Take some bytes."""
+        """Receive bytes."""
 
     async def finish(self) -> Staged:
-        """Make it durable; raises `Retryable` when the store cannot."""
+        """Make the upload durable; raises `Retryable` if the store cannot."""
 
     async def abort(self) -> None:
-        """Leave nothing behind."""
+        """Delete everything that is stored of it."""
 
 
 class Stager(Protocol):
-    """Where uploads are put."""
+    """The storage of uploads."""
 
     def open(self, request_id: str, sender: Identity) -> Upload:
-        """Begin one; nothing is sent before there is something to send."""
+        """Begin an upload; nothing is sent before there is data."""
 
 
 class S3Stager:
-    """Stages in a bucket: one PUT when the body fits a part, else a multipart upload, a part at a time."""
+    """Stores in a bucket: with one PUT if the body fits into a part, else with a multipart upload, part by part."""
 
     def __init__(self, store: ObjectStore, bucket: str, url_expiry_seconds: int) -> None:
         self.store = store
@@ -92,7 +92,7 @@ class S3Stager:
         self._ending: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def ending(self, request_id: str) -> asyncio.Lock:
-        """Held while an upload of the id ends: SeaweedFS looks whether a key is free, then writes, not in one step."""
+        """Serialise the ends of uploads with one id, because SeaweedFS checks and writes a key in two steps."""
         return self._ending.setdefault(request_id, asyncio.Lock())
 
     def open(self, request_id: str, sender: Identity) -> "S3Upload":
@@ -106,19 +106,19 @@ class S3Stager:
         return Staged(url, size, self.bucket, key, etag, duplicate)
 
     async def twin(self, request_id: str, org_id: str, new: "Content") -> str | None:
-        """The key under which the organisation has stored the same bytes for this request id already."""
+        """Return the key under which the organisation already stored the same bytes for this request id."""
         async for other in self._uploads_of(request_id, org_id):
             if other.size != new.size or other.key == new.key:
                 continue
             if other.etag == new.etag:
                 return other.key
-            # Stored whole the one, in parts the other: their ETags cannot be compared, their bytes can.
+            # One was stored whole, the other in parts: their ETags differ in form, so their MD5s are compared.
             if "-" in new.etag + other.etag and await self.md5(other.key, other.etag) == await new.md5():
                 return other.key
         return None
 
     async def md5(self, key: str, etag: str) -> str:
-        """MD5 of an object, read back where its ETag is something else."""
+        """Return the MD5 of an object, computed from its bytes if its ETag is not one."""
         if "-" not in etag:
             return etag
         md5 = hashlib.md5(usedforsecurity=False)
@@ -135,7 +135,7 @@ class S3Stager:
             yield beside
 
     async def sweep(self) -> int:
-        """Abort multipart uploads that a killed process left; returns how many."""
+        """Abort multipart uploads that a killed process left behind; return their number."""
         swept = 0
         now = utc_now().timestamp()
         for key, upload_id, started in await self.store.unfinished_multiparts(self.bucket):
@@ -146,17 +146,17 @@ class S3Stager:
 
 
 def sibling(request_id: str, org_id: str, rest: str = "") -> str:
-    """A key beside the request id's own, for an organisation: what ends in ``rest``."""
+    """Return a separate key for an organisation's upload with this request id, ending in ``rest``."""
     return f"{request_id}{_SIBLING}{digest(org_id.encode())[:8]}{rest}"
 
 
 def owner_of(stored: ObjectInfo) -> str:
-    """The organisation that an upload was stored for."""
+    """Return the organisation that an upload was stored for."""
     return stored.metadata.get(_OWNER, "")
 
 
 class S3Upload:
-    """One body: whole in one request if it fits ``hold_bytes``, else in parts of that size."""
+    """One body: stored in one request if it fits into ``hold_bytes``, else in parts of that size."""
 
     def __init__(self, stager: S3Stager, request_id: str, org_id: str, metadata: dict[str, str]) -> None:
         self._stager = stager
@@ -175,7 +175,7 @@ class S3Upload:
         self._parts: list[Part] = []
 
     async def write(self, chunk: bytes) -> None:
-        """Take some bytes; waits while a full part is being stored."""
+        """Receive bytes; wait while a full part is being stored."""
         while self._buffered + len(chunk) > self.hold_bytes:
             room = self.hold_bytes - self._buffered
             self._take(chunk[:room])
@@ -184,10 +184,10 @@ class S3Upload:
         self._take(chunk)
 
     async def finish(self) -> Staged:
-        """Store what is left and make the object whole."""
+        """Store the remaining bytes and complete the object."""
         async with self._stager.ending(self._request_id):
             staged = await self._finish()
-        # Its share of the memory is free for others from here on, though the upload lives until it is announced.
+        # Others can use its share of the memory from here on, although the upload lives until it is announced.
         self._buffer.clear()
         return staged
 
@@ -211,7 +211,7 @@ class S3Upload:
         raise Retryable(f"both keys of the request id {self._request_id} are taken by other uploads")
 
     async def abort(self) -> None:
-        """Drop the parts already stored."""
+        """Delete the parts that are already stored."""
         self._buffer.clear()
         if upload_id := self._upload_id:
             self._upload_id = ""
@@ -233,7 +233,7 @@ class S3Upload:
         return self._stager.staged(key, self._size, stored.etag, duplicate=False)
 
     def _take(self, chunk: bytes) -> None:
-        # Now, while the bytes are in the processor's cache.
+        # The checksum is cheapest while the bytes are in the processor's cache.
         self._crc32 = crc32(chunk, self._crc32)
         self._buffer.append(chunk)
         self._buffered += len(chunk)
@@ -272,8 +272,8 @@ class S3Upload:
                 ),
             )
         except ObjectExists:
-            # Our own first try was heard after all, or another upload of this id was quicker: then its sender's
-            # next try finds the id taken, and a key of its own.
+            # Either an earlier attempt of this upload succeeded, or another upload with this id was faster; the
+            # sender's next attempt then finds the id taken and uses a separate key.
             stored = await retrying(RETRY, lambda: self._store.head(self._bucket, self._key))
             if stored is None or stored.etag != etag or owner_of(stored) != self._org_id:
                 raise Retryable(f"another upload with the id {self._request_id} was stored first") from None
@@ -284,7 +284,7 @@ class S3Upload:
         return self._stager.staged(self._key, self._size, etag, duplicate=False)
 
     async def _stored_twin(self, etag: str) -> str | None:
-        """The id was taken when we began: if it was by the same bytes, one copy goes."""
+        """Delete one copy if the id was taken by the same bytes."""
         content = Content(self._size, etag, partial(self._stager.md5, self._key, etag), self._key)
         twin = await self._stager.twin(self._request_id, self._org_id, content)
         if twin:
@@ -293,7 +293,7 @@ class S3Upload:
 
 
 class FileStager:
-    """Stages in a directory and serves ``/download/<name>``; for installations without S3."""
+    """Stores in a directory and serves ``/download/<name>``; for installations without S3."""
 
     def __init__(self, directory: Path, base_url: str) -> None:
         self.directory = directory
@@ -304,18 +304,21 @@ class FileStager:
         return FileUpload(self, request_id, sender.org_id)
 
     def path(self, name: str) -> Path:
-        """The file of a request id (or sibling name); a digest keeps names apart that differ in punctuation."""
+        """Return the file of a request id or separate key.
+
+        A digest distinguishes names that differ only in punctuation.
+        """
         plain = re.sub(r"[^A-Za-z0-9]", "", name)[:100]
         suffix = "" if plain == name else f"-{digest(name.encode())[:8]}"
         return self.directory / f"{plain}{suffix}.tar.gz"
 
     def url(self, name: str) -> str:
-        """Where consumers get it."""
+        """Return the URL for consumers."""
         return f"{self._base_url}/download/{name}"
 
 
 class FileUpload:
-    """One body, written beside its final name and linked to it when whole."""
+    """One body, written to a temporary name and linked to its final name when complete."""
 
     def __init__(self, stager: FileStager, request_id: str, org_id: str) -> None:
         self._stager = stager
@@ -328,17 +331,17 @@ class FileUpload:
         self._size = 0
 
     async def write(self, chunk: bytes) -> None:
-        """Append some bytes."""
+        """Append bytes."""
         with self._translated():
             await asyncio.to_thread(self._write, chunk)
 
     async def finish(self) -> Staged:
-        """Sync and give it its name; a name that is taken by other bytes stays theirs."""
+        """Sync the file and link it to its name; an existing file with other bytes stays."""
         with self._translated():
             return await asyncio.to_thread(self._finish)
 
     async def abort(self) -> None:
-        """Remove the partial file."""
+        """Delete the partial file."""
         await asyncio.to_thread(self._discard)
 
     @contextmanager
@@ -384,7 +387,7 @@ class FileUpload:
 
 
 def _mark_owner(path: Path, org_id: str) -> None:
-    # A file system without attributes: then a repetition is stored once more, beside it.
+    # On a file system without extended attributes a repeated upload is stored a second time.
     with suppress(OSError):
         os.setxattr(path, _OWNER_ATTRIBUTE, org_id.encode())
 

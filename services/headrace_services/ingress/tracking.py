@@ -1,4 +1,4 @@
-"""``GET track/{id}``: what the payload tracker knows of a payload, for those it belongs to."""
+"""``GET track/{id}``: the payload tracker's statuses of a payload, for the organisation that owns it."""
 
 from typing import Any, Final
 from urllib.parse import quote
@@ -36,7 +36,7 @@ VERBOSITY: Final = Parameter(
 
 
 class Tracking:
-    """Asks the tracker on behalf of a sender."""
+    """Queries the tracker on behalf of a sender."""
 
     def __init__(self, url: str, timeout_seconds: float, identities: Identities) -> None:
         self._url = url
@@ -50,7 +50,7 @@ class Tracking:
             await self._session.close()
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answer one question."""
+        """Answer one query."""
         sender = identify(self._identities, request)
         request_id = ASKED.read(request.match_info)
         if not is_valid(request_id):
@@ -63,7 +63,7 @@ class Tracking:
         rows = body.get("data") if isinstance(body, dict) else None
         if status == 404 or not rows:
             raise Refusal(404, f"No payload with the request id {request_id}")
-        # A tracker that is open shows everybody's of an id; ours shows the sender its own.
+        # Upstream's tracker shows the payloads of every organisation, Headrace's only the sender's own.
         own = [row for row in rows if _may_read(sender.identity, row)]
         if not own:
             raise Refusal(403, "The payload belongs to another organisation")

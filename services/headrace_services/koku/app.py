@@ -15,13 +15,13 @@ from headrace_services.koku.sources import Sources
 
 
 async def start(context: Context) -> None:
-    """Consume."""
+    """Consume announcements."""
     settings = context.settings(KokuSettings)
     store = await context.objects()
     buckets = Buckets(settings.ros_bucket, "" if settings.bucket == NO_BUCKET else settings.bucket)
     for bucket in filter(None, {buckets.ros, buckets.cost}):
         context.watch(f"bucket {bucket}", partial(_look_for_bucket, store, bucket))
-    # What is fetched stays as it is sent; what the Sources API answers may come compressed.
+    # Fetched uploads stay compressed as they were sent; answers of the Sources API are decompressed.
     uploads = aiohttp.ClientSession(auto_decompress=False)
     context.on_close(uploads.close)
     peers = aiohttp.ClientSession()

@@ -1,22 +1,22 @@
-"""Recognises a ROS CSV by its header, if nothing else says what a file is. No I/O."""
+"""Recognises a ROS CSV by its header, if its kind is not known otherwise. No I/O."""
 
 import re
 from typing import Final
 
 _BOM: Final = b"\xef\xbb\xbf"
 _BOTH: Final = frozenset({"interval_start", "interval_end", "namespace"})
-# What only that kind has. Whether every column is there the reader judges: it names those that are missing.
+# The columns that only this kind has. ros_processor checks that all columns exist, and names missing ones.
 _OWN: Final = {
     "container": frozenset({"container_name", "cpu_usage_container_avg", "memory_usage_container_avg"}),
     "namespace": frozenset({"cpu_usage_namespace_avg", "memory_usage_namespace_avg"}),
 }
 HEADER_BYTES: Final = 1 << 16
-# No text has them. The header of a tar member has, and so have a zip and UTF-16.
+# Bytes that no text contains, but the header of a tar member, a zip archive and UTF-16 do.
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 def is_binary(chunk: bytes) -> bool:
-    """Return whether it contains bytes that no CSV contains."""
+    """Return whether the bytes contain any that no CSV contains."""
     return _BINARY.search(chunk) is not None
 
 

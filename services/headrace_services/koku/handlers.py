@@ -30,13 +30,13 @@ from headrace_services.koku.sources import NoSource, Sources
 M = TypeVar("M", bound=Message)
 
 _GZIP: Final = b"\x1f\x8b"
-# A message of so many names and URLs stays well below a topic's 1 MiB.
+# A message with this many names and URLs stays well below the topic's limit of 1 MiB.
 _FILES_A_MESSAGE: Final = 250
 
 
 @dataclass(frozen=True)
 class Buckets:
-    """The buckets for files; without a ``cost`` bucket the other files are discarded."""
+    """The target buckets; without a ``cost`` bucket the files for cost reports are discarded."""
 
     ros: str
     cost: str
@@ -60,7 +60,7 @@ class Koku:
         try:
             note = await self._work(message, delivery)
         except NoSource:
-            # Upstream's word for it. The reason is in the payload's status.
+            # Upstream's validation is "success" too; the reason is in the payload's status.
             await self._validate(message, "success")
             raise
         except Permanent:
@@ -84,7 +84,7 @@ class Koku:
                 if is_first:
                     await self._ship_members(members, report)
         if not is_first:
-            # Somebody packed it in another order: what was passed over is read from the store once more.
+            # The manifest came late in the archive, so the files before it are read from the store again.
             async with self.fetcher.open(upload) as chunks, aclosing(read_members(chunks)) as members:
                 await self._ship_members(members, report)
         return await self._publish(report)
@@ -104,7 +104,7 @@ class Koku:
         )
 
     async def _check_whole(self, upload: Location) -> None:
-        """Read an upload to its end before anything is registered for it; raises `Rejected` for a broken one."""
+        """Read an upload to its end before a source is registered for it; raises `Rejected` if it is damaged."""
         async with self.fetcher.open(upload) as chunks:
             head, whole = await peeked(chunks, lambda head: len(head) >= len(_GZIP))
             if head.startswith(_GZIP):
@@ -147,7 +147,7 @@ class Koku:
                 await self._ship_other(aiter(member), member.name, report)
 
     async def _ship_other(self, chunks: AsyncIterator[bytes], name: str, report: Report) -> None:
-        """Store a file of the cost report, or a ROS file if the manifest lists none separately."""
+        """Store a file of the cost report, or a ROS file if the manifest does not list ROS files separately."""
         if not report.ros_files:
             head, chunks = await peeked(chunks, first_line(HEADER_BYTES))
             if ros_kind(head):
@@ -170,7 +170,7 @@ class Koku:
             for start in range(0, len(keys), _FILES_A_MESSAGE):
                 end = start + _FILES_A_MESSAGE
                 event = self._event(report.payload, keys[start:end], more_follow=end < len(keys))
-                # One partition for a cluster: its events are worked on in their order.
+                # All events of a cluster have one key, so they are handled in order.
                 await self._send(ROS_EVENTS, event, key=report.payload.cluster_id)
         return report.text(silent=self.silent, kept=bool(self.buckets.cost))
 
@@ -199,7 +199,7 @@ class Koku:
 
 
 async def _manifest_in(members: AsyncGenerator[Member, None]) -> tuple[Manifest, bool]:
-    """Return the manifest, and whether no file that it could list came before it."""
+    """Return the manifest, and whether no file that it could list precedes it."""
     is_first = True
     async for member in members:
         if member.name == manifests.NAME and member.is_file:

@@ -15,7 +15,7 @@ from headrace.runtime.errors import Rejected
 from headrace.runtime.untrusted import Unreadable, check_json
 
 NAME: Final = "manifest.json"
-# It lists the members of an archive, of which there are 20,000 at most.
+# The manifest lists an archive's members, at most 20,000.
 MAX_BYTES: Final = 2 << 20
 _MAX_VALUES: Final = 25_000
 _MAX_NAME_BYTES: Final = 255
@@ -24,7 +24,7 @@ _SHOWN_ERRORS: Final = 3
 
 
 def is_apple_double(name: str) -> bool:
-    """Whether macOS' tar made this member beside the one it is about."""
+    """Return whether macOS' tar added this member for the attributes of another one."""
     return name.startswith("._")
 
 
@@ -51,7 +51,7 @@ Flag = Annotated[bool, _filled(False)]
 
 
 class Manifest(BaseModel):
-    """The operator's description of one archive. Several archives may have one ``uuid``: a report that was split."""
+    """The operator's description of one archive. The archives of a report that was split have the same ``uuid``."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -69,7 +69,7 @@ class Manifest(BaseModel):
 
     @classmethod
     def parse(cls, content: bytes) -> "Manifest":
-        """Decode and check; raises `Rejected` with each wrong field."""
+        """Decode and check the manifest; raises `Rejected` with each wrong field."""
         try:
             check_json(content, max_values=_MAX_VALUES)
             return cls.model_validate_json(content)
@@ -86,7 +86,7 @@ class Manifest(BaseModel):
 
     @property
     def ros_files(self) -> list[str]:
-        """The files for the resource optimization, in the manifest's order, each once."""
+        """The files for ros_processor, in the manifest's order, each once."""
         return _real(self.resource_optimization_files)
 
     @property
@@ -97,7 +97,7 @@ class Manifest(BaseModel):
 
     @property
     def source_name(self) -> str:
-        """The name that the cluster's owner gave to its source, or ``""``."""
+        """The name that the cluster's administrator gave to its source, or ``""``."""
         source = self.cr_status.get("source")
         name = source.get("name") if isinstance(source, dict) else None
         return name if isinstance(name, str) else ""

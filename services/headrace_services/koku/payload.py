@@ -17,7 +17,7 @@ from headrace_services.koku.manifest import checked_cluster_id
 from headrace_services.koku.shipper import Place, tag_of
 from headrace_services.koku.sources import Source, Tenant
 
-# It becomes a folder's name.
+# The organisation becomes a folder's name.
 _ORG_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _NO_ACCOUNT: Final = "no_account"
 _SHOWN_NAMES: Final = 5
@@ -42,7 +42,7 @@ class Sender:
 
     @property
     def request_id(self) -> str:
-        """The upload's."""
+        """The request id of the upload."""
         return self.message.request_id
 
     @property
@@ -52,12 +52,12 @@ class Sender:
 
     @property
     def account(self) -> str:
-        """The account in the event, which always has one."""
+        """The account number in the event, which requires one."""
         return self.identity.account_number or _NO_ACCOUNT
 
     @property
     def b64_identity(self) -> str:
-        """The identity of the upload, else one that names the same organisation."""
+        """The identity header of the upload, else one that names the same organisation."""
         if self.message.b64_identity:
             return self.message.b64_identity
         org_id = self.message.org_id
@@ -71,7 +71,7 @@ class Sender:
         )
 
     def tag(self, upload: Location) -> str:
-        """The content of the upload if its ETag is known, else its place; the day is already in the key."""
+        """Return a text that identifies the upload's content within a day: its ETag if known, else its location."""
         return tag_of(self.message.etag or upload.name)
 
     def cluster_id(self, *, lenient: bool) -> str:
@@ -102,7 +102,10 @@ class Payload:
     version: str | None = None
 
     def place(self, bucket: str) -> Place:
-        """Its folder, with upstream's name; the day is the announcement's, so that a redelivery has the same."""
+        """Return the folder, under upstream's name.
+
+        The day is the announcement's, so that a redelivery uses the same folder.
+        """
         folder = (
             f"org{self.sender.message.org_id}/source={self.source.uid}/date={self.sender.day.isoformat()}"
         )
@@ -140,7 +143,7 @@ class Report:
 
     @property
     def absent(self) -> dict[str, list[str]]:
-        """The listed files that the archive lacks, by kind."""
+        """The listed files that are missing in the archive, by kind."""
         found = self.ros_keys.keys() | self.found_cost
         return {
             "ros": [name for name in self.ros_files if name not in found],

@@ -1,4 +1,4 @@
-"""Reads the beginning of a stream without losing it."""
+"""Reads the beginning of a stream without consuming it."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 async def peeked(
     chunks: AsyncIterator[bytes], enough: Callable[[bytes], bool]
 ) -> tuple[bytes, AsyncIterator[bytes]]:
-    """Return the beginning of the stream, as soon as that is ``enough`` or the stream ends, and the whole stream."""
+    """Return the beginning of the stream, once it is ``enough`` or the stream has ended, and the whole stream."""
     head = b""
     while not enough(head):
         chunk = await anext(chunks, None)
@@ -24,5 +24,5 @@ async def peeked(
 
 
 def first_line(limit_bytes: int) -> Callable[[bytes], bool]:
-    """Return whether the bytes contain a whole line, or so much that there is none."""
+    """Return whether the bytes contain a whole line, or more bytes than any header line has."""
     return lambda head: b"\n" in head or len(head) >= limit_bytes

@@ -1,4 +1,4 @@
-"""What an operator can set; upstream's names where upstream has them."""
+"""The settings of koku; upstream's names where upstream has them."""
 
 from typing import Final
 
@@ -81,5 +81,5 @@ class KokuSettings(Settings):
 
     @property
     def sources_api(self) -> str:
-        """The Sources API's URL."""
+        """The URL of the Sources API."""
         return self.sources_url or f"http://{self.sources_host}:{self.sources_port}"

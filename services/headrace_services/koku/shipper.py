@@ -22,17 +22,17 @@ from headrace_services.koku import metrics
 
 _CONTENT_TYPE: Final = "text/csv"
 _UPLOAD: Final = "upload"
-_MANIFEST_ID: Final = "manifestid"  # names of metadata know no case
+_MANIFEST_ID: Final = "manifestid"  # names of metadata are case-insensitive
 
 
 def tag_of(name: str) -> str:
-    """Return a short text for keys that separates an upload from others of its cluster and day."""
+    """Return a short text for keys that distinguishes an upload from others of its cluster and day."""
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Shipper:
-    """Stores files; one at a time per key, because not every S3 server can check and write in one step."""
+    """Stores files, one at a time per key, because some S3 servers cannot check and write in one step."""
 
     store: ObjectStore
     _storing: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
@@ -68,13 +68,13 @@ class Shipper:
                 if_absent=True,
             )
         except ObjectExists as error:
-            # The stream is used up; the next attempt sees whose it is.
+            # The stream is consumed; the next attempt finds the other object.
             raise Retryable(f"{key} was stored by another process in the meantime") from error
 
 
 @dataclass(frozen=True)
 class Place:
-    """The place of an upload's files: ``tag`` is the upload, ``manifest_id`` the manifest's uuid if it has one."""
+    """The place of an upload's files: ``tag`` identifies the upload, ``manifest_id`` its manifest, if any."""
 
     bucket: str
     folder: str

@@ -33,7 +33,7 @@ Check = Callable[[], Awaitable[None]]
 
 
 async def _nothing() -> None:
-    """Nothing to check."""
+    """Do nothing: the default of ``check``."""
 
 
 class NoSource(Rejected):
@@ -49,7 +49,7 @@ class Tenant:
 
 
 class Source(BaseModel):
-    """The source of a cluster: ``uid`` is what upstream calls the provider's UUID."""
+    """The source of a cluster; ``uid`` is the provider's UUID in upstream's terms."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
 
@@ -85,11 +85,11 @@ class Sources:
     ) -> Source:
         """Return the cost-management source of an organisation's cluster; ``name`` is the name of a new one.
 
-        ``check`` is called before a registration; an exception in it prevents the registration. Raises `NoSource` if
-        there is none, `Retryable` if the Sources API is away.
+        ``check`` is called before a registration; its exception prevents the registration. Raises `NoSource` if there
+        is no source, `Retryable` if the Sources API is away.
         """
         place = (tenant.org_id, cluster_id)
-        # Archives of one cluster wait for the first one's answer, and so never register it twice.
+        # Archives of one cluster wait for the first one's answer, so they never register it twice.
         async with self._asking.setdefault(place, asyncio.Lock()):
             source = self._sources.get(place)
             if source is None:
@@ -115,14 +115,17 @@ class Sources:
         return source
 
     async def _lookup(self, cluster_id: str, tenant: Tenant) -> Source | None:
-        """Return the oldest one, so that concurrent registrations come to the same result."""
+        """Return the oldest source, so that concurrent registrations reach the same result."""
         type_id = await self._type_id("source_types", OPENSHIFT, tenant)
         filters = {"source_type_id": type_id, "source_ref": cluster_id}
         found = [_source(item) for item in await self._list("sources", filters, tenant)]
         return min(found, key=lambda source: int(source.id), default=None)
 
     async def _create(self, cluster_id: str, tenant: Tenant, name: str) -> Source:
-        """Register; a name that is in use belongs to another registration of this cluster, or to another cluster."""
+        """Register a source.
+
+        A name that is taken belongs to another registration of this cluster, or to another cluster.
+        """
         type_id = await self._type_id("source_types", OPENSHIFT, tenant)
         wanted = "".join(filter(str.isprintable, name))[:_MAX_NAME_CHARACTERS].strip()
         for candidate in dict.fromkeys(
@@ -139,7 +142,7 @@ class Sources:
         )
 
     async def _settle(self, answer: Answer, source: Source, tenant: Tenant) -> None:
-        """Of two sources that were registered at once under different names, keep the older one."""
+        """Keep the older of two sources that were registered at the same time under different names."""
         if answer.status != 201:
             return
         created = _source(answer.body)
@@ -150,7 +153,7 @@ class Sources:
             await self._call("DELETE", f"sources/{created.id}", tenant, accepted={204, 404})
 
     async def _check_application(self, source: Source, cluster_id: str, tenant: Tenant, check: Check) -> None:
-        """A source is cost management's by its application."""
+        """Add the application that makes a source one of cost management, if it is missing."""
         type_id = await self._type_id("application_types", COST_MANAGEMENT, tenant)
         fields = {"source_id": source.id, "application_type_id": type_id}
         if await self._list("applications", fields, tenant):
@@ -169,7 +172,7 @@ class Sources:
             )
 
     async def _type_id(self, collection: str, name: str, tenant: Tenant) -> str:
-        """Return the id of a type by its name: ids depend on the order in which a Sources API was seeded."""
+        """Return the id of a type by its name, because ids depend on the order in which a Sources API was seeded."""
         place = (collection, name)
         known = self._types.get(place)
         if known is None:
@@ -208,7 +211,8 @@ class Sources:
         reason = f"the Sources API answered {method} {path} with {answer.shown}"
         if answer.status in {400, 404}:
             raise Permanent(reason)
-        # A wrong key, a wrong prefix behind a gateway, a fault of its own: the archive waits for the operator.
+        # A wrong key, a wrong prefix behind a gateway or a fault of the Sources API: the archive waits for the
+        # operator.
         raise Retryable(reason)
 
     def _headers(self, tenant: Tenant) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What Kruize answers to updateRecommendations, as far as the poller reads it."""
+"""The parts of Kruize's answer to updateRecommendations that ros_poller reads."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -11,7 +11,7 @@ from headrace_services.ros_poller.recommendation import Notifications
 
 
 class Recommendations(Part):
-    """By the moment up to which usage was read, as Kruize writes it; each as it came."""
+    """Recommendations by the end of the usage on which they are based, in Kruize's notation, not validated."""
 
     notifications: Notifications = Field(default_factory=dict)
     data: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -33,13 +33,13 @@ class _KubernetesObject(Part):
 
 
 class Experiment(Part):
-    """One experiment's answer."""
+    """Kruize's answer for one experiment."""
 
     experiment_type: ExperimentType = "container"
     kubernetes_objects: list[_KubernetesObject]
 
     def recommendations(self) -> dict[str, Recommendations]:
-        """By container, or for the namespace by its name."""
+        """The recommendations by container, or by the namespace's name."""
         return dict(self._recommendations())
 
     def _recommendations(self) -> Iterator[tuple[str, Recommendations]]:

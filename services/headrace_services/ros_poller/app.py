@@ -1,4 +1,4 @@
-"""Connects the poller's parts: requests in, recommendations from Kruize into the ROS database."""
+"""Connects ros_poller's parts: requests in, recommendations from Kruize into the ROS database."""
 
 import aiohttp
 
@@ -16,7 +16,7 @@ _log = get_logger(__name__)
 
 
 async def start(context: Context) -> None:
-    """Consume."""
+    """Consume requests."""
     settings = context.settings(PollerSettings)
     store = RecommendationStore(await context.database())
     session = aiohttp.ClientSession()
@@ -29,7 +29,7 @@ async def start(context: Context) -> None:
     poller = Poller(store, kruize, settings.interval_hours)
 
     async def handle(message: RecommendationRequest, delivery: Delivery) -> str:
-        # A payload has many workloads, each with a status of its own.
+        # A payload has many workloads, each with its own status.
         return f"{workload_of(message)}: {await poller.handle(message, delivery)}"
 
     await context.consume(requests, handle, key=experiment_of)

@@ -1,4 +1,4 @@
-"""The poller's client of Kruize."""
+"""ros_poller's client of Kruize."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,25 +18,25 @@ _UPDATE: Final = "/updateRecommendations"
 
 
 class UnexpectedAnswer(Exception):
-    """An unexpected answer of Kruize: a few retries are worthwhile, then a person has to look at it."""
+    """An unexpected answer of Kruize: a few retries are worthwhile, then an operator has to look at it."""
 
 
 class NoUsage(Exception):
-    """Kruize has no usage of the experiment around that moment; the text is Kruize's."""
+    """Kruize has no usage of the experiment around that time; the text is Kruize's."""
 
 
 @dataclass(frozen=True)
 class KruizeClient:
-    """Raises `Retryable` while Kruize is away, slow or busy; a 500 concerns one experiment and holds no other."""
+    """Raises `Retryable` while Kruize is away, slow or busy; a 500 concerns only one experiment."""
 
     peer: Peer
 
     async def update_recommendations(
         self, experiment_name: str, end: datetime, experiment_type: ExperimentType
     ) -> Experiment:
-        """Compute from usage up to ``end``.
+        """Have Kruize compute recommendations from usage up to ``end``.
 
-        Raises `Rejected` for an experiment Kruize does not know, `NoUsage`, `UnexpectedAnswer`.
+        Raises `Rejected` for an experiment that Kruize does not know, `NoUsage`, or `UnexpectedAnswer`.
         """
         try:
             return await self._update(experiment_name, end, experiment_type)
@@ -45,7 +45,7 @@ class KruizeClient:
             raise
 
     async def ping(self) -> None:
-        """Whether it is well."""
+        """Raise `Retryable` unless Kruize is healthy."""
         answer = await self.peer.call("GET", "/health")
         if answer.status != HTTPStatus.OK:
             raise Retryable(f"Kruize answered {answer.shown}")
@@ -75,7 +75,7 @@ class KruizeClient:
 
 
 def _judge(answer: Answer) -> None:
-    """Raises what a refusal means."""
+    """Raise the exception for a refusal."""
     message = answer.body.get("message") if isinstance(answer.body, dict) else None
     if answer.status == HTTPStatus.BAD_REQUEST and isinstance(message, str):
         if message.startswith("Not Found: experiment_name"):

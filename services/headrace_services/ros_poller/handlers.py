@@ -21,18 +21,18 @@ from headrace_services.ros_poller.rows import StoredRecommendation
 from headrace_services.ros_poller.schedule import reason_to_wait
 from headrace_services.ros_poller.store import RecommendationStore, Workload
 
-# Two measurements: what the shortest term wants.
+# Two measurements, the least that the short term needs.
 _MINIMUM_MINUTES: Final = 30
 _NAMED: Final = 5
 
 
 def workload_of(message: RecommendationRequest) -> str:
-    """The part of the experiment's name that a person knows: ``namespace/type/name``."""
+    """Return the readable part of the experiment's name: ``namespace/type/name``."""
     return "/".join(message.Metadata.Experiment_name.split("|")[3:])
 
 
 def experiment_of(message: RecommendationRequest, _delivery: Delivery) -> str:
-    """Requests of one experiment are handled in order."""
+    """Return the key by which requests are handled in order: the experiment's name."""
     return message.Metadata.Experiment_name
 
 
@@ -86,7 +86,7 @@ class Poller:
         return f"{told}; {_listed(remarks)}" if remarks else told
 
     async def _reason(self, workload: Workload, name: str, end: datetime, found: Recommendations) -> str:
-        """Return why there is no recommendation for a container or namespace."""
+        """Return why a container or namespace has no recommendation."""
         if Code.AVAILABLE.key in found.notifications:
             metrics.INVALID[workload.kind].inc()
             newest = max(found.data, default="")
@@ -111,12 +111,12 @@ def _told(workload: Workload, end: datetime, count: int, newer: int) -> str:
 
 
 def _listed(remarks: Iterable[str]) -> str:
-    """The first few, for a person to read."""
+    """Return the first few items for a status."""
     every = list(remarks)
     more = f"; and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
     return "; ".join(every[:_NAMED]) + more
 
 
 def _utc(moment: datetime) -> datetime:
-    """A time without a zone is UTC, as everything in the chain."""
+    """Treat a time without a zone as UTC, as all services of the chain do."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

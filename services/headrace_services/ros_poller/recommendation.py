@@ -1,4 +1,4 @@
-"""A recommendation of Kruize for one moment: what upstream's structs hold of it, and how they write it.
+"""A recommendation of Kruize for one time, with the fields and the JSON of upstream's structs.
 
 Source: RedHatInsights/ros-ocp-backend, internal/types/kruizePayload/common.go.
 """
@@ -11,24 +11,23 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 from headrace.contracts.message import Part, rfc3339_nano
 from headrace.ros.amounts import plain
 
-# Go's zero, which stands for "not known" where a time may not be null.
+# Go's zero time, which means "unknown" in columns without null.
 NO_TIME: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 Amount = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-# Text alone: a number would be taken for seconds since 1970.
+# Only texts are accepted, because a number would count as seconds since 1970.
 Moment = Annotated[AwareDatetime, BeforeValidator(lambda value: datetime.fromisoformat(str(value)))]
 
 
 class _Struct(Part):
-    """A struct of which every field is ``omitempty``.
+    """A struct of which every field is ``omitempty`` in Go.
 
-    `written` leaves out what is 0, an empty text, an empty map or null; structs and times are there whatever they
-    hold. Fields that are not declared are not stored.
+    `written` omits 0, empty texts, empty maps and null, but never structs and times. Undeclared fields are not stored.
     """
 
 
 class Notification(_Struct):
-    """What Kruize says of a recommendation."""
+    """A notification of a recommendation."""
 
     type: str = ""
     message: str = ""
@@ -39,28 +38,28 @@ Notifications = dict[str, Notification]
 
 
 class Quantity(_Struct):
-    """An amount of a resource."""
+    """An amount of a resource, with its unit."""
 
     amount: Amount = 0.0
     format: str = ""
 
 
 class Resources(_Struct):
-    """What is requested, or the limit."""
+    """The requested amounts, or the limits."""
 
     cpu: Quantity = Quantity()
     memory: Quantity = Quantity()
 
 
 class Config(_Struct):
-    """Both of them: as they are, as they are recommended, or the difference."""
+    """The requests and limits: current, recommended, or the difference."""
 
     limits: Resources = Resources()
     requests: Resources = Resources()
 
 
 class Engine(_Struct):
-    """One engine's advice."""
+    """The recommendation of one engine."""
 
     config: Config = Config()
     variation: Config = Config()
@@ -68,14 +67,14 @@ class Engine(_Struct):
 
 
 class Engines(_Struct):
-    """That of both."""
+    """The recommendations of both engines."""
 
     cost: Engine = Engine()
     performance: Engine = Engine()
 
 
 class Usage(_Struct):
-    """The box plot of a resource."""
+    """The box plot of a resource's usage."""
 
     min: Amount = 0.0
     q1: Amount = 0.0
@@ -100,7 +99,7 @@ class Plots(_Struct):
 
 
 class Term(_Struct):
-    """The advice from the usage of one span; without engines where there is not enough data."""
+    """The recommendation from one span of usage; it has no engines if there is too little data."""
 
     duration_in_hours: Amount = 0.0
     notifications: Notifications = Field(default_factory=dict)
@@ -110,7 +109,7 @@ class Term(_Struct):
 
 
 class Terms(_Struct):
-    """That of every span."""
+    """The recommendations from every span."""
 
     short_term: Term = Term()
     medium_term: Term = Term()
@@ -118,7 +117,7 @@ class Terms(_Struct):
 
 
 class Recommendation(_Struct):
-    """All of one moment."""
+    """The whole recommendation for one time."""
 
     notifications: Notifications = Field(default_factory=dict)
     monitoring_end_time: Moment
@@ -126,12 +125,12 @@ class Recommendation(_Struct):
     recommendation_terms: Terms = Terms()
 
     def written(self) -> dict[str, Any]:
-        """The JSON that Go writes of it."""
+        """Return the JSON as Go encodes it."""
         return _fields(self)
 
 
 def _fields(struct: _Struct) -> dict[str, Any]:
-    # No struct and no time is false.
+    # Structs and times are always true.
     return {name: _written(value) for name, value in vars(struct).items() if value}
 
 

@@ -1,4 +1,4 @@
-"""A recommendation as it is stored: the JSON that the API shows, and the columns to sort by."""
+"""A recommendation as it is stored: the JSON that the API shows, and the columns for sorting."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from headrace.ros.amounts import bytes_column, cores_column, cpu_percent, memory
 from headrace.ros.columns import CURRENT_COLUMNS, percentage_column
 from headrace_services.ros_poller.recommendation import Recommendation
 
-# What is left is a number without a sentence about it: the resource is missing from the recommendation.
+# The codes that say why a resource has no recommendation; the stored number alone would not say it.
 _MISSING: Final = frozenset(
     code.key
     for code in (Code.CPU_IDLE, Code.CPU_ZERO, Code.CPU_UNKNOWN, Code.MEMORY_ZERO, Code.MEMORY_UNKNOWN)
@@ -18,7 +18,7 @@ _MISSING: Final = frozenset(
 
 @dataclass(frozen=True)
 class StoredRecommendation:
-    """One row: of a container, or of a namespace. ``columns`` by name; None for a term without recommendation."""
+    """One row, of a container or of a namespace; a value in ``columns`` is None for a term without recommendation."""
 
     name: str
     start: datetime
@@ -29,7 +29,7 @@ class StoredRecommendation:
 
     @classmethod
     def of(cls, name: str, raw: dict[str, Any]) -> "StoredRecommendation":
-        """Read what Kruize gave for one moment; raises ``ValueError`` (pydantic's) where it is not as expected."""
+        """Build the row from Kruize's recommendation for one time; raises ``ValueError`` if that is malformed."""
         recommendation = Recommendation.model_validate(raw)
         return cls(
             name=name,
@@ -43,7 +43,7 @@ class StoredRecommendation:
 
 def _columns(recommendation: Recommendation) -> dict[str, float | None]:
     current = recommendation.current.requests
-    # Percentages are of what the columns hold.
+    # Percentages refer to the limited values that the columns contain.
     cores, memory_bytes = cores_column(current.cpu.amount), bytes_column(current.memory.amount)
     columns: dict[str, float | None] = dict(zip(CURRENT_COLUMNS, (cores, memory_bytes), strict=True))
     for term in TERMS:
@@ -60,7 +60,7 @@ def _columns(recommendation: Recommendation) -> dict[str, float | None]:
 
 
 def _remarks(recommendation: Recommendation) -> tuple[str, ...]:
-    """Why a resource is missing, once each."""
+    """Return the messages that say why a resource is missing, once each."""
     terms = recommendation.recommendation_terms
     found = {
         notification.message: None

@@ -6,9 +6,9 @@ _HOUR = timedelta(hours=1)
 
 
 def reason_to_wait(end: datetime, stored_end: datetime, interval_hours: int) -> str | None:
-    """Why usage up to ``end`` does not renew what is stored up to ``stored_end``; None when it does.
+    """Return why usage up to ``end`` does not renew what is stored up to ``stored_end``; None if it does.
 
-    It does after so many whole hours, and on the first day of a month once.
+    A renewal is due after a number of whole hours, and once on the first day of a month.
     """
     hours = (end - stored_end) // _HOUR
     if hours >= interval_hours:

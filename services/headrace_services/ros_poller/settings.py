@@ -1,4 +1,4 @@
-"""What an operator can set."""
+"""The settings of ros_poller."""
 
 from typing import Annotated, Any
 
@@ -12,12 +12,12 @@ WITHOUT_EFFECT = {
 
 
 def _port(value: Any) -> Any:
-    """Kubernetes sets ``KRUIZE_PORT=tcp://10.0.0.1:8080`` for a Service named kruize."""
+    """Ignore the ``KRUIZE_PORT=tcp://10.0.0.1:8080`` that Kubernetes sets for a Service named kruize."""
     return value.rpartition(":")[2] if isinstance(value, str) else value
 
 
 class PollerSettings(Settings):
-    """Settings of the recommendation poller."""
+    """Settings of ros_poller."""
 
     recommendation_topic: str = env(
         "RECOMMENDATION_TOPIC", "", "topic of recommendation requests; empty: that of the services' table"
@@ -50,5 +50,5 @@ class PollerSettings(Settings):
 
     @property
     def kruize(self) -> str:
-        """Where Kruize is."""
+        """The URL of Kruize."""
         return self.kruize_url or f"http://{self.kruize_host}:{self.kruize_port}"

@@ -1,4 +1,4 @@
-"""Recommendations in the ROS database. One statement per table, so that a message needs few round trips."""
+"""Recommendations in the ROS database. One statement per table saves round trips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,11 @@ _HISTORY_ROW: Final = (
 
 @dataclass(frozen=True)
 class _Tables:
-    """Where one kind of experiment is kept: the present, its past, the column of the name, the unique columns."""
+    """The tables of one kind of experiment.
+
+    ``present`` has the current rows, ``history`` all; ``name`` is the column of the name, ``key`` are the unique
+    columns.
+    """
 
     present: str
     history: str
@@ -45,7 +49,10 @@ class _Tables:
 
     @property
     def upsert(self) -> str:
-        """A row of the same or a later end stays as it is, whichever message comes last."""
+        """SQL that writes a current row.
+
+        A stored row with the same or a later end stays, so late messages change nothing.
+        """
         columns = (*self.columns, *_ROW)
         changed = ", ".join(f"{column} = excluded.{column}" for column in _ROW)
         return (
@@ -58,7 +65,7 @@ class _Tables:
 
     @property
     def remember(self) -> str:
-        """The past is written once."""
+        """SQL that writes a row of the history unless it exists."""
         columns = ", ".join((*_HISTORY_ROW, self.name))
         return (
             f"insert into {self.history} ({columns})"  # noqa: S608 -- names of ours
@@ -87,7 +94,7 @@ _TABLES: Final[dict[ExperimentType, _Tables]] = {
 
 @dataclass(frozen=True)
 class Workload:
-    """A workload, and up to when its newest recommendation is."""
+    """A workload, and the end of its newest recommendation."""
 
     org_id: str
     id: int
@@ -96,7 +103,7 @@ class Workload:
 
 
 class RecommendationStore:
-    """The tables the poller writes."""
+    """The tables that ros_poller writes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -113,7 +120,7 @@ class RecommendationStore:
     async def workload(
         self, org_id: str, workload_id: int, experiment: str, kind: ExperimentType
     ) -> Workload | None:
-        """None when the organisation has no such workload of that experiment (any more)."""
+        """Return the workload; None if the organisation has none with that experiment, or no longer."""
         statement = (
             f"select max(r.monitoring_end_time) as stored_end from workloads w"  # noqa: S608 -- a name of ours
             f" left join {_TABLES[kind].present} r on r.workload_id = w.id"
@@ -124,7 +131,7 @@ class RecommendationStore:
         return None if row is None else Workload(org_id, workload_id, kind, row["stored_end"])
 
     async def usage_minutes(self, workload: Workload, name: str, end: datetime) -> int:
-        """Minutes of usage that were stored for a container (or the namespace) in the day up to ``end``."""
+        """Return the minutes of usage that are stored for a container (or the namespace) in the day up to ``end``."""
         column = _TABLES[workload.kind].name
         statement = (
             "select count(distinct interval_end) from workload_metrics where org_id = $1 and workload_id = $2"  # noqa: S608 -- a name of ours
@@ -136,7 +143,7 @@ class RecommendationStore:
         return int(intervals) * MEASUREMENT_MINUTES
 
     async def keep(self, workload: Workload, recommendations: Sequence[StoredRecommendation]) -> int:
-        """Store the present and the past, all or nothing; returns how many were newer than what was there."""
+        """Store current rows and history in one transaction; return how many are newer than the stored ones."""
         tables = _TABLES[workload.kind]
         sent = orjson.dumps(_rows(workload, tables, recommendations)).decode()
 
@@ -153,7 +160,7 @@ class RecommendationStore:
 def _rows(
     workload: Workload, tables: _Tables, recommendations: Sequence[StoredRecommendation]
 ) -> list[dict[str, Any]]:
-    """In one order, in which replicas lock them too."""
+    """Return the rows in a fixed order, so that replicas lock them in the same order."""
     return [
         {
             "org_id": workload.org_id,

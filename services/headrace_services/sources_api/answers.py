@@ -11,7 +11,7 @@ from headrace_services.sources_api.parameters import Listing
 
 
 def page_of(item: Json) -> Json:
-    """The schema of a list's envelope."""
+    """Return the schema of a list's envelope."""
     return record(
         data=array(item),
         meta=record(count=COUNT, limit=COUNT, offset=COUNT),
@@ -22,7 +22,7 @@ def page_of(item: Json) -> Json:
 def page_response(
     request: web.Request, listing: Listing, count: int, data: list[dict[str, Any]]
 ) -> web.Response:
-    """A page of rows, with links to the other pages."""
+    """Return a page of rows, with links to the other pages."""
     return json_response(
         {
             "data": data,

@@ -62,7 +62,7 @@ Write: TypeAlias = Callable[[Change, Any], Awaitable[Record]]
 Rewrite: TypeAlias = Callable[[Change, int, Any], Awaitable[Record]]
 
 PREFIXES: Final = tuple(f"/api/sources/{v}" for v in ("v1.0", "v2.0", "v3.0", "v3.1", "v1", "v2", "v3"))
-# How each resource is created and changed.
+# The table, the body and the method for each resource that can be created and changed.
 _WRITES: Final[tuple[tuple[Resource, Model, Write, Model, Rewrite], ...]] = (
     (SOURCES, SourceCreate, Change.create_source, SourceEdit, Change.edit_source),
     (APPLICATIONS, ApplicationCreate, Change.create_application, ApplicationEdit, Change.edit_application),
@@ -75,7 +75,7 @@ _WRITES: Final[tuple[tuple[Resource, Model, Write, Model, Rewrite], ...]] = (
         Change.edit_authentication,
     ),
 )
-# Rows that belong to one row, such as /sources/7/endpoints.
+# Rows that belong to another row, such as /sources/7/endpoints.
 _BELOW: Final = (
     (SOURCES, APPLICATIONS, referring("source_id")),
     (SOURCES, ENDPOINTS, referring("source_id")),
@@ -123,7 +123,7 @@ _DIALECT: Final = Dialect(
 
 @dataclass(frozen=True)
 class Api:
-    """The handlers and what they stand on."""
+    """The handlers and their dependencies."""
 
     database: Database
     tenants: Tenants
@@ -138,7 +138,7 @@ class Api:
         health = Operation("GET", "/health", self._health, "Whether the database answers", text)
         Routing(takes_slash=True).route(app, [health])
         operations = tuple(self._operations())
-        # Each prefix has a document of its own, which names no other.
+        # Each prefix has its own document, which names no other prefix.
         for prefix in PREFIXES:
             Operations(replace(_DIALECT, prefixes=(prefix,)), operations).add_to(app)
         internal = Internal(self.database, self.tenants, self.changes.passwords, self.gate)
@@ -146,7 +146,7 @@ class Api:
         return app
 
     async def _health(self, _request: web.Request) -> web.Response:
-        """The database answers: `Retryable`, that is 503, otherwise."""
+        """Check that the database answers; it raises `Retryable`, that is 503, if not."""
         await self.database.ping()
         return web.Response(text="OK")
 
@@ -190,7 +190,7 @@ class Api:
         )
 
     def _readings(self, kind: Resource) -> Iterator[Operation]:
-        # An operation that is public has no common refusals.
+        # A public operation has no common refusals.
         refusals = () if kind.scoped else (400, 503)
         yield Operation(
             "GET",
@@ -291,7 +291,7 @@ class Api:
         caller = await self._writer(request)
         row_id, body = row_id_of(request), await request.read()
         async with self.changes.open(caller) as change:
-            # What is not there cannot be changed, whatever the body says.
+            # A missing row is 404, whatever the body contains.
             await change.find(kind, row_id)
             row = await edit(change, row_id, parsed(model, body))
         return json_response(kind.shown(row))
@@ -317,7 +317,7 @@ class Api:
         return json_response(shown, 201)
 
     async def _check_availability(self, request: web.Request) -> web.Response:
-        """Nobody here can look at a cluster: those who can, koku above all, report what they see by PATCH."""
+        """Accept the request. This API cannot reach clusters; koku and others report availability by PATCH."""
         await self._row(request, SOURCES, await self._reader(request))
         return json_response({}, 202)
 

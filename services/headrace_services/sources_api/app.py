@@ -1,4 +1,4 @@
-"""Wiring: REST over PostgreSQL, and its events to Kafka."""
+"""Connects the parts of sources_api: REST over PostgreSQL, and its events to Kafka."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ _RBAC_SECONDS: Final = 10.0
 
 
 async def start(context: Context) -> None:
-    """Serve and relay."""
+    """Serve the API and relay events."""
     settings = context.settings(SourcesSettings)
     database = await context.database()
     passwords = Passwords(database, settings.encryption_key)

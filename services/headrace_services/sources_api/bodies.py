@@ -1,4 +1,4 @@
-"""What may stand in a request's body."""
+"""The bodies of requests."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ B = TypeVar("B", bound=BaseModel)
 
 MAX_ID: Final = 2**63 - 1
 MAX_TEXT: Final = 4096
-# Names and references are indexed, and an index entry has a limit.
+# Names and references are indexed, and PostgreSQL limits an index entry.
 MAX_NAME: Final = 255
 MAX_ITEMS: Final = 200
 MAX_VALUES: Final = 20_000
@@ -34,7 +34,7 @@ _LABEL: Final = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 
 
 def _whole(value: Any) -> Any:
-    """Clients send ids as numbers and as texts; JSON does not tell 1.0 from 1."""
+    """Accept whole numbers as number or text. Clients send ids as both, and JSON does not distinguish 1.0 from 1."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, str) and re.fullmatch("[0-9]{1,19}", value):
@@ -45,7 +45,7 @@ def _whole(value: Any) -> Any:
 
 
 def _clean_json(value: Any) -> Any:
-    """PostgreSQL's jsonb has no NUL."""
+    """Refuse NUL, which PostgreSQL's jsonb cannot store."""
     if any("\0" in text for text in _strings(value)):
         raise ValueError("contains a NUL character")
     return value
@@ -67,7 +67,7 @@ def _moment(value: Any) -> Any:
     return moment_of(value) if isinstance(value, str) else value
 
 
-# PostgreSQL's text has no NUL either.
+# A text column of PostgreSQL cannot store NUL either.
 Text = Annotated[str, Field(max_length=MAX_TEXT, pattern="^[^\\x00]*$")]
 Name = Annotated[str, Field(max_length=MAX_NAME, pattern="^[^\\x00]*$")]
 Id = Annotated[
@@ -89,23 +89,23 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class _Body(BaseModel):
-    """Unknown keys are refused: a misspelt one would be lost in silence. Null means not given."""
+    """The base of bodies: an unknown key is refused, because a misspelt one would be lost; null counts as absent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     def given(self, *without: str) -> dict[str, Any]:
-        """What the caller gave."""
+        """The fields that the client sent."""
         return self.model_dump(exclude_none=True, exclude=set(without))
 
 
 class _SourceBody(_Body):
     name: Name | None = None
-    # Accepted, as upstream does, and made here all the same.
+    # The value is accepted and replaced by a generated one, as upstream does.
     uid: Text | None = None
     version: Text | None = None
     imported: Text | None = None
     source_ref: Name | None = None
-    # One that nobody knows counts as none.
+    # An unknown value counts as absent.
     app_creation_workflow: Text | None = None
     availability_status: Status | Literal[""] | None = None
 
@@ -243,7 +243,7 @@ class _AuthenticationBody(AuthenticationEdit):
 
     @property
     def holder(self) -> str:
-        """The resource type in its one spelling."""
+        """The resource type in its canonical spelling."""
         return (self.resource_type or "").capitalize()
 
 
@@ -260,14 +260,14 @@ class AuthenticationCreate(_AuthenticationBody):
 
 
 class BulkSource(_SourceBody):
-    """A source whose type may be given by name."""
+    """A source whose type may be named."""
 
     source_type_id: Id | None = None
     source_type_name: Name | None = None
 
 
 class BulkApplication(_Body):
-    """An application, its type and its source by name."""
+    """An application whose type and source may be named."""
 
     extra: Extra | None = None
     application_type_id: Id | None = None
@@ -276,7 +276,7 @@ class BulkApplication(_Body):
 
 
 class BulkEndpoint(_EndpointBody):
-    """An endpoint, its source by name."""
+    """An endpoint whose source may be named."""
 
     source_name: Name | None = None
 
@@ -288,7 +288,7 @@ class BulkAuthentication(_AuthenticationBody):
 
 
 class BulkCreate(_Body):
-    """Everything of one or more sources at once."""
+    """Sources with everything that belongs to them."""
 
     sources: Annotated[list[BulkSource], Field(max_length=MAX_ITEMS)] | None = None
     applications: Annotated[list[BulkApplication], Field(max_length=MAX_ITEMS)] | None = None
@@ -297,7 +297,7 @@ class BulkCreate(_Body):
 
 
 def parsed(kind: type[B], body: bytes) -> B:
-    """Read a body. Raises `Invalid` for what is no JSON, `Unfit` with the first thing wrong in it."""
+    """Read a body. Raises `Invalid` if it is not JSON, `Unfit` with the first fault in it."""
     if not body.strip():
         raise Invalid("no body")
     try:

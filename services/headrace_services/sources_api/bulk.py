@@ -1,4 +1,4 @@
-"""Everything of one or more sources in one request: all of it, or nothing."""
+"""Creates sources with everything that belongs to them in one request, completely or not at all."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,7 +34,7 @@ _TOLD_IN_ORDER = (SOURCES, ENDPOINTS, APPLICATIONS, APPLICATION_AUTHENTICATIONS,
 
 
 async def create_all(change: Change, body: BulkCreate) -> Created:
-    """Create in the order in which one needs another; returns the rows by table. Raises `Unfit`."""
+    """Create resources in the order of their dependencies; return the rows by table. Raises `Unfit`."""
     bulk = _Bulk(change)
     for source in body.sources or ():
         await bulk.source(source)
@@ -78,7 +78,7 @@ class _Bulk:
         self.created[AUTHENTICATIONS.table].append(row)
 
     async def source_id(self, name: str | None) -> int:
-        """Of a source made here, else of one that was there."""
+        """Return the id of a source that this request created, else of an existing one."""
         for row in self.created[SOURCES.table]:
             if row["name"] == name:
                 return int(row["id"])
@@ -99,7 +99,7 @@ class _Bulk:
         return found
 
     async def _type_called(self, resource: Resource, name: str) -> int | None:
-        """By its whole name, else the oldest one with that in its name: `cost-management`."""
+        """Find a type by its whole name, else the oldest whose name contains the text, as in `cost-management`."""
         found: int | None = await self._change.connection.fetchval(
             f"select id from {resource.table}"  # noqa: S608 -- one of two
             " where $1 <> '' and strpos(name, $1) > 0 order by name <> $1, id limit 1",
@@ -108,7 +108,7 @@ class _Bulk:
         return found
 
     async def _holder_id(self, body: BulkAuthentication) -> int:
-        """By name among what was made here, else by id among what was there."""
+        """Find a resource by name among those of this request, else by id among existing ones."""
         name = body.resource_name or ""
         holder = HOLDERS[body.holder]
         for row in self.created[holder.table]:
@@ -119,7 +119,7 @@ class _Bulk:
             if rows:
                 return int(rows[0]["id"])
         made = self.created[holder.table]
-        # Upstream does not look at a source's name: there is but one.
+        # Upstream ignores the name if the request creates exactly one source.
         if holder is SOURCES and len(made) == 1:
             return int(made[0]["id"])
         raise Unfit(f"resource_name: no {holder.singular} of this request is called {name!r}")

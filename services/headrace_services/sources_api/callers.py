@@ -1,4 +1,4 @@
-"""Who asks, and what they may."""
+"""The clients of the API and their permissions."""
 
 import hmac
 import re
@@ -26,18 +26,18 @@ ORG_ID: Final = "x-rh-sources-org-id"
 
 _ACCESS: Final = "/api/rbac/v1/access/"
 _PERMISSION: Final = "sources:*:*"
-# Clusters register and remove themselves; the rest is for people and services.
+# Clusters may register and delete themselves; other methods are for people and services.
 _CLUSTER_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE"})
 _CLUSTER_DELETES: Final = re.compile(r".*/sources/[0-9]+/?")
-# Indexed, sent as header and key.
+# The organisation is indexed, and is sent as header and message key.
 _NAME: Final = re.compile(r"[!-~]{0,255}")
 
 
 @dataclass(frozen=True)
 class Caller:
-    """For which organisation a request speaks. ``identity`` is the header's value, made where none was sent.
+    """The client of a request and its organisation. ``identity`` is the header's value, or is built if none was sent.
 
-    A ``trusted`` one is a service of the platform, or anybody where access is not checked.
+    A ``trusted`` client is a service of the platform, or any client while access is not checked.
     """
 
     org_id: str
@@ -48,13 +48,13 @@ class Caller:
 
     @property
     def key(self) -> str:
-        """What its events are keyed by."""
+        """The message key of its events."""
         return self.org_id or self.account or self.identity
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Tells callers by identity, or by key and organisation; ``open`` where access is not checked."""
+    """Identifies clients by identity, or by key and organisation; ``open`` switches the check off."""
 
     psks: tuple[str, ...]
     open: bool
@@ -62,7 +62,7 @@ class Gate:
     rbac: Peer | None = None
 
     def caller(self, request: web.Request) -> Caller:
-        """Who asks for tenants' rows; raises `Unauthorized`."""
+        """Return the client of an operation on an organisation's rows; raises `Unauthorized`."""
         known = self._known(request)
         if known is not None:
             return known
@@ -71,7 +71,7 @@ class Gate:
         raise Unauthorized(f"Authentication required by either [{IDENTITY_HEADER}] or [{PSK}]")
 
     def service(self, request: web.Request) -> Caller | None:
-        """Who asks for what is between services: None is a service that speaks for every organisation."""
+        """Return the client of an internal operation; None is a service that acts for every organisation."""
         trusted = self._trusted(request)
         if not trusted:
             raise Unauthorized(f"Authentication required by [{PSK}]")
@@ -80,7 +80,7 @@ class Gate:
         )
 
     async def check_change(self, request: web.Request, caller: Caller) -> None:
-        """Whether the caller may make this change; raises `Unauthorized` or `MethodRefused`."""
+        """Check that the client may make this change; raises `Unauthorized` or `MethodRefused`."""
         if caller.trusted:
             return
         if caller.cluster:
@@ -130,7 +130,7 @@ def _identified(header: str, *, trusted: bool) -> Caller:
 
 
 def _bytes(header: str) -> bytes:
-    """As they were sent: a header may hold bytes that are no text."""
+    """Return the bytes as they were sent: a header may contain bytes that are not text."""
     return header.encode(errors="surrogateescape")
 
 
@@ -144,7 +144,7 @@ def _name(request: web.Request, header: str) -> str:
 
 
 def _made(org_id: str, account: str, *, trusted: bool) -> Caller:
-    """With an identity made for its events, which readers want to find there."""
+    """Return the client with a built identity for its events, because their readers require one."""
     identity = encode_identity(Identity(org_id=org_id, account_number=account))
     return Caller(org_id, account, identity, trusted=trusted)
 

@@ -1,7 +1,7 @@
-"""Changing a tenant's resources: each change is one transaction, with its events.
+"""Changes of a tenant's resources: each is one transaction, including its events.
 
-Changes of one tenant are made one after the other (the lock on its row), so that what is checked here still holds
-at the commit and events are in the order of the changes; the unique constraints hold whoever else writes.
+The changes of one tenant run one after the other (by a lock on its row), so that checks still hold at the commit and
+events are in the order of the changes; unique constraints hold against all other writers.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -59,7 +59,7 @@ _DEFAULT_PORT: Final = 443
 
 @dataclass
 class Change:
-    """One transaction's work on one tenant. Its methods raise `Unfit` and `NotFound`."""
+    """The operations of one transaction on one tenant. Its methods raise `Unfit` and `NotFound`."""
 
     connection: Connection
     tenant: Tenant
@@ -67,14 +67,14 @@ class Change:
     events: list[Event] = field(default_factory=list)
 
     async def find(self, resource: Resource, row_id: int) -> Record:
-        """A row of the tenant."""
+        """Return a row of the tenant."""
         row = await store.one(self.connection, resource, self.tenant.id, row_id)
         if row is None:
             raise NotFound(resource.singular)
         return row
 
     async def create_source(self, body: SourceCreate) -> Record:
-        """Add a source; its type must be there."""
+        """Create a source; its type must exist."""
         values = body.given("uid")
         if await store.one(self.connection, SOURCE_TYPES, None, values["source_type_id"]) is None:
             raise Unfit("source type id not found")
@@ -84,7 +84,7 @@ class Change:
         return await self._create(SOURCES, _with_status(values))
 
     async def create_application(self, body: ApplicationCreate) -> Record:
-        """Add an application to a source that suits it."""
+        """Create an application of a source whose type it supports."""
         values = body.given()
         source = await store.one(self.connection, SOURCES, self.tenant.id, values["source_id"])
         if source is None:
@@ -97,7 +97,7 @@ class Change:
         return await self._create(APPLICATIONS, values)
 
     async def create_endpoint(self, body: EndpointCreate) -> Record:
-        """Add an endpoint to a source; the first is the default one."""
+        """Create an endpoint of a source; the first is the default one."""
         values = {"role": "", "host": "", "path": ""} | body.given()
         if await store.one(self.connection, SOURCES, self.tenant.id, values["source_id"]) is None:
             raise Unfit("source id not found")
@@ -111,7 +111,7 @@ class Change:
         return await self._create(ENDPOINTS, _with_status(values))
 
     async def create_authentication(self, body: AuthenticationCreate) -> Record:
-        """Add an authentication; an application's is linked to it."""
+        """Create an authentication; that of an application is linked to it."""
         holder = HOLDERS[body.holder]
         row = await store.one(self.connection, holder, self.tenant.id, body.resource_id or 0)
         if row is None:
@@ -136,7 +136,7 @@ class Change:
         return await self._edit(SOURCES, row_id, body.given())
 
     async def edit_application(self, row_id: int, body: ApplicationEdit) -> Record:
-        """Change an application; what it is like now, its source is like too."""
+        """Change an application; its new availability becomes the source's."""
         before = await self.find(APPLICATIONS, row_id)
         row = await self._edit(APPLICATIONS, row_id, body.given())
         if row["availability_status"] != before["availability_status"]:
@@ -161,7 +161,7 @@ class Change:
         return row
 
     async def pause(self, resource: Resource, row_id: int, *, paused: bool) -> None:
-        """Pause or go on: an application, or a source with its applications."""
+        """Pause or resume an application, or a source with its applications."""
         await self.find(resource, row_id)
         await self._pause(resource, row_id, paused=paused)
         if resource is SOURCES:
@@ -172,7 +172,7 @@ class Change:
                 await self._pause(APPLICATIONS, application["id"], paused=paused)
 
     def tell(self, action: str, resource: Resource, *rows: Record) -> None:
-        """Raise an event for each."""
+        """Add an event for each row."""
         self.events += [Event(action, resource, row) for row in rows]
 
     async def _create(self, resource: Resource, values: Mapping[str, Any]) -> Record:
@@ -202,7 +202,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """Opens changes, commits them, and has their events sent."""
+    """Opens transactions, commits them, and starts the sending of their events."""
 
     database: Database
     tenants: Tenants
@@ -211,7 +211,7 @@ class Changes:
 
     @asynccontextmanager
     async def open(self, caller: Caller) -> AsyncIterator[Change]:
-        """One transaction for the caller's tenant. Raises `Unfit` for what is taken already."""
+        """Open one transaction for the client's tenant. Raises `Unfit` for a value that is taken."""
         tenant = await self.tenants.of(caller)
         try:
             async with self.database.transaction() as connection:
@@ -227,5 +227,5 @@ class Changes:
 
 
 def _with_status(values: dict[str, Any]) -> dict[str, Any]:
-    """Without an empty status, which means none."""
+    """Return the values without an empty status, which means absent."""
     return {name: value for name, value in values.items() if name != "availability_status" or value}

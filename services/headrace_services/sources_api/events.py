@@ -1,9 +1,9 @@
-"""Events: kept in the transaction of the change they tell of, relayed to Kafka once it is committed.
+"""Events are stored in the transaction of their change and sent to Kafka after its commit.
 
-A request ends with its commit; it does not wait for Kafka. From the commit on an event cannot be lost, whatever
-happens to this process or to the broker, and of a change that was rolled back there is none. It is sent at least
-once: a reader may see one twice, with the same ``event_id``. The events of a tenant are sent in the order of its
-changes, one after the other; several replicas may relay at once, each other tenants' events.
+A request ends with its commit and does not wait for Kafka. A committed event is never lost, whatever happens to this
+process or the broker, and a change that was rolled back has no event. Each event is sent at least once: a reader may
+see it twice, with the same ``event_id``. The events of a tenant are sent in the order of its changes; several replicas
+may relay concurrently, each for different tenants.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ from headrace_services.sources_api.tenants import Tenant
 
 _log: Final = get_logger(__name__)
 
-# Another replica that died leaves events that only this finds.
+# Only polling finds the events of a replica that ended.
 _POLL_SECONDS: Final = 1.0
 _BATCH: Final = 100
 _SEND_SECONDS: Final = 5.0
-# A transaction is open while its events are sent, and PostgreSQL ends those that idle for 20 s.
+# The transaction is open while its events are sent, and PostgreSQL ends transactions that are idle for 20 s.
 _BATCH_SECONDS: Final = 5.0
 _HOLD: Final = RetryPolicy(cap_seconds=5.0)
 
@@ -41,7 +41,7 @@ _KEEP: Final = """
 insert into outbox (tenant_id, event_type, key, headers, value) values ($1, $2, $3, $4, $5)
 """
 _WAITING: Final = "select tenant_id, count(*) from outbox group by tenant_id order by min(id)"
-# Whoever has a tenant's oldest event has the tenant; the others pass on to the next.
+# The replica that locks a tenant's oldest event has the tenant; others skip to the next tenant.
 _TAKE: Final = """
 select id from outbox where id = (select min(id) from outbox where tenant_id = $1) for update skip locked
 """
@@ -58,12 +58,12 @@ class Event:
 
     @property
     def type(self) -> str:
-        """Such as ``Application.create``."""
+        """The type, such as ``Application.create``."""
         return f"{self.resource.event}.{self.action}"
 
 
 async def keep(connection: Connection, events: Sequence[Event], tenant: Tenant, caller: Caller) -> None:
-    """Store events with the change they tell of."""
+    """Store events in the transaction of their change."""
     headers = [
         (name, value)
         for name, value in (
@@ -85,7 +85,7 @@ async def keep(connection: Connection, events: Sequence[Event], tenant: Tenant, 
 
 
 class Relay:
-    """Sends kept events, one tenant's in order."""
+    """Sends stored events, those of one tenant in order."""
 
     def __init__(self, database: Database, producer: Producer, topic: str = SOURCES_RESOURCES.name) -> None:
         self._database = database
@@ -95,11 +95,11 @@ class Relay:
         self.problem: str | None = None
 
     def wake(self) -> None:
-        """There is something to send."""
+        """Send soon: there are new events."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Send what there is, as soon as there is any, until cancelled."""
+        """Send events as soon as there are any, until cancelled."""
         attempt = 0
         while True:
             self._woken.clear()
@@ -117,7 +117,7 @@ class Relay:
                     await self._woken.wait()
 
     async def drain(self) -> None:
-        """Send until none is left but what another replica is sending. Raises `Retryable`."""
+        """Send all events except those that another replica is sending. Raises `Retryable`."""
         refused: dict[int, str] = {}
         while True:
             rows = await self._database.fetch(_WAITING)
@@ -130,7 +130,7 @@ class Relay:
                 try:
                     sent += await self._relay(tenant_id)
                 except Permanent as error:
-                    # Kept, and so are those behind it: an operator has to raise the topic's limit.
+                    # The event and later ones of its tenant stay stored: an operator has to raise the topic's limit.
                     refused[tenant_id] = f"Kafka refused an event: {error}"
                     if self.problem != refused[tenant_id]:
                         _log.error("event_refused", tenant=tenant_id, reason=str(error))
@@ -139,7 +139,7 @@ class Relay:
                 return
 
     async def _relay(self, tenant_id: int) -> int:
-        """Send a tenant's next events and forget those acknowledged, also when a later one fails."""
+        """Send a tenant's next events; delete those that are acknowledged, even if a later one fails."""
         async with self._database.transaction() as connection:
             if await connection.fetchval(_TAKE, tenant_id) is None:
                 return 0

@@ -1,4 +1,4 @@
-"""Routes between services of the platform: with a key (PSK), or where access is not checked."""
+"""Routes between services of the platform: with a key (PSK), or freely while access is not checked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _EXPOSE: Final = "expose_encrypted_attribute[]"
 
 @dataclass(frozen=True)
 class Internal:
-    """The handlers and what they stand on."""
+    """The handlers and their dependencies."""
 
     database: Database
     tenants: Tenants
@@ -33,7 +33,7 @@ class Internal:
     gate: Gate
 
     def operations(self) -> Sequence[Operation]:
-        """Both operations, which no document describes."""
+        """Return both operations, which no document describes."""
         page, one = Answer(reference("SourcePage")), Answer(reference("Authentication"))
         return (
             Operation(
@@ -57,14 +57,14 @@ class Internal:
         )
 
     async def sources(self, request: web.Request) -> web.Response:
-        """Every tenant's sources, whatever organisation the headers of the service name."""
+        """Return every tenant's sources, whatever organisation the service's headers name."""
         self.gate.service(request)
         page = listing(request.query.items(), SOURCES)
         count, rows = await store.sources_of_all(self.database, page)
         return page_response(request, page, count, [dict(row) | {"id": str(row["id"])} for row in rows])
 
     async def authentication(self, request: web.Request) -> web.Response:
-        """One authentication, its password included when asked for."""
+        """Return one authentication, with its password if requested."""
         caller = self.gate.service(request)
         if caller is None:
             raise Unauthorized("the organisation of the authentication is missing")

@@ -1,4 +1,4 @@
-"""The resources as data: their fields, how they are shown in answers and told in events. No I/O."""
+"""The resources as data: their fields, and their forms in answers and events. No I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Row(Protocol):
 
 
 class Kind(Enum):
-    """What a field holds; says how it is filtered and written."""
+    """The type of a field, which determines its filters and its form."""
 
     ID = auto()
     INTEGER = auto()
@@ -43,8 +43,8 @@ _SCHEMAS: Final[Mapping[Kind, Json]] = {
 class Resource:
     """One kind of resource: ``table`` is also its name in routes, ``event`` its name in event types.
 
-    ``fields`` are what is shown, filtered and sorted by; an ``optional`` one is left out of an answer where it has no
-    value. ``related`` are the resources whose fields filters may name, each with the column that points to it.
+    ``fields`` are shown, filtered and sorted by; an ``optional`` field without a value is omitted from answers.
+    ``related`` are the resources whose fields filters may use, each with the column that refers to it.
     """
 
     table: str
@@ -53,29 +53,29 @@ class Resource:
     fields: Mapping[str, Kind]
     optional: frozenset[str] = frozenset()
     related: Mapping[str, tuple["Resource", str]] = field(default_factory=dict)
-    # The types belong to everybody.
+    # Whether rows belong to a tenant; types do not.
     scoped: bool = True
-    # What upstream's events have and we never fill.
+    # Fields of upstream's events that Headrace leaves empty.
     told_empty: tuple[str, ...] = ()
 
     @property
     def columns(self) -> str:
-        """For SELECT and RETURNING."""
+        """The columns of SELECT and RETURNING."""
         return ", ".join(f'"{name}"' for name in self.fields)
 
     @property
     def schema_name(self) -> str:
-        """Its name in the OpenAPI document."""
+        """The name of its schema in the OpenAPI document."""
         return self.singular.title().replace(" ", "")
 
     @property
     def schema(self) -> Json:
-        """The JSON Schema of what is shown."""
+        """The JSON Schema of a row in answers."""
         required = tuple(name for name in self.fields if name not in self.optional)
         return record(required, **{name: _SCHEMAS[kind] for name, kind in self.fields.items()})
 
     def shown(self, row: Row) -> dict[str, Any]:
-        """As answers have it: ids are strings."""
+        """Return a row as answers have it: ids are strings."""
         return {
             name: _shown(kind, row[name])
             for name, kind in self.fields.items()
@@ -83,7 +83,7 @@ class Resource:
         }
 
     def told(self, row: Row, tenant: str) -> dict[str, Any]:
-        """As events have it: ids are integers, nothing is left out."""
+        """Return a row as events have it: ids are integers, and no field is omitted."""
         told = {name: _told(kind, row[name]) for name, kind in self.fields.items()}
         return told | dict.fromkeys(self.told_empty) | {"tenant": tenant}
 
@@ -201,7 +201,7 @@ AUTHENTICATIONS: Final = Resource(
     },
     optional=_UNSEEN | {"name", "authtype", "username"},
 )
-# Which authentication an application uses. It has no routes of its own here, but events.
+# The authentications that applications use. They have no routes here, but events.
 APPLICATION_AUTHENTICATIONS: Final = Resource(
     table="application_authentications",
     singular="application authentication",
@@ -216,12 +216,12 @@ APPLICATION_AUTHENTICATIONS: Final = Resource(
 )
 EDITABLE: Final = (SOURCES, APPLICATIONS, ENDPOINTS, AUTHENTICATIONS)
 LISTED: Final = (*EDITABLE, SOURCE_TYPES, APPLICATION_TYPES)
-# What an authentication may belong to.
+# The resources to which an authentication may belong.
 HOLDERS: Final = {item.event: item for item in EDITABLE}
 
 
 def moment_of(text: str) -> datetime:
-    """A time as clients write it, upstream's ``2026-08-01 10:00:00 UTC`` too; raises ``ValueError``."""
+    """Read a time as clients write it, including upstream's ``2026-08-01 10:00:00 UTC``; raises ``ValueError``."""
     try:
         moment = datetime.fromisoformat(text.replace(" UTC", "Z"))
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
@@ -230,7 +230,7 @@ def moment_of(text: str) -> datetime:
 
 
 def decoded(value: str | None) -> Any:
-    """A jsonb column."""
+    """Decode a jsonb column."""
     return None if value is None else orjson.loads(value)
 
 

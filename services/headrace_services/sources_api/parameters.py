@@ -1,4 +1,4 @@
-"""The id in a path, and the query of the lists as SQL conditions. No I/O."""
+"""The id in a path, and the query parameters of lists as SQL conditions. No I/O."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -16,14 +16,14 @@ from headrace_services.sources_api.models import Kind, Resource, moment_of
 from headrace_services.sources_api.refusals import Invalid
 
 T = TypeVar("T")
-# Adds the conditions of rows that belong to one row: its id, and the tenant's.
+# Adds the conditions for rows that belong to one row: its id, and the tenant's.
 Restrict: TypeAlias = Callable[[Where, int, int], None]
 
 DEFAULT_LIMIT: Final = 100
-# A larger limit is answered as this one; the answer's meta says so.
+# A larger limit is reduced to this one, as the answer's meta shows.
 MAX_LIMIT: Final = 1000
 MAX_OFFSET: Final = 2**53
-# More values or conditions than this are no question but a load.
+# The most values and conditions of one request.
 MAX_PARAMETERS: Final = 200
 DIRECTIONS: Final = ("asc", "desc")
 
@@ -41,7 +41,7 @@ _BY_KIND: Final = {
     Kind.MOMENT: _ALWAYS | _ORDERED,
     Kind.BOOLEAN: _ALWAYS,
     Kind.TEXT: _ALWAYS | _ORDERED | _TEXTUAL,
-    # As its text: what is within cannot be asked for.
+    # JSON is filtered as text, as a whole.
     Kind.JSON: _ALWAYS | _TEXTUAL,
 }
 _KEY: Final = re.compile(r"filter((?:\[[a-z_]+\]){1,3})(?:\[\])?")
@@ -58,7 +58,7 @@ def _read_flag(text: str) -> bool:
     return text.lower() == "true"
 
 
-# The values that a filter of each kind of field takes.
+# The values that a filter on each kind of field accepts.
 _VALUES: Final[Mapping[Kind, Values[Any]]] = {
     Kind.ID: _whole(-(2**63), MAX_ID),
     Kind.INTEGER: _whole(-(2**31), 2**31 - 1),
@@ -90,7 +90,7 @@ class Listing:
 
 
 def list_parameters(resource: Resource) -> tuple[Parameter[Any], ...]:
-    """Those of a resource's list; filters with an operation or of a related resource are described in words."""
+    """Return the parameters of a resource's list; filters with an operation or relation are only described."""
     return (
         _LIMIT,
         _OFFSET,
@@ -103,7 +103,7 @@ def list_parameters(resource: Resource) -> tuple[Parameter[Any], ...]:
 
 
 def row_id_of(request: web.Request) -> int:
-    """The path's id; raises `Invalid`."""
+    """Return the path's id; raises `Invalid`."""
     try:
         return ID.read(request.match_info)
     except BadParameter:
@@ -111,7 +111,7 @@ def row_id_of(request: web.Request) -> int:
 
 
 def listing(query: Iterable[tuple[str, str]], resource: Resource) -> Listing:
-    """Read a list's parameters; raises `Invalid` naming the one that cannot be used."""
+    """Read a list's parameters; raises `Invalid` that names the wrong one."""
     result = Listing(resource)
     filters: dict[str, list[str]] = {}
     sorts: list[str] = []
@@ -127,7 +127,7 @@ def listing(query: Iterable[tuple[str, str]], resource: Resource) -> Listing:
         else:
             filters.setdefault(name.removesuffix("[]"), []).append(value)
     terms = (term for value in sorts for term in _value(_sorting(resource), "sort_by", value))
-    # The id settles ties, so that pages neither overlap nor miss a row.
+    # The id breaks ties, so that pages neither overlap nor miss a row.
     result.order = ", ".join([*terms, "id asc"])
     for name, values in filters.items():
         _filter(result, name, values)
@@ -135,7 +135,7 @@ def listing(query: Iterable[tuple[str, str]], resource: Resource) -> Listing:
 
 
 def referring(column: str, **also: str) -> Restrict:
-    """Rows whose ``column`` is the row's id, and that have these texts in other columns."""
+    """Return the restriction to rows whose ``column`` is the row's id and whose other columns have these texts."""
 
     def restrict(where: Where, row_id: int, _tenant_id: int) -> None:
         for name, value in {column: row_id, **also}.items():
@@ -145,7 +145,10 @@ def referring(column: str, **also: str) -> Restrict:
 
 
 def tied(column: str, other: str) -> Restrict:
-    """Rows that an application of the tenant ties to the row: ``column`` is its reference to them, ``other`` to it."""
+    """Return the restriction to rows that an application of the tenant links to the row.
+
+    ``column`` is the application's reference to them, ``other`` its reference to the row.
+    """
 
     def restrict(where: Where, row_id: int, tenant_id: int) -> None:
         where.add(
@@ -157,7 +160,7 @@ def tied(column: str, other: str) -> Restrict:
 
 
 def _sorting(resource: Resource) -> Custom[list[str]]:
-    """Fields with their directions, separated by commas, as terms of ORDER BY; the schema has the first only."""
+    """Return fields with directions, separated by commas, as terms of ORDER BY; the schema describes only the first."""
 
     def read(text: str) -> list[str]:
         return [_term(resource, sort) for sort in text.split(",")]
@@ -188,7 +191,7 @@ def _filter(page: Listing, name: str, values: list[str]) -> None:
 
 
 def _path(name: str) -> list[str]:
-    """``filter[a][b]`` is a, b; any other parameter is a field's own name."""
+    """Split ``filter[a][b]`` into a, b; any other parameter is the name of a field."""
     if match := _KEY.fullmatch(name):
         return match[1][1:-1].split("][")
     return [name]

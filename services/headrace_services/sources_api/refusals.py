@@ -6,7 +6,7 @@ from headrace.web.errors import Refusal
 
 
 class Invalid(Refusal):
-    """The request cannot be carried out as it is."""
+    """The request cannot be processed as it is."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(400, f"bad request: {reason}")
@@ -27,19 +27,19 @@ class NotFound(Refusal):
 
 
 class Unauthorized(Refusal):
-    """The caller is unknown or lacks the permission."""
+    """The client is unknown or lacks the permission."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(401, reason)
 
 
 class MethodRefused(Refusal):
-    """The kind of identity may not use the method."""
+    """This kind of identity may not use the method."""
 
     def __init__(self) -> None:
         super().__init__(405, "Method not allowed", headers={"Allow": "GET,POST"})
 
 
 def error_body(status: int, reason: str) -> dict[str, Any]:
-    """Upstream's error shape."""
+    """Return an error in upstream's form."""
     return {"errors": [{"detail": reason, "status": str(status)}]}

@@ -1,4 +1,4 @@
-"""Removing a resource and all that hangs on it, told in the order that readers rely on."""
+"""Deletes a resource and everything that belongs to it, with events in the order on which readers rely."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from headrace_services.sources_api.models import (
 
 
 async def remove(change: Change, resource: Resource, row_id: int) -> None:
-    """Remove; raises `NotFound`.
+    """Delete the resource; raises `NotFound`.
 
     Links go first, then applications, endpoints and the source, authentications last.
     """
@@ -33,7 +33,7 @@ async def remove(change: Change, resource: Resource, row_id: int) -> None:
     )
     for kind, rows in order:
         change.tell("destroy", kind, *rows)
-    # Authentications point to their source.
+    # Authentications refer to their source.
     for kind, rows in (order[0], order[4], *order[1:4]):
         await store.delete(change.connection, kind, change.tenant.id, [found["id"] for found in rows])
 
@@ -52,7 +52,7 @@ async def _below(change: Change, resource: Resource, row: Record) -> dict[str, S
 
 
 async def _authentications(change: Change, gone: dict[str, Sequence[Record]]) -> list[Record]:
-    """Those of what is removed, and those of these."""
+    """Return the authentications of the deleted rows, and the authentications of these."""
     found = {row["id"]: row for row in gone[AUTHENTICATIONS.table]}
     holders = [
         (kind.event, [row["id"] for row in gone[kind.table]])

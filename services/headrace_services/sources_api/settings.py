@@ -1,11 +1,11 @@
-"""What an operator can set."""
+"""The settings of sources_api."""
 
 from typing import Final
 
 from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.runtime.settings import Settings, env
 
-# Upstream's variables that mean nothing here.
+# Upstream's variables that have no effect here.
 WITHOUT_EFFECT: Final = {
     **{
         f"DATABASE_{name}": "HEADRACE_POSTGRES says where PostgreSQL is"

@@ -1,4 +1,4 @@
-"""Reading and writing rows. Every statement on a tenant's rows names the tenant."""
+"""Reads and writes rows. Every statement on a tenant's rows names the tenant."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -14,12 +14,12 @@ from headrace_services.sources_api.parameters import Listing
 Values = Mapping[str, Any]
 
 _log: Final = get_logger(__name__)
-# Creating an extension "if not exists" twice at once fails all the same.
+# The lock that serialises the creation of an extension, which fails if it runs twice concurrently.
 _PREPARING: Final = 0x50C5_0002
 
 
 async def page(database: Database, listing: Listing, tenant_id: int | None) -> tuple[int, list[Record]]:
-    """How many match on all pages, and the rows of this one; ``tenant_id`` is None for the types only."""
+    """Return the number of matches on all pages, and the rows of one page; ``tenant_id`` is None only for types."""
     resource = listing.resource
     if resource.scoped:
         listing.where.compare("tenant_id", "=", _known(tenant_id))
@@ -35,7 +35,7 @@ async def page(database: Database, listing: Listing, tenant_id: int | None) -> t
 
 
 async def sources_of_all(database: Database, listing: Listing) -> tuple[int, list[Record]]:
-    """Sources with their tenant, of every tenant: for services of the platform."""
+    """Return the sources of every tenant with their tenant, for services of the platform."""
     matching = f"from sources where {listing.where.text}"
     named = "join tenants on tenants.id = found.tenant_id"
     async with database.connection() as connection:
@@ -52,7 +52,7 @@ async def sources_of_all(database: Database, listing: Listing) -> tuple[int, lis
 async def one(
     connection: Connection, resource: Resource, tenant_id: int | None, row_id: int
 ) -> Record | None:
-    """A row, or None where it is not there or another tenant's."""
+    """Return a row; None if it does not exist or belongs to another tenant."""
     statement = f"select {resource.columns} from {resource.table} where id = $1"  # noqa: S608
     if not resource.scoped:
         return await connection.fetchrow(statement, row_id)
@@ -62,7 +62,7 @@ async def one(
 async def matching(
     connection: Connection, resource: Resource, tenant_id: int, column: str, values: Sequence[Any]
 ) -> list[Record]:
-    """A tenant's rows with one of the values in a column, oldest first."""
+    """Return a tenant's rows with one of the values in a column, oldest first."""
     return await connection.fetch(
         f"select {resource.columns} from {resource.table}"  # noqa: S608
         f" where {column} = any($1) and tenant_id = $2 order by id",
@@ -87,7 +87,7 @@ async def insert(connection: Connection, resource: Resource, tenant_id: int, val
 async def update(
     connection: Connection, resource: Resource, tenant_id: int, row_id: int, values: Values
 ) -> Record:
-    """Change columns of a row that is there."""
+    """Change columns of an existing row."""
     changes = "".join(f'"{name}" = ${number}, ' for number, name in enumerate(values, 3))
     row = await connection.fetchrow(
         f"update {resource.table} set {changes}updated_at = now()"  # noqa: S608
@@ -100,7 +100,7 @@ async def update(
 
 
 async def delete(connection: Connection, resource: Resource, tenant_id: int, ids: Sequence[int]) -> None:
-    """Remove rows; whatever refers to them has to be gone."""
+    """Delete rows; no row may refer to them any more."""
     await connection.execute(
         f"delete from {resource.table} where id = any($1) and tenant_id = $2",  # noqa: S608
         ids,
@@ -109,14 +109,14 @@ async def delete(connection: Connection, resource: Resource, tenant_id: int, ids
 
 
 class Passwords:
-    """Writes and reads passwords; with a key they are encrypted by PostgreSQL's pgcrypto, else stored as given."""
+    """Writes and reads passwords: encrypted by PostgreSQL's pgcrypto with a key, unencrypted without one."""
 
     def __init__(self, database: Database, key: str) -> None:
         self._database = database
         self._key = key
 
     async def prepare(self) -> None:
-        """Raises `ConfigurationError` when a key is set and the server cannot encrypt."""
+        """Create the extension; raises `ConfigurationError` if a key is set and the server cannot encrypt."""
         if not self._key:
             _log.warning("passwords_stored_as_given", reason="ENCRYPTION_KEY is not set")
             return
@@ -131,7 +131,7 @@ class Passwords:
             await connection.execute("create extension if not exists pgcrypto")
 
     async def set(self, connection: Connection, tenant_id: int, row_id: int, password: str) -> None:
-        """Store one."""
+        """Store a password."""
         value = "convert_to($3, 'UTF8')"
         arguments: list[Any] = [row_id, tenant_id, password]
         if self._key:
@@ -144,7 +144,7 @@ class Passwords:
         )
 
     async def get(self, tenant_id: int, row_id: int) -> str | None:
-        """The password itself; None where there is none. Raises `Retryable` where the key that it needs is not set."""
+        """Return a password, None if there is none. Raises `Retryable` if the key that it needs is not set."""
         row = await self._database.fetch_row(
             "select password, password_encrypted from authentications where id = $1 and tenant_id = $2",
             row_id,

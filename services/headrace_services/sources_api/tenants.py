@@ -1,4 +1,4 @@
-"""Organisations: found, or made at first sight."""
+"""Organisations, which are created at their first request."""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -7,7 +7,7 @@ from headrace.database.pool import Connection, Database, Record
 from headrace_services.sources_api.callers import Caller
 from headrace_services.sources_api.refusals import Unauthorized
 
-# Whoever makes a tenant waits for whoever else does: it happens once in a tenant's life.
+# The lock that serialises the creation of tenants, which happens once for each.
 _MAKING: Final = 0x50C5_0001
 
 
@@ -26,7 +26,7 @@ class Tenant:
 
     @property
     def name(self) -> str:
-        """As events have it: the account number, as upstream, else the org id."""
+        """The tenant in events: the account number as upstream has it, else the org id."""
         return self.account or self.org_id
 
 
@@ -37,7 +37,7 @@ class Tenants:
         self._database = database
 
     async def of(self, caller: Caller) -> Tenant:
-        """The caller's. Raises `Unauthorized` where an account number alone could mean several."""
+        """Return the client's tenant. Raises `Unauthorized` if an account number alone is ambiguous."""
         async with self._database.connection() as connection:
             found = await _find(connection, caller)
         if found and (found.account or not caller.account):
@@ -63,7 +63,7 @@ async def _find_or_make(connection: Connection, caller: Caller) -> Tenant:
     org_id, account = caller.org_id or None, caller.account or None
     found = await _find(connection, caller)
     if found is None and org_id and account:
-        # Known by its account number alone so far.
+        # So far the tenant is known only by its account number.
         row = await connection.fetchrow(
             "update tenants set org_id = $1 where account = $2 and org_id is null returning *",
             org_id,
