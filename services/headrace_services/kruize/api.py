@@ -1,4 +1,4 @@
-"""Kruize's HTTP API, as its clients know it. Source: kruize/autotune (src/main/java/com/autotune/analyzer/services)."""
+"""Kruize's HTTP API. Source: kruize/autotune (src/main/java/com/autotune/analyzer/services)."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -37,7 +37,7 @@ _log = get_logger(__name__)
 _VIEW: Final = " View registered experiments at /listExperiments"
 _JSON: Final = "application/json"
 _MOMENT: Final = TEXT | {"description": "UTC, such as 2026-01-01T00:00:00.000Z"}
-# A record that is wrong fails alone, and nothing of it is stored.
+# An invalid record is refused alone and nothing of it is stored, so its depth needs only a loose limit.
 _RECORDS_DEPTH: Final = 300
 # Longer lists are sent while they are read.
 _STREAM_BYTES: Final = 256 << 10
@@ -110,7 +110,7 @@ _DIALECT: Final = Dialect(
 
 @dataclass(frozen=True)
 class Api:
-    """The handlers and what they stand on."""
+    """The handlers and their dependencies."""
 
     store: ExperimentStore
     cache: ExperimentCache
@@ -130,7 +130,7 @@ class Api:
         return app
 
     def operations(self) -> Operations:
-        """Every operation of the API."""
+        """Return every operation of the API."""
         plain = Answer(TEXT, media_type="text/plain")
         said, made = Answer(reference("Answered")), Answer(reference("Answered"), 201)
         listed, computed = Answer(array(OBJECT)), Answer(array(OBJECT), 201)
@@ -195,7 +195,7 @@ class Api:
         return web.Response(text="UP")
 
     async def create_experiment(self, request: web.Request) -> web.Response:
-        """One experiment."""
+        """Create one experiment."""
         definition = created(await read_json(request))
         taken, has_profile = await self.store.taken(definition)
         missing_profile = Refused(f"{profiles.MISSING}{definition.performance_profile}")
@@ -211,7 +211,7 @@ class Api:
         return _success(f"Experiment registered successfully with Kruize.{_VIEW}")
 
     async def delete_experiment(self, request: web.Request) -> web.Response:
-        """One experiment with all that belongs to it, whatever ``rm`` says."""
+        """Delete an experiment with everything that belongs to it, whatever ``rm`` says."""
         sent = only_one(await read_json(request))
         name = sent.get("experiment_name")
         if not isinstance(name, str) or not await self.store.delete(name):
@@ -220,18 +220,18 @@ class Api:
         return _success(f"Experiment deleted successfully.{_VIEW}")
 
     async def list_experiments(self, request: web.Request) -> web.StreamResponse:
-        """One experiment, those of a cluster and object that a body names, or all."""
+        """List one experiment, those of the cluster and object in the body, or all."""
         chosen = wanted(await read_json(request)) if request.body_exists else EVERYTHING
         question = Question.of(request.query, chosen)
         return await _array(request, self.listing.experiments(question))
 
     async def update_results(self, request: web.Request) -> web.Response:
-        """Up to a hundred records."""
+        """Store up to a hundred records."""
         await self.results.update(await read_json(request, max_depth=_RECORDS_DEPTH))
         return _success("Results added successfully! View saved results at /listExperiments.")
 
     async def update_recommendations(self, request: web.Request) -> web.Response:
-        """Compute as of a time."""
+        """Compute recommendations as of a time."""
         name, end = _EXPERIMENT_NAME.read(request.query), _END.read(request.query)
         if not name or not end:
             given = {"experiment_name": name, "interval_end_time": end}
@@ -240,7 +240,7 @@ class Api:
         return _document(document)
 
     async def generate_recommendations(self, request: web.Request) -> web.Response:
-        """The same, as of the newest result where no time is given."""
+        """Compute recommendations as of a time, by default of the newest result."""
         name, end = _EXPERIMENT_NAME.read(request.query), _OPTIONAL_END.read(request.query)
         if not name:
             raise Refused("experiment_name is mandatory")
@@ -249,30 +249,30 @@ class Api:
         return _document(await self.recommender.latest(name))
 
     async def list_recommendations(self, request: web.Request) -> web.StreamResponse:
-        """What was computed last, at one time, or ever."""
+        """List the latest recommendations, those of one time, or all."""
         name, end = NAME.read(request.query), _MONITORING_END.read(request.query)
         latest = _LATEST.read(request.query)
         return await _array(request, self.listing.recommendations(name, end, latest=latest))
 
     async def list_profiles(self, _request: web.Request) -> web.Response:
-        """All of them."""
+        """List all profiles."""
         return json_response(await self.profiles.listed())
 
     async def create_profile(self, request: web.Request) -> web.Response:
-        """A new one."""
+        """Create a profile."""
         return _success(await self.profiles.create(await read_json(request)))
 
     async def update_profile(self, request: web.Request) -> web.Response:
-        """One that is there."""
+        """Replace a profile."""
         return _success(await self.profiles.update(await read_json(request)), HTTPStatus.OK)
 
     async def delete_profile(self, request: web.Request) -> web.Response:
-        """One that nobody uses."""
+        """Delete a profile that no experiment uses."""
         return _success(await self.profiles.delete(_PROFILE_NAME.read(request.query)), HTTPStatus.OK)
 
 
 def _success(message: str, status: int = HTTPStatus.CREATED) -> web.Response:
-    """What every success without data looks like."""
+    """Return the answer of a success without data."""
     body = {"message": message, "httpcode": status, "documentationLink": "", "status": "SUCCESS"}
     return json_response(body, status)
 
@@ -282,7 +282,7 @@ def _document(document: bytes) -> web.Response:
 
 
 async def _array(request: web.Request, items: AsyncGenerator[bytes, None]) -> web.StreamResponse:
-    """A JSON array; what is refused or fails before much of it is there is answered as an error."""
+    """Send a JSON array; a refusal or failure before its first part is sent is answered as an error."""
     stream: web.StreamResponse | None = None
     parts, size, separator = [b"["], 1, b""
     try:
@@ -305,7 +305,7 @@ async def _array(request: web.Request, items: AsyncGenerator[bytes, None]) -> we
         if stream is None:
             raise
         _log.warning("list_cut_short", path=request.path, reason=str(error))
-        # The status is gone out already: without an end the client sees that the list is not whole.
+        # The status is already sent; the missing end shows the client that the list is incomplete.
         stream.force_close()
         if request.transport is not None:
             request.transport.abort()

@@ -25,7 +25,7 @@ _RETRY_SECONDS: Final = 300.0
 
 
 async def start(context: Context) -> None:
-    """Serve and forget."""
+    """Serve the API and delete old data."""
     settings = context.settings(KruizeSettings)
     database = await context.database()
     experiments, results = ExperimentStore(database), ResultStore(database)

@@ -1,4 +1,4 @@
-"""Bodies of requests: JSON within bounds."""
+"""JSON bodies of requests, with limits."""
 
 import asyncio
 from functools import partial
@@ -10,21 +10,21 @@ from aiohttp import web
 from headrace.runtime.untrusted import Unreadable, load_json
 from headrace_services.kruize.refusals import JSON_ERROR, Refused
 
-# A hundred records of a hundred containers each.
+# Enough for a hundred records of a hundred containers each.
 _MAX_VALUES: Final = 1_500_000
-# What is stored is written again.
+# Stored values are encoded again, which needs stack for each level.
 _MAX_DEPTH: Final = 32
-# Longer ones take so long to read that other requests should not wait for them.
+# Longer bodies take so long to parse that a thread does it.
 _LONG_BYTES: Final = 1 << 20
 
 
 async def read_json(request: web.Request, *, max_depth: int = _MAX_DEPTH) -> Any:
-    """The body, whatever its content type says."""
+    """Return the decoded body, whatever its content type is."""
     try:
         body = await request.read()
     except (web.RequestPayloadError, aiohttp.http_exceptions.HttpProcessingError) as error:
         raise Refused(JSON_ERROR) from error
-    # PostgreSQL has no text with it, and nothing that is measured has it in its name.
+    # A text column of PostgreSQL cannot store NUL, and no name contains one.
     if b"\\u0000" in body:
         raise Refused(JSON_ERROR)
     load = partial(load_json, body, max_values=_MAX_VALUES, max_depth=max_depth)

@@ -10,7 +10,7 @@ from headrace_services.kruize.store import ExperimentStore
 class ExperimentCache:
     """The most recently used experiments, by name.
 
-    The meaning of an experiment's number never changes, so a cached one is right as long as its number exists; a
+    The meaning of an experiment's number never changes, so a cached experiment is valid as long as its number exists; a
     failed store under a number (`ResultStore.add`) removes it from the cache.
     """
 
@@ -20,7 +20,7 @@ class ExperimentCache:
         self._known: OrderedDict[str, Experiment] = OrderedDict()
 
     async def of(self, names: Iterable[str]) -> dict[str, Experiment]:
-        """Those there are."""
+        """Return the existing experiments with these names."""
         wanted = set(names)
         found = {name: self._known[name] for name in wanted if name in self._known}
         for name in found:

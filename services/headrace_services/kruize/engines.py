@@ -14,7 +14,7 @@ from headrace_services.kruize.usage import cpu_amount, memory_amount
 # requests and limits, then cpu and memory, then amount and format.
 Config = dict[str, dict[str, dict[str, Any]]]
 
-# A number of percent: 0.1 means a thousandth, not a tenth.
+# In percent: 0.1 means a thousandth, not a tenth.
 DEFAULT_THRESHOLD_PERCENT: Final = 0.1
 ONE_MILLICORE: Final = 0.001
 OPTIMISED: Final[dict[tuple[Resource, Section], Code]] = {
@@ -98,10 +98,10 @@ def _set(
     config: Config,
     variation: Config,
 ) -> list[Code]:
-    """Put one resource into both sections; the codes it gives.
+    """Put one resource into both sections; return its codes.
 
-    Request and limit are one number: where one is kept as it is set, both become that (the limit has the last
-    word), while the other's variation still tells the distance to what was computed.
+    Request and limit are the same number: if one of them stays at its current amount, both become that amount (the
+    limit's takes precedence), while the other's variation still shows the distance to the computed amount.
     """
     if not unit:
         return [FORMAT_MISSING[resource]]

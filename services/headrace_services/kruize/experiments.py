@@ -1,4 +1,4 @@
-"""Experiments: the bodies that create them, and the form in which they are shown."""
+"""Experiments: the bodies that create them, and their form in answers."""
 
 import hashlib
 import re
@@ -16,7 +16,7 @@ from headrace_services.kruize.tuning import check_settings
 
 REGISTERED: Final = "Registered successfully with Kruize! View registered experiments at /listExperiments"
 SEVERAL_OBJECTS: Final = "Bulk Kubernetes objects are currently unsupported!"
-# Names are in indexes, whose entries PostgreSQL bounds.
+# Names are in indexes, whose entries PostgreSQL limits.
 MAX_NAME_BYTES: Final = 1024
 
 _SEVERAL: Final = "At present, the system does not support bulk entries!"
@@ -54,7 +54,7 @@ _THRESHOLD_PERCENT: Final = 0.1
 
 @dataclass(frozen=True)
 class Definition:
-    """An experiment as it was sent. ``containers``: image by name; for a namespace experiment its one namespace."""
+    """An experiment as it was sent. ``containers``: image by name; for a namespace experiment its only namespace."""
 
     experiment_name: str
     experiment_id: str
@@ -88,7 +88,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class Experiment(Definition):
-    """A stored experiment. ``numbers``: that of each container, by name; ``updated_at`` changes with its results."""
+    """A stored experiment. ``numbers`` are the containers' numbers, by name; ``updated_at`` changes with results."""
 
     id: int = 0
     created_at: datetime | None = None
@@ -111,7 +111,7 @@ EVERYTHING: Final = Wanted()
 
 
 def wanted(body: Any) -> Wanted:
-    """What a body of ``GET /listExperiments`` asks for; raises `Refused`."""
+    """Read a body of ``GET /listExperiments``; raises `Refused`."""
     if not isinstance(body, dict):
         raise Refused(JSON_ERROR)
     sent = _object(body["kubernetes_objects"]) if body.get("kubernetes_objects") else {}
@@ -128,7 +128,7 @@ def wanted(body: Any) -> Wanted:
 
 
 def created(body: Any) -> Definition:
-    """What a body of ``POST /createExperiment`` asks for; raises `Refused`."""
+    """Read a body of ``POST /createExperiment``; raises `Refused`."""
     sent = only_one(body)
     kind = _kind(sent.get("experiment_type"))
     missing = [name for name in _MANDATORY if _is_blank(sent.get(name))]
@@ -163,7 +163,7 @@ def created(body: Any) -> Definition:
 
 
 def only_one(body: Any) -> dict[str, Any]:
-    """The one object of an array."""
+    """Return the only object of an array; raises `Refused`."""
     if not isinstance(body, list) or any(not isinstance(item, dict) for item in body):
         raise Refused(JSON_ERROR)
     if len(body) != 1:
@@ -173,7 +173,7 @@ def only_one(body: Any) -> dict[str, Any]:
 
 
 def measurement_seconds(trial_settings: Any) -> int:
-    """``{"measurement_duration": "15min"}`` in seconds, also the default; raises `Refused`."""
+    """Return ``{"measurement_duration": "15min"}``, which is also the default, in seconds; raises `Refused`."""
     if trial_settings is None:
         return MEASUREMENT_MINUTES * 60
     text = trial_settings.get("measurement_duration", "15") if isinstance(trial_settings, dict) else ""
@@ -186,7 +186,7 @@ def measurement_seconds(trial_settings: Any) -> int:
 def shown(
     experiment: Experiment, containers: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:
-    """An item of ``/listExperiments``; ``containers`` has what is to stand in each beside its name."""
+    """Return an item of ``/listExperiments``; ``containers`` are the contents of each container besides its name."""
     settings = experiment.settings
     remote, monitoring = experiment.target_cluster == "remote", experiment.mode == "monitor"
     item = {

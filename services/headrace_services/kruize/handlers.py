@@ -1,4 +1,4 @@
-"""``/updateRecommendations`` and ``/generateRecommendations``: load, compute, keep, answer."""
+"""``/updateRecommendations`` and ``/generateRecommendations``: load, compute, store, answer."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -16,19 +16,19 @@ from headrace_services.kruize.store import ResultStore
 
 _WINDOW: Final = timedelta(days=15)
 _LISTING_VERSION: Final = "v2.0"
-# More than these take so long that other requests should not wait for them.
+# With more bytes the computation takes so long that a thread does it.
 _MANY_BYTES: Final = 2 << 20
 
 
 class Recommender:
-    """Makes recommendations."""
+    """Computes recommendations."""
 
     def __init__(self, results: ResultStore, *, plots: bool) -> None:
         self._results = results
         self._plots = plots
 
     async def at(self, name: str, until: datetime) -> bytes:
-        """The document for the time, now also stored; raises `Refused`."""
+        """Compute and store the document for a time, and return it; raises `Refused`."""
         since = max(until, datetime.min.replace(tzinfo=UTC) + _WINDOW) - _WINDOW
         loaded = await self._results.load(name, since, until)
         if loaded is None:
@@ -45,7 +45,7 @@ class Recommender:
         return document
 
     async def latest(self, name: str) -> bytes:
-        """The same up to the newest result."""
+        """Do the same for the newest result."""
         end = await self._results.newest_end(name)
         return await self.at(name, end or datetime.now(UTC))
 
@@ -67,7 +67,7 @@ class Recommender:
 
 
 def shown(experiment: Experiment, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """An item of a list of recommendations; a container that has none says why."""
+    """Return an item of a list of recommendations; a container without one gets the reason."""
     nothing = {"version": VERSION, "notifications": notifications([Code.NOT_ENOUGH_DATA]), "data": {}}
     if experiment.experiment_type == "namespace":
         name = str(experiment.namespace)
@@ -97,7 +97,7 @@ def shown(experiment: Experiment, found: dict[str, dict[str, Any]]) -> dict[str,
 
 
 def merged(documents: list[str]) -> dict[str, Any]:
-    """The newest of an experiment's documents, given newest first, with the data of the older ones."""
+    """Merge an experiment's documents, given newest first: the newest, with the data of the older ones."""
     newest: dict[str, Any] = orjson.loads(documents[0])
     data = {name: found.setdefault("data", {}) for name, found in by_container(newest).items()}
     for document in documents[1:]:
@@ -108,7 +108,7 @@ def merged(documents: list[str]) -> dict[str, Any]:
 
 
 def by_container(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The recommendations in a document, by the name of what they are for."""
+    """Return the recommendations in a document, by the name of the container or namespace."""
     (kubernetes_object,) = document["kubernetes_objects"]
     if "namespaces" in kubernetes_object:
         found = kubernetes_object["namespaces"]

@@ -1,4 +1,4 @@
-"""``/listExperiments`` and ``/listRecommendations``, in pages so that memory does not grow with what there is."""
+"""``/listExperiments`` and ``/listRecommendations``, read in pages so that memory does not grow with the data."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -23,7 +23,7 @@ from headrace_services.kruize.series import METRICS, UNITS, Series
 from headrace_services.kruize.store import ExperimentStore, ResultStore
 
 _PAGE: Final = 200
-# Of one experiment: 15 days of one each interval.
+# The most documents of one experiment: 15 days with one per interval.
 _MAX_DOCUMENTS: Final = 1440
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ QUESTION: Final = (NAME, _RESULTS, _RECOMMENDATIONS, _LATEST, _RM)
 
 @dataclass(frozen=True)
 class Question:
-    """What ``/listExperiments`` is asked for; ``name`` None: every experiment that is ``wanted``."""
+    """The query of ``/listExperiments``; without a ``name`` it lists every experiment that is ``wanted``."""
 
     name: str | None
     results: bool
@@ -80,7 +80,7 @@ class Listing:
         self._results = results
 
     async def experiments(self, question: Question) -> AsyncGenerator[bytes, None]:
-        """Items of ``/listExperiments``; raises `Refused` for an unknown name."""
+        """Yield items of ``/listExperiments``; raises `Refused` for an unknown name."""
         async for page in self._pages(question.name, question.wanted):
             for experiment in page:
                 yield await self._experiment(experiment, question)
@@ -88,7 +88,7 @@ class Listing:
     async def recommendations(
         self, name: str | None, end_text: str | None, *, latest: bool
     ) -> AsyncGenerator[bytes, None]:
-        """Items of ``/listRecommendations``; raises `Refused` for a name or a time that there is not."""
+        """Yield items of ``/listRecommendations``; raises `Refused` for an unknown name or time."""
         name = None if name is None else name.strip()
         end_text = (end_text or "").strip()
         any_found = False
@@ -152,7 +152,7 @@ class Listing:
 
 
 def _results(experiment: Experiment, chunks: bytes) -> dict[str, dict[str, Any]]:
-    """The intervals of each container by their ends, newest first."""
+    """Return the intervals of each container by their ends, newest first."""
     series = packing.unpacked(experiment.experiment_type, chunks)
     return {
         name: dict(_interval(series[number], at) for at in reversed(range(len(series[number]))))

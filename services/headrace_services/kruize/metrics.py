@@ -1,4 +1,4 @@
-"""Metrics of Kruize: upstream's timer, and what its storage and arithmetic do."""
+"""Metrics of Kruize: upstream's timer, and those of storage and computation."""
 
 from typing import Final
 
@@ -13,9 +13,9 @@ API_SECONDS: Final = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
     registry=REGISTRY,
 )
-# How each record of /updateResults ended: stored, duplicate, refused.
+# Records of /updateResults by outcome: stored, duplicate, refused.
 RECORDS: Final = Counter("kruize_result_records", "Records by outcome", ["outcome"], registry=REGISTRY)
-# How each request for recommendations ended: made, not_enough_data, no_metrics.
+# Requests for recommendations by outcome: made, not_enough_data, no_metrics.
 RECOMMENDATIONS: Final = Counter(
     "kruize_recommendations", "Recommendations by outcome", ["outcome"], registry=REGISTRY
 )

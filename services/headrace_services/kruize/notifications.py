@@ -58,5 +58,5 @@ _KEYS: Final = {code: code.key for code in Code}
 
 
 def notifications(codes: Iterable[Code]) -> dict[str, Any]:
-    """The section of that name: code as text to its kind, text and number; a code given twice is there once."""
+    """Return the section of that name: the text, kind and number of each code; repeated codes appear once."""
     return {_KEYS[code]: dict(_ENTRIES[code]) for code in codes}

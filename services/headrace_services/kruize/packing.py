@@ -1,4 +1,4 @@
-"""Measurements as bytes: one fixed-size chunk a container and interval, so that a run of chunks is an array.
+"""Measurements as bytes: one chunk of fixed size per container and interval, so that a run of chunks is an array.
 
 A chunk: the container's number (int32), interval start and end (int64, milliseconds since the epoch), values (float64
 of shape (metrics, 4), NaN where none was sent), units (uint8 of shape (metrics,)); little-endian, without padding.
@@ -36,29 +36,29 @@ _DTYPES: Final[dict[ExperimentType, np.dtype[Any]]] = {
 
 
 def milliseconds(moment: datetime) -> int:
-    """Since the epoch."""
+    """Return the milliseconds since the epoch."""
     return (moment - _EPOCH) // _MILLISECOND
 
 
 def moment_of(since_epoch_ms: int) -> datetime:
-    """The reverse."""
+    """Return the time from milliseconds since the epoch."""
     return _EPOCH + since_epoch_ms * _MILLISECOND
 
 
 def body(
     kind: ExperimentType, start_ms: int, end_ms: int, values: Sequence[float], units: Sequence[int]
 ) -> bytes:
-    """A chunk but for the container's number; ``values`` is flat."""
+    """Return a chunk without the container's number; ``values`` is flat."""
     return _BODIES[kind].pack(start_ms, end_ms, *values, *units)
 
 
 def chunk(container: int, packed: bytes) -> bytes:
-    """A whole chunk."""
+    """Return a whole chunk."""
     return _NUMBER.pack(container) + packed
 
 
 def unpacked(kind: ExperimentType, chunks: bytes) -> dict[int, Series]:
-    """The series of each container in a run of chunks that is in the order of interval ends."""
+    """Return the series of each container in a run of chunks that is sorted by interval ends."""
     rows = np.frombuffer(chunks, _DTYPES[kind])
     numbers = rows["container"]
     found = np.unique(numbers)

@@ -1,4 +1,4 @@
-"""Parameters of queries, and the one form of a time."""
+"""Query parameters, and the only form of a time."""
 
 import re
 from datetime import UTC, datetime
@@ -12,12 +12,12 @@ _TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0
 
 
 def text_parameter(name: str, schema: Json = TEXT, *, is_required: bool = False) -> Parameter[str | None]:
-    """A query parameter, read as text that can be stored and shown."""
+    """Return a query parameter whose text can be stored and shown."""
     return Parameter(name, Custom(schema, _storable), None, is_required=is_required, takes_empty=True)
 
 
 def parse_moment(text: str) -> datetime:
-    """A timestamp cut to milliseconds; raises ``ValueError`` for any other form."""
+    """Parse a timestamp and cut it to milliseconds; raises ``ValueError`` for any other form."""
     if not _TIMESTAMP.fullmatch(text):
         raise ValueError(text)
     whole, _, fraction = text[:-1].partition(".")
@@ -26,7 +26,7 @@ def parse_moment(text: str) -> datetime:
 
 
 def moment_parameter(text: str) -> datetime:
-    """The same for a parameter."""
+    """Parse the timestamp of a parameter; raises `Refused`."""
     try:
         return parse_moment(text)
     except ValueError:

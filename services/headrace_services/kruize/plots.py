@@ -19,16 +19,16 @@ _NUMBERS: Final = ("min", "q1", "median", "q3", "max")
 
 
 def timestamps(moments_ms: Sequence[int]) -> list[str]:
-    """``2023-06-02T00:45:00.000Z`` for milliseconds since the epoch."""
+    """Format milliseconds since the epoch as ``2023-06-02T00:45:00.000Z``."""
     moments = np.array(moments_ms, dtype="datetime64[ms]")
     texts: list[str] = np.datetime_as_string(moments, unit="ms", timezone="UTC").tolist()
     return texts
 
 
 def plots(ends_ms: Integers, usage: Usage, terms: Sequence[Term]) -> dict[str, dict[str, Any]]:
-    """The section of that name for each of these terms, by the term's name.
+    """Return the section of that name for each of these terms, by the term's name.
 
-    A window is open at its beginning and closed at its end, which names it. One without data is ``{}``.
+    A window excludes its beginning and includes its end, which names it. A window without data is ``{}``.
     """
     newest = int(ends_ms[-1])
     edges = [
@@ -52,7 +52,7 @@ def plots(ends_ms: Integers, usage: Usage, terms: Sequence[Term]) -> dict[str, d
 
 
 def _windows(after: list[int], terms: Sequence[Term]) -> list[tuple[int, int]]:
-    """Begin and end of each window as positions; ``after``: where each edge stands, term by term."""
+    """Return the begin and end of each window as positions; ``after`` are the positions of edges, term by term."""
     windows: list[tuple[int, int]] = []
     at = 0
     for term in terms:
@@ -85,9 +85,9 @@ def _points(windows: list[tuple[int, int]], usage: Usage) -> list[dict[str, Any]
 
 
 def _cut(windows: list[tuple[int, int]], usage: Usage) -> tuple[Floats, Floats]:
-    """The highest uses (sorted) and the lowest of each window, CPU and memory: two of shape (2, windows, longest).
+    """Return the sorted highest uses and the lowest uses of each window: two of shape (2, windows, longest).
 
-    A shorter window is filled up with infinity, which stands behind all its numbers.
+    The first axis is CPU and memory. A shorter window is padded with infinity, which sorts behind its numbers.
     """
     begins = np.array([begin for begin, _ in windows])[:, np.newaxis]
     ends = np.array([end for _, end in windows])[:, np.newaxis]

@@ -14,9 +14,9 @@ MISSING: Final = "Not Found: performance_profile does not exist: "
 _VIEW: Final = " View Performance Profiles at /listPerformanceProfiles"
 _MAX_VERSION: Final = 1e9
 _SHOWN_CHARACTERS: Final = 100
-# Every variable is looked for in it.
+# Every variable is searched in it.
 _MAX_EXPRESSION_CHARACTERS: Final = 4096
-# What must be there, in the order in which it is looked for, and how errors name it.
+# The required keys, in the order of their check, with their names in errors.
 _MANDATORY: Final = {"name": "name", "profile_version": "profile_version", "slo": "sloInfo"}
 _MANDATORY_IN_SLO: Final = {
     "direction": "direction",
@@ -30,7 +30,7 @@ _MANDATORY_IN_OBJECTIVE: Final = {"function_type": "function_type"}
 
 _K8S_TYPES: Final = frozenset({"minikube", "openshift", "icp"})
 _DIRECTIONS: Final = frozenset({"minimize", "maximize"})
-# A class of objectives and the one direction that makes sense for it, where there is but one.
+# The classes of objectives, with the only valid direction of a class that has one.
 _CLASSES: Final = {"throughput": "maximize", "response_time": "minimize", "resource_usage": None}
 _KINDS: Final = frozenset({"deployment", "pod", "container", "namespace"})
 _DATASOURCES: Final = frozenset({"prometheus"})
@@ -39,17 +39,17 @@ _UNSUPPORTED: Final = " is not supported\n"
 
 
 class Profiles:
-    """Answers about profiles; each method returns the message of its success and raises `Refused`."""
+    """The answers about profiles; each method returns the message of its success and raises `Refused`."""
 
     def __init__(self, store: ProfileStore) -> None:
         self._store = store
 
     async def listed(self) -> list[dict[str, Any]]:
-        """Every profile, its aggregation functions by name."""
+        """Return every profile, its aggregation functions by name."""
         return [_shown(profile) for profile in await self._store.all()]
 
     async def create(self, body: Any) -> str:
-        """Keep a new one."""
+        """Store a new profile."""
         name, version = _checked(body)
         unsupported = _unsupported(body)
         if unsupported or not await self._store.create(name, version, body):
@@ -66,7 +66,7 @@ class Profiles:
         return f"Performance Profile : {name} created successfully.{_VIEW}"
 
     async def update(self, body: Any) -> str:
-        """Replace one by one that has at least its metrics."""
+        """Replace a profile by one that has at least its metrics."""
         name, version = _checked(body)
         existing = await self._store.find(name)
         if existing is None:
@@ -97,7 +97,7 @@ class Profiles:
         return await self._store.update(name, version, body, was=was)
 
     async def delete(self, name: str | None) -> str:
-        """Remove one that no experiment uses."""
+        """Delete a profile that no experiment uses."""
         if not name or not name.strip():
             raise Refused("Performance profile name is required.")
         users = await self._store.users(name)
@@ -150,7 +150,7 @@ def _check_slo(slo: Mapping[str, Any]) -> None:
 
 
 def _unsupported(body: Mapping[str, Any]) -> str:
-    """Everything in a complete profile that Kruize does not know, in its words; empty where there is nothing."""
+    """Return everything in a complete profile that Kruize does not support, in upstream's words; empty if nothing."""
     slo = body["slo"]
     return "".join(
         (
@@ -208,7 +208,7 @@ def _is_one(value: Any, known: Collection[str], *, folded: bool = False) -> bool
 
 
 def _check_mandatory(sent: Mapping[str, Any], names: Mapping[str, str]) -> None:
-    """The first that is missing is named."""
+    """Raise `Refused` with the first missing key."""
     for key, name in names.items():
         if sent.get(key) in (None, "", []):
             raise _missing(name)
@@ -223,7 +223,7 @@ def _failed(text: str, status: int = HTTPStatus.BAD_REQUEST) -> Refused:
 
 
 def _functions(sent: Any) -> list[dict[str, Any]]:
-    """Sent as a list; what was shown once, as a map, is taken too."""
+    """Accept functions as a list, or as a map, which is the form of answers."""
     found = list(sent.values()) if isinstance(sent, dict) else sent or []
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
         raise Refused(JSON_ERROR)

@@ -1,7 +1,7 @@
-"""The recommendations of one container or namespace.
+"""The recommendations of one container or namespace, by the rules in docs/kruize.md.
 
 Source: kruize/autotune (ContainerRecommendationProcessor and its siblings, RecommendationUtils.getCurrentValue,
-design/MonitoringModeAPI.md). docs/kruize.md tells the rules.
+design/MonitoringModeAPI.md).
 """
 
 from typing import Any, Final
@@ -77,10 +77,10 @@ _FORMAT_INVALID: Final[dict[Resource, Code]] = {
 def recommend(
     series: Series, *, threshold_percent: float | None = DEFAULT_THRESHOLD_PERCENT, plots: bool = True
 ) -> dict[str, Any]:
-    """The JSON-ready ``recommendations`` object.
+    """Return the ``recommendations`` object, ready for JSON.
 
-    ``series``: all that was loaded, ordered by end, not empty; of intervals with the same end the last counts.
-    ``threshold_percent``: a change of at most this many percent is none; ``None`` or not above 0: the default.
+    ``series``: all loaded intervals, ordered by end, not empty; of intervals with the same end the last counts.
+    ``threshold_percent``: a change of at most this many percent counts as none; ``None`` or at most 0 is the default.
     """
     series = series.with_distinct_ends()
     enough = terms_with_enough_data(series.ends_ms)
@@ -105,7 +105,7 @@ def recommend(
 
 
 def _current(series: Series) -> tuple[Config, list[Code]]:
-    """What the newest interval says is set, and what is wrong with it."""
+    """Return the current amounts according to the newest interval, and their faults."""
     value = "avg" if series.kind == "container" else "sum"
     current: Config = {}
     codes: list[Code] = []
@@ -134,7 +134,7 @@ def _terms(
     *,
     plots: bool,
 ) -> dict[str, Any]:
-    """The section of each term, by its name."""
+    """Return the section of each term, by its name."""
     passing = [term for term in TERMS if term.name in enough]
     newest = int(series.ends_ms[-1])
     starts = timestamps([newest - term.duration_ms for term in passing])
@@ -161,7 +161,7 @@ def _terms(
 
 
 def _window(series: Series, usage: Usage, term: Term) -> Window:
-    """The intervals that end within the term, both its ends included."""
+    """Return the intervals that end within the term, including both of its ends."""
     count = len(series)
     begin = int(np.searchsorted(series.ends_ms, series.ends_ms[-1] - term.duration_ms, side="left"))
     return Window(

@@ -16,20 +16,20 @@ _SHOWN_CHARACTERS: Final = 100
 
 
 def error_body(status: int, reason: str) -> dict[str, Any]:
-    """What every error looks like."""
+    """Return the body of an error."""
     return {"message": reason, "httpcode": status, "documentationLink": "", "status": "ERROR"}
 
 
 class Refused(Refusal):
-    """A request that is answered with an error; ``data`` says which parts failed."""
+    """A request is refused with an error; ``data`` lists the failed parts."""
 
     def __init__(self, message: str, status: int = HTTPStatus.BAD_REQUEST, data: object = None) -> None:
-        # Of every record, however many: a client reads which ones have to be sent again.
+        # The list is complete, however long: a client reads from it which records to send again.
         whole = error_body(status, message) | {"data": orjson.Fragment(orjson.dumps(data))}
         super().__init__(status, message, body=None if data is None else whole)
 
 
 def named(value: Any) -> str:
-    """A value of a body in an error's text, in JSON's words, cut."""
+    """Return a value of a body for an error's text, as JSON, shortened."""
     text = value if isinstance(value, str) else json.dumps(value)
     return text[:_SHOWN_CHARACTERS]

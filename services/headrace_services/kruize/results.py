@@ -13,7 +13,7 @@ from headrace_services.kruize.settings import KruizeSettings
 from headrace_services.kruize.store import ExperimentStore, ResultStore, Row
 from headrace_services.kruize.validation import BadRecord, Record, checked
 
-# Of a record, to tell it from others.
+# The keys of a record that identify it in errors.
 _SHOWN_CHARACTERS: Final = {
     "interval_start_time": 100,
     "interval_end_time": 100,
@@ -21,14 +21,14 @@ _SHOWN_CHARACTERS: Final = {
     "experiment_name": MAX_NAME_BYTES,
 }
 DUPLICATE: Final = "An entry for this record already exists!"
-# More than these take so long to check that other requests should not wait for them.
+# With more containers the checks take so long that a thread does them.
 _MANY_CONTAINERS: Final = 500
 
 _Outcome = Record | BadRecord
 
 
 class Results:
-    """Takes records in."""
+    """Accepts records."""
 
     def __init__(
         self,
@@ -43,10 +43,10 @@ class Results:
         self._settings = settings
 
     async def update(self, body: Any) -> None:
-        """Store what is good; raises `Refused` with the others."""
+        """Store the valid records; raises `Refused` with the others."""
         records = self._records(body)
         errors: dict[int, dict[str, Any]] = {}
-        # The second time for what was remembered of an experiment that another replica deleted or made anew.
+        # A second attempt, for records whose cached experiment another replica has deleted or created again.
         pending = await self._store(records, range(len(records)), errors)
         for number in await self._store(records, pending, errors) if pending else ():
             errors[number] = error_body(400, f"{NO_EXPERIMENT}{records[number].get('experiment_name')}")
@@ -73,7 +73,7 @@ class Results:
     async def _store(
         self, records: Sequence[Mapping[str, Any]], numbers: Sequence[int], errors: dict[int, dict[str, Any]]
     ) -> list[int]:
-        """Fills in ``errors``; returns those whose experiment went after it was looked up."""
+        """Store records and fill in ``errors``; return those whose experiment was deleted after it was looked up."""
         chosen = [records[number] for number in numbers]
         names = {name for record in chosen if isinstance(name := record.get("experiment_name"), str)}
         experiments = await self._cache.of(names)
@@ -102,7 +102,7 @@ class Results:
         return outcomes
 
     async def _numbered(self, records: Any) -> dict[str, Experiment]:
-        """The experiments that had containers without a number, read again with them."""
+        """Number new containers of these experiments; return the experiments, read again."""
         images: dict[str, dict[str, str | None]] = {}
         ids: dict[str, int] = {}
         for record in records:
@@ -145,7 +145,7 @@ class Results:
 
 
 def _row(record: Record, experiment: Experiment | None) -> Row | None:
-    """None where the experiment is another than the one that the record was checked against."""
+    """Return the row; None if the record was checked against an experiment that has been replaced."""
     if experiment is None or experiment.id != record.experiment.id:
         return None
     numbers = experiment.numbers

@@ -1,4 +1,4 @@
-"""The measurements of one container (or namespace) in memory: what storage gives and the arithmetic takes."""
+"""The measurements of one container (or namespace) in memory: the output of storage, the input of the computation."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +16,7 @@ METRICS: Final[dict[ExperimentType, tuple[Metric, ...]]] = {
     "container": CONTAINER_METRICS,
     "namespace": NAMESPACE_METRICS,
 }
-# Every unit that updateResults takes; the position is its code, 0 for none given.
+# Every unit that updateResults accepts; the position is its code, 0 for none.
 UNITS: Final = (
     "", "cores", "bytes", "m", "percentage", "Bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "Ki", "Mi", "Gi",
     "Ti", "Pi", "Ei", "kB", "KB", "MB", "GB", "TB", "PB", "EB", "K", "k", "M", "G", "T", "P", "E",
@@ -31,8 +31,8 @@ _POSITIONS: Final = {
 class Series:
     """``n`` intervals in the order of their ends.
 
-    ``starts_ms`` and ``ends_ms``: int64 of shape (n,), milliseconds since the epoch. ``values``: float64 of shape
-    (n, metrics, 4), the last axis as `VALUES`, NaN where a value was not sent; metrics as in `METRICS` of ``kind``.
+    ``starts_ms`` and ``ends_ms``: int64 of shape (n,), milliseconds since the epoch. ``values``: float64 of shape (n,
+    metrics, 4), the last axis as `VALUES`, NaN where a value was not sent; metrics as in `METRICS` of ``kind``.
     ``units``: uint8 of shape (n, metrics), codes in `UNITS`.
     """
 
@@ -46,16 +46,16 @@ class Series:
         return len(self.ends_ms)
 
     def column(self, metric: str, value: str) -> Floats:
-        """One value of one metric, of shape (n,)."""
+        """Return one value of one metric, of shape (n,)."""
         found: Floats = self.values[:, self.position(metric), VALUES.index(value)]
         return found
 
     def position(self, metric: str) -> int:
-        """Where a metric stands on the second axis; an unknown one is a ``KeyError``."""
+        """Return the position of a metric on the second axis; raises ``KeyError`` for an unknown one."""
         return _POSITIONS[self.kind][metric]
 
     def with_distinct_ends(self) -> "Series":
-        """Of intervals with the same end only the last: recommendations know an interval by its end."""
+        """Return only the last of intervals with the same end, which identifies an interval in recommendations."""
         last = np.append(self.ends_ms[1:] != self.ends_ms[:-1], True)
         if last.all():
             return self

@@ -1,11 +1,11 @@
-"""What an operator can set."""
+"""The settings of Kruize."""
 
 from typing import Final
 
 from headrace.contracts.kruize import MAX_BULK_RECORDS
 from headrace.runtime.settings import Settings, env
 
-# Upstream's variables that are accepted and do nothing here, and why.
+# Upstream's variables that are accepted without effect, with the reason.
 WITHOUT_EFFECT: Final = {
     "KRUIZE_HTTP_THREAD_POOL_COUNT": "one event loop serves every request; PostgreSQL's pool bounds the work",
     "isROSEnabled": "remote monitoring is what there is",
@@ -15,7 +15,7 @@ WITHOUT_EFFECT: Final = {
 
 
 class KruizeSettings(Settings):
-    """Settings of Kruize, under upstream's names where it has them."""
+    """Settings of Kruize, under upstream's names where upstream has them."""
 
     bulk_results_limit: int = env(
         "bulkresultslimit",

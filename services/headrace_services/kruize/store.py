@@ -1,4 +1,4 @@
-"""Kruize's tables. Experiments and containers are rows with small numbers, results are one row per interval."""
+"""Kruize's tables. Experiments and containers are rows with small numbers; results are one row per interval."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +13,7 @@ from headrace.database.partitions import Partitions
 from headrace.database.pool import Database, Record
 from headrace_services.kruize.experiments import EVERYTHING, Definition, Experiment, Wanted
 
-# Of one experiment at once: 15 days of one a minute.
+# The most intervals of one experiment in one query: 15 days of one a minute.
 _MAX_INTERVALS: Final = 21_600
 
 _EXPERIMENT: Final = """
@@ -63,14 +63,14 @@ results as (delete from kruize_results where experiment in (select id from gone)
 recommended as (delete from kruize_recommendations where experiment in (select id from gone))
 select id from gone
 """
-# The order, the same in every call, keeps calls that overlap from waiting for one another in a circle.
+# The same order in every call prevents deadlocks between concurrent calls.
 _ADD_CONTAINERS: Final = """
 insert into kruize_containers (experiment, name, image)
 select e.id, c.name, c.image from kruize_experiments e, unnest($2::text[], $3::text[]) as c (name, image)
 where e.id = $1 order by c.name
 on conflict (experiment, name) do nothing
 """
-# Whoever holds an experiment's row is storing results of it too, so that its moment need not be waited for.
+# Another transaction that holds an experiment's row stores results of it too, so its `updated_at` is skipped.
 _ADD_RESULTS: Final = """
 with alive as materialized (select id from kruize_experiments where id = any($5::integer[])),
 stored as (
@@ -134,13 +134,13 @@ class Row:
 
     @property
     def key(self) -> tuple[int, datetime, datetime]:
-        """What makes it the same result."""
+        """The key by which a repeated result is recognised."""
         return (self.experiment, self.end, self.start)
 
 
 @dataclass(frozen=True)
 class Added:
-    """What an insert did: the keys stored now, and the experiments that there are."""
+    """The outcome of an insert: the keys that are new, and the experiments that exist."""
 
     stored: frozenset[tuple[int, datetime, datetime]]
     experiments: frozenset[int]
@@ -153,18 +153,21 @@ class ExperimentStore:
         self._database = database
 
     async def ping(self) -> None:
-        """One round trip."""
+        """Make one round trip."""
         await self._database.ping()
 
     async def taken(self, definition: Definition) -> tuple[bool, bool]:
-        """Whether there is an experiment of that name, and whether there is the profile it names."""
+        """Return whether an experiment of that name exists, and whether the profile that it names exists."""
         row = await self._database.fetch_row(
             _TAKEN, definition.experiment_name, definition.performance_profile
         )
         return (row["taken"], row["has_profile"]) if row else (False, False)
 
     async def create(self, definition: Definition) -> bool:
-        """Whether it is new. A profile deleted meanwhile is asyncpg's ``ForeignKeyViolationError``."""
+        """Create an experiment; return whether it is new.
+
+        If its profile was deleted meanwhile, asyncpg raises ``ForeignKeyViolationError``.
+        """
         created = await self._database.fetch_value(
             _CREATE,
             definition.experiment_name,
@@ -185,15 +188,15 @@ class ExperimentStore:
         return created is not None
 
     async def delete(self, name: str) -> bool:
-        """Whether there was one; its results and recommendations go with it."""
+        """Delete an experiment with its results and recommendations; return whether it existed."""
         return await self._database.fetch_value(_DELETE, name) is not None
 
     async def by_name(self, names: Sequence[str]) -> list[Experiment]:
-        """Those there are."""
+        """Return the existing experiments with these names."""
         return [_experiment(row) for row in await self._database.fetch(_BY_NAME, names)]
 
     async def page(self, after_id: int, size: int, wanted: Wanted = EVERYTHING) -> list[Experiment]:
-        """The next ones in the order of their numbers."""
+        """Return the next experiments in the order of their numbers."""
         rows = await self._database.fetch(
             _PAGE,
             after_id,
@@ -208,8 +211,8 @@ class ExperimentStore:
         return [_experiment(row) for row in rows]
 
     async def add_containers(self, experiment: int, images: Mapping[str, str | None]) -> None:
-        """Number containers that were seen first in results; nothing happens when the experiment is gone."""
-        with suppress(asyncpg.ForeignKeyViolationError):  # it may go at this moment
+        """Number containers that first occur in results; do nothing if the experiment is deleted."""
+        with suppress(asyncpg.ForeignKeyViolationError):  # the experiment may be deleted at this moment
             await self._database.execute(_ADD_CONTAINERS, experiment, list(images), list(images.values()))
 
 
@@ -222,7 +225,7 @@ class ResultStore:
         self._recommendations = Partitions(database, "kruize_recommendations")
 
     async def add(self, rows: Sequence[Row]) -> Added:
-        """Store what is not there yet, in one round trip; a result that is there stays as it was."""
+        """Store new results in one round trip; existing results stay unchanged."""
         moments = [row.end for row in rows]
         arguments = (
             [row.experiment for row in rows],
@@ -238,39 +241,39 @@ class ResultStore:
         )
 
     async def load(self, name: str, since: datetime, until: datetime) -> tuple[Experiment, bytes] | None:
-        """An experiment with the chunks of the results that start and end within; None if there is none."""
+        """Return an experiment with the chunks of results within a span; None if it does not exist."""
         row = await self._database.fetch_row(_LOAD, name, since, until, _MAX_INTERVALS)
         return (_experiment(row), row["measurements"] or b"") if row else None
 
     async def measurements(self, experiment: int, since: datetime, until: datetime, *, latest: bool) -> bytes:
-        """The chunks alone, of the newest interval only or of all."""
+        """Return only the chunks, of the newest interval or of all."""
         found = await self._database.fetch_value(
             _MEASUREMENTS, experiment, since, until, 1 if latest else _MAX_INTERVALS
         )
         return found or b""
 
     async def newest_end(self, name: str) -> datetime | None:
-        """When an experiment's newest interval ends."""
+        """Return the end of an experiment's newest interval."""
         found: datetime | None = await self._database.fetch_value(_NEWEST_END, name)
         return found
 
     async def keep(self, experiment: int, end: datetime, document: bytes) -> None:
-        """Store recommendations; the latest of one time stands."""
+        """Store recommendations; the latest of one time replaces earlier ones."""
         text = document.decode()
         await self._recommendations.fill([end], lambda: self._database.execute(_KEEP, experiment, end, text))
 
     async def recommended(self, experiment: int, end: datetime | None, limit: int) -> list[str]:
-        """The newest documents of an experiment, or that of one time."""
+        """Return the newest documents of an experiment, or that of one time."""
         rows = await self._database.fetch(_RECOMMENDED, experiment, end, limit)
         return [row["extended_data"] for row in rows]
 
     async def recommended_of_many(self, experiments: Sequence[int], end: datetime | None) -> dict[int, str]:
-        """The newest document (or that of one time) of each experiment that has one."""
+        """Return the newest document (or that of one time) of each experiment that has one."""
         rows = await self._database.fetch(_RECOMMENDED_OF_MANY, experiments, end)
         return {row["experiment"]: row["extended_data"] for row in rows}
 
     async def retire(self, before: datetime) -> list[str]:
-        """Drop old partitions; returns their names."""
+        """Drop old partitions; return their names."""
         return [*await self._results.retire(before), *await self._recommendations.retire(before)]
 
 
@@ -281,19 +284,19 @@ class ProfileStore:
         self._database = database
 
     async def all(self) -> list[dict[str, Any]]:
-        """Every profile as it was sent."""
+        """Return every profile as it was sent."""
         rows = await self._database.fetch("select profile from kruize_performance_profiles order by name")
         return [orjson.loads(row["profile"]) for row in rows]
 
     async def find(self, name: str) -> dict[str, Any] | None:
-        """One of them."""
+        """Return one profile."""
         text = await self._database.fetch_value(
             "select profile from kruize_performance_profiles where name = $1", name
         )
         return None if text is None else dict(orjson.loads(text))
 
     async def create(self, name: str, version: float, profile: dict[str, Any]) -> bool:
-        """Whether it is new."""
+        """Create a profile; return whether it is new."""
         tag = await self._database.execute(
             "insert into kruize_performance_profiles values ($1, $2, $3) on conflict do nothing",
             name,
@@ -303,7 +306,7 @@ class ProfileStore:
         return tag == "INSERT 0 1"
 
     async def update(self, name: str, version: float, profile: dict[str, Any], *, was: float) -> bool:
-        """Whether it was still of version ``was``."""
+        """Replace a profile; return whether it still had version ``was``."""
         tag = await self._database.execute(
             "update kruize_performance_profiles set profile_version = $2, profile = $3"
             " where name = $1 and profile_version = $4",
@@ -315,14 +318,17 @@ class ProfileStore:
         return tag == "UPDATE 1"
 
     async def users(self, name: str) -> int:
-        """How many experiments name it."""
+        """Return the number of experiments that name a profile."""
         count: int = await self._database.fetch_value(
             "select count(*) from kruize_experiments where performance_profile = $1", name
         )
         return count
 
     async def delete(self, name: str) -> bool:
-        """Whether there was one. One that is in use is asyncpg's ``ForeignKeyViolationError``."""
+        """Delete a profile; return whether it existed.
+
+        If it is in use, asyncpg raises ``ForeignKeyViolationError``.
+        """
         tag = await self._database.execute("delete from kruize_performance_profiles where name = $1", name)
         return tag == "DELETE 1"
 

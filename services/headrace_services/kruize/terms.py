@@ -1,4 +1,4 @@
-"""The terms: how far back each looks, how much data it needs, and the duration of its data.
+"""The terms: their span, the data that they need, and the duration of their data.
 
 Source: kruize/autotune (Terms, IntervalResults, design/TermThresholdDesign.md).
 """
@@ -35,7 +35,7 @@ class Term:
 
     @property
     def duration_ms(self) -> int:
-        """From its start to its end."""
+        """The length of the term."""
         return self.days * DAY_MS
 
 
@@ -48,10 +48,10 @@ _REACH_MS: Final = max(term.duration_ms for term in TERMS)
 
 
 def terms_with_enough_data(ends_ms: Integers) -> frozenset[str]:
-    """The names of the terms that have their minimum; ``ends_ms`` ascends strictly and is not empty.
+    """Return the names of the terms with enough data; ``ends_ms`` ascends strictly and is not empty.
 
-    From the newest end backwards in steps of 15 minutes: a step with an end within 30 s counts 15 minutes. A step
-    that is off by whole seconds changes the length of all steps after it.
+    The steps of 15 minutes count backwards from the newest end; a step with an end within 30 s counts 15 minutes. A
+    step that is off by whole seconds shifts all steps after it.
     """
     ages = _ages_on_grid(ends_ms)
     if ages is None:
@@ -65,7 +65,7 @@ def terms_with_enough_data(ends_ms: Integers) -> frozenset[str]:
 
 
 def duration_hours(series: Series) -> dict[str, float]:
-    """How long the intervals of the whole series lasted together, at most a term's length; by the term's name.
+    """Return how long the intervals of the series last together, at most a term's length, by the term's name.
 
     A container's hours are rounded to 2 decimals. A namespace's minutes are rounded to 1 decimal, its hours not.
     """
@@ -80,12 +80,12 @@ def _hours(minutes: float, most_minutes: float, kind: ExperimentType) -> float:
 
 
 def _rounded(number: float, unit: str) -> float:
-    """As Java's formatter does it: half up, on the digits the number is written with."""
+    """Round like Java's formatter: half up, on the digits of the number's shortest text."""
     return float(Decimal(repr(number)).quantize(Decimal(unit), ROUND_HALF_UP))
 
 
 def _ages_on_grid(ends_ms: Integers) -> list[int] | None:
-    """How old each step is that has data, ascending; ``None`` if a step is off by a second or more."""
+    """Return the ages of steps with data, ascending; ``None`` if a step is off by a second or more."""
     older = (ends_ms[-1] - ends_ms[::-1]) + TOLERANCE_MS
     steps, off = np.divmod(older, STEP_MS)
     within = off <= 2 * TOLERANCE_MS
@@ -98,7 +98,7 @@ def _ages_on_grid(ends_ms: Integers) -> list[int] | None:
 
 
 def _ages_walked(ends_ms: list[int]) -> list[int]:
-    """The same, step by step. The nearest end counts; of two as near the later one."""
+    """Return the ages step by step. The nearest end counts; of two equally near ends the later one."""
     newest = moment = ends_ms[-1]
     oldest = newest - _REACH_MS
     step_ms = STEP_MS
@@ -113,10 +113,10 @@ def _ages_walked(ends_ms: list[int]) -> list[int]:
             ages.append(newest - moment)
             step_ms += int(off / 1000) * 1000
             if step_ms <= 0:
-                break  # Ends closer together than any measurement; upstream would go on for ever.
+                break  # The ends are closer together than any measurement; upstream would loop for ever.
             moment -= step_ms
         elif at:
-            # Nothing until the next older end: that many steps at once.
+            # There is no data until the next older end, so all steps up to it are skipped at once.
             moment -= -((TOLERANCE_MS - before) // step_ms) * step_ms
         else:
             break

@@ -8,7 +8,7 @@ from headrace.contracts.kruize import ENGINES, TERMS, short_name
 from headrace_services.kruize.refusals import JSON_ERROR, Refused, named
 
 _EMPTY: Final = "Empty term or model value."
-# Settings, the list in them, what may be in it, and what is said of anything else.
+# The settings, the list within each, its valid items, and the error for other items.
 _CHOICES: Final = (
     (
         "term_settings",
@@ -26,7 +26,7 @@ _CHOICES: Final = (
 
 
 def check_settings(settings: Any) -> None:
-    """Raises `Refused` for what no recommendation can be made by; terms of one's own, a map, are left alone."""
+    """Raise `Refused` for settings with which no recommendation can be made; a map of custom terms is not checked."""
     if not isinstance(settings, dict):
         raise Refused(JSON_ERROR)
     threshold = settings.get("threshold", 0)

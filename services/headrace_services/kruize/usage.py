@@ -1,4 +1,4 @@
-"""The usage of each interval, and the amounts that follow from it for a window.
+"""The usage of each interval, and the recommended amounts for a window.
 
 Source: kruize/autotune (GenericRecommendationModel, CommonUtils.percentile). Float operations are in upstream's order,
 so that numbers are equal to the last bit.
@@ -27,25 +27,25 @@ from headrace_services.kruize.series import UNITS, Floats, Series
 ONE_CORE: Final = 1.0
 MEMORY_USAGE_BUFFER: Final = 0.2
 MEMORY_SPIKE_BUFFER: Final = 0.05
-# A number of pods is a 32-bit integer upstream: a quotient beyond it stays at its end.
+# Upstream's number of pods is a 32-bit integer; larger quotients become its maximum.
 MOST_PODS: Final = 2**31 - 1
 
 
 class Units:
-    """The units of one metric: which is the first given in a window."""
+    """The units of one metric in each interval."""
 
     def __init__(self, codes: npt.NDArray[np.uint8]) -> None:
         self._codes = codes.tobytes()
 
     def first(self, begin: int, end: int) -> str:
-        """The first unit given by intervals ``begin`` to before ``end``; empty: none."""
+        """Return the first unit in the intervals from ``begin`` to before ``end``; empty if there is none."""
         given = self._codes[begin:end].lstrip(b"\0")
         return UNITS[given[0]] if given else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Per interval, arrays of shape (n,): the highest and lowest use of one pod, the memory spike, the pods.
+    """The usage per interval, in arrays of shape (n,): highest and lowest use of a pod, memory spike, pods.
 
     Numbers are in the units that were sent; a value that was not sent counts as 0.
     """
@@ -61,30 +61,30 @@ class Usage:
 
 
 def usage_of(series: Series) -> Usage:
-    """By the kind of the series."""
+    """Return the usage of a series, by its kind."""
     return _of_container(series) if series.kind == "container" else _of_namespace(series)
 
 
 def percentile(percent: int, ordered: Floats) -> float:
-    """The value whose rank is nearest; ``ordered`` ascends and is not empty."""
+    """Return the value of the nearest rank; ``ordered`` ascends and is not empty."""
     return float(ordered[math.floor(percent / 100 * (len(ordered) - 1) + 0.5)])
 
 
 def cpu_amount(percent: int, ordered: Floats) -> float:
-    """What to recommend for the highest uses of a window: below one core the highest, else the percentile."""
+    """Return the amount for the highest uses of a window: the highest if it is below one core, else the percentile."""
     highest = float(ordered[-1])
     return highest if highest < ONE_CORE else percentile(percent, ordered)
 
 
 def memory_amount(highest: float, spike: float) -> float:
-    """The highest use and a fifth, or the highest use and the greatest spike with a twentieth: the lesser."""
+    """Return the smaller of two amounts: the highest use plus a fifth, or plus the greatest spike with a twentieth."""
     by_use = highest + highest * MEMORY_USAGE_BUFFER
     by_spike = highest + (spike + spike * MEMORY_SPIKE_BUFFER)
     return min(by_use, by_spike)
 
 
 def whole_pods(pods: float) -> int:
-    """Rounded up, within the range upstream has."""
+    """Return the number rounded up, limited to upstream's range."""
     return MOST_PODS if pods >= MOST_PODS else math.ceil(pods)
 
 
@@ -95,7 +95,7 @@ def _of_container(series: Series) -> Usage:
     throttle_sum, _, throttle_min, _ = throttle
     memory_sum, memory_avg, memory_min, memory_max = memory
     pods = _quotient(cpu_sum, cpu_avg, cpu_avg != 0)
-    # No CPU to count by: the memory's sum and average say it.
+    # Without CPU usage the number of pods follows from the memory's sum and average.
     known = np.where(pods == 0, _quotient(memory_sum, memory_avg, memory_avg != 0), pods)
     total = _highest(cpu) + _highest(throttle)
     cpu_per_pod = _quotient(cpu_sum + throttle_sum, known, (total >= ONE_CORE) & (known > 0))
@@ -139,25 +139,25 @@ def _of_namespace(series: Series) -> Usage:
 
 
 def _given(series: Series, metrics: list[int]) -> Floats:
-    """Of shape (metrics, 4, n), contiguous along time; 0 for what was not sent."""
+    """Return the values of shape (metrics, 4, n), contiguous in time; 0 for values that were not sent."""
     values = np.ascontiguousarray(series.values[:, metrics, :].transpose(1, 2, 0))
     values[np.isnan(values)] = 0.0
     return values
 
 
 def _highest(metric: Floats) -> Floats:
-    """The maximum, or the average where there is none; ``metric``: sum, avg, min, max."""
+    """Return the maximum, or the average if there is none; the rows of ``metric`` are sum, avg, min, max."""
     highest: Floats = np.where(metric[3] > 0, metric[3], metric[1])
     return highest
 
 
 def _quotient(dividend: Floats, divisor: Floats, where: npt.NDArray[np.bool_]) -> Floats:
-    """0 elsewhere."""
+    """Return the quotient where the condition holds, else 0."""
     return np.divide(dividend, divisor, out=np.zeros_like(dividend), where=where)
 
 
 def _least_positive(*choices: Floats) -> Floats:
-    """The least of those above 0, else 0."""
+    """Return the least of the positive values, else 0."""
     stacked = np.stack(choices)
     stacked[stacked <= 0] = np.inf
     least: Floats = stacked.min(axis=0)
@@ -166,6 +166,6 @@ def _least_positive(*choices: Floats) -> Floats:
 
 
 def _spike(memory: Floats, rss: Floats) -> Floats:
-    """How far the use of memory went within the interval."""
+    """Return the range of memory use within each interval."""
     spike: Floats = np.maximum(np.ceil(memory[3] - memory[2]), np.ceil(rss[3] - rss[2]))
     return spike

@@ -50,7 +50,7 @@ _POSITIONS: Final = {
 _WITHOUT_UNIT: Final = frozenset(
     metric.name for metrics in METRICS.values() for metric in metrics if not metric.unit
 )
-# Known names that recommendations of this profile do not read.
+# Known names that recommendations of this profile do not use.
 _UNREAD: Final = frozenset(
     {
         NAMESPACE_MAX_DATE,
@@ -61,7 +61,7 @@ _UNREAD: Final = frozenset(
     }
 )
 _NAMES: Final = [name for positions in _POSITIONS.values() for name in positions] + sorted(_UNREAD)
-# Each twice: of two of a name the later counts.
+# Each name may occur twice; the later one counts.
 _MAX_METRICS: Final = 2 * len(_NAMES)
 _UNIT_CODES: Final = {unit: code for code, unit in enumerate(UNITS) if unit}
 
@@ -71,12 +71,12 @@ _NOT_NUMERIC: Final = "Invalid value type for aggregation_info objects. Expected
 
 
 class BadRecord(Exception):
-    """Why a record is not taken."""
+    """The record is refused; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one record says of one container (or the namespace)."""
+    """The measurements of one container (or the namespace) in a record."""
 
     name: str
     image: str | None
@@ -85,7 +85,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record that can be stored."""
+    """A valid record."""
 
     experiment: Experiment
     start: datetime
@@ -144,7 +144,7 @@ def _moment(sent: Mapping[str, Any], name: str) -> datetime:
         raise BadRecord(f"{name}: {BAD_TIMESTAMP.format(str(text)[:100])}") from None
 
 
-# The workloads of a cluster send the same intervals.
+# All workloads of a cluster send the same intervals.
 @lru_cache(maxsize=8192)
 def _parsed(text: str) -> datetime:
     return parse_moment(text)
@@ -172,7 +172,7 @@ def _containers(
         if len(name.encode()) > MAX_NAME_BYTES:
             raise BadRecord(f"container_name: expected at most {MAX_NAME_BYTES} bytes")
         image = item.get("container_image_name")
-        # Two entries of one name are two images of it: the later one counts, as in upstream's map by name.
+        # Two entries of one name are two images of a container; the later one counts, as in upstream's map by name.
         found[name] = Measured(
             name,
             image if isinstance(image, str) else None,
@@ -198,7 +198,7 @@ def _namespace(
 
 
 def _is_silent(item: Any) -> bool:
-    """Whether it is a container with a name and no metrics."""
+    """Return whether it is a container with a name and no metrics."""
     if not isinstance(item, dict) or item.get("metrics"):
         return False
     name = item.get("container_name")
@@ -250,7 +250,7 @@ def _numbers(results: Any, name: str, where: str) -> tuple[list[float], int]:
             numbers.append(math.nan)
             continue
         number = sent if type(sent) is float else _number(sent, where)
-        # The negation also catches what is not a number.
+        # The negation is also true for NaN.
         if not 0.0 <= number < math.inf:
             raise BadRecord(f"{value} cannot be negative or blank for the metric variable: {name}{where}")
         numbers.append(number + 0.0)
@@ -262,9 +262,9 @@ def _numbers(results: Any, name: str, where: str) -> tuple[list[float], int]:
 
 
 def _number(sent: Any, where: str) -> float:
-    """A number or a numeric text; not a number where the text is blank."""
+    """Return a number or the number in a text; NaN for a blank text."""
     if type(sent) is str:
-        # Python reads more as a number than senders mean.
+        # float() accepts underscores and non-ASCII digits, which senders do not intend.
         if sent.isascii() and "_" not in sent:
             try:
                 return float(sent)
@@ -304,5 +304,5 @@ def _mismatch(plural: str, singular: str, wanted: Any, got: Any, experiment: Exp
 
 
 def _java(value: Any) -> str:
-    """As Java writes it into a text, cut."""
+    """Return the value as Java's string conversion writes it, shortened."""
     return "null" if value is None else str(value)[:300]

@@ -49,7 +49,7 @@ _DEFAULT_LIMITS: Final = CsvLimits()
 async def aggregate(
     chunks: AsyncIterator[bytes], *, limits: CsvLimits = _DEFAULT_LIMITS, now: datetime
 ) -> "AsyncIterator[Aggregate]":
-    """Read a whole file, however it is cut into chunks; raises `CsvRejected`, which says what is wrong with it."""
+    """Read a whole file, in chunks of any size; raises `CsvRejected` with its fault."""
     aggregation = _Aggregation(limits, now)
     try:
         async for batch in record_batches(chunks, limits):
@@ -60,7 +60,7 @@ async def aggregate(
 
 
 class Aggregate:
-    """The result of a file. ``rows``: all of its rows; ``dropped``: the number of dropped rows, by reason."""
+    """The result of a file. ``rows`` is the number of all its rows, ``dropped`` that of dropped rows by reason."""
 
     def __init__(self, kind: FileKind, rows: int, dropped: Mapping[str, int], contents: "Contents") -> None:
         self.kind: ExperimentType = kind.kind
@@ -69,9 +69,9 @@ class Aggregate:
         self.contents = contents
 
     async def workloads(self) -> AsyncIterator[Workload]:
-        """Each workload, by namespace, object type and name.
+        """Yield the workloads, by namespace, object type and name.
 
-        One with more than ``max_workload_groups`` comes in parts, which follow one another.
+        A workload with more than ``max_workload_groups`` comes in consecutive parts.
         """
         some = self.contents.workloads()
         while workloads := await asyncio.to_thread(next, some, None):
@@ -81,7 +81,7 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Contents:
-    """The groups of a file and what their keys mean; ``present``: whether an identity has a group."""
+    """The groups of a file, with the items of their keys; ``present``: whether an identity has a group."""
 
     kind: FileKind
     identities: Sequence[Identity]
@@ -92,14 +92,14 @@ class Contents:
     max_workload_groups: int
 
     def workloads(self) -> Iterator[list[Workload]]:
-        """Some at a time."""
+        """Yield the workloads of a few groups at a time."""
         builder = Builder(self.kind, self.identities, self.intervals, self.present, self.max_workload_groups)
         for groups in self.partitions:
             yield from builder.build(groups, self.order)
 
 
 class _Aggregation:
-    """The work on one file, a batch at a time, in whichever thread."""
+    """The state of one file's aggregation. It processes a batch at a time, in any thread."""
 
     def __init__(self, limits: CsvLimits, now: datetime) -> None:
         self._limits = limits
@@ -170,13 +170,13 @@ class _Aggregation:
         return self._partitions
 
     def _number(self, judged: T | str, distinct: Distinct[T]) -> int:
-        """The number of what counts; below zero, the reason why it does not."""
+        """Return the number of a valid item, or a negative number for the reason why a row is dropped."""
         if isinstance(judged, str):
             return -1 - self._reasons.number(judged)
         return distinct.number(judged)
 
     def _judge(self, whose: Numbers, when: Numbers, columns: Sequence[Floats]) -> npt.NDArray[np.bool_]:
-        """Which rows count; those that do not are tallied by the first reason."""
+        """Return which rows are valid; dropped rows are counted by their first reason."""
         usage = self._reader.kind.usage
         faulty = np.zeros(len(whose), bool)
         for name, column in zip(self._reader.kind.numbers, columns, strict=True):
@@ -194,7 +194,7 @@ class _Aggregation:
 
 
 def _numbers(column: pl.Series) -> Floats:
-    """A column with NaN for what is not a finite number."""
+    """Return a column in which everything but finite numbers is NaN."""
     values: Floats = column.to_numpy()
     with np.errstate(invalid="ignore", over="ignore"):
         if np.isfinite(values.sum()):

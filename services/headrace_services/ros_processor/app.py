@@ -1,4 +1,4 @@
-"""Connects the processor's parts: usage files in; workloads, usage, experiments and requests out."""
+"""Connects the parts of ros_processor: usage files in; workloads, usage, experiments and requests out."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ _log = get_logger(__name__)
 
 
 async def start(context: Context) -> None:
-    """Consume, and keep partitions and the performance profile."""
+    """Consume messages, and maintain partitions and the performance profile."""
     settings = context.settings(RosProcessorSettings)
     database = await context.database()
     store = RosStore(database, follow=context.clusters_follow)
@@ -50,7 +50,10 @@ async def start(context: Context) -> None:
 
 
 def _kruize(context: Context, settings: RosProcessorSettings, session: aiohttp.ClientSession) -> Kruize:
-    """Return Kruize, with its profile created in the background: its absence is shown by health and stops no start."""
+    """Return the client of Kruize; its profile is created in the background.
+
+    An absent Kruize is part of the health report, but does not stop the start.
+    """
     peer = Peer(session, settings.kruize, name="Kruize", timeout_seconds=settings.kruize_timeout_seconds)
     profile = ProfileKeeper(peer, version=settings.profile_version, update=settings.update_profile)
     context.health.add("performance profile", lambda: profile.problem)
@@ -63,7 +66,7 @@ def _kruize(context: Context, settings: RosProcessorSettings, session: aiohttp.C
 
 
 async def _fetcher(context: Context, settings: RosProcessorSettings) -> Fetcher:
-    # A host may not compress: the limit is on what is read.
+    # An answer must not be compressed, because the limit applies to the bytes that are read.
     session = aiohttp.ClientSession(headers={"Accept-Encoding": "identity"})
     context.on_close(session.close)
     return Fetcher(

@@ -1,4 +1,4 @@
-"""The processor's client of Kruize: creates and deletes experiments, sends usage.
+"""ros_processor's client of Kruize: creates and deletes experiments, sends usage.
 
 Every request may be repeated: data that Kruize already has counts as sent.
 """
@@ -26,8 +26,8 @@ _EXISTS: Final = "Experiment name already exists"
 _UNKNOWN: Final = "experiment_name does not exist: "
 _NOT_FOUND: Final = "Experiment not found"
 _DUPLICATE: Final = "An entry for this record already exists!"
-# Done, or refused for what was sent. Anything else is Kruize's own trouble, or not Kruize: work waits for it, except
-# for a 500, which may be about this payload alone.
+# The statuses of success and of a refusal of the sent data. With any other status work waits for Kruize, except for a
+# 500, which may concern only this payload.
 _ANSWERS: Final = frozenset({201, 400, 409})
 _SHOWN_CHARACTERS: Final = 200
 
@@ -35,15 +35,15 @@ Key = tuple[str, str, str]
 
 
 class UnexpectedAnswer(Exception):
-    """Kruize fails for one payload: a few retries are worthwhile, then a person has to look; others go on."""
+    """Kruize fails for one payload: after a few retries an operator has to look at it; other payloads continue."""
 
 
 @dataclass
 class Sent:
-    """How the intervals of a call ended; those in neither are new to Kruize.
+    """The outcome of the intervals of a request; intervals in neither set were new to Kruize.
 
-    ``known``: Kruize had them. ``refused``: not stored, with Kruize's reason. ``unknown``: names of experiments that
-    Kruize does not have; their intervals are among the refused ones.
+    ``known``: Kruize already had them. ``refused``: Kruize did not store them, with its reason. ``unknown``: names of
+    experiments that Kruize does not have; their intervals are among the refused ones.
     """
 
     known: set[Key] = field(default_factory=set)
@@ -52,7 +52,7 @@ class Sent:
 
 
 class Kruize:
-    """Raises `Retryable` when Kruize is away, too slow or busy, `UnexpectedAnswer` when it fails inside."""
+    """Raises `Retryable` while Kruize is away, slow or busy, `UnexpectedAnswer` for an internal error of Kruize."""
 
     def __init__(self, peer: Peer, profile: ProfileKeeper, *, max_records: int, concurrency: int) -> None:
         self._peer = peer
@@ -61,13 +61,13 @@ class Kruize:
         self._places = asyncio.Semaphore(concurrency)
 
     async def ping(self) -> None:
-        """Ask for its health."""
+        """Raise `Retryable` unless Kruize is healthy."""
         answer = await self._peer.call("GET", "/health")
         if answer.status != 200:
             raise Retryable(f"Kruize answered /health with {answer.shown}")
 
     async def create(self, experiments: Sequence[Experiment]) -> dict[str, str]:
-        """Make experiments; returns the reasons of those that Kruize refuses, by name."""
+        """Create experiments; return the reasons of those that Kruize refuses, by name."""
         reasons = await self._together(self._create, experiments)
         return {
             experiment.name: reason
@@ -76,7 +76,7 @@ class Kruize:
         }
 
     async def send(self, results: Sequence[Result]) -> Sent:
-        """Send intervals, in calls of the size that Kruize takes."""
+        """Send intervals, in requests of the size that Kruize accepts."""
         size = self._max_records
         chunks = [results[at : at + size] for at in range(0, len(results), size)]
         whole = Sent()
@@ -87,7 +87,7 @@ class Kruize:
         return whole
 
     async def delete(self, names: Iterable[str]) -> None:
-        """Delete experiments; those that are not there are fine."""
+        """Delete experiments; they may be missing."""
         await self._together(self._delete, list(names))
 
     async def _create(self, experiment: Experiment) -> str | None:
@@ -102,7 +102,7 @@ class Kruize:
         return Sent() if answer.status == 201 else _judge(answer, results)
 
     async def _delete(self, name: str) -> None:
-        # Without rm=true Kruize does not look for experiments of clusters that send their own results.
+        # Without rm=true Kruize ignores experiments of remote clusters, which send their own results.
         answer = await self._call(
             "DELETE", CREATE_PATH, json=[{"experiment_name": name}], params={"rm": "true"}
         )
@@ -110,7 +110,7 @@ class Kruize:
             raise Retryable(f"Kruize did not delete the experiment {name}: {answer.shown}")
 
     async def _ask(self, path: str, body: list[dict[str, Any]], kind: ExperimentType) -> Answer:
-        """POST; where Kruize lacks the performance profile, give it that and ask once more."""
+        """Send a POST; if Kruize lacks the performance profile, create it and repeat the request once."""
         requests = metrics.CREATE_REQUESTS if path == CREATE_PATH else metrics.UPDATE_REQUESTS
         requests[kind].inc()
         answer = await self._call("POST", path, json=body)
@@ -132,7 +132,7 @@ class Kruize:
             raise
 
     async def _together(self, call: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:
-        """A few at a time, begun in order; the first failure ends the others."""
+        """Run a few at a time, started in order; the first failure cancels the others."""
 
         async def one(item: T) -> R:
             async with self._places:
@@ -146,7 +146,7 @@ class Kruize:
 
 
 def _judge(answer: Answer, results: Sequence[Result]) -> Sent:
-    """Read a partial failure; where it does not name the intervals that failed, none counts as stored."""
+    """Parse a partial failure; if it does not name the failed intervals, none counts as stored."""
     sent = Sent()
     keys = {result.key for result in results}
     for item in _failures(answer):

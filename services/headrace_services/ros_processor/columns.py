@@ -30,10 +30,10 @@ _REDUCTIONS: Final[dict[str, Reduction]] = {"avg": "mean", "min": "min", "max": 
 
 @dataclass(frozen=True)
 class FileKind:
-    """One kind of file: what it must have, what of it is read.
+    """One kind of usage file: its required columns and the columns that are read.
 
-    ``identity``: the text columns that say whose usage it is. ``numbers`` go by ``metrics`` and their values.
-    ``usage``: the numbers without which a row says nothing.
+    ``identity`` are the text columns that identify a row's container or namespace. ``numbers`` are derived from
+    ``metrics`` and their values. ``usage`` are the numbers without which a row is dropped.
     """
 
     kind: ExperimentType
@@ -49,7 +49,7 @@ class FileKind:
 
     @property
     def reductions(self) -> tuple[Reduction, ...]:
-        """How the rows of a group become one, for each of ``numbers``."""
+        """How the rows of a group are combined, for each of ``numbers``."""
         return tuple(_REDUCTIONS[value] for metric in self.metrics for value in metric.values)
 
     @property
@@ -59,7 +59,7 @@ class FileKind:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The columns that must be there."""
+        """The columns that must exist."""
         return (*self.unread, *self.read)
 
 
@@ -86,7 +86,7 @@ NAMESPACE: Final = FileKind(
 
 
 def kind_of(header: Sequence[str]) -> FileKind:
-    """Which kind of file has this header; raises `CsvRejected` for neither, naming what is missing."""
+    """Return the kind of file with this header; raises `CsvRejected` that names the missing columns."""
     present = set(header)
     missing = [[name for name in kind.required if name not in present] for kind in (CONTAINER, NAMESPACE)]
     for kind, absent in zip((CONTAINER, NAMESPACE), missing, strict=True):

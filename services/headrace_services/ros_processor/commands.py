@@ -1,4 +1,4 @@
-"""``headrace ros``: what the processor can do from a command line."""
+"""``headrace ros``: the commands of ros_processor."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,7 @@ ros = typer.Typer(help="Aggregate resource-optimization usage files.", no_args_i
 
 @ros.callback()
 def _main() -> None:
-    # One command alone would take the place of the group.
+    # With a single command, typer would run it without its name.
     pass
 
 

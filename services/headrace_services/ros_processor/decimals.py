@@ -1,4 +1,4 @@
-"""Numbers as the shortest decimal text that reads back the same, without exponent: ``strconv``'s 'f', -1 of Go."""
+"""Numbers as the shortest decimal text that reads back equal, without exponent, like ``strconv``'s 'f', -1 of Go."""
 
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ import polars as pl
 
 
 def decimals(values: npt.NDArray[np.float64]) -> list[str | None]:
-    """The texts; none for what is not a finite number."""
+    """Return the texts; None for everything but finite numbers."""
     numbers = pl.Series(np.where(np.isfinite(values), values, np.nan), nan_to_null=True)
     texts = numbers.cast(pl.String).str.strip_suffix(".0")
     written: list[str | None] = texts.to_list()

@@ -1,4 +1,4 @@
-"""What Kruize is told of a workload: its experiment, and its usage interval by interval."""
+"""The requests to Kruize for one workload: its experiment, and its usage by interval."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,17 +18,17 @@ from headrace.contracts.ros import RosMetadata
 from headrace_services.ros_processor.aggregation import ContainerUsage, IntervalRecord, Workload
 
 _VERSION: Final = "1.0"
-# Recommendations that differ less from what is set, in percent, change nothing.
+# Recommendations that differ from the current amount by a smaller part, in percent, count as equal.
 _THRESHOLD: Final = "0.1"
-# PostgreSQL's index entries have 2700 bytes at most.
+# PostgreSQL limits an index entry to 2700 bytes.
 _MAX_NAME_BYTES: Final = 1024
-# Every workload of a file has the same few intervals.
+# All workloads of a file have the same few intervals.
 _timestamp = lru_cache(maxsize=4096)(timestamp)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A workload under the name that Kruize knows it by."""
+    """A workload under its name in Kruize."""
 
     name: str
     cluster: str
@@ -36,7 +36,7 @@ class Experiment:
 
     @classmethod
     def of(cls, metadata: RosMetadata, workload: Workload) -> "Experiment":
-        """The experiment of a workload of a cluster."""
+        """Return the experiment of a cluster's workload."""
         whose = (metadata.org_id, metadata.source_id, metadata.cluster_uuid, workload.namespace)
         name = (
             namespace_experiment(*whose)
@@ -47,7 +47,7 @@ class Experiment:
 
     @property
     def fault(self) -> str | None:
-        """Why nobody could store it; None when it is well."""
+        """Return why Kruize could not store it; None if it could."""
         texts = [self.name, *(text for pair in self.workload.containers for text in pair)]
         if any("\0" in text for text in texts):
             return "a name contains a NUL character"
@@ -59,7 +59,7 @@ class Experiment:
         return None
 
     def creation(self) -> dict[str, Any]:
-        """The one element of `/createExperiment`'s array."""
+        """Return the element of the array for `/createExperiment`."""
         workload = self.workload
         body: dict[str, Any] = {
             "version": _VERSION,
@@ -85,7 +85,7 @@ class Experiment:
         }
 
     def kubernetes_object(self, containers: list[dict[str, Any]]) -> dict[str, Any]:
-        """The workload with its containers."""
+        """Return the workload with its containers."""
         workload = self.workload
         return {
             "type": workload.object_type,
@@ -97,9 +97,9 @@ class Experiment:
 
 @dataclass(slots=True)
 class Result:
-    """One interval of an experiment: an element of `/updateResults`' array.
+    """One interval of an experiment: an element of the array for `/updateResults`.
 
-    ``key`` is what tells it from others, as Kruize writes it: experiment, start, end.
+    ``key`` identifies it in Kruize's notation: experiment, start, end.
     """
 
     experiment: Experiment
@@ -111,11 +111,11 @@ class Result:
 
     @property
     def end(self) -> datetime:
-        """The interval's end."""
+        """The end of the interval."""
         return self.record.end
 
     def body(self) -> dict[str, Any]:
-        """The element."""
+        """Return the element."""
         name, start, end = self.key
         return {
             "version": _VERSION,

@@ -1,6 +1,6 @@
-"""Rows folded into groups: the sums exactly as if the rows of a group were added one after the other.
+"""Combines rows into groups; sums are exactly those of adding the rows of a group one after the other.
 
-A missing number is NaN. It makes a sum and a mean missing; a minimum and a maximum only if the first row has it.
+A missing number is NaN. It makes a sum and a mean missing, but a minimum and a maximum only if the first row has it.
 """
 
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ _INTERVAL_MASK: Final = np.uint64((1 << 32) - 1)
 
 
 def joined(upper: Positions, lower: Positions) -> Keys:
-    """Two small numbers in one: a group's key from an identity's and an interval's."""
+    """Combine two small numbers into one: the key of a group, from an identity and an interval."""
     return (upper.astype(np.uint64) << _INTERVAL_BITS) | lower.astype(np.uint64)
 
 
 def parted(keys: Keys) -> tuple[Positions, Positions]:
-    """The reverse."""
+    """Split a key into identity and interval."""
     return (keys >> _INTERVAL_BITS).astype(np.int64), (keys & _INTERVAL_MASK).astype(np.int64)
 
 
 @dataclass
 class Rows:
-    """Rows, or groups of them: their keys, of how many rows each is made, and their numbers by column."""
+    """Rows or groups: their keys, the number of rows in each, and their numbers by column."""
 
     keys: Keys
     counts: Floats
@@ -42,12 +42,12 @@ class Rows:
         return len(self.keys)
 
     def take(self, positions: Positions | slice | npt.NDArray[np.bool_]) -> "Rows":
-        """Some of them."""
+        """Return the selected rows."""
         return Rows(self.keys[positions], self.counts[positions], [c[positions] for c in self.columns])
 
 
 class Room:
-    """Rows in one block of memory, which goes back to the system as it came. They are folded where they are."""
+    """Rows in one block of memory, which is returned to the system as a whole. Rows are combined in place."""
 
     def __init__(self, reductions: Sequence[Reduction], capacity: int) -> None:
         self._reductions = reductions
@@ -59,26 +59,26 @@ class Room:
 
     @property
     def capacity(self) -> int:
-        """How many rows fit."""
+        """The number of rows that fit."""
         return self._block.shape[1]
 
     @property
     def full(self) -> bool:
-        """Whether nothing more fits."""
+        """Whether no further row fits."""
         return self._used == self.capacity
 
     @property
     def rows(self) -> Rows:
-        """What is in it, valid until it changes."""
+        """The rows in the block, valid until the block changes."""
         keys, counts, *columns = self._block[:, : self._used]
         return Rows(keys.view(np.uint64), counts, columns)
 
     def clear(self) -> None:
-        """Forget what is in it."""
+        """Remove all rows."""
         self._used = 0
 
     def add(self, rows: Rows) -> int:
-        """Take as many rows as fit; gives their number."""
+        """Add as many rows as fit; return their number."""
         taken = min(len(rows), self.capacity - self._used)
         into = slice(self._used, self._used + taken)
         self._block[0, into] = rows.keys[:taken].view(np.float64)
@@ -89,15 +89,15 @@ class Room:
         return taken
 
     def grow(self, limit: int) -> None:
-        """Make it twice as large, at most to hold ``limit`` rows."""
+        """Double the capacity, up to ``limit`` rows."""
         block = np.empty((self._block.shape[0], min(2 * self.capacity, limit)))
         block[:, : self._used] = self._block[:, : self._used]
         self._block = block
 
     def fold(self) -> None:
-        """Make one row of those of each key; means stay sums until `Sorted.part`.
+        """Combine the rows of each key into one; means remain sums until `Sorted.part`.
 
-        A folded row stands before those that come later, so that it can be folded again.
+        A combined row precedes later rows, so it can be combined again.
         """
         rows = self.rows
         keys, first, group = np.unique(rows.keys, return_index=True, return_inverse=True)
@@ -109,7 +109,7 @@ class Room:
 
 
 class Sorted:
-    """Groups, told in an order without being copied into it."""
+    """Groups in a given order, without a sorted copy."""
 
     def __init__(self, groups: Rows, positions: Positions, reductions: Sequence[Reduction]) -> None:
         self._groups = groups
@@ -121,7 +121,7 @@ class Sorted:
         return len(self._positions)
 
     def part(self, start: int, end: int) -> Rows:
-        """Some of them, with their means, and without negative zeros."""
+        """Return a part of the groups, with means, and without negative zeros."""
         rows = self._groups.take(self._positions[start:end])
         for column, reduction in zip(rows.columns, self._reductions, strict=True):
             if reduction == "mean":
@@ -132,7 +132,7 @@ class Sorted:
 
 def _reduced(column: Floats, reduction: Reduction, group: Positions, first: Positions) -> Floats:
     if reduction in {"mean", "sum"}:
-        # Adds in the order of the rows; numpy's own sums and polars' do not promise one.
+        # bincount adds in the order of the rows; numpy's other sums and polars' do not guarantee an order.
         return np.bincount(group, weights=column, minlength=len(first)).astype(np.float64, copy=False)
     reduced = column[first]
     missing = np.isnan(reduced)

@@ -1,7 +1,7 @@
 """Handles the events about usage files.
 
-A redelivery finds every effect done: experiments and intervals by their names in Kruize, rows by their keys. A
-recommendation request may be sent twice; the poller does nothing the second time.
+A redelivery repeats no effect: Kruize knows experiments and intervals by name, the database knows rows by their keys. A
+recommendation request may be sent twice; ros_poller ignores the second.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from headrace_services.ros_processor.client import Kruize
 from headrace_services.ros_processor.loading import Loader, Tally
 from headrace_services.ros_processor.store import Ask, Cluster, RosStore
 
-# Organisation, source, cluster and alias stand in one index entry, which has 2700 bytes at most.
+# Organisation, source, cluster and alias are in one index entry, which PostgreSQL limits to 2700 bytes.
 _MAX_CLUSTER_BYTES: Final = 2000
 _SHOWN_FILES: Final = 5
 _SEND_SECONDS: Final = 30.0
@@ -93,9 +93,9 @@ class UsageFiles:
         if not message.more_follow:
             await self._ask_for_recommendations(message, outcome)
         elif outcome.cluster:
-            # Without one no file was of use, and there is nothing to keep.
+            # Without a cluster no file was usable, so there is nothing to keep.
             await self.store.defer(outcome.cluster, list(outcome.asks.values()))
-        # Counted once, though an attempt that failed has seen them too.
+        # Failed attempts have seen these rows too, but only this one counts them.
         metrics.INVALID_DATAPOINTS.inc(outcome.tally.dropped.total())
         return outcome.conclude()
 
@@ -133,7 +133,7 @@ class UsageFiles:
     async def _read(
         self, message: RosEvent, number: int, url: str, now: datetime, stack: AsyncExitStack
     ) -> Aggregate:
-        """The file, read to its end: nothing is held open at the other side while Kruize and the database work."""
+        """Read the file to its end first: no connection stays open while Kruize and the database work."""
         reason = Rejected("it has no location")
         for locate in self._places(message, number, url):
             try:
@@ -147,14 +147,14 @@ class UsageFiles:
         raise Gone(str(reason)) from reason
 
     def _places(self, message: RosEvent, number: int, url: str) -> list[Callable[[], Location]]:
-        """By its key where there is one; else, or where another S3 than ours holds that key, by its URL."""
+        """Return the location of each file: by key if there is one, by URL if the key belongs to another S3 server."""
         keys = message.object_keys or []
         key = keys[number] if number < len(keys) else ""
         by_key = [lambda: stored(self.bucket, key)] if key else []
         return [*by_key, lambda: self.fetcher.locate(url, request_id=message.request_id)]
 
     async def _ask_for_recommendations(self, message: RosEvent, outcome: Outcome) -> None:
-        """Ask for the workloads of this event and of those that said that it would follow, once for each."""
+        """Send requests for the workloads of this event and of the payload's earlier events, once each."""
         deferred = await self.store.deferred(message.metadata)
         asks = deferred | {
             name: ask
@@ -183,6 +183,6 @@ def _request(message: RosEvent, name: str, ask: Ask) -> RecommendationRequest:
 
 
 def _name(url: str) -> str:
-    """A file's name without what is secret in its URL."""
+    """Return a file's name without the secrets in its URL."""
     path = url.partition("?")[0]
     return path.rpartition("/")[2][:200] or path[:200] or "a file without a name"

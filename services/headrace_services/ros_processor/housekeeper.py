@@ -23,9 +23,9 @@ _log = get_logger(__name__)
 
 COST_MANAGEMENT: Final = "/insights/platform/cost-management"
 _ORG_HEADER: Final = "x-rh-sources-org-id"
-# Of a cluster's workloads at a time: their usage is deleted within one statement's time.
+# The usage of this many workloads is deleted within the deadline of a statement.
 _BATCH: Final = 100
-# The present one included: whatever the day, two weeks ahead at least.
+# Including the present one, these cover at least two weeks ahead on any day.
 _HALF_MONTHS: Final = 3
 _EVERY_SECONDS: Final = 86_400.0
 _BACKOFF: Final = RetryPolicy(base_seconds=1.0, cap_seconds=300.0)
@@ -41,7 +41,7 @@ select id, org_id, experiment_name from workloads where cluster_id = $1 order by
 
 @dataclass(frozen=True)
 class Housekeeper:
-    """Deletes what belongs to an application that was deleted in the Sources API."""
+    """Deletes the data of applications that were deleted in the Sources API."""
 
     sources: Peer
     prefix: str
@@ -49,12 +49,12 @@ class Housekeeper:
     database: Database
 
     async def handle(self, message: SourcesEvent, delivery: Delivery) -> str:
-        """Delete the clusters of the event's source and tenant; what is gone already is fine."""
+        """Delete the clusters of the event's source and tenant; they may be deleted already."""
         if message.source_id is None or message.application_type_id is None:
             raise Rejected("the event names no source or no application type")
         if message.application_type_id != await self._cost_management_id():
             return "not a cost management event"
-        # Another tenant's source may have the same number in a Sources API of its own.
+        # In another Sources API a source of another tenant may have the same id.
         org_id = delivery.headers.get(_ORG_HEADER) or message.tenant
         if not org_id:
             raise Rejected("the event names no tenant")
@@ -77,7 +77,7 @@ class Housekeeper:
         return number
 
     async def _delete_cluster(self, cluster_id: int) -> int:
-        """Kruize first: once the rows are gone, nobody knows the experiments' names."""
+        """Delete the experiments first, because their names are only known from the rows."""
         deleted = 0
         while True:
             rows = await self.database.fetch(_WORKLOADS, cluster_id, _BATCH)
@@ -89,7 +89,7 @@ class Housekeeper:
             deleted += len(rows)
             ids = [row["id"] for row in rows]
             async with self.database.transaction() as connection:
-                # Waits for whoever is storing usage of these, which is then deleted too.
+                # The statement waits for transactions that store usage of these workloads, and deletes that usage too.
                 await connection.execute("delete from workloads where id = any($1::bigint[])", ids)
                 for table in PARTITIONED:
                     await connection.execute(
@@ -99,7 +99,7 @@ class Housekeeper:
                     )
 
     async def _delete_empty(self, cluster_id: int) -> bool:
-        """Delete a cluster's row unless a workload came meanwhile; the lock keeps further ones out."""
+        """Delete a cluster's row unless it has a workload; the lock prevents new ones."""
         async with self.database.transaction() as connection:
             await connection.execute("select from clusters where id = $1 for update", cluster_id)
             if await connection.fetchval(
@@ -112,13 +112,13 @@ class Housekeeper:
 
 @dataclass(frozen=True)
 class PartitionKeeper:
-    """Makes partitions ahead of time and drops old ones, at start and then daily."""
+    """Creates partitions ahead of time and drops old ones, at the start and then daily."""
 
     store: RosStore
     retention: timedelta
 
     async def run(self) -> None:
-        """Until cancelled; a database that is away is tried again with growing pauses."""
+        """Run until cancelled; while the database is away, retry with increasing pauses."""
         failures = 0
         while True:
             try:
@@ -129,11 +129,11 @@ class PartitionKeeper:
                 await asyncio.sleep(_BACKOFF.hold_seconds(failures))
             else:
                 failures = 0
-                # Replicas drift apart, so that they do not all come at once.
+                # With jitter replicas do not all run at the same time.
                 await asyncio.sleep(_EVERY_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311 -- jitter
 
     async def keep(self) -> None:
-        """Make the present and the next half-months, then drop what is past retention."""
+        """Create this and the next half-months' partitions, then drop those beyond the retention."""
         now = utc_now()
         await self.store.make_partitions([half.start for half in HalfMonth.of(now).ahead(_HALF_MONTHS)])
         await self.store.retire_partitions(now - self.retention)

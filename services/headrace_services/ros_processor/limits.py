@@ -1,4 +1,4 @@
-"""The limits of a usage CSV, and its refusal."""
+"""The limits of a usage CSV, and the exception for a file that is refused."""
 
 from dataclasses import dataclass
 
@@ -6,18 +6,17 @@ from headrace.runtime.errors import Rejected
 
 
 class CsvRejected(Rejected):
-    """The file cannot be worked on; the text says what is wrong with it."""
+    """The file is not usable; the text says why."""
 
 
 @dataclass(frozen=True)
 class CsvLimits:
-    """Limits of one file.
+    """The limits of one file.
 
-    ``max_partition_bytes`` bounds what is kept of the rows in memory; what is more goes to a temporary file.
-    ``max_columns`` are those of the header: a parser keeps room for each of them, however short the rows.
-    ``max_malformed_share`` is the share of rows that may have the wrong number of fields and the like before the
-    whole file is refused. ``max_names_bytes`` are those of all containers' names together. A name
-    (``max_name_bytes``) is that of a namespace, an object or a container.
+    ``max_partition_bytes`` limits the rows in memory; further rows go to a temporary file. ``max_columns`` limits the
+    header, because a parser allocates memory for each column, however short the rows are. ``max_malformed_share`` is
+    the share of malformed rows above which the whole file is refused. ``max_names_bytes`` limits all names of
+    containers together, ``max_name_bytes`` each name of a namespace, an object or a container.
     """
 
     max_rows: int = 5_000_000

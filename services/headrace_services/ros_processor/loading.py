@@ -1,6 +1,6 @@
-"""Sends one file's workloads to Kruize and stores them, some at a time.
+"""Sends one file's workloads to Kruize and stores them, a few at a time.
 
-Kruize comes first: a row means that Kruize has the experiment, and usage is stored only if Kruize has it, too.
+Kruize comes first: a row in the database means that Kruize has the experiment or the interval.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from headrace_services.ros_processor.client import Key, Kruize, Sent
 from headrace_services.ros_processor.experiments import Experiment, Result
 from headrace_services.ros_processor.store import Ask, Cluster, RosStore
 
-# What is in hand at once: about 10 MB.
+# The intervals that are processed together, about 10 MB.
 _BATCH_INTERVALS: Final = 2000
 _BATCH_WORKLOADS: Final = 500
 _SHOWN_REASONS: Final = 3
@@ -23,7 +23,7 @@ _SHOWN_REASONS: Final = 3
 
 @dataclass
 class Tally:
-    """What a message came to, over its files."""
+    """The counts of a message, over its files."""
 
     workloads: set[str] = field(default_factory=set)
     containers: set[tuple[str, str]] = field(default_factory=set)
@@ -34,7 +34,7 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
 
     def text(self) -> str:
-        """``3 workloads, 5 containers, 101 intervals sent; 1 row dropped: no owner``."""
+        """Return ``3 workloads, 5 containers, 101 intervals sent; 1 row dropped: no owner``."""
         counted = [(len(self.workloads), "workload"), (len(self.containers), "container")]
         shown = [_count(number, word) for number, word in counted if number or word == "workload"]
         sent = f"{', '.join(shown)}, {_count(self.intervals, 'interval')} sent"
@@ -51,7 +51,7 @@ class Tally:
         return "; ".join(parts)
 
     def refusals(self) -> str:
-        """What was not taken, with the commonest reasons."""
+        """Return what Kruize refused, with the most frequent reasons."""
         shown = [f"{number} times {why!r}" for why, number in self.refused.most_common(_SHOWN_REASONS)]
         more = len(self.refused) - len(shown)
         return f"{_count(self.refused.total(), 'interval')} refused: {', '.join(shown)}" + (
@@ -61,7 +61,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Loader:
-    """Takes workloads of one cluster, of as many files as a message has; ``asks`` are by experiment name."""
+    """Processes workloads of one cluster, of all files of a message; ``asks`` are by experiment name."""
 
     kruize: Kruize
     store: RosStore
@@ -72,7 +72,7 @@ class Loader:
     asks: dict[str, Ask]
 
     async def load(self, workloads: AsyncIterator[Workload]) -> None:
-        """Take every workload of a file."""
+        """Process every workload of a file."""
         batch: list[Experiment] = []
         intervals = 0
         async for workload in workloads:
@@ -112,7 +112,7 @@ class Loader:
         return fit
 
     async def _create(self, experiments: Sequence[Experiment]) -> set[str]:
-        """The names of those that Kruize has now."""
+        """Create experiments; return the names of those that Kruize has now."""
         refused = await self.kruize.create(experiments)
         for experiment in experiments:
             if experiment.name in refused:
@@ -120,10 +120,10 @@ class Loader:
         return {experiment.name for experiment in experiments} - refused.keys()
 
     async def _send(self, results: Sequence[Result]) -> list[Result]:
-        """Send to Kruize; returns what it has now, be it new or not."""
+        """Send results; return those that Kruize has now, whether new or not."""
         sent = await self.kruize.send(results)
         if sent.unknown:
-            # Kruize lost what the database says it has.
+            # The database has a row for these experiments, but Kruize has lost them.
             again = [result for result in results if result.experiment.name in sent.unknown]
             lost = {result.experiment.name: result.experiment for result in again}
             refused = await self.kruize.create(list(lost.values()))
@@ -149,7 +149,7 @@ class Loader:
 
 
 def _merged(first: Sent, results: Sequence[Result], second: Sent) -> Sent:
-    """The outcome when some of the intervals were sent again."""
+    """Return the outcome after some intervals were sent again."""
     again: set[Key] = {result.key for result in results}
     refused = {key: reason for key, reason in first.refused.items() if key not in again}
     return Sent(known=first.known | second.known, refused=refused | second.refused)

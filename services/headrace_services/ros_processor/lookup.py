@@ -1,4 +1,4 @@
-"""Texts to numbers: each distinct identity and interval of a file gets a small one."""
+"""Maps texts to numbers: each distinct identity and interval of a file has a small one."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Final, Generic, TypeVar
@@ -12,18 +12,19 @@ from headrace_services.ros_processor.limits import CsvRejected
 Numbers = npt.NDArray[np.int64]
 T = TypeVar("T", bound=Hashable)
 
-# Longer than any text that counts (`CsvLimits.max_image_bytes`): its beginning is judged alike, for less room.
+# Longer than any valid text (`CsvLimits.max_image_bytes`): a prefix of this length gets the same verdict with less
+# memory.
 _LONG_CHARACTERS: Final = 1025
 _MAX_REMEMBERED_BYTES: Final = 16 << 20
 
 
 class Distinct(Generic[T]):
-    """Distinct items, numbered in the order in which they came; raises `CsvRejected` past the limit."""
+    """Distinct items, numbered in the order of their arrival; raises `CsvRejected` beyond the limit."""
 
     def __init__(
         self, what: str, limit: int, *, max_bytes: int = 0, weigh: Callable[[T], int] = lambda _: 0
     ) -> None:
-        """``weigh`` gives an item's bytes; of all together there may be ``max_bytes``."""
+        """``weigh`` returns the bytes of an item; all together may have ``max_bytes``."""
         self._what = what
         self._limit = limit
         self._left_bytes = max_bytes
@@ -37,7 +38,7 @@ class Distinct(Generic[T]):
         return iter(self._numbers)
 
     def number(self, item: T) -> int:
-        """The item's number."""
+        """Return the number of an item."""
         fresh = len(self._numbers)
         found = self._numbers.setdefault(item, fresh)
         if found == fresh:
@@ -50,9 +51,9 @@ class Distinct(Generic[T]):
 
 
 class Lookup:
-    """The numbers of rows' texts, worked out once for each distinct combination.
+    """The numbers of rows, computed once for each distinct combination of their texts.
 
-    What was worked out is a cache: it is forgotten when it has grown large.
+    The results are cached; a cache that has grown too large is cleared.
     """
 
     def __init__(self, columns: Sequence[str], work_out: Callable[[tuple[str, ...]], int]) -> None:
@@ -61,7 +62,7 @@ class Lookup:
         self._known = self._nothing()
 
     def numbers(self, frame: pl.DataFrame) -> Numbers:
-        """One number for each row."""
+        """Return one number for each row."""
         texts = frame.select(self._columns)
         if texts.estimated_size() > len(texts) * len(self._columns) * _LONG_CHARACTERS:
             texts = texts.select(pl.all().str.slice(0, _LONG_CHARACTERS))
@@ -72,7 +73,7 @@ class Lookup:
                 found = self._found(texts)
             fresh = texts.filter(found.is_null()).unique(maintain_order=True).rows()
             worked_out = [(*row, self._work_out(row)) for row in fresh]
-            # A frame of its own: one cut from the batch would keep all of the batch's texts.
+            # A copy, because a slice of the batch would keep all of the batch's texts in memory.
             self._known = pl.concat([self._known, pl.DataFrame(worked_out, self._known.schema, orient="row")])
             found = self._found(texts)
         numbers: Numbers = found.to_numpy()

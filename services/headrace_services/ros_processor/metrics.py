@@ -1,4 +1,4 @@
-"""Metrics of the ROS processor, under upstream's names (the library adds ``_total``)."""
+"""Metrics of ros_processor, under upstream's names (the library adds ``_total``)."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The aggregation of one file without engines, as a file: upstream's ``rosocp aggregator FILE -o DIR``."""
+"""The aggregation of one file without engines, like upstream's ``rosocp aggregator FILE -o DIR``."""
 
 import asyncio
 import csv
@@ -24,7 +24,7 @@ _CONTAINER_KEY: Final = (
 async def aggregate_file(source: Path, directory: Path) -> tuple[Path, Aggregate]:
     """Write ``output.csv`` into ``directory``, one row for each group; raises `CsvRejected`.
 
-    Missing numbers are empty. The order is that of the workloads, their intervals, their containers.
+    Missing numbers are empty. Rows are sorted by workload, interval and container.
     """
     output = directory / OUTPUT_NAME
     async with aggregate(_chunks(source), now=datetime.now(UTC)) as found:

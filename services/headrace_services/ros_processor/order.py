@@ -1,4 +1,4 @@
-"""The order in which workloads, their intervals and their containers are handed on: that of their texts and times."""
+"""The order of workloads, intervals and containers in the output: that of their texts and times."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -14,7 +14,7 @@ _Ranks = npt.NDArray[np.int64]
 
 
 class Order:
-    """Ranks of everything seen so far; what is seen later never changes which of two comes first."""
+    """The ranks of all items so far; later items never change the order of earlier ones."""
 
     def __init__(self, identities: Iterable[Identity], intervals: Iterable[Interval]) -> None:
         known = list(identities)
@@ -25,16 +25,16 @@ class Order:
         self.end = workloads << WORKLOAD_BITS
 
     def of(self, keys: Keys) -> _Ranks:
-        """Where groups stand: by workload, then interval."""
+        """Return the positions of groups: by workload, then interval."""
         identity, interval = parted(keys)
         return (self.workload_ranks[identity] << WORKLOAD_BITS) | self.interval_ranks[interval]
 
     def start_of_workload(self, position: int) -> int:
-        """Where the workload at ``position`` starts."""
+        """Return the first position of the workload at ``position``."""
         return position >> WORKLOAD_BITS << WORKLOAD_BITS
 
     def sorted(self, keys: Keys) -> npt.NDArray[np.int64]:
-        """The positions of groups by workload, interval, container, image."""
+        """Return the indexes of groups sorted by workload, interval, container, image."""
         identity, _ = parted(keys)
         return np.lexsort((self.identity_ranks[identity], self.of(keys)))
 

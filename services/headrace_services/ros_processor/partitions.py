@@ -1,4 +1,4 @@
-"""All groups of a file, in memory as long as they fit, else a partition at a time."""
+"""All groups of a file: in memory while they fit, else read back from disk in partitions."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
@@ -8,22 +8,22 @@ from headrace_services.ros_processor.groups import Room, Rows, Sorted
 from headrace_services.ros_processor.order import Order
 from headrace_services.ros_processor.spill import Spill
 
-# Groups may take this share of the memory; the rest is for the rows that come next.
+# Groups may take this share of the memory; the rest is for further rows.
 _GROUPS_SHARE: Final = 0.75
 _PARTITION_SHARE: Final = 0.25
-# Most files are small: memory comes as it is needed.
+# Most files are small, so memory is allocated as needed.
 _FIRST_ROWS: Final = 4096
 
 
 class Partitions:
-    """Rows go in, in their order; whole groups come out, in the order of their workloads.
+    """Takes rows in the file's order and yields complete groups in the order of their workloads.
 
-    Groups that no longer fit go to disk, and from then on every row: one of a group already there must be added
-    after those before it.
+    When groups no longer fit they go to disk, and so do all later rows, because the numbers of a group must be added in
+    the file's order.
     """
 
     def __init__(self, reductions: Sequence[Reduction], order: Callable[[], Order], max_bytes: int) -> None:
-        """``order`` gives that of what came so far."""
+        """``order`` returns the order of all rows so far."""
         self._reductions = reductions
         self._order = order
         self._capacity = max(4, max_bytes // (8 * (len(reductions) + 2)))
@@ -32,11 +32,11 @@ class Partitions:
 
     @property
     def spilled(self) -> bool:
-        """Whether they are on disk."""
+        """Whether rows are on disk."""
         return self._spill is not None
 
     def add(self, rows: Rows) -> None:
-        """Take rows, or leave them on disk."""
+        """Add rows; write them to disk if they do not fit."""
         taken = 0
         while taken < len(rows):
             taken += self._room.add(rows.take(slice(taken, None)))
@@ -44,7 +44,7 @@ class Partitions:
                 self._make_room()
 
     def finish(self) -> None:
-        """No more rows will come."""
+        """End the input."""
         if self._spill is None:
             self._room.fold()
             return
@@ -52,12 +52,12 @@ class Partitions:
         self._room = Room(self._reductions, 0)
 
     def close(self) -> None:
-        """Give the disk back."""
+        """Delete the temporary file."""
         if self._spill:
             self._spill.close()
 
     def __iter__(self) -> Iterator[Sorted]:
-        """Give the groups, a partition at a time, each in the order of `Order.sorted`; as often as asked."""
+        """Yield the groups, a partition at a time, each in the order of `Order.sorted`; may be repeated."""
         order = self._order()
         if self._spill is None:
             yield self._sorted(self._room, order)

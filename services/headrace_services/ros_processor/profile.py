@@ -1,6 +1,6 @@
-"""The performance profile that every experiment names, and seeing to it that Kruize has it.
+"""The performance profile that every experiment names, and its creation in Kruize.
 
-Kruize does not evaluate the queries for clusters that send their own results.
+Kruize does not evaluate the profile's queries for clusters that send their own results.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _log = get_logger(__name__)
 LIST_PATH: Final = "/listPerformanceProfiles"
 CREATE_PATH: Final = "/createPerformanceProfile"
 UPDATE_PATH: Final = "/updatePerformanceProfile"
-# How Kruize, old and new, says that it has no such profile.
+# The texts of old and new versions of Kruize for a missing profile.
 MISSING_TEXTS: Final = (
     "Performance Profile doesn't exist",
     "performance_profile does not exist",
@@ -29,7 +29,8 @@ _BACKOFF: Final = RetryPolicy(base_seconds=0.5, cap_seconds=15.0)
 _CONTAINER: Final = 'namespace="$NAMESPACE$",container="$CONTAINER_NAME$"'
 _NAMESPACE: Final = 'namespace="$NAMESPACE$"'
 _DURATION: Final = "[$MEASUREMENT_DURATION_IN_MIN$m])"
-# Metric to the series it is made of; a rate or an average over the measurement duration where it is not a gauge.
+# Each metric with the series that it is computed from: a rate or an average over the measurement duration, unless it is
+# a gauge.
 _SERIES: Final = {
     kruize.CPU_REQUEST.name: 'kube_pod_container_resource_requests{%s,resource="cpu"}',
     kruize.CPU_LIMIT.name: 'kube_pod_container_resource_limits{%s,resource="cpu"}',
@@ -71,7 +72,7 @@ def _variable(name: str, functions: tuple[str, ...]) -> dict[str, Any]:
 
 
 def performance_profile(version: float) -> dict[str, Any]:
-    """The profile, as `/createPerformanceProfile` takes it."""
+    """Return the profile as `/createPerformanceProfile` accepts it."""
     spread = ("avg", "min", "max")
     variables = [
         *((metric.name, metric.values) for metric in (*CONTAINER_METRICS, *NAMESPACE_METRICS)),
@@ -94,13 +95,13 @@ def performance_profile(version: float) -> dict[str, Any]:
 
 
 def misses_profile(text: str) -> bool:
-    """Whether an answer of Kruize says that the profile is not there."""
+    """Return whether an answer of Kruize says that the profile is missing."""
     unescaped = text.replace('\\"', '"')
     return any(missing in unescaped for missing in MISSING_TEXTS)
 
 
 class ProfileKeeper:
-    """Sees to it that Kruize has the profile."""
+    """Ensures that Kruize has the profile."""
 
     def __init__(self, peer: Peer, *, version: float, update: bool) -> None:
         self._peer = peer
@@ -110,7 +111,7 @@ class ProfileKeeper:
         self.problem: str | None = "the performance profile has not been requested from Kruize yet"
 
     async def run(self) -> None:
-        """Until Kruize has it, with growing pauses; the reason stands in `problem` meanwhile."""
+        """Try with increasing pauses until Kruize has the profile; `problem` contains the reason meanwhile."""
         failures = 0
         while True:
             try:
@@ -124,7 +125,7 @@ class ProfileKeeper:
             await asyncio.sleep(_BACKOFF.hold_seconds(failures))
 
     async def ensure(self) -> None:
-        """Create or update the profile unless Kruize has it; raises `Retryable` when it will not take it."""
+        """Create or update the profile unless Kruize has it; raises `Retryable` if Kruize does not accept it."""
         async with self._turn:
             await self._ensure()
         self.problem = None
@@ -145,7 +146,7 @@ class ProfileKeeper:
 
     async def _put(self, method: str, path: str) -> None:
         answer = await self._peer.call(method, path, json=performance_profile(self._version))
-        # 409: somebody else was quicker, or Kruize keeps what it has.
+        # 409: another process created it first, or Kruize keeps its own version.
         if answer.status not in {200, 201, 409}:
             raise Retryable(f"Kruize refused the performance profile: {answer.shown}")
         _log.info("performance_profile_sent", path=path, status=answer.status)

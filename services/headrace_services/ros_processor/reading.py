@@ -1,7 +1,7 @@
-"""Usage CSVs as they come in: cut at the ends of records, checked, parsed a batch at a time.
+"""Reads usage CSVs as they arrive: splits them at the ends of records, checks them, and parses a batch at a time.
 
-A batch whose every line has the right number of plain fields goes to the parser as it is. Any other is first read
-by the csv module, which knows the malformed rows, and written again without them.
+A batch in which every line has the right number of plain fields goes to the parser unchanged. Any other batch is first
+read by the csv module, which detects malformed rows, and is written again without them.
 """
 
 import csv
@@ -23,7 +23,7 @@ _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 async def record_batches(chunks: AsyncIterator[bytes], limits: CsvLimits) -> AsyncIterator[bytes]:
-    """Whole records, about ``batch_bytes`` at a time, whatever the chunks are."""
+    """Yield whole records, about ``batch_bytes`` at a time, for chunks of any size."""
     buffer, capacity = bytearray(), limits.batch_bytes
     async for chunk in chunks:
         position = 0
@@ -46,7 +46,7 @@ async def record_batches(chunks: AsyncIterator[bytes], limits: CsvLimits) -> Asy
 
 
 def _last_record_end(buffer: bytearray) -> int:
-    """Where the last whole record ends, 0 if none does: after a newline with an even number of quotes before it."""
+    """Return the end of the last whole record, 0 without one: a newline after an even number of quotes."""
     if b'"' not in buffer:
         return buffer.rfind(b"\n") + 1
     octets = np.frombuffer(buffer, np.uint8)
@@ -71,20 +71,20 @@ class Reader:
 
     @property
     def kind(self) -> FileKind:
-        """The kind of file; raises `CsvRejected` before there was a header."""
+        """The kind of file; raises `CsvRejected` before the header was read."""
         if self._kind is None:
             raise CsvRejected("the file is empty")
         return self._kind
 
     def frame(self, batch: bytes) -> pl.DataFrame:
-        """The well-formed rows of a batch, by column name; texts are never null, numbers null where they are none."""
+        """Return the well-formed rows of a batch, by column name; texts are never null, invalid numbers are null."""
         if self._kind is None:
             batch = self._read_header(batch)
         self._check_text(batch)
         if b"\r" in batch:
             batch = batch.replace(b"\r\n", b"\n")
         frame = self._parse(batch, quoted=False) if self._seems_regular(batch) else None
-        # The parser fills up a row that lacks its last field.
+        # The parser completes a row that lacks its last field.
         if frame is None or (_has_gap(frame[self._last]) and not self._has_even_rows(batch)):
             frame = self._parse(self._repaired(batch), quoted=True)
         self.rows += frame.height
@@ -93,7 +93,7 @@ class Reader:
         return frame
 
     def check_malformed(self) -> None:
-        """Raise `CsvRejected` when too many rows were malformed."""
+        """Raise `CsvRejected` if too many rows were malformed."""
         if self.malformed > self._limits.max_malformed_share * self.rows:
             raise CsvRejected(
                 f"{self.malformed} of {self.rows} rows are malformed, the first: {self._first_malformed}"
@@ -119,7 +119,7 @@ class Reader:
         return rest
 
     def _names(self, line: bytes) -> list[str]:
-        """The header's columns, as few and as short as they have to be before anything is made of them."""
+        """Return the header's columns; their number and length are checked before anything is built from them."""
         if len(line) > self._limits.max_header_bytes:
             raise CsvRejected(f"the header is longer than {self._limits.max_header_bytes} bytes")
         if line.count(b",") >= self._limits.max_columns:
@@ -142,9 +142,9 @@ class Reader:
             ) from error
 
     def _seems_regular(self, batch: bytes) -> bool:
-        """Whether lines have the right number of fields on average, none quoted, too long, with an odd character.
+        """Return whether lines have the right number of fields on average and contain no quotes or unusual characters.
 
-        Then either all are right or one lacks its last field. (To find the ends of fields takes twice as long.)
+        If so, either all lines are right or one lacks its last field. Checking each line takes twice as long.
         """
         if b'"' in batch or b"\0" in batch or b"\r" in batch:
             return False
@@ -160,14 +160,14 @@ class Reader:
         return int(np.diff(line_ends, prepend=-1).max(initial=0)) <= self._limits.max_field_bytes
 
     def _has_even_rows(self, batch: bytes) -> bool:
-        """Whether every line has the right number of fields."""
+        """Return whether every line has the right number of fields."""
         octets = np.frombuffer(batch, np.uint8)
         is_newline = octets == _NEWLINE
         field_ends = np.flatnonzero(is_newline | (octets == _COMMA))
         return bool(is_newline[field_ends[len(self._schema) - 1 :: len(self._schema)]].all())
 
     def _repaired(self, batch: bytes) -> bytes:
-        """The well-formed rows, written in a regular form."""
+        """Return the well-formed rows as regular CSV."""
         output = io.StringIO(newline="")
         csv.writer(output, lineterminator="\n").writerows(self._well_formed(batch.decode()))
         return output.getvalue().encode()

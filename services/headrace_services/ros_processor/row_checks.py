@@ -1,4 +1,4 @@
-"""Which rows count, and for whom: decided on their texts.
+"""Checks of the rows of a usage CSV: which rows are valid, and the container or namespace and interval of each.
 
 Source: RedHatInsights/ros-ocp-backend (internal/utils/aggregator.go).
 """
@@ -36,9 +36,9 @@ _CLOCK_SKEW: Final = timedelta(days=1)
 
 
 class Identity(NamedTuple):
-    """Whose usage a row is; together with the interval, the key by which rows are aggregated.
+    """The container or namespace of a row; with the interval it is the key by which rows are aggregated.
 
-    Its order is the order of everything that is handed on.
+    The order of the fields is the order of all output.
     """
 
     namespace: str
@@ -55,14 +55,14 @@ class Identity(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """From when to when, in UTC."""
+    """The start and end of an interval, in UTC."""
 
     start: datetime
     end: datetime
 
 
 def container_identity(texts: tuple[str, ...], limits: CsvLimits) -> Identity | str:
-    """Whose usage a container row is, or why it does not count; ``texts`` as in `CONTAINER.identity`."""
+    """Return the identity of a container row, or why the row is dropped; ``texts`` as in `CONTAINER.identity`."""
     namespace, workload, workload_type, owner_kind, owner_name, container, image = map(_text, texts)
     if owner_kind in _UNSET or owner_name in _UNSET:
         return NO_OWNER
@@ -81,7 +81,7 @@ def container_identity(texts: tuple[str, ...], limits: CsvLimits) -> Identity | 
 
 
 def namespace_identity(texts: tuple[str, ...], limits: CsvLimits) -> Identity | str:
-    """Whose usage a namespace row is, or why it does not count."""
+    """Return the identity of a namespace row, or why the row is dropped."""
     namespace = _text(texts[0])
     if namespace in _UNSET:
         return NO_NAMESPACE
@@ -91,7 +91,7 @@ def namespace_identity(texts: tuple[str, ...], limits: CsvLimits) -> Identity | 
 
 
 def interval(texts: tuple[str, ...], now: datetime) -> Interval | str:
-    """The interval from its two texts, or why it does not count."""
+    """Return the interval from its two texts, or why the row is dropped."""
     start, end = map(_moment, texts)
     if start is None or end is None:
         return BAD_TIME
@@ -111,7 +111,7 @@ def _too_long(max_bytes: int, *names: str) -> bool:
 
 
 def _moment(text: str) -> datetime | None:
-    """Read ``2023-06-02 00:15:00 +0000 UTC``."""
+    """Parse ``2023-06-02 00:15:00 +0000 UTC``."""
     found = _TIME.fullmatch(text)
     if not found:
         return None

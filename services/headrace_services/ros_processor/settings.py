@@ -1,4 +1,4 @@
-"""Settings of the ROS processor: upstream's environment variables, and a few of ours."""
+"""The settings of ros_processor: upstream's environment variables, and some of Headrace's own."""
 
 from typing import Annotated, Any, Final
 
@@ -7,7 +7,7 @@ from pydantic import BeforeValidator
 from headrace.contracts.kruize import MAX_BULK_RECORDS
 from headrace.runtime.settings import Settings, env
 
-# Upstream's variables that are accepted and do nothing here, and why.
+# Upstream's variables that are accepted without effect, with the reason.
 WITHOUT_EFFECT: Final = {
     "KAFKA_BOOTSTRAP_SERVERS": "HEADRACE_KAFKA names the brokers",
     "KAFKA_AUTO_COMMIT": "an offset is committed once the effects of its message are durable",
@@ -31,7 +31,7 @@ WITHOUT_EFFECT: Final = {
 
 
 def _port(value: Any) -> Any:
-    """Kubernetes sets ``KRUIZE_PORT=tcp://10.0.0.1:8080`` for a Service named kruize."""
+    """Ignore the ``KRUIZE_PORT=tcp://10.0.0.1:8080`` that Kubernetes sets for a Service named kruize."""
     return value.rpartition(":")[2] if isinstance(value, str) else value
 
 
@@ -40,7 +40,7 @@ def _version(value: Any) -> Any:
 
 
 class RosProcessorSettings(Settings):
-    """Names without a prefix of ours mean what they mean upstream."""
+    """Settings without Headrace's prefix have upstream's meaning."""
 
     upload_topic: str = env(
         "UPLOAD_TOPIC", "", "topic of the events about usage files; empty: that of the services' table"
@@ -109,5 +109,5 @@ class RosProcessorSettings(Settings):
 
     @property
     def kruize(self) -> str:
-        """Where Kruize is."""
+        """The URL of Kruize."""
         return self.kruize_url or f"http://{self.kruize_host}:{self.kruize_port}"

@@ -1,7 +1,7 @@
-"""Rows on disk, when a file has more of them than memory may hold.
+"""Rows on disk, for files with more rows than memory may hold.
 
-Each run is sorted by workload and interval, in the order that all are handed on in, so that a part of that order is
-read from every run without reading the rest.
+Each run is sorted by workload and interval, the order of the output, so that a range of that order is read from every
+run without reading the rest.
 """
 
 import io
@@ -30,25 +30,24 @@ class _Segment:
 
 
 class Spill:
-    """A temporary file without a name, so that it ends with the process. Arrow IPC, compressed.
+    """A temporary file without a name, which ends with the process. Arrow IPC, compressed.
 
-    A disk that is full raises `Retryable`; one that would be too small for the file even if it were empty,
-    `CsvRejected`.
+    A full disk raises `Retryable`; a disk that would be too small even if it were empty raises `CsvRejected`.
     """
 
     def __init__(self) -> None:
-        # Without a buffer: what a full disk did not take is not tried again by closing.
+        # Without a buffer, closing the file does not repeat a write that a full disk refused.
         self._file = temporary_file(buffering=0)
         self._size_bytes = 0
         self._segments: list[_Segment] = []
         self._samples: list[Keys] = []
 
     def close(self) -> None:
-        """Give the disk back."""
+        """Delete the file."""
         self._file.close()
 
     def write(self, rows: Rows, order: Order) -> None:
-        """Add a run; rows of one group stay in their order."""
+        """Write a run; the rows of one group stay in their order."""
         positions = np.argsort(order.of(rows.keys), kind="stable")
         for start in range(0, len(rows), _SEGMENT_ROWS):
             self._write_segment(rows.take(positions[start : start + _SEGMENT_ROWS]))
@@ -64,7 +63,7 @@ class Spill:
         self._samples.append(rows.keys[::_SAMPLE_ROWS].copy())
 
     def _append(self, data: memoryview) -> int:
-        """Write at the end; gives where that was."""
+        """Append bytes; return their position."""
         offset = self._file.seek(0, io.SEEK_END)
         self._size_bytes += len(data)
         try:
@@ -77,20 +76,20 @@ class Spill:
         return offset
 
     def partitions(self, order: Order, max_rows: int) -> list[tuple[int, int]]:
-        """Ranges of ``order``, each of about ``max_rows`` rows, cut between workloads where that can be."""
+        """Yield ranges of ``order`` of about ``max_rows`` rows each, split between workloads where possible."""
         samples = np.sort(order.of(np.concatenate(self._samples)))
         starts = [0]
         for sample in samples[:: max(1, max_rows // _SAMPLE_ROWS)][1:]:
             start = order.start_of_workload(int(sample))
             if start <= starts[-1]:
-                # One workload fills more than a partition.
+                # One workload alone fills more than a partition.
                 start = int(sample)
             if start > starts[-1]:
                 starts.append(start)
         return list(zip(starts, [*starts[1:], order.end], strict=True))
 
     def read(self, order: Order, start: int, end: int) -> Iterator[Rows]:
-        """The rows from ``start`` to before ``end`` of ``order``, run after run."""
+        """Return the rows from ``start`` to before ``end`` of ``order``, run after run."""
         for segment in self._segments:
             first, last = order.of(np.array([segment.first_key, segment.last_key], np.uint64)).tolist()
             if first >= end or last < start:

@@ -1,7 +1,7 @@
-"""The processor's part of the ROS database: who reports, which workloads, their usage.
+"""ros_processor's part of the ROS database: clusters, workloads and their usage.
 
-A batch of workloads is one transaction of a few statements. Rows of a workload and of its cluster change only when
-usage is new, so that an event that comes again leaves every row as it is.
+A batch of workloads is one transaction of a few statements. The rows of a workload and of its cluster change only if
+usage is new, so a redelivered event changes no row.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::json[], $8::time
 order by position
 on conflict (org_id, cluster_id, experiment_name) do nothing
 """
-# In one order, so that two messages of the same workloads take turns instead of blocking each other.
+# The fixed order makes two messages on the same workloads take turns instead of deadlocking.
 _LOCK_WORKLOADS: Final = """
 select id, experiment_name from workloads where org_id = $1 and cluster_id = $2 and experiment_name = any($3::text[])
 order by experiment_name for no key update
@@ -70,7 +70,7 @@ with added as (
 )
 select workload_id, count(*) as rows from added group by workload_id
 """
-# A workload's containers and moment are those of its last interval, in whatever order the files come.
+# The containers and the time of a workload are those of its last interval, in whatever order the files come.
 _TOUCH_WORKLOADS: Final = """
 update workloads set containers = array(select json_array_elements_text(seen.containers)), metrics_upload_at = until
 from unnest($1::bigint[], $2::json[], $3::timestamptz[]) as seen (id, containers, until)
@@ -103,7 +103,7 @@ where a.org_id = $1 and c.source_id = $2 and c.cluster_uuid = $3 and c.cluster_a
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster's row; ``org_id`` is whose it is."""
+    """The row of a cluster; ``org_id`` is its owner."""
 
     id: int
     org_id: str
@@ -111,7 +111,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A workload to ask recommendations for, and until when its usage goes."""
+    """A workload for a recommendation request, and the end of its usage."""
 
     workload_id: int
     kind: ExperimentType
@@ -120,17 +120,17 @@ class Ask:
 
 @dataclass(frozen=True)
 class Stored:
-    """Ids of workloads by experiment name, and how many rows of usage were new."""
+    """The ids of workloads by experiment name, and the number of new rows of usage."""
 
     ids: Mapping[str, int]
     new_rows: int
 
 
 class RosStore:
-    """Raises `Retryable` when PostgreSQL is away or busy."""
+    """Raises `Retryable` while PostgreSQL is away or busy."""
 
     def __init__(self, database: Database, *, follow: bool = False) -> None:
-        """``follow``: a cluster becomes the last organisation's whose usage comes."""
+        """``follow``: a cluster belongs to the organisation that sent its usage last."""
         self._database = database
         self._follow = follow
         self._partitions = {
@@ -139,9 +139,9 @@ class RosStore:
         }
 
     async def cluster(self, metadata: RosMetadata, reported_at: datetime) -> Cluster:
-        """Get the cluster's row, made if it is missing, and that of its organisation.
+        """Return the row of the cluster; create it and the organisation's if they are missing.
 
-        Raises `ForeignCluster` where it is another organisation's.
+        Raises `ForeignCluster` if it belongs to another organisation.
         """
         with database_errors_counted():
             cluster = await self._cluster(metadata, reported_at)
@@ -169,13 +169,13 @@ class RosStore:
         return Cluster(cluster_id, metadata.org_id)
 
     async def known(self, cluster: Cluster, names: Iterable[str]) -> set[str]:
-        """Those of the experiments that have a row, which is written once Kruize has them."""
+        """Return those of the experiments that have a row, which exists once Kruize has the experiment."""
         with database_errors_counted():
             rows = await self._database.fetch(_KNOWN, cluster.org_id, cluster.id, list(names))
         return {row["experiment_name"] for row in rows}
 
     async def save(self, cluster: Cluster, results: Sequence[Result], reported_at: datetime) -> Stored:
-        """Store usage that Kruize has, and the workloads it is of; what is there already stays as it is."""
+        """Store usage that Kruize has, and its workloads; existing rows stay unchanged."""
         moments = {result.end for result in results}
         with database_errors_counted():
             return await self._partitions[_METRICS].fill(
@@ -228,7 +228,7 @@ class RosStore:
             raise Retryable(_DELETED) from error
 
     async def defer(self, cluster: Cluster, asks: Sequence[Ask]) -> None:
-        """Keep what to ask for until the payload's last event has come."""
+        """Keep workloads for recommendation requests until the payload's last event has come."""
         columns = [ask.workload_id for ask in asks], [ask.until for ask in asks]
         with database_errors_counted():
             try:
@@ -237,34 +237,34 @@ class RosStore:
                 raise Retryable(_DELETED) from error
 
     async def deferred(self, metadata: RosMetadata) -> dict[str, Ask]:
-        """What is kept for a cluster, by experiment."""
+        """Return the kept workloads of a cluster, by experiment."""
         key = (metadata.org_id, metadata.source_id, metadata.cluster_uuid, metadata.cluster_alias)
         with database_errors_counted():
             rows = await self._database.fetch(_DEFERRED, *key)
         return {row["experiment_name"]: Ask(row["workload_id"], row["kind"], row["until"]) for row in rows}
 
     async def forget_deferred(self, workload_ids: Sequence[int]) -> None:
-        """These were asked for."""
+        """Delete kept workloads whose requests are sent."""
         with database_errors_counted():
             await self._database.execute(
                 "delete from deferred_asks where workload_id = any($1)", workload_ids
             )
 
     async def make_partitions(self, moments: Sequence[datetime]) -> None:
-        """Make what is missing of every partitioned table, for rows of these moments."""
+        """Create the missing partitions of every partitioned table for rows of these times."""
         with database_errors_counted():
             for partitions in self._partitions.values():
                 await partitions.ensure(moments)
 
     async def retire_partitions(self, before: datetime) -> None:
-        """Drop what every partitioned table holds of before a moment."""
+        """Drop the partitions of every partitioned table that end before a time."""
         with database_errors_counted():
             for partitions in self._partitions.values():
                 await partitions.retire(before)
 
 
 def is_namespace(workload: Workload) -> bool:
-    """Whether it is a whole namespace."""
+    """Return whether a workload is a whole namespace."""
     return workload.kind == "namespace"
 
 
@@ -273,7 +273,7 @@ def _containers(experiment: Experiment) -> str:
 
 
 def _metric_columns(results: Sequence[Result], ids: Mapping[str, int]) -> tuple[Any, ...]:
-    """The arguments of `_ADD_METRICS` after the organisation."""
+    """Return the arguments of `_ADD_METRICS` after the organisation."""
     workload = results[0].experiment.workload
     rows: list[tuple[Result, ContainerUsage]] = [
         (result, usage) for result in results for usage in result.record.containers

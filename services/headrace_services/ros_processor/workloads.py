@@ -1,4 +1,4 @@
-"""What is handed on of a file: workloads, their intervals, the usage of their containers."""
+"""The output of the aggregation: workloads, their intervals, the usage of their containers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _BATCH_GROUPS: Final = 2_000
 
 @dataclass(slots=True)
 class ContainerUsage:
-    """One container in one interval; ``metrics`` is ready for JSON, and shared, so not to be changed."""
+    """One container in one interval. ``metrics`` is ready for JSON and shared, so it must not be changed."""
 
     name: str
     image: str
@@ -31,7 +31,7 @@ class ContainerUsage:
 
 @dataclass(slots=True)
 class IntervalRecord:
-    """One interval. A container may be there with two images; of a namespace there is one, with the name ``""``."""
+    """One interval. A container may occur with two images; a namespace has one entry, named ``""``."""
 
     start: datetime
     end: datetime
@@ -42,7 +42,7 @@ class IntervalRecord:
 class Workload:
     """One workload, or a whole namespace (object type ``namespace``, no ``containers``).
 
-    ``containers``: each name once, with the first of its images. ``records`` go by their start, then end.
+    ``containers``: each name once, with its first image. ``records`` are sorted by start, then end.
     """
 
     kind: ExperimentType
@@ -54,7 +54,7 @@ class Workload:
 
 
 class Builder:
-    """Makes workloads of groups."""
+    """Builds workloads from groups."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Builder:
         present: npt.NDArray[np.bool_],
         max_workload_groups: int,
     ) -> None:
-        """``present``: for each identity, whether a row of it was kept."""
+        """``present``: for each identity, whether it has a valid row."""
         self._kind = kind
         self._identities = identities
         self._intervals = intervals
@@ -72,12 +72,12 @@ class Builder:
         self._containers = _containers(identities, present) if kind.kind == "container" else {}
 
     def build(self, groups: Sorted, order: Order) -> Iterator[list[Workload]]:
-        """Make some at a time."""
+        """Yield the workloads of a few groups at a time."""
         for start, end in self._slices(order.of(groups.keys)):
             yield self._built(groups.part(start, end), order)
 
     def _slices(self, positions: Positions) -> Iterator[tuple[int, int]]:
-        """Cut between workloads; one with too many groups also between its intervals."""
+        """Split between workloads; a workload with too many groups is also split between intervals."""
         start = 0
         for first, end in _runs(positions >> WORKLOAD_BITS):
             if end - start > self._max_workload_groups and first > start:
@@ -118,7 +118,7 @@ class Builder:
         return workloads
 
     def _metrics(self, groups: Rows) -> Iterator[list[dict[str, Any]]]:
-        # All at once: a call costs more than a hundred numbers.
+        # All columns are converted in one call, because a call costs more than a hundred numbers.
         texts = decimals(np.concatenate(groups.columns))
         columns = iter([texts[at : at + len(groups)] for at in range(0, len(texts), len(groups))])
         made = [_of_metric(metric, [next(columns) for _ in metric.values]) for metric in self._kind.metrics]
@@ -127,7 +127,7 @@ class Builder:
 
 
 def _of_metric(metric: Metric, texts: Sequence[Sequence[str | None]]) -> list[dict[str, Any] | None]:
-    """The metric of each group; equal ones are one object, for requests and limits hardly change."""
+    """Return the metric of each group; equal ones share an object, because requests and limits rarely change."""
     made: dict[tuple[str | None, ...], dict[str, Any] | None] = {}
     rows = list(zip(*texts, strict=True))
     for values in set(rows):
@@ -136,7 +136,7 @@ def _of_metric(metric: Metric, texts: Sequence[Sequence[str | None]]) -> list[di
 
 
 def _metric(metric: Metric, values: tuple[str | None, ...]) -> dict[str, Any] | None:
-    """One element of Kruize's `metrics`; none without a sum or an average."""
+    """Return one element of Kruize's `metrics`; None without a sum or an average."""
     results: dict[str, str | None] = dict(zip(metric.values, values, strict=True))
     if None in values:
         if any(results.get(name, "") is None for name in ("sum", "avg")):
@@ -157,6 +157,6 @@ def _containers(
 
 
 def _runs(values: Positions) -> list[tuple[int, int]]:
-    """Start and end of each run of equal values; of no values, none."""
+    """Return the start and end of each run of equal values."""
     starts = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist()] if len(values) else []
     return list(pairwise([*starts, len(values)]))

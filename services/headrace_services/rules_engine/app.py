@@ -1,4 +1,4 @@
-"""Wiring: announcements in, archives fetched and evaluated in worker processes, reports out."""
+"""Connects the parts of rules_engine: announcements in, archives evaluated in processes, reports out."""
 
 import aiohttp
 
@@ -9,7 +9,7 @@ from headrace_services.rules_engine.settings import RulesEngineSettings
 
 
 async def start(context: Context) -> None:
-    """Load the rules, consume."""
+    """Load the rules and consume announcements."""
     require_insights_core()
     from headrace.rules.evaluation import RulesConfig
     from headrace.rules.workers.pool import WorkerPool

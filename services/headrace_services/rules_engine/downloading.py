@@ -1,4 +1,4 @@
-"""Reading a whole archive, bounded while it comes."""
+"""Downloads a whole archive with a limit on its size."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from headrace_services.rules_engine.messages import Upload
 
 @dataclass(frozen=True)
 class Downloader:
-    """Reads by bucket and key with our own keys where the announcement has them, else by URL."""
+    """Reads by bucket and key with Headrace's keys if the announcement has them, else by URL."""
 
     fetcher: Fetcher
     max_bytes: int
 
     async def download(self, upload: Upload) -> bytes:
-        """The archive; raises `Rejected` when it is not there, too big, empty or nowhere we may read."""
+        """Return the archive; raises `Rejected` if it is missing, too large, empty, or where Headrace may not read."""
         archive = await read_whole(self.fetcher, self.fetcher.locate_upload(upload), self.max_bytes)
         if not archive:
             raise Rejected("Empty input archive")
@@ -23,7 +23,7 @@ class Downloader:
 
 
 async def read_whole(fetcher: Fetcher, location: Location, max_bytes: int) -> bytes:
-    """What is there; raises `Rejected` at the first byte too many."""
+    """Return the whole content; raises `Rejected` at the first byte beyond the limit."""
     pieces: list[bytes] = []
     size_bytes = 0
     async with fetcher.open(location) as chunks:

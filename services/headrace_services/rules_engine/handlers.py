@@ -1,4 +1,4 @@
-"""What the rules engine does with an announcement: fetch, evaluate, publish, say what happened."""
+"""Handles an announcement: fetch the archive, evaluate it, publish the results and report the status."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,15 +26,15 @@ _SHOWN_FAILURES: Final = 3
 
 
 class Evaluator(Protocol):
-    """Runs rules on archives, as `WorkerPool` does."""
+    """Runs rules on archives, like `WorkerPool`."""
 
     async def evaluate(self, archive: bytes, seeds: Mapping[str, Any]) -> Evaluation:
-        """Give what the rules make of it."""
+        """Return the outcome of the rules."""
 
 
 @dataclass(frozen=True)
 class RulesEngine:
-    """Evaluates announced archives. What it publishes depends on the archive and the announcement alone."""
+    """Evaluates announced archives. Its messages depend only on the archive and the announcement."""
 
     download: Callable[[Upload], Awaitable[bytes]]
     evaluator: Evaluator
@@ -43,7 +43,7 @@ class RulesEngine:
     statuses: StatusReporter | None = None
 
     async def handle(self, message: UnjudgedAnnouncement, delivery: Delivery) -> str:
-        """Of topic ``platform.upload.announce``."""
+        """Handle an announcement."""
         progress = metrics.Progress(first_attempt=delivery.attempt <= 1)
         try:
             return await self._handle(message, upload_of(message), progress)
@@ -75,7 +75,7 @@ class RulesEngine:
         return _told(evaluation, cluster, sent)
 
     def _processing(self, message: UnjudgedAnnouncement) -> list[Outgoing]:
-        """The status that upstream reports between its others, sent together with the results."""
+        """Return the status that upstream reports between its other statuses; it is sent with the results."""
         if self.statuses is None or not message.request_id:
             return []
         return [
@@ -86,7 +86,7 @@ class RulesEngine:
 
 
 def _cluster(upload: Upload, evaluation: Evaluation) -> str:
-    """Whose archive it is; raises `Rejected`."""
+    """Return the cluster of the archive; raises `Rejected`."""
     name = upload.cluster_name or evaluation.cluster_id
     if name is None:
         raise Rejected(
@@ -99,7 +99,7 @@ def _cluster(upload: Upload, evaluation: Evaluation) -> str:
 
 
 def _note(evaluation: Evaluation) -> None:
-    """Count and log what did not run, which the report does not tell."""
+    """Count and log the rules and components that did not run, which the report does not show."""
     metrics.RULE_EXCEPTIONS.inc(len(evaluation.exceptions))
     metrics.RULE_SKIPS.inc(len(evaluation.skips))
     metrics.BROKER_INSTANCES.set(

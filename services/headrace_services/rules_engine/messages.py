@@ -1,6 +1,6 @@
-"""What rules and reports need of an announcement, checked. No I/O.
+"""The validated content of an announcement that rules and reports need. No I/O.
 
-The texts of the faults are upstream's.
+The texts of faults are upstream's.
 """
 
 import re
@@ -30,12 +30,12 @@ _WRONG_ORG: Final = "Error extracting the OrgID"
 
 @dataclass(frozen=True)
 class Upload:
-    """What an announcement says, checked."""
+    """The validated content of an announcement."""
 
     attributes: dict[str, Any]
-    """As they came."""
+    """The attributes as they were sent."""
     identity: dict[str, Any]
-    """The decoded document: ``identity`` is a key of it."""
+    """The decoded document, with ``identity`` as a key."""
     org_id: int
     account: int | None
     cluster_name: str | None
@@ -44,32 +44,32 @@ class Upload:
 
     @property
     def request_id(self) -> str | None:
-        """None where the sender names none."""
+        """The request id, or None if the sender gave none."""
         return self._text("request_id")
 
     @property
     def url(self) -> str:
-        """Where the archive is, for those without the keys to the bucket."""
+        """The presigned URL, for consumers without credentials for the bucket."""
         return str(self.attributes["url"])
 
     @property
     def bucket(self) -> str | None:
-        """None where only the URL is known."""
+        """The bucket, or None if only the URL is known."""
         return self._text("bucket")
 
     @property
     def object_key(self) -> str | None:
-        """None where only the URL is known."""
+        """The key in the bucket, or None if only the URL is known."""
         return self._text("object_key")
 
     @property
     def timestamp(self) -> str:
-        """When it was announced, as it was written."""
+        """The time of the announcement, as it was sent."""
         return str(self.attributes["timestamp"])
 
     @property
     def seeds(self) -> dict[str, Any]:
-        """What rules find beside the archive."""
+        """The values that rules get beside the archive."""
         year, month, day, hour, minute, second = self.taken_at.strftime("%Y %m %d %H %M %S").split()
         return {
             "org_id": str(self.org_id),
@@ -90,7 +90,7 @@ class Upload:
 
 
 def upload_of(message: UnjudgedAnnouncement) -> Upload:
-    """Check an announcement; raises `Poison` or `Rejected` with the reason."""
+    """Validate an announcement; raises `Poison` or `Rejected` with the reason."""
     if message.problem:
         raise Poison(message.problem)
     attributes = message.attributes
@@ -117,7 +117,7 @@ def upload_of(message: UnjudgedAnnouncement) -> Upload:
 
 
 def _identity(attributes: dict[str, Any]) -> tuple[dict[str, Any], Identity]:
-    """The document as rules find it, and who it says is the sender."""
+    """Return the identity document for rules, and the sender that it names."""
     header = attributes["b64_identity"]
     try:
         document = identity_document(header)
@@ -145,7 +145,7 @@ def _fault_of_identity(document: Any) -> str:
     if not isinstance(identity, dict):
         return "the identity contains no object 'identity'"
     internal = identity.get("internal")
-    # Our ingress accepts an org id beside `internal`, too.
+    # Our ingress also accepts an org id beside `internal`.
     if not isinstance(internal, dict) and not (internal is None and "org_id" in identity):
         return "'identity.internal' is required"
     auth_time = (internal or {}).get("auth_time")
@@ -169,7 +169,7 @@ def _fault_of_identity(document: Any) -> str:
 def _org_id(text: str) -> int:
     if not _DIGITS.fullmatch(text) or int(text) > _UINT32:
         raise Poison(f"{_WRONG_ORG}: {_not_a_number(text)}")
-    # Written in two ways an organisation would be two texts and one number: the other's reports would be its own.
+    # Two spellings of one number would be two organisations as texts and one as a number, so that reports would mix.
     if str(int(text)) != text:
         raise Rejected(f"{_WRONG_ORG}: {_shown(text)} has leading zeros, which a number cannot keep")
     return int(text)
@@ -186,7 +186,7 @@ def _account(text: str) -> int | None:
 
 
 def _gathered_at(metadata: Any) -> datetime | None:
-    """Where the clients put it, and where the schemas' documentation has it."""
+    """Return the time of gathering, from its place in clients' messages or in the documented schema."""
     custom = metadata.get("custom_metadata") if isinstance(metadata, dict) else None
     if not isinstance(custom, dict):
         return None

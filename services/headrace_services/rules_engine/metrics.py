@@ -1,8 +1,8 @@
-"""Metrics of the pipeline under upstream's names, and a few of our own.
+"""Metrics of the pipeline under upstream's names, and some of Headrace's own.
 
-Source: RedHatInsights/insights-ccx-messaging, ccx_messaging/watchers/stats_watcher.py. Every announcement is
-received once and ends published or failed, where upstream forgets those that cannot be read. (An attempt that is made
-again counts its failure, unless an engine was away.)
+Source: RedHatInsights/insights-ccx-messaging, ccx_messaging/watchers/stats_watcher.py. Every announcement is received
+once and ends published or failed; upstream does not count those that cannot be read. (Each failed attempt counts,
+unless an engine was away.)
 """
 
 import time
@@ -20,7 +20,7 @@ _OCP, _HYPERSHIFT = "ocp", "hypershift"
 _ARCHIVES: Final = (_OCP, _HYPERSHIFT)
 _BYTES: Final = tuple(float(1 << power) for power in range(12, 31, 2))
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-# Senders write what they like.
+# Senders may write any version.
 _remote_version: Final = metrics.Capped(r"[\w.+-]{1,64}", most=100)
 
 
@@ -46,7 +46,7 @@ TIMEOUTS: Final = _counter("ccx_engine_processed_timeout", "Archives that exceed
 REMOTE_CONFIGURATIONS: Final = _counter(
     "gathering_conditions_remote_configuration_version", "Archives by that version", "version"
 )
-# A histogram whatever its name says.
+# The metric is a histogram in spite of its name.
 DOWNLOADED: Final = _histogram("ccx_downloaded_total", "Size of archives downloaded, bytes", _BYTES)
 ARCHIVE_SIZE: Final = _histogram(
     "ccx_consumer_archive_size", "Size of archives unpacked, bytes", _BYTES, "archive"
@@ -62,14 +62,14 @@ BROKER_INSTANCES: Final = _gauge("ccx_broker_instances_size", "Responses of rule
 BROKER_EXCEPTIONS: Final = _gauge("ccx_broker_exceptions_size", "Components that failed, last archive")
 BROKER_TRACEBACKS: Final = _gauge("ccx_broker_tracebacks_size", "Places of failure, last archive")
 
-# Ours. Rising: a rule has a fault; the log names it.
+# Headrace's own. If it rises, a rule has a fault; the log names the rule.
 RULE_EXCEPTIONS: Final = _counter("headrace_rule_exceptions", "Components that failed on an archive")
 RULE_SKIPS: Final = _counter("headrace_rule_skips", "Rules skipped because the archive lacks something")
 ON_DISK: Final = _counter(
     "headrace_rules_on_disk", "Archives evaluated on disk because a component needs real files"
 )
 
-# The pool's, shown among the service's.
+# The pool's metric, listed among those of the service.
 WORKERS_REPLACED: Final = workers.WORKERS_REPLACED
 REPLACEMENT_SECONDS: Final = workers.REPLACEMENT_SECONDS
 
@@ -81,7 +81,7 @@ for _family in (
 
 
 class _Filtered(Collector):
-    """What the runtime filtered for this service, under upstream's name."""
+    """The messages that the runtime filtered for this service, under upstream's name."""
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         total = sum(
@@ -98,7 +98,7 @@ metrics.REGISTRY.register(_Filtered())
 
 
 class Progress:
-    """One message's way through the stages; a stage it does not reach has the time 0."""
+    """The progress of one message through the stages; a stage that it does not reach has the time 0."""
 
     def __init__(self, *, first_attempt: bool) -> None:
         self._archive = _OCP
@@ -108,12 +108,12 @@ class Progress:
             RECEIVED.inc()
 
     def downloaded(self, size_bytes: int) -> None:
-        """The archive is here."""
+        """Record that the archive is downloaded."""
         DOWNLOADED.observe(size_bytes)
         self._stage_ended()
 
     def processed(self, size_bytes: int, *, hypershift: bool, version: str | None) -> None:
-        """The rules have run."""
+        """Record that the rules have run."""
         self._archive = _HYPERSHIFT if hypershift else _OCP
         EXTRACTED.labels(self._archive).inc()
         ARCHIVE_SIZE.labels(self._archive).observe(size_bytes)
@@ -123,12 +123,12 @@ class Progress:
         self._stage_ended()
 
     def published(self) -> None:
-        """The broker has it."""
+        """Record that the broker has the results."""
         PUBLISHED.labels(self._archive).inc()
         self._stage_ended()
 
     def failed(self, *, timed_out: bool) -> None:
-        """It ends here."""
+        """Record that the message has failed."""
         FAILURES.labels(self._archive).inc()
         if timed_out:
             TIMEOUTS.labels(self._archive).inc()
@@ -138,7 +138,7 @@ class Progress:
     def _stage_ended(self) -> None:
         now = time.perf_counter()
         family = self._durations.pop(0)
-        # Only the download's has no label: nothing is known of the archive by then.
+        # The kind of archive is unknown until it is downloaded, so that metric has no label.
         series = family if family is DOWNLOAD_SECONDS else family.labels(self._archive)
         series.observe(now - self._since)
         self._since = now

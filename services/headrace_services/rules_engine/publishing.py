@@ -1,8 +1,8 @@
-"""The messages that reports become. No I/O.
+"""The messages with reports. No I/O.
 
-Each is one line of JSON, its newline included. They carry the cluster id as Kafka key, where upstream's have none: the
-reports of a cluster stay in order on their way, and no consumer of the value can tell.
-Source: RedHatInsights/insights-ccx-messaging, ccx_messaging/publishers.
+Each is one line of JSON with its newline. Its Kafka key is the cluster id, where upstream's messages have none: so the
+reports of a cluster stay in order, and no consumer of the value notices. Source: RedHatInsights/insights-ccx-messaging,
+ccx_messaging/publishers.
 """
 
 import gzip
@@ -22,19 +22,19 @@ _COMPRESSION_LEVEL: Final = 9
 _WORKLOAD_INFO_VERSION: Final = 2
 
 Form = Callable[[Upload, str, Evaluation], Message | None]
-"""Of an upload, its cluster's id and its evaluation; None where there is nothing to say."""
+"""Builds the message for an upload, its cluster's id and its evaluation; None without content."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """One kind of message and its topic. ``compressed``: gzip, as consumers of that topic must expect."""
+    """One kind of message and its topic. ``compressed`` messages are gzip, which the topic's consumers must support."""
 
     topic: str
     form: Form
     compressed: bool = False
 
     def message(self, upload: Upload, cluster: str, evaluation: Evaluation) -> Outgoing | None:
-        """The message about an evaluation; equal for equal evaluations."""
+        """Return the message about an evaluation; equal for equal evaluations."""
         body = self.form(upload, cluster, evaluation)
         if body is None:
             return None
@@ -45,7 +45,7 @@ class Publication:
 
 
 def rules_result(upload: Upload, cluster: str, evaluation: Evaluation) -> RulesResult | None:
-    """Make the message for ``ccx.ocp.results``."""
+    """Return the message for ``ccx.ocp.results``."""
     if "reports" not in evaluation.report:
         return None
     return RulesResult(
@@ -61,7 +61,7 @@ def rules_result(upload: Upload, cluster: str, evaluation: Evaluation) -> RulesR
 
 
 def workloads_result(upload: Upload, cluster: str, evaluation: Evaluation) -> WorkloadsResult | None:
-    """Make the message for ``ccx.dvo.results``: recommendations for workloads."""
+    """Return the message for ``ccx.dvo.results``: recommendations for workloads."""
     if "workload_recommendations" not in evaluation.report:
         return None
     return WorkloadsResult(
@@ -76,7 +76,7 @@ def workloads_result(upload: Upload, cluster: str, evaluation: Evaluation) -> Wo
 
 
 def workload_info(upload: Upload, cluster: str, evaluation: Evaluation) -> WorkloadInfo | None:
-    """Make the message that passes on config/workload_info.json: which images run where."""
+    """Return the message that passes on config/workload_info.json: the images that run in a cluster."""
     try:
         text = evaluation.workload_info or b""
         check_json(text)
@@ -99,7 +99,7 @@ FORMS: Final[Mapping[type[Message], Form]] = {
     WorkloadsResult: workloads_result,
     WorkloadInfo: workload_info,
 }
-"""How each kind of message is made."""
+"""The builder of each kind of message."""
 
 
 def _version(evaluation: Evaluation) -> int:

@@ -1,4 +1,4 @@
-"""What an operator can set."""
+"""The settings of rules_engine."""
 
 import os
 from typing import Final
@@ -7,20 +7,20 @@ from headrace.contracts.topics import DVO_RESULTS, OCP_RESULTS
 from headrace.rules import SHIPPED_PACK
 from headrace.runtime.settings import Settings, env
 
-# One in each worker; the others on their way from S3, or to Kafka.
+# One archive is in the worker; the others are being downloaded or published.
 ARCHIVES_PER_WORKER: Final = 5
 _PUBLISH_SECONDS: Final = 30.0
 
 
 def available_cores() -> int:
-    """Cores that this process may run on."""
+    """Return the number of cores on which this process may run."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class RulesEngineSettings(Settings):
-    """Settings of the rules engine."""
+    """Settings of rules_engine."""
 
     packages: tuple[str, ...] = env(
         "RULES_ENGINE_PACKAGES",
@@ -76,16 +76,16 @@ class RulesEngineSettings(Settings):
 
     @property
     def worker_count(self) -> int:
-        """Processes."""
+        """The number of worker processes."""
         return self.workers or available_cores()
 
     @property
     def concurrency(self) -> int:
-        """Archives in hand that keep so many processes busy."""
+        """The number of concurrent archives that keep the workers busy."""
         return self.worker_count * ARCHIVES_PER_WORKER
 
     @property
     def attempt_seconds(self) -> float:
-        """The deadline of one attempt: an archive may wait for others that all come to their own deadline."""
+        """The deadline of one attempt, which includes the wait for archives that all reach their own deadline."""
         turns = ARCHIVES_PER_WORKER + 1
         return self.fetch_seconds + turns * self.deadline_seconds + _PUBLISH_SECONDS

@@ -1,1 +1,1 @@
-"""A pipeline's config.yaml: its variables, keys and class names, and how they become what runs here."""
+"""The adapter for a config.yaml of the CCX data pipeline: its variables, keys and class names."""

@@ -1,7 +1,7 @@
-"""Publisher, downloader and watchers of the user's own, called as insights-core-messaging calls them.
+"""The user's own publisher, downloader and watchers, called as insights-core-messaging calls them.
 
-They are written for a process that does one thing at a time: here they share one thread, off the event loop, so that
-none of them ever runs beside itself or another.
+They are written for a process that does one thing at a time: here they share one thread, off the event loop, so that no
+two of their methods run concurrently.
 """
 
 import asyncio
@@ -45,9 +45,9 @@ _WITH_PATH: Final = frozenset({"on_download", "pre_extract"})
 
 
 class OwnThread:
-    """The one thread of the user's own classes.
+    """The single thread of the user's own classes.
 
-    A daemon: the standard library's pools wait at exit for what runs in them, and nothing can end a call that hangs.
+    It is a daemon: the standard library's pools wait at exit for running calls, and a call that hangs cannot be ended.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class OwnThread:
         self._thread.start()
 
     async def call(self, work: Callable[..., T], *args: Any) -> T:
-        """Run there and give what it returns or raises; an attempt to exit counts as an error."""
+        """Run a function in the thread and return or raise its outcome; SystemExit counts as an error."""
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[T] = loop.create_future()
 
@@ -78,7 +78,7 @@ class OwnThread:
                     failure = RuntimeError(f"it tried to exit the process with {error.code!r}")
                 except Exception as error:  # noqa: BLE001 -- the caller's to judge
                     failure = error
-            # Of a loop that is closed nobody waits any more.
+            # The loop may be closed; then no caller waits for the outcome.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, result, failure)
 
@@ -86,7 +86,7 @@ class OwnThread:
         return await ended
 
     async def close(self) -> None:
-        """Start nothing more; what runs is not waited for."""
+        """Stop accepting calls; a running call is not awaited."""
         self._work.put(None)
 
     def _run(self) -> None:
@@ -95,18 +95,18 @@ class OwnThread:
 
 
 class OwnPublisher:
-    """``publish(input_msg, response)`` and ``error(input_msg, ex)``."""
+    """A publisher with ``publish(input_msg, response)`` and ``error(input_msg, ex)``."""
 
     def __init__(self, instance: Any, thread: OwnThread) -> None:
         self._instance = instance
         self._thread = thread
 
     async def publish(self, message: Mapping[str, Any], response: str | None) -> None:
-        """Publish; raises what the class raises."""
+        """Publish a response; raises what the class raises."""
         await self._thread.call(self._instance.publish, message, response)
 
     async def error(self, message: Mapping[str, Any], failure: BaseException) -> None:
-        """Tell of a failure; what the class raises then is logged."""
+        """Report a failure; an exception of the class is logged."""
         handler = getattr(self._instance, "error", None)
         if handler is not None:
             try:
@@ -116,14 +116,14 @@ class OwnPublisher:
 
 
 class OwnDownloader:
-    """``get(src)``: a context manager that gives the path of a file."""
+    """A downloader with ``get(src)``, a context manager that yields the path of a file."""
 
     def __init__(self, instance: Any, thread: OwnThread) -> None:
         self._instance = instance
         self._thread = thread
 
     async def fetch(self, source: str, max_bytes: int) -> bytes:
-        """Give the bytes of an archive."""
+        """Return the bytes of an archive."""
 
         def work() -> bytes:
             with self._instance.get(source) as path:
@@ -133,7 +133,7 @@ class OwnDownloader:
 
 
 class OwnWatchers:
-    """Watchers of the user's own; each is told what it has a method for. What they raise is logged."""
+    """The user's own watchers; an event calls those that have a method for it. Their exceptions are logged."""
 
     def __init__(self, instances: Sequence[Any], thread: OwnThread, directory: str | None) -> None:
         self._instances = instances
@@ -142,12 +142,12 @@ class OwnWatchers:
         self._wanted = {event for event in EVENTS if any(_listens(item, event) for item in instances)}
 
     async def fire(self, event: str, *args: Any) -> None:
-        """Tell every watcher of an event."""
+        """Call every watcher's method for an event."""
         if event in self._wanted:
             await self._thread.call(self._fire, event, *args)
 
     async def engine_begins(self, broker: dr.Broker, archive: bytes) -> None:
-        """Tell of the download and the extraction; files are made only for those who look at them."""
+        """Report the download and the extraction; files are written only if a watcher uses them."""
         if self._wanted & {*_WITH_PATH, "watch_broker", "on_extract"}:
             await self._thread.call(self._engine_begins, broker, archive)
 
@@ -177,7 +177,7 @@ class OwnWatchers:
 
 
 def _listens(instance: Any, event: str) -> bool:
-    """Whether it has a method of its own for an event; those of the base classes do nothing."""
+    """Return whether a watcher overrides the method of an event; the base classes' methods do nothing."""
     method = getattr(instance, event, None)
     return callable(method) and not getattr(method, "__module__", "").startswith(
         "insights_messaging.watchers"
@@ -185,7 +185,7 @@ def _listens(instance: Any, event: str) -> bool:
 
 
 def read_bounded(path: Path, max_bytes: int) -> bytes:
-    """Read a file of at most so many bytes."""
+    """Read a file of limited size."""
     with path.open("rb") as file:
         archive = file.read(max_bytes + 1)
     if len(archive) > max_bytes:

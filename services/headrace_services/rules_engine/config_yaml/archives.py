@@ -1,4 +1,4 @@
-"""Messages of the internal pipeline that name an archive by its path; they carry no identity and no time."""
+"""Messages of the internal pipeline that name an archive by its path; they contain no identity and no time."""
 
 import base64
 import gzip
@@ -25,11 +25,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SyncedArchive(UnjudgedAnnouncement):
-    """Of ``ccx.archive.synced``: ``path`` and ``metadata`` with the cluster and its organisation."""
+    """A message on ``ccx.archive.synced``: ``path``, and ``metadata`` with the cluster and its organisation."""
 
     @classmethod
     def from_json(cls, value: bytes) -> Self:
-        """Never raises; ``problem`` says what is wrong with the bytes."""
+        """Decode the bytes; never raises: ``problem`` says what is wrong with them."""
         found = super().from_json(value)
         metadata = found.attributes.get("metadata")
         path = found.attributes.get("path")
@@ -52,11 +52,11 @@ class SyncedArchive(UnjudgedAnnouncement):
 
 
 class ArchivePath(UnjudgedAnnouncement):
-    """``path``, which names organisation, cluster and time, and maybe ``cluster_id``."""
+    """A message with a ``path``, which names organisation, cluster and time, and optionally a ``cluster_id``."""
 
     @classmethod
     def from_json(cls, value: bytes) -> Self:
-        """Never raises; ``problem`` says what is wrong with the bytes."""
+        """Decode the bytes; never raises: ``problem`` says what is wrong with them."""
         found = super().from_json(value)
         path = found.attributes.get("path")
         if found.problem:
@@ -70,10 +70,10 @@ class ArchivePath(UnjudgedAnnouncement):
 
 
 class SyncedResult(Publication):
-    """The report of a synced archive, under the archive's path."""
+    """The report of a synced archive, with the archive's path."""
 
     def message(self, upload: Upload, cluster: str, evaluation: Evaluation) -> Outgoing | None:
-        """One JSON object without a newline."""
+        """Return the message: one JSON object without a newline."""
         body = {
             "path": upload.attributes.get("path"),
             "metadata": upload.attributes.get("metadata"),
@@ -105,5 +105,5 @@ def _time(stamp: str | None) -> datetime:
     try:
         return datetime.strptime(stamp or "", "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
-        # Of the time of the message's arrival results would differ from one replay to the next.
+        # With the time of the message's arrival, results would differ between replays.
         return _EPOCH

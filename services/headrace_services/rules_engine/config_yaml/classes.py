@@ -1,4 +1,4 @@
-"""Classes of the user's own: found by dotted name, made with what the document gives them."""
+"""The user's own classes: imported by dotted name, created with the arguments in the document."""
 
 import importlib
 import importlib.util
@@ -11,25 +11,24 @@ from headrace.runtime.errors import ConfigurationError
 from headrace_services.rules_engine.config_yaml.plan import OwnClass
 from headrace_services.rules_engine.config_yaml.section import suggestion
 
-# Holds a package `insights_messaging` with the base classes that classes of one's own are derived from.
+# A folder with a package `insights_messaging`, which has the base classes for the user's own classes.
 BASES: Final = Path(__file__).with_name("compat")
 
 
 def make_importable(directory: Path) -> None:
-    """Let modules of a directory be imported, and the base classes of insights-core-messaging if it is not there."""
+    """Make a directory's modules importable, and insights-core-messaging's base classes if it is missing."""
     if str(directory) not in sys.path:
         sys.path.insert(0, str(directory))
-    # At the end, where the package itself goes before it as soon as it is installed.
+    # The folder goes last, so that an installed package takes precedence.
     if importlib.util.find_spec("insights_messaging") is None:
         sys.path.append(str(BASES))
 
 
 def build(own: OwnClass, *methods: str) -> Any:
-    """Make an instance; it must have one of the methods, if any are named.
+    """Create an instance; if methods are named, it must have one of them.
 
     Raises:
-        ConfigurationError: it cannot be found, imported or made; one line.
-
+        ConfigurationError: the class cannot be found, imported or created; the text is one line.
     """
     maker = find(own)
     if not callable(maker):
@@ -41,7 +40,7 @@ def build(own: OwnClass, *methods: str) -> Any:
     except TypeError as error:
         raise ConfigurationError(f"{own.path}.kwargs: {own.name} does not accept them: {error}") from None
     except ValueError:
-        # Built in, and without a signature to ask.
+        # A built-in without a signature is not checked.
         pass
     try:
         instance = maker(*own.args, **own.kwargs)
@@ -55,11 +54,10 @@ def build(own: OwnClass, *methods: str) -> Any:
 
 
 def find(own: OwnClass) -> Any:
-    """Import what a dotted name names: a class, a function or a method.
+    """Import the class, function or method with a dotted name.
 
     Raises:
-        ConfigurationError: there is none of this name; one line.
-
+        ConfigurationError: nothing has this name; the text is one line.
     """
     found: Any
     module_name, attributes = _module_of(own)
@@ -81,7 +79,7 @@ def find(own: OwnClass) -> Any:
 
 
 def _module_of(own: OwnClass) -> tuple[str, list[str]]:
-    """The longest beginning of the name that is a module, and the rest."""
+    """Return the longest prefix of the name that is a module, and the rest."""
     parts = own.name.split(".")
     for length in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:length])
@@ -89,7 +87,7 @@ def _module_of(own: OwnClass) -> tuple[str, list[str]]:
             if importlib.util.find_spec(name) is not None:
                 return name, parts[length:]
         except ModuleNotFoundError:
-            # Of a parent that is a module, not a package, or that is not there.
+            # A parent is not a package, or does not exist.
             continue
         except (Exception, SystemExit) as error:
             raise ConfigurationError(

@@ -1,6 +1,6 @@
-"""Clowder: brokers, topics and buckets that a cluster gives its applications by a file.
+"""The brokers, topics and buckets that Clowder gives an application in a file.
 
-Where ``CLOWDER_ENABLED`` is true, the file that ``ACG_CONFIG`` names goes before what a config.yaml says.
+If ``CLOWDER_ENABLED`` is true, the file that ``ACG_CONFIG`` names takes precedence over the config.yaml.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _TOPICS: Final = ("incoming_topic", "outgoing_topic", "dead_letter_queue_topic",
 
 
 def with_clowder(document: Mapping[str, Any], variables: Mapping[str, str]) -> Mapping[str, Any]:
-    """Lay what Clowder gives over a document; raises `ConfigurationError` when its file is not as it should be."""
+    """Merge Clowder's values into a document; raises `ConfigurationError` if its file is invalid."""
     service = document.get("service")
     if variables.get("CLOWDER_ENABLED", "").lower() not in _TRUE or not isinstance(service, Mapping):
         return document

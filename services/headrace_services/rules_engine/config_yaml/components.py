@@ -1,4 +1,4 @@
-"""The parts of a service: consumer, downloader, engine, publisher, watchers, each a class by name with arguments."""
+"""The parts of a service: consumer, downloader, engine, publisher, watchers, each a class with arguments."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ _CONSUMER_KEYS: Final = {
 
 
 def importable(name: str) -> bool:
-    """Whether a module can be found (its own imports may still fail)."""
+    """Return whether a module can be found (its own imports may still fail)."""
     try:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):
@@ -44,7 +44,7 @@ def importable(name: str) -> bool:
 
 
 def own(service: Section, key: str) -> OwnClass:
-    """A class of the user's own, with what it is to be given."""
+    """Return a class of the user with its arguments."""
     part = service.section(key)
     name, args, kwargs = _part(part)
     part.finish()
@@ -98,7 +98,7 @@ def download(service: Section, variables: Mapping[str, str]) -> Download:
 
 
 def engine(service: Section) -> tuple[EngineForm, Section]:
-    """Read ``service.engine``; its arguments are for others to read, and to finish."""
+    """Read ``service.engine``; callers read and finish its arguments."""
     if not service.has("engine"):
         return EngineForm.REPORT, Section("service.engine.kwargs", {}, service.notes)
     part, name, _, kwargs = _opened(service, "engine", names.ENGINES, "the name of an engine's class")
@@ -220,7 +220,7 @@ def _objects(kwargs: Section, *, with_bucket: bool) -> Download:
 def _opened(
     service: Section, key: str, table: Mapping[str, Any], expected: str
 ) -> tuple[Section, str, tuple[Any, ...], Section]:
-    """A part's section, its class name and its arguments; those by position only where the class is one's own."""
+    """Return a part's section, class name and arguments; positional arguments are only for the user's own classes."""
     if not service.has(key):
         service.required_text(key, f"a mapping with {expected}, such as {next(iter(table))}")
     part = service.section(key)

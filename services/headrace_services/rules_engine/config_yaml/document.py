@@ -1,4 +1,4 @@
-"""A config.yaml as a whole: read, variables put in, every key checked."""
+"""Reads a whole config.yaml: parses it, substitutes variables, and checks every key."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,8 +28,7 @@ def read_file(path: Path, variables: Mapping[str, str]) -> Pipeline:
     """Read a config.yaml.
 
     Raises:
-        ConfigurationError: one line about the first thing that is wrong, the file's name in front.
-
+        ConfigurationError: one line with the file's name and the first fault.
     """
     try:
         if path.is_file() and path.stat().st_size > _MAX_BYTES:
@@ -44,7 +43,7 @@ def read_file(path: Path, variables: Mapping[str, str]) -> Pipeline:
 
 
 def read(text: str, variables: Mapping[str, str]) -> Pipeline:
-    """Read the text of a config.yaml; raises `ConfigurationError` as `read_file` does."""
+    """Read the text of a config.yaml; raises `ConfigurationError` like `read_file`."""
     document = _document(text, variables)
     plugins, service = document.section("plugins"), document.section("service")
     document.without_effect(
@@ -118,7 +117,7 @@ def _pipeline(plugins: Section, service: Section, variables: Mapping[str, str]) 
 
 
 def _overridden(service: Section, engine: Section, key: str) -> Section:
-    """Where a key counts: the engine's own arguments go before the service's."""
+    """Return the section whose value of a key applies: the engine's arguments take precedence over the service's."""
     service.raw(key)
     return engine if engine.has(key) else service
 

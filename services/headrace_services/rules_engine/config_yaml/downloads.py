@@ -1,4 +1,4 @@
-"""Fetching archives as a config.yaml says."""
+"""Downloads archives by the rules of a config.yaml."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from headrace_services.rules_engine.config_yaml.plan import Download, DownloadFo
 from headrace_services.rules_engine.downloading import read_whole
 from headrace_services.rules_engine.messages import Upload
 
-# What the pipeline takes for a presigned URL of AWS.
+# The URLs that the pipeline treats as presigned URLs of AWS.
 _PRESIGNED: Final = re.compile(
     r"https://(?:[^/?#@:]+\.s3\.amazonaws\.com|s3\.[^/?#@:.]+\.amazonaws\.com/[^/?#]+)/[0-9a-zA-Z/-]+"
     r"\?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=[^/]+"
@@ -24,10 +24,10 @@ _INVALID: Final = "Invalid URL format"
 
 @dataclass(frozen=True)
 class PipelineDownloads:
-    """Where an upload is, by the plan's rules.
+    """Finds and reads uploads by the plan's rules.
 
-    ``own_store``: the fetcher's store is configured to be the platform's, so that what the announcement says of bucket
-    and key, or a URL that leads there, is read with our own keys, however old the URL is.
+    ``own_store``: the platform's S3 is configured, so a bucket and key in an announcement, or a URL of that S3, is read
+    with Headrace's keys, however old the URL is.
     """
 
     plan: Download
@@ -37,7 +37,7 @@ class PipelineDownloads:
     own: OwnDownloader | None = None
 
     async def download(self, upload: Upload) -> bytes:
-        """The archive; raises `Rejected` when it is nowhere we may read, not there, too big or empty."""
+        """Return the archive; raises `Rejected` if it is missing, too large, empty, or where Headrace may not read."""
         archive = await self._bytes(upload)
         if not archive:
             raise Rejected("Empty input archive")
@@ -57,7 +57,7 @@ class PipelineDownloads:
             try:
                 return self.fetcher.locate_upload(upload)
             except Rejected:
-                # Not ours: it is judged as any other.
+                # The URL is not of the platform's S3 and is checked like any other.
                 pass
         return self._url(upload)
 
@@ -84,7 +84,7 @@ class PipelineDownloads:
             raise Rejected(_INVALID) from None
         if parts.scheme not in {"http", "https"} or not host:
             raise Rejected(f"{_INVALID}: expected http:// or https:// and a host")
-        # The query of a presigned URL is a credential, and a name is told.
+        # The query of a presigned URL is a credential, and names are logged.
         name = f"{upload.request_id or ''} {parts.scheme}://{host}{parts.path}".strip()
         return Location(name=name, path=parts.path, url=upload.url)
 

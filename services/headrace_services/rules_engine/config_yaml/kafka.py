@@ -1,4 +1,4 @@
-"""How a config.yaml says to reach Kafka: librdkafka's settings, or the older lists and names of variables."""
+"""The Kafka settings of a config.yaml: librdkafka's settings, or the older lists and names of variables."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from headrace_services.rules_engine.config_yaml.section import Section
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _SERVERS: Final = "a list of host:port, as in bootstrap.servers: kafka:9092"
-# What would weaken or change who is trusted must not be ignored.
+# Settings that would weaken or change authentication must not be ignored.
 _NOT_SUPPORTED: Final = frozenset(
     name
     for name in PROPERTIES
@@ -25,7 +25,7 @@ _NOT_SUPPORTED: Final = frozenset(
 
 @dataclass(frozen=True)
 class KafkaAccess:
-    """Where a Kafka is and how to be let in; consumer and publisher may have one each."""
+    """The address and credentials of a Kafka; consumer and publisher may have different ones."""
 
     servers: str
     security_protocol: str = "PLAINTEXT"
@@ -35,7 +35,7 @@ class KafkaAccess:
     ca_file: str = ""
 
     def engines(self, base: EngineSettings) -> EngineSettings:
-        """The platform's engines with this Kafka in the place of their own."""
+        """Return the platform's engines with this Kafka instead of their own."""
         return base.model_copy(
             update={
                 "kafka": self.servers,
@@ -49,14 +49,14 @@ class KafkaAccess:
 
 
 def broker_section(kwargs: Section) -> Section:
-    """Lay the settings below ``kafka_broker_config`` over those beside it."""
+    """Return a section in which ``kafka_broker_config`` takes precedence over the settings beside it."""
     inner = kwargs.section("kafka_broker_config")
     values = {name: value for name, value in kwargs.values.items() if name != "kafka_broker_config"}
     return replace(kwargs, values={**values, **inner.values})
 
 
 def text_or_variable(kwargs: Section, key: str, variables: Mapping[str, str], *aliases: str) -> str:
-    """A text, or the value of the variable that ``<key>_env`` names, which wins where it is set."""
+    """Return a text, or the value of the variable that ``<key>_env`` names, which takes precedence if it is set."""
     variable = kwargs.text(f"{key}_env")
     plain = next(filter(None, (kwargs.text(name) for name in (key, *aliases))), "")
     if variable and not (variables.get(variable) or plain):
@@ -65,7 +65,7 @@ def text_or_variable(kwargs: Section, key: str, variables: Mapping[str, str], *a
 
 
 def read_access(kwargs: Section, variables: Mapping[str, str]) -> KafkaAccess:
-    """Read what leads to a Kafka; other settings of librdkafka are left to `note_ignored`."""
+    """Read the connection to a Kafka; `note_ignored` handles other settings of librdkafka."""
     protocol = kwargs.text("security.protocol", "PLAINTEXT").upper()
     if protocol not in _PROTOCOLS:
         kwargs.wrong("security.protocol", f"one of {', '.join(_PROTOCOLS)}")
@@ -118,7 +118,7 @@ def _servers(kwargs: Section, variables: Mapping[str, str]) -> str:
 
 
 def read_membership(kwargs: Section) -> Membership:
-    """How long the broker waits for a member of the group."""
+    """Read how long the broker waits for a member of the group."""
     usual = Membership()
     session = kwargs.number("session.timeout.ms", usual.session_seconds * 1000, least=1000) / 1000
     heartbeat = kwargs.number("heartbeat.interval.ms", usual.heartbeat_seconds * 1000, least=1) / 1000
@@ -134,7 +134,7 @@ def read_membership(kwargs: Section) -> Membership:
 
 
 def note_ignored(kwargs: Section, why: Mapping[str, str]) -> None:
-    """Name librdkafka's settings that do nothing here in one line, but say ``why`` of those that matter."""
+    """Note librdkafka's ignored settings in one line, and say ``why`` for those that matter."""
     for key, reason in why.items():
         kwargs.without_effect(key, reason)
     ignored = [key for key in _unread(kwargs) if key in PROPERTIES]

@@ -1,4 +1,4 @@
-"""The names of librdkafka's settings, which a config.yaml passes on to it.
+"""The names of librdkafka's settings, which a config.yaml may contain.
 
 Source: confluentinc/librdkafka, CONFIGURATION.md (2.11).
 """

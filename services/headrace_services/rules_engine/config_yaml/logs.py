@@ -1,4 +1,4 @@
-"""``service.logging``: what a config.yaml says of the log, our own lines included."""
+"""The logging settings of a config.yaml (``service.logging``), which also apply to Headrace's own lines."""
 
 import logging
 import logging.config
@@ -13,17 +13,16 @@ from headrace.runtime.settings import ProcessSettings
 from headrace_services.rules_engine.config_yaml import classes
 from headrace_services.rules_engine.config_yaml.plan import Pipeline
 
-# Our lines go to the logger that the pipeline's own lines went to, so that its level and handlers count.
+# Headrace's lines use the logger of the pipeline's own lines, so that its level and handlers apply.
 _LOGGERS: Final = ("ccx_messaging", "controller", "ccx_data_pipeline", "insights_messaging")
 _OURS: Final = "headrace"
 
 
 def configure_logs(plan: Pipeline, process: ProcessSettings) -> None:
-    """Follow ``service.logging``; without it lines are written as by every other command.
+    """Configure the log by ``service.logging``; without it the log is that of every other command.
 
     Raises:
-        ConfigurationError: it is no configuration that `logging.config.dictConfig` takes.
-
+        ConfigurationError: `logging.config.dictConfig` does not accept it.
     """
     configure(process.log_level, process.log_format)
     if plan.logging is None:
@@ -56,7 +55,7 @@ def _follow(loggers: Mapping[str, Any]) -> None:
 
 
 def _line(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str:
-    """What happened, then its data; time, name and level are the configured format's business."""
+    """Return the event and its data; the configured format adds time, name and level."""
     text, trace = event.pop("event", ""), event.pop("exception", "")
     event.pop("module", None)
     words = [str(text), *(f"{key}={value}" for key, value in event.items())]

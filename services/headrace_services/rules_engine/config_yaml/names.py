@@ -1,8 +1,8 @@
-"""Class names of the pipeline's generations, and what stands for each here. The one table of them.
+"""The only table of the class names in all generations of the pipeline, and of their counterparts here.
 
-The oldest pipeline's package is ``controller`` (its document names no other modules than ``consumer`` and
-``publisher``), then ``ccx_data_pipeline``, today ``ccx_messaging`` on top of ``insights_messaging``. In the older two
-modules were moved about, so that the class alone tells.
+The oldest pipeline's package is ``controller`` (its document names only the modules ``consumer`` and ``publisher``),
+then ``ccx_data_pipeline``, today ``ccx_messaging`` on top of ``insights_messaging``. In the older two, classes moved
+between modules, so that only the class name identifies one.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ WATCHERS: Final[Mapping[str, str]] = {
     "ccx_messaging.watchers.payload_tracker_watcher.PayloadTrackerWatcher": TRACKER,
     "insights_messaging.watchers.stats.LocalStatWatcher": COMPONENT_TIMES,
 }
-# Parts of the pipelines that are not this engine, each with what does their work here.
+# Parts of the pipelines that do not belong to this engine, each with the service that does their work here.
 ELSEWHERE: Final[Mapping[str, str]] = {
     "ccx_messaging.engines.s3_upload_engine.S3UploadEngine": "the archiver copies archives: headrace serve archiver",
     "ccx_messaging.publishers.synced_archive_publisher.SyncedArchivePublisher": (
@@ -79,18 +79,17 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "insights_messaging.consumers.rabbitmq.RabbitMQ": "only Kafka is supported for messages",
     "insights_messaging.publishers.rabbitmq.RabbitMQ": "only Kafka is supported for results",
 }
-# Packages of the pipeline that hold classes of this table and no rules: there is nothing to miss when they are absent.
+# Packages of the pipeline with classes of this table and no rules; nothing is missing if they are not installed.
 PIPELINE_PACKAGES: Final = frozenset(
     {"ccx_messaging", "insights_messaging", "controller", "ccx_data_pipeline"}
 )
 
 
 def known(table: Mapping[str, T], name: str, path: str) -> T | None:
-    """Look a class up; None when it must be the user's own.
+    """Return the counterpart of a class; None for a class of the user.
 
     Raises:
-        ConfigurationError: it is a part of the pipelines that is elsewhere here.
-
+        ConfigurationError: the class belongs to a part of the pipelines that is elsewhere here.
     """
     if name in ELSEWHERE:
         raise ConfigurationError(

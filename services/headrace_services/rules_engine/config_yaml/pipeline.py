@@ -1,4 +1,4 @@
-"""The engine as a config.yaml puts it together: classes of one's own take part where ours would."""
+"""The engine of a config.yaml, with the user's own classes in place of Headrace's."""
 
 import json
 import sys
@@ -25,18 +25,18 @@ NOWHERE: Final = "nowhere (the publisher does nothing)"
 
 @dataclass(frozen=True)
 class Response(Publication):
-    """What the engine made, as a publisher of the framework is given it: text, or None."""
+    """The engine's response for a publisher of the framework: text, or None."""
 
     engine: EngineForm = EngineForm.REPORT
 
     def message(self, upload: Upload, cluster: str, evaluation: Evaluation) -> Outgoing | None:  # noqa: ARG002
-        """Not for a topic: its name says where it goes."""
+        """Raise: a response goes to no topic."""
         text = response_text(self.engine, evaluation)
         return Outgoing(self.topic, None if text is None else text.encode(), None, ())
 
 
 def response_text(engine: EngineForm, evaluation: Evaluation) -> str | None:
-    """Give the text that the framework's engine gives."""
+    """Return the text of the framework's engine for an evaluation."""
     if engine is EngineForm.WORKLOAD_INFO:
         info = evaluation.workload_info
         return None if info is None else info.decode(errors="surrogateescape")
@@ -44,7 +44,7 @@ def response_text(engine: EngineForm, evaluation: Evaluation) -> str | None:
 
 
 class Routes(Producer):
-    """Sends each message by its topic's name: statuses and results may have brokers of their own, or none at all."""
+    """Sends each message by its topic's name, because statuses and results may have different brokers, or none."""
 
     def __init__(
         self,
@@ -57,11 +57,11 @@ class Routes(Producer):
         self._message = message
 
     def of(self, message: Mapping[str, Any]) -> "Routes":
-        """The same for one message, which a publisher of one's own is given with its results."""
+        """Return the routes of one message, which the user's own publisher gets with its results."""
         return Routes(self._producers, self._own, message)
 
     async def send_all(self, messages: Sequence[Outgoing], *, timeout_seconds: float = 10.0) -> None:
-        """Send and wait for every acknowledgement, in the order of the messages' kinds; raises as `Producer` does."""
+        """Send messages and wait for all acknowledgements, in the order of their kinds; raises like `Producer`."""
         for name in dict.fromkeys(item.topic_name for item in messages):
             of_topic = [item for item in messages if item.topic_name == name]
             if name in self._producers:
@@ -81,7 +81,7 @@ class Routes(Producer):
 
 @dataclass(frozen=True)
 class OwnEngine:
-    """The engine, with classes of one's own told of each message."""
+    """The engine with calls of the user's own classes for each message."""
 
     engine: RulesEngine
     form: EngineForm
@@ -90,7 +90,7 @@ class OwnEngine:
     watchers: OwnWatchers
 
     async def handle(self, message: UnjudgedAnnouncement, delivery: Delivery) -> str:
-        """Handle as `RulesEngine.handle` does; each attempt is told as a message of its own."""
+        """Handle like `RulesEngine.handle`; the user's own classes see each attempt as a separate message."""
         upload = upload_of(message)
         told = input_message(upload)
         await self.watchers.fire("on_recv", told)
@@ -112,7 +112,7 @@ class OwnEngine:
 
 
 class _Passage(Evaluator):
-    """One message's way through the engine, as watchers see it."""
+    """The state of one message in the engine, as watchers see it."""
 
     def __init__(self, own: OwnEngine, message: dict[str, Any]) -> None:
         self._own = own
@@ -121,7 +121,7 @@ class _Passage(Evaluator):
         self.response: str | None = None
 
     async def evaluate(self, archive: bytes, seeds: Mapping[str, Any]) -> Evaluation:
-        """Evaluate, and tell watchers before and after."""
+        """Evaluate the archive, and call watchers before and after."""
         watchers = self._own.watchers
         for name, value in seeds.items():
             self.broker[name] = value
@@ -142,6 +142,6 @@ class _Passage(Evaluator):
 
 
 def input_message(upload: Upload) -> dict[str, Any]:
-    """Give a message as the pipeline's classes know it: the identity decoded, the cluster by name."""
+    """Return a message in the form of the pipeline's classes: with the decoded identity and the cluster's name."""
     attributes = {name: value for name, value in upload.attributes.items() if name != "b64_identity"}
     return {**attributes, "identity": upload.identity, "cluster_name": upload.cluster_name}

@@ -1,4 +1,4 @@
-"""What a config.yaml asks for, read and checked, before anything is imported or connected."""
+"""The checked content of a config.yaml, before anything is imported or connected."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from headrace_services.rules_engine.config_yaml.kafka import KafkaAccess
 
 
 class IncomingForm(StrEnum):
-    """Kinds of messages that name an archive."""
+    """The kinds of messages that name an archive."""
 
     ANNOUNCEMENT = "announcement"
     SYNCED = "synced archive"
@@ -19,14 +19,14 @@ class IncomingForm(StrEnum):
 
 
 class EngineForm(StrEnum):
-    """What is made of an archive."""
+    """The kinds of output for an archive."""
 
     REPORT = "report"
     WORKLOAD_INFO = "workload info"
 
 
 class OutgoingForm(StrEnum):
-    """Kinds of messages that results go into; the last three go to no topic."""
+    """The kinds of messages with results; the last three go to no topic."""
 
     RULES = "rules result"
     WORKLOADS = "workload recommendations"
@@ -38,7 +38,7 @@ class OutgoingForm(StrEnum):
 
 
 class DownloadForm(StrEnum):
-    """Ways to an archive's bytes."""
+    """The ways to an archive's bytes."""
 
     PRESIGNED = "presigned URLs"
     ANY_URL = "any URL"
@@ -49,7 +49,7 @@ class DownloadForm(StrEnum):
 
 @dataclass(frozen=True)
 class OwnClass:
-    """A class of the user's own, by name; ``path`` is where the document names it."""
+    """A class of the user, by name; ``path`` is its place in the document."""
 
     path: str
     name: str
@@ -59,7 +59,7 @@ class OwnClass:
 
 @dataclass(frozen=True)
 class Incoming:
-    """The topic of messages, and on what terms they are taken. ``service`` empty: whatever their header says."""
+    """The topic of incoming messages and the terms of its consumption. Without ``service`` no header is checked."""
 
     form: IncomingForm
     topic: str
@@ -73,7 +73,7 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Download:
-    """How archives are fetched. Endpoint, bucket and keys are those of `DownloadForm.OBJECTS`."""
+    """How archives are downloaded. Endpoint, bucket and keys belong to `DownloadForm.OBJECTS`."""
 
     form: DownloadForm
     max_bytes: int | None = None
@@ -88,7 +88,7 @@ class Download:
 
 @dataclass(frozen=True)
 class Outgoing:
-    """Where results go."""
+    """The target of results."""
 
     form: OutgoingForm
     topic: str = ""
@@ -99,7 +99,7 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Tracker:
-    """Where payload statuses go, and under which name."""
+    """The topic of payload statuses, and the name of the service in them."""
 
     topic: str
     service_name: str
@@ -108,7 +108,7 @@ class Tracker:
 
 @dataclass(frozen=True)
 class Watchers:
-    """Who looks on."""
+    """The watchers."""
 
     prometheus_port: int | None = None
     tracker: Tracker | None = None
@@ -117,7 +117,7 @@ class Watchers:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One config.yaml; ``notes`` are lines about what has no effect here."""
+    """The plan of one config.yaml; ``notes`` are lines about settings without effect."""
 
     rules: RulesConfig
     max_unpacked_bytes: int | None

@@ -1,4 +1,4 @@
-"""``headrace rules run config.yaml``: the engine as a config.yaml of the CCX data pipeline has it."""
+"""``headrace rules run config.yaml``: runs the engine by a config.yaml of the CCX data pipeline."""
 
 import os
 import sys
@@ -23,12 +23,12 @@ _USAGE = "expected the path of a config.yaml: python -m insights_messaging confi
 
 @dataclass(frozen=True)
 class PipelineService(Service):
-    """The engine's row, started by a plan instead of by the environment alone."""
+    """The engine's row, started by a plan and not only by the environment."""
 
     plan: "Pipeline | None" = None
 
     def module(self, name: str) -> ModuleType:
-        """Its ``app`` starts the plan."""
+        """Return modules of the service; its ``app`` starts the plan."""
         if name != "app" or self.plan is None:
             return super().module(name)
         from headrace_services.rules_engine.config_yaml import wiring
@@ -39,7 +39,7 @@ class PipelineService(Service):
 
 
 def service_of(path: Path) -> PipelineService:
-    """Read a config.yaml, let its log be written as it says; raises `ConfigurationError` with one line."""
+    """Read a config.yaml and configure its log; raises `ConfigurationError` with one line."""
     require_insights_core()
     from headrace_services.rules_engine.config_yaml import classes
     from headrace_services.rules_engine.config_yaml.document import read_file
@@ -60,7 +60,7 @@ def run_config(path: Path) -> None:
 
 
 def main() -> None:
-    """Run with the one argument that the framework's module takes."""
+    """Run with the only argument that the framework's module accepts."""
     if len(sys.argv) != 2:
         fail(_USAGE)
     try:

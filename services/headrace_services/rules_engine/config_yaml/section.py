@@ -1,4 +1,4 @@
-"""Reading one section of a config.yaml, key by key, so that whatever is wrong is one clear line."""
+"""Reads one section of a config.yaml key by key, and reports each fault as one clear line."""
 
 import math
 import re
@@ -16,9 +16,9 @@ _SHOWN_NAMES: Final = 12
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Say which of the known names may have been meant, or else which there are."""
+    """Return a hint with the known names that are similar, or else with all known names."""
     names = sorted(known)
-    # Of a dotted name the end tells most: the class, where all else is the same everywhere.
+    # The end of a dotted name, the class, is the most specific part.
     near = get_close_matches(name, names, n=3, cutoff=0.75) or [
         other for other in names if get_close_matches(_last(name), [_last(other)], cutoff=0.75)
     ]
@@ -34,7 +34,7 @@ def _last(name: str) -> str:
 
 @dataclass
 class Section:
-    """A mapping of the document; ``path`` is where it stands, ``notes`` collects what has no effect here."""
+    """A mapping of the document; ``path`` is its place, ``notes`` collects keys without effect."""
 
     path: str
     values: Mapping[str, Any]
@@ -42,25 +42,25 @@ class Section:
     seen: set[str] = field(default_factory=set)
 
     def at(self, key: str) -> str:
-        """Where a key stands."""
+        """Return the place of a key."""
         return f"{self.path}.{key}" if self.path else key
 
     def wrong(self, key: str, expected: str) -> NoReturn:
-        """Raise the line about a key's value."""
+        """Raise the error about a key's value."""
         shown = "***" if _SECRET.search(key) else repr(self.values.get(key))[:_SHOWN_CHARACTERS]
         raise ConfigurationError(f"{self.at(key)}: got {shown}, expected {expected}")
 
     def raw(self, key: str) -> Any:
-        """Give a value as it stands, and take note that the key is known."""
+        """Return an unchanged value, and mark the key as known."""
         self.seen.add(key)
         return self.values.get(key)
 
     def has(self, key: str) -> bool:
-        """Whether a key has a value."""
+        """Return whether a key has a value."""
         return self.raw(key) is not None
 
     def text(self, key: str, default: str = "") -> str:
-        """A text as it was written; numbers count as their digits."""
+        """Return a text; numbers become their digits."""
         value = self.raw(key)
         if value is None:
             return default
@@ -71,18 +71,18 @@ class Section:
         return str(value)
 
     def required_text(self, key: str, expected: str) -> str:
-        """A text that must be there."""
+        """Return a required text."""
         return self.text(key) or self.missing(key, expected)
 
     def missing(self, key: str, expected: str) -> NoReturn:
-        """Raise the line about a key that is not there, or that is there under a name nobody knows."""
+        """Raise the error about a missing key, or about an unknown key with a similar name."""
         for other in self.values:
             if other not in self.seen and get_close_matches(other, [key], cutoff=0.75):
                 raise ConfigurationError(f"{self.at(other)}: unknown key; did you mean {key!r}?")
         raise ConfigurationError(f"{self.at(key)}: missing, expected {expected}")
 
     def number(self, key: str, default: float = 0.0, *, least: float = -math.inf) -> float:
-        """A finite number of at least so much."""
+        """Return a finite number of at least a minimum."""
         value = self.raw(key)
         if value is None:
             return default
@@ -95,7 +95,7 @@ class Section:
         return number
 
     def flag(self, key: str, *, default: bool = False) -> bool:
-        """True or false."""
+        """Return a boolean."""
         value = self.raw(key)
         if value is None:
             return default
@@ -105,7 +105,7 @@ class Section:
         return flag
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts; one alone counts as a list, too."""
+        """Return a list of texts; a single text counts as a list."""
         value = self.raw(key)
         if value is None:
             return ()
@@ -115,7 +115,7 @@ class Section:
         return tuple(items)
 
     def items(self, key: str) -> list[Any]:
-        """A list."""
+        """Return a list."""
         value = self.raw(key)
         if value is None:
             return []
@@ -124,19 +124,19 @@ class Section:
         return value
 
     def section(self, key: str) -> "Section":
-        """A mapping below this one; empty when there is none."""
+        """Return a mapping below this one; empty if it is missing."""
         value = self.raw(key)
         if value is not None and not isinstance(value, Mapping):
             self.wrong(key, "a mapping")
         return Section(self.at(key), _text_keys(self.at(key), value or {}), self.notes)
 
     def without_effect(self, key: str, why: str) -> None:
-        """Take note of a key that does nothing here, if it is there."""
+        """Note a key that has no effect, if it is present."""
         if self.has(key):
             self.notes.append(f"{self.at(key)}: without effect: {why}")
 
     def finish(self, *, also: Iterable[str] = ()) -> None:
-        """Raise about the first key that nobody asked for; names that begin with x- are the author's own."""
+        """Raise an error about the first unknown key; keys that begin with x- are the user's own."""
         for key in self.values:
             if key not in self.seen and not key.startswith("x-"):
                 raise ConfigurationError(

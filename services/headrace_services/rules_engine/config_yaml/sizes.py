@@ -1,4 +1,4 @@
-"""Sizes as the pipeline's downloader reads them: a number and a unit, such as ``100 MB`` or ``1.5Gi``."""
+"""Sizes in the notation of the pipeline's downloader: a number and a unit, such as ``100 MB`` or ``1.5Gi``."""
 
 import re
 from typing import Final
@@ -9,7 +9,7 @@ EXPECTED: Final = "a size such as 100MB (powers of 1000) or 100MiB (powers of 10
 
 
 def parse_bytes(text: str) -> int | None:
-    """Bytes of a size; None when it is none."""
+    """Return the bytes of a size; None if the text is not one."""
     found = _SIZE.fullmatch(text.strip())
     if not found:
         return None

@@ -1,8 +1,8 @@
-"""Variables in a config.yaml, and the types that its texts take.
+"""Substitution of variables in a config.yaml, and conversion of its texts to types.
 
-The same texts give the same values as in insights-core-messaging, with one difference: what we read ourselves as a text
-stays as it was written, where the framework makes a number of it first ("007" would name the group "7").
-Source: RedHatInsights/insights-core-messaging, insights_messaging/template.py.
+The same texts give the same values as in insights-core-messaging, with one difference: a text that Headrace reads as a
+text stays unchanged, where the framework first makes a number of it ("007" would name the group "7"). Source:
+RedHatInsights/insights-core-messaging, insights_messaging/template.py.
 """
 
 import re
@@ -16,10 +16,10 @@ _ONLY_REFERENCE: Final = re.compile(r"\$(?:([_a-z][_a-z0-9]*)|\{([_a-z][_a-z0-9]
 
 
 def substituted(value: Any, variables: Mapping[str, str]) -> Any:
-    """Put variables into every text of a parsed YAML, however deep; keys stay. An empty text becomes None.
+    """Substitute variables in every text of a parsed YAML, at any depth, but not in keys. An empty text becomes None.
 
-    ``$NAME`` and ``${NAME}`` stay as they are when NAME is not set, ``${NAME:default}`` gives the default then;
-    ``$$`` is a dollar.
+    ``$NAME`` and ``${NAME}`` stay unchanged if NAME is not set, ``${NAME:default}`` becomes the default then; ``$$`` is
+    a dollar.
     """
     if isinstance(value, Mapping):
         return {key: substituted(item, variables) for key, item in value.items()}
@@ -29,7 +29,7 @@ def substituted(value: Any, variables: Mapping[str, str]) -> Any:
 
 
 def retyped(value: Any) -> Any:
-    """Make every text, however deep, the bool, int or float that it reads as; what a class of one's own is given."""
+    """Convert every text, at any depth, to the bool, int or float that it denotes, for the user's own classes."""
     if isinstance(value, Mapping):
         return {key: retyped(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -38,7 +38,7 @@ def retyped(value: Any) -> Any:
 
 
 def retyped_text(text: str) -> bool | float | str | None:
-    """Make one text what it reads as: ``"007"`` is 7, ``"1_000"`` is 1000, ``"nan"`` is a float, ``""`` is None."""
+    """Convert one text: ``"007"`` is 7, ``"1_000"`` is 1000, ``"nan"`` is a float, ``""`` is None."""
     if not text:
         return None
     if text.lower() in {"true", "false"}:
@@ -52,7 +52,7 @@ def retyped_text(text: str) -> bool | float | str | None:
 
 
 def unset_variable(text: str) -> str | None:
-    """Name the variable of a text that is nothing but a reference, left over because the variable is not set."""
+    """Return the variable of a text that is only a reference, which remains because the variable is not set."""
     found = _ONLY_REFERENCE.fullmatch(text)
     return (found[1] or found[2]) if found else None
 

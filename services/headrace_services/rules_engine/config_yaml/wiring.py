@@ -1,4 +1,4 @@
-"""From a plan to a running engine: pool, downloads, publisher, watchers, consumer."""
+"""Starts an engine by a plan: worker pool, downloads, publisher, watchers, consumer."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -63,7 +63,7 @@ _FORMS: Final = {
 
 @dataclass(frozen=True)
 class _IncomingTopic(Topic[Any]):
-    """A topic whose dead letters go where the document says."""
+    """A topic whose dead letters go to the topic in the document."""
 
     dead_letter_topic: str = ""
 
@@ -74,7 +74,7 @@ class _IncomingTopic(Topic[Any]):
 
 @dataclass(frozen=True)
 class OwnParts:
-    """Instances of the user's own classes."""
+    """The instances of the user's own classes."""
 
     publisher: OwnPublisher | None
     downloader: OwnDownloader | None
@@ -83,7 +83,7 @@ class OwnParts:
 
 
 async def start(context: Context, plan: Pipeline) -> None:
-    """Load the rules and the user's classes, consume; raises `ConfigurationError` with one line."""
+    """Load the rules and the user's classes and consume; raises `ConfigurationError` with one line."""
     for note in plan.notes:
         _log.warning("config_without_effect", note=note)
     settings = context.settings(RulesEngineSettings)
@@ -190,7 +190,7 @@ async def _serve_metrics(context: Context, plan: Pipeline) -> None:
         return web.Response(body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     app = web.Application()
-    # The client library's own server answers on every path.
+    # The Prometheus client's own server answers on every path, too.
     app.router.add_get("/{path:.*}", show)
     await context.listen(app, port=plan.watchers.prometheus_port)
 
@@ -230,7 +230,7 @@ async def _consume(
 
 
 async def _make_topics(context: Context, plan: Pipeline, incoming: _IncomingTopic) -> None:
-    """Make the topics that are missing, however long Kafka is away."""
+    """Create the missing topics, however long Kafka is away."""
     wanted = [(plan.incoming.kafka, Topic(name, Message)) for name in (incoming.name, incoming.dead_letters)]
     if plan.outgoing.kafka is not None:
         wanted.append((plan.outgoing.kafka, Topic(plan.outgoing.topic, Message)))

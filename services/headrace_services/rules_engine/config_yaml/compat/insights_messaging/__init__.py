@@ -1,4 +1,5 @@
-"""Base classes under the names of insights-core-messaging, for where it is not installed.
+"""Base classes under the names of insights-core-messaging, for installations without it.
 
-Only what classes of one's own derive from; the pipeline itself is `headrace_services.rules_engine`.
+The package has only the classes from which the user's own classes derive; the pipeline itself is
+`headrace_services.rules_engine`.
 """

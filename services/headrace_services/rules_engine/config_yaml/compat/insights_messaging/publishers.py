@@ -1,13 +1,13 @@
-"""Where results go."""
+"""The base class of publishers."""
 
 from typing import Any
 
 
 class Publisher:
-    """Does nothing with what it is given."""
+    """A publisher that does nothing."""
 
     def publish(self, input_msg: Any, response: Any) -> None:
-        """Take one message and what the engine made of its archive."""
+        """Publish the response for one message."""
 
     def error(self, input_msg: Any, ex: BaseException) -> None:
-        """Take one message and why it failed."""
+        """Publish the failure of one message."""

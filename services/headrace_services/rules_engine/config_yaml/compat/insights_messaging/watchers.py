@@ -1,43 +1,43 @@
-"""Who looks on."""
+"""The base classes of watchers."""
 
 from typing import Any
 
 
 class Watcher:
-    """Is told of what happens by methods of fixed names."""
+    """A watcher, whose methods are called at events."""
 
     def watch(self, watched: Any) -> None:
-        """Begin to watch."""
+        """Begin to watch a consumer or an engine."""
         watched.add_watcher(self)
 
 
 class EngineWatcher(Watcher):
-    """Looks at the engine."""
+    """A watcher of the engine."""
 
     def watch_broker(self, broker: Any) -> None:
-        """Before an archive is looked at."""
+        """Called before the rules run."""
 
     def pre_extract(self, broker: Any, path: str) -> None:
-        """Before an archive is unpacked."""
+        """Called before an archive is extracted."""
 
 
 class ConsumerWatcher(Watcher):
-    """Looks at the consumer."""
+    """A watcher of the consumer."""
 
     def on_recv(self, input_msg: Any) -> None:
-        """A message came."""
+        """Called when a message has arrived."""
 
     def on_download(self, path: str) -> None:
-        """Its archive was fetched."""
+        """Called when its archive is downloaded."""
 
     def on_process(self, input_msg: Any, results: Any) -> None:
-        """Rules ran on it."""
+        """Called when the rules have run."""
 
     def on_consumer_success(self, input_msg: Any, broker: Any, results: Any) -> None:
-        """All went well."""
+        """Called after success."""
 
     def on_consumer_failure(self, input_msg: Any, exception: BaseException) -> None:
-        """Something failed."""
+        """Called after a failure."""
 
     def on_consumer_complete(self, input_msg: Any) -> None:
-        """The message is done with."""
+        """Called when the message has ended."""
