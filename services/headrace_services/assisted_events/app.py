@@ -23,7 +23,7 @@ from headrace_services.assisted_events.worker import Worker
 
 _log = get_logger(__name__)
 
-# The installer's server has its own clients to serve.
+# The installer's server also serves the installer.
 _SOURCE_CONNECTIONS: Final = 3
 
 
@@ -36,7 +36,7 @@ async def start(context: Context) -> None:
         url, name, service=context.row.name, min_size=0, max_size=_SOURCE_CONNECTIONS, create=False
     )
     context.on_close(database.close)
-    # A customer's proxy stands in the usual variables.
+    # The usual environment variables name a customer's proxy.
     session = aiohttp.ClientSession(trust_env=True, auto_decompress=False)
     context.on_close(session.close)
     installer, ledger = InstallerStore(database), Ledger(own)
@@ -58,7 +58,7 @@ async def start(context: Context) -> None:
 
 
 def _source(context: Context, settings: AssistedSettings, own: str) -> tuple[str, str]:
-    """Return URL and name of the installer's database."""
+    """Return the URL and the name of the installer's database."""
     if not settings.database_url:
         return context.postgres, own
     name = urlsplit(settings.database_url).path.strip("/")

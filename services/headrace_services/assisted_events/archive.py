@@ -1,4 +1,4 @@
-"""Builds a cluster's archive: sanitised members in a spool on disk, then a tar.gz on disk. Little is in memory.
+"""Builds a cluster's archive: sanitised members in a temporary file, then a tar.gz on disk, with little memory.
 
 Equal rows give equal bytes, so an archive that was uploaded twice can be recognised.
 """
@@ -53,7 +53,7 @@ class Archive:
 
 @dataclass
 class Section:
-    """An array in the spool; added items are written immediately."""
+    """An array in the temporary file; added items are written immediately."""
 
     spool: "Spool"
     start: int
@@ -62,21 +62,21 @@ class Section:
     array: IndentedArray = field(default_factory=IndentedArray)
 
     def add(self, models: list[Model]) -> None:
-        """More of its items."""
+        """Add items."""
         self.size_bytes += self.spool.write(self.array.add(models))
         self.count += len(models)
 
     def end(self) -> None:
-        """No more items."""
+        """End the array."""
         self.size_bytes += self.spool.write(self.array.end())
 
     def entry(self, name: str) -> Entry:
-        """As a member of the archive."""
+        """Return the array as a member of the archive."""
         return Entry(name, self.size_bytes, _slices(self.spool.file, self.start, self.size_bytes))
 
 
 class Spool:
-    """An unnamed file for data that is too large for memory; bounded."""
+    """An unnamed temporary file of limited size."""
 
     def __init__(self, file: IO[bytes], max_bytes: int, directory: str | None) -> None:
         self.file = file
@@ -93,21 +93,21 @@ class Spool:
         self._size += len(data)
         if self._size > self._max_bytes:
             raise TooLarge(f"the archive's members have more than {self._max_bytes} bytes")
-        # At once here: around it the database's own failures are told.
+        # Only the write is wrapped; errors of the database inside a larger block would count as the disk's.
         with disk(self._directory):
             self.file.write(data)
         return len(data)
 
 
 def _slices(file: IO[bytes], start: int, size_bytes: int) -> Iterator[bytes]:
-    # pread leaves the file's position alone.
+    # pread does not move the position of the file.
     for at in range(start, start + size_bytes, _CHUNK_BYTES):
         yield os.pread(file.fileno(), min(_CHUNK_BYTES, start + size_bytes - at), at)
 
 
 @dataclass(frozen=True)
 class Builder:
-    """Makes archives of one installer's clusters."""
+    """Builds archives of one installer's clusters."""
 
     store: InstallerStore
     settings: AssistedSettings
@@ -202,7 +202,7 @@ async def _spool(
         section.add([sanitise(model) for model in batch])
 
     async for batch in batches:
-        # Away from the event loop, which other services may share.
+        # The conversion is CPU-bound, so a thread does it.
         await asyncio.to_thread(add, batch)
     await asyncio.to_thread(section.end)
     return section

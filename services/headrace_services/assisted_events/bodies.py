@@ -25,7 +25,7 @@ MAX_CLUSTERS: Final = 100
 MAX_HOSTS: Final = 5000
 MAX_EVENTS: Final = 1_000_000
 _SEED_BITS: Final = 48
-# Nobody's: an endpoint that knows its senders refuses it.
+# The credential of a fictitious user, which an endpoint with authentication refuses.
 _SIMULATED_AUTH: Final = base64.b64encode(b"jdoe:simulated").decode()
 SIMULATED_PULL_SECRET: Final = orjson.dumps(
     {"auths": {names.TELEMETRY_REGISTRY: {"auth": _SIMULATED_AUTH, "email": "jdoe@example.com"}}}
@@ -126,7 +126,7 @@ class Replayed:
     events: list[dict[str, Any]] = field(default_factory=list)
 
 
-# Where a member's content belongs; those that hold one object become a list of one.
+# The field of each member's content; members with a single object become lists of one.
 _PARTS: Final = {
     names.CLUSTER_MEMBER: "cluster",
     names.HOSTS_MEMBER: "hosts",

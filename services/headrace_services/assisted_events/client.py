@@ -21,10 +21,10 @@ _log = get_logger(__name__)
 
 _PROBES: Final = 3
 _PROBE_PAUSE_SECONDS: Final = 1.0
-# On top of the deadline, so that a large archive has its time on a slow line.
+# The deadline grows with the archive's size by this rate, for slow lines.
 _SLOWEST_BYTES_PER_SECOND: Final = 256 * 1024
 _SHOWN_BYTES: Final = 300
-# An answer may ask for no longer a pause.
+# The longest pause that an answer can request.
 _MAX_RETRY_AFTER_SECONDS: Final = 86400.0
 
 
@@ -38,7 +38,7 @@ class Answer:
 
     @property
     def accepted(self) -> bool:
-        """Any 2xx."""
+        """Whether the status is a 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
 

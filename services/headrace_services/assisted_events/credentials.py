@@ -63,7 +63,7 @@ def parse(secret: str) -> dict[str, Entry]:
 
 def _object(secret: str) -> dict[str, Any]:
     try:
-        # Strict: what the other reads of no text, as half a surrogate pair, could not be written again.
+        # The standard parser accepts lone surrogates, which could not be encoded again.
         orjson.loads(secret)
         content = json.loads(secret, object_pairs_hook=_members)
     except (ValueError, RecursionError):
@@ -74,7 +74,7 @@ def _object(secret: str) -> dict[str, Any]:
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Of two of a name one may opt out; which of them counts would be a reader's choice.
+    # Readers would differ in which of two equal keys they use, and one may opt out.
     if len(dict(pairs)) < len(pairs):
         raise BadCredentials("pull secret names a key twice")
     return dict(pairs)

@@ -22,9 +22,9 @@ from headrace_services.assisted_events.settings import AssistedSettings
 
 _log = get_logger(__name__)
 
-# The secret has expired: it is put right for all clusters at once.
+# The secret has expired; a renewal corrects it for all clusters at once.
 _SECRET: Final = frozenset({401, 403})
-# The endpoint is busy or away: no cluster is to blame.
+# The endpoint is busy or away, whatever the cluster.
 _BLAMELESS: Final = frozenset({429, 503})
 
 
@@ -41,7 +41,7 @@ class Verdict:
 
 
 def verdict(answer: Answer) -> Verdict:
-    """Accepted, refused for good, or to be tried again."""
+    """Return the meaning of an answer: accepted, refused permanently, or to be repeated."""
     status = answer.status
     if answer.accepted:
         return Verdict("sent")
@@ -68,12 +68,12 @@ class Sender:
         return max(0.0, self.paused_until - self.clock())
 
     async def send(self, sending: Sending) -> bool:
-        """Process one row; True if its archive was accepted now."""
+        """Process one row; return whether its archive was accepted now."""
         if refusal := await self._refusal(sending):
             await self._end(sending, "skipped", refusal)
             return False
         if sending.failures >= self.settings.max_attempts:
-            # Its last upload did not live to say how it ended.
+            # The process ended during each earlier upload, so no outcome is recorded.
             await self._give_up(sending, sending.reason or "the process ended during each upload")
             return False
         wait = self._policy.hold_seconds(sending.attempts + 1)
@@ -86,17 +86,17 @@ class Sender:
         except OptedOut as error:
             await self._end(sending, "skipped", f"opted out of telemetry: {error}")
         except BadCredentials as error:
-            # A secret may be put right.
+            # The secret may be renewed, so the upload is repeated.
             await self._again(sending, str(error), wait)
         except Permanent as error:
             await self._give_up(sending, str(error))
         except (Retryable, OSError) as error:
-            # A database or disk of ours: no cluster is to blame.
+            # Headrace's own database or disk failed, whatever the cluster.
             with suppress(Retryable):
                 await self._again(sending, str(error) or type(error).__name__, wait, blameless=True)
             raise Retryable(str(error)) from error
         except Exception as error:  # noqa: BLE001 -- logged whole
-            # One cluster's trouble is not the others'.
+            # A failure of one cluster must not stop the others.
             _log.exception("unexpected_error", cluster_id=sending.cluster_id)
             await self._again(sending, f"unexpected: {type(error).__name__}", wait)
         return False
@@ -116,7 +116,7 @@ class Sender:
             hosts=archive.hosts,
             events=archive.events,
         )
-        # Making an archive takes a while: what was said meanwhile counts.
+        # Building takes a while, so the consent is checked again.
         if refusal := await self._refusal(sending):
             await self._end(sending, "skipped", refusal)
             return False

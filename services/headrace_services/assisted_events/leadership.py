@@ -1,4 +1,4 @@
-"""Ensures that one of several replicas works: it holds an advisory lock in its own session."""
+"""Ensures that only one of several replicas works: it holds an advisory lock in a separate session."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ class Leadership:
     leads: bool = field(default=False, init=False)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Compete for the lock and work, until cancelled."""
         while True:
             try:
                 async with open_session(self.url, self.database, service="assisted_events leader") as session:

@@ -1,4 +1,4 @@
-"""What became of every ended installation: the table that makes sure each is sent, and sent once."""
+"""The table of all ended installations and their outcomes, which ensures that each is sent, and sent once."""
 
 import uuid
 from collections.abc import Sequence
@@ -43,24 +43,24 @@ class Sending:
 
     @classmethod
     def of(cls, row: Record) -> Self:
-        """From its row."""
+        """Return the sending of a row."""
         return cls(**dict(row))
 
 
 def request_id_of(ended: Ended) -> str:
-    """The same for every upload of one end, so that a repeated one is recognised where it arrives."""
+    """Return the request id of one end, the same for each of its uploads, so that receivers recognise repetitions."""
     name = f"{ended.cluster_id} {ended.install_started_at.isoformat()} {ended.outcome}"
     return uuid.uuid5(_NAMESPACE, name).hex
 
 
 class Ledger:
-    """The table's statements."""
+    """The statements on the table."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def since(self, source: str) -> datetime:
-        """When this service first looked at a database."""
+        """Return when this service first read a database."""
         await self._database.execute(
             "insert into watching (source) values ($1) on conflict do nothing", source
         )
@@ -70,7 +70,7 @@ class Ledger:
         return since
 
     async def record(self, ended: Sequence[Ended], *, state: str = "waiting", reason: str = "") -> int:
-        """Put ends on record that are not; returns how many were new."""
+        """Record new ends; return their number."""
         tag = await self._database.execute(
             """
             insert into sendings (cluster_id, install_started_at, outcome, request_id, state, reason, ended_at)
@@ -92,7 +92,7 @@ class Ledger:
         return int(tag.rpartition(" ")[2])
 
     async def due(self) -> Sending | None:
-        """The one that has waited longest of those whose time has come."""
+        """Return the due sending that has waited longest."""
         row = await self._database.fetch_row(
             f"select {_COLUMNS} from sendings where state in ('waiting', 'sending') and next_attempt_at <= now()"  # noqa: S608
             " order by next_attempt_at, id limit 1"
@@ -100,7 +100,7 @@ class Ledger:
         return Sending.of(row) if row else None
 
     async def seconds_to_next(self) -> float | None:
-        """Until the next one's time has come, None when none waits."""
+        """Return the seconds until the next sending is due, None if none waits."""
         seconds = await self._database.fetch_value(
             "select extract(epoch from min(next_attempt_at) - now()) from sendings"
             " where state in ('waiting', 'sending')"
@@ -108,9 +108,9 @@ class Ledger:
         return None if seconds is None else max(0.0, float(seconds))
 
     async def begin(self, sending: Sending, *, retry_seconds: float) -> bool:
-        """An upload begins; should this process die in it, it counts as failed and is tried again after the wait.
+        """Record the start of an upload; return False if the sending no longer waits, because it was exported.
 
-        False when it waits no more: it was exported meanwhile.
+        If the process ends during the upload, it counts as failed and is repeated after the wait.
         """
         tag = await self._database.execute(
             "update sendings set state = 'sending', attempts = attempts + 1, failures = failures + 1,"
@@ -122,7 +122,7 @@ class Ledger:
         return tag == "UPDATE 1"
 
     async def take_for_export(self, sending: Sending) -> bool:
-        """Take it out of what is sent; False when it is being sent at this moment. One that was sent stays so."""
+        """Stop a sending; return False if it is being uploaded. One that was sent stays sent."""
         tag = await self._database.execute(
             "update sendings set ended_at = case when state = 'sent' then ended_at else now() end,"
             " state = case when state = 'sent' then state else 'exported' end where id = $1 and state <> 'sending'",
@@ -131,7 +131,7 @@ class Ledger:
         return tag == "UPDATE 1"
 
     async def note(self, sending: Sending, *, sha256: str, size_bytes: int, hosts: int, events: int) -> None:
-        """What is being uploaded."""
+        """Record the archive that is being uploaded."""
         await self._database.execute(
             "update sendings set content_sha256 = $2, size_bytes = $3, hosts = $4, events = $5 where id = $1",
             sending.id,
@@ -142,7 +142,7 @@ class Ledger:
         )
 
     async def end(self, sending: Sending, state: str, reason: str = "") -> None:
-        """It has ended."""
+        """Record the final state."""
         await self._database.execute(
             "update sendings set state = $2, reason = $3, ended_at = now(),"
             " sent_at = case when $2 = 'sent' then now() else sent_at end,"
@@ -153,9 +153,9 @@ class Ledger:
         )
 
     async def postpone(self, sending: Sending, reason: str, seconds: float, *, blameless: bool) -> None:
-        """Try again later; ``blameless`` when the failure said nothing of this cluster.
+        """Postpone a sending; ``blameless`` if the failure says nothing about this cluster.
 
-        Unless it was opted out while its upload was under way.
+        A sending whose cluster was opted out during the upload ends instead.
         """
         await self._database.execute(
             "update sendings set state = 'waiting', reason = $2, failures = failures - $4,"
@@ -167,7 +167,7 @@ class Ledger:
         )
 
     async def skip_waiting(self, reason: str) -> int:
-        """End everything that waits."""
+        """End all waiting sendings."""
         tag = await self._database.execute(
             "update sendings set state = 'skipped', reason = $1, ended_at = now()"
             " where state in ('waiting', 'sending')",
@@ -176,13 +176,13 @@ class Ledger:
         return int(tag.rpartition(" ")[2])
 
     async def explain_waiting(self, reason: str) -> None:
-        """Why those that were never tried still wait."""
+        """Record why sendings that were never attempted still wait."""
         await self._database.execute(
             "update sendings set reason = $1 where state = 'waiting' and attempts = 0", reason
         )
 
     async def sent_before(self, sending: Sending, sha256: str) -> Sending | None:
-        """Another end of the same cluster whose archive had the same bytes."""
+        """Return an earlier sending of the same cluster whose archive had the same bytes."""
         row = await self._database.fetch_row(
             f"select {_COLUMNS} from sendings where cluster_id = $1 and content_sha256 = $2 and id <> $3"  # noqa: S608
             " and state = 'sent' limit 1",
@@ -195,7 +195,7 @@ class Ledger:
     async def listed(
         self, *, cluster_id: str | None, state: str | None, limit: int, offset: int
     ) -> tuple[int, list[Sending]]:
-        """How many there are, and a page of them, newest first."""
+        """Return the number of sendings, and one page of them, newest first."""
         where = "($1::text is null or cluster_id = $1) and ($2::text is null or state = $2)"
         count = await self._database.fetch_value(
             f"select count(*) from sendings where {where}",  # noqa: S608
@@ -212,22 +212,22 @@ class Ledger:
         return count, [Sending.of(row) for row in rows]
 
     async def newest(self, cluster_id: str) -> Sending | None:
-        """A cluster's last end."""
+        """Return the last sending of a cluster."""
         _, rows = await self.listed(cluster_id=cluster_id, state=None, limit=1, offset=0)
         return rows[0] if rows else None
 
     async def again(self, sending: Sending) -> None:
-        """Send it now, whatever became of it."""
+        """Make a sending due now, whatever its state."""
         await self._database.execute(
             "update sendings set state = 'waiting', reason = '', failures = 0, next_attempt_at = now(),"
             " ended_at = null where id = $1",
             sending.id,
         )
-        # Another replica may be the leader.
+        # Another replica may be the leader and has to be woken.
         await self._database.execute("select pg_notify($1, $2)", CHANNEL, sending.cluster_id)
 
     async def opt_out(self, cluster_id: str) -> None:
-        """Send nothing of a cluster any more; what waits of it stays here, also when it is opted in again."""
+        """Stop sending anything about a cluster. Its waiting sendings end, and stay ended after an opt-in."""
         await self._database.execute(
             """
             with added as (insert into opt_outs (cluster_id) values ($1) on conflict do nothing)
@@ -239,11 +239,11 @@ class Ledger:
         )
 
     async def opt_in(self, cluster_id: str) -> None:
-        """Send what ends from now on."""
+        """Resume sending, for installations that end from now on."""
         await self._database.execute("delete from opt_outs where cluster_id = $1", cluster_id)
 
     async def opted_out(self, cluster_id: str) -> bool:
-        """Whether nothing of the cluster may be sent."""
+        """Return whether a cluster is opted out."""
         found = await self._database.fetch_value(
             "select true from opt_outs where cluster_id = $1", cluster_id
         )

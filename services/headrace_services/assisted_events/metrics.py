@@ -1,4 +1,4 @@
-"""What the sender counts."""
+"""Metrics of assisted_events."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from prometheus_client import Counter, Histogram
 
 from headrace.runtime.metrics import REGISTRY
 
-# How uploads ended: sent, skipped, given_up, postponed. `given_up` rising: look at the reasons in the sendings.
+# Uploads by outcome: sent, skipped, given_up, postponed. If `given_up` rises, the sendings contain the reasons.
 SENDINGS: Final = Counter(
     "headrace_assisted_sendings", "Attempts to send a cluster's events", ["outcome"], registry=REGISTRY
 )

@@ -60,7 +60,7 @@ class Registry:
                     if not await _upsert(connection, table, columns[table], model, cluster):
                         raise _foreign(cluster)
             stored = await self._store(connection, columns["events"], str(cluster["id"]), events)
-            # Last, because its trigger tells the world.
+            # The cluster comes last, because its trigger sends the notification.
             row = {**cluster, **({"pull_secret": pull_secret} if pull_secret else {})}
             if not await _upsert(connection, "clusters", columns["clusters"], row, cluster):
                 raise _foreign(cluster)
@@ -89,7 +89,7 @@ class Registry:
             f"create temporary table incoming on commit drop as select {names} from events with no data"  # noqa: S608
         )
         await _copy(connection, "incoming", records)
-        # What is replayed may be there already.
+        # Replayed events may already be stored.
         tag = await connection.execute(
             f"insert into events ({names}) select {names} from incoming where not exists ("  # noqa: S608
             " select from events where cluster_id = $1 and events.event_time = incoming.event_time"
@@ -153,7 +153,7 @@ async def _copy(connection: Connection, table: str, records: Iterator[tuple[Any,
     return count
 
 
-# Whose a row is that is there already: its own organisation's, else that of the cluster it belongs to.
+# The owner of an existing row: its own organisation, else that of its cluster.
 _OWNERS: Final = {
     "clusters": "clusters.org_id",
     "infra_envs": "coalesce(nullif(infra_envs.org_id, ''),"
@@ -169,7 +169,7 @@ async def _upsert(
     row = _converted(_converters(columns), model)
     names = ", ".join(row)
     places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
-    # What the new attempt does not have, such as its completion, the old one's must not stand in for.
+    # Columns without a value, such as the completion, are reset, so that the old attempt's values do not remain.
     updates = ", ".join(
         f"{name} = excluded.{name}"
         for name in columns

@@ -12,7 +12,7 @@ from headrace.run_file import running_stack
 from headrace.runtime.errors import ConfigurationError, Permanent, Retryable
 from headrace_services.assisted_events.api import PREFIX
 
-# A large simulation is stored in one request.
+# A large simulation is stored in one request, which takes long.
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=300, sock_connect=5)
 
 

@@ -33,10 +33,10 @@ _REMOVED: Final = frozenset(
     }
 )  # fmt: skip
 _REMOVED_ENDINGS: Final = ("_override", "_overrides")
-# People read and write these, so anything may stand in them.
+# Free texts, which may contain anything.
 _TEXTS: Final = ("message", "props", "status_info")
 _UNKNOWN_DOMAINS: Final = frozenset({"", "Unknown"})
-# A shorter name is part of too many words.
+# A shorter name occurs in too many words.
 _MIN_NAME_CHARACTERS: Final = 3
 
 
@@ -97,7 +97,7 @@ def with_identity(model: Model, identity: Entry) -> Model:
 
 @dataclass(frozen=True)
 class Sanitiser:
-    """Knows the users of one cluster; ``mode`` determines whether anything is removed."""
+    """The users of one cluster; ``mode`` determines whether anything is removed."""
 
     mode: str
     names: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ class Sanitiser:
         known = sorted({str(n) for n in names if n and len(str(n)) >= _MIN_NAME_CHARACTERS}, key=len)
         if not known or mode == AS_BUILT:
             return cls(mode)
-        # The longest first: an address before the name it begins with.
+        # The longest first, because an address may begin with a name.
         either = "|".join(re.escape(name) for name in reversed(known))
         return cls(mode, tuple(known), re.compile(rf"(?<!\w)(?:{either})(?!\w)"))
 
@@ -130,7 +130,7 @@ class Sanitiser:
 
     def _text(self, text: str) -> str:
         text = redact(text)
-        # Most texts name nobody, and looking for a name is quicker than matching it.
+        # Most texts contain no name, and a plain search is faster than the pattern.
         if self.pattern is None or not any(name in text for name in self.names):
             return text
         return self.pattern.sub(lambda match: user_id(match[0]), text)

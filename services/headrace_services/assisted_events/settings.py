@@ -1,4 +1,4 @@
-"""What an operator can set."""
+"""The settings of assisted_events."""
 
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ BUILT_IN_RATE_LIMITS: Final = dict.fromkeys(
     ("upgrade_agent_failed", "upgrade_agent_finished", "upgrade_agent_started"), "1h"
 )
 
-# Upstream's variables that mean nothing here.
+# Upstream's variables that have no effect here.
 WITHOUT_EFFECT: Final = {
     f"DB_{name}": "ASSISTED_DATABASE_URL says where the installer's database is"
     for name in ("HOST", "PORT", "USER", "PASS", "NAME")

@@ -14,7 +14,7 @@ _HOSTS_AT_ONCE: Final = 20
 _EVENTS_AT_ONCE: Final = 1000
 _CLUSTERS_AT_ONCE: Final = 500
 _JSON_TYPES: Final = frozenset({"json", "jsonb"})
-# An attempt that ended before it began.
+# The start of an attempt that ended before it began.
 NEVER_STARTED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _ENDED: Final = f"""

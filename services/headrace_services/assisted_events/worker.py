@@ -21,10 +21,10 @@ _log = get_logger(__name__)
 
 _EARLIER: Final = "the installation ended before this service first read the installer's database"
 _AWAY: Final = "the endpoint does not answer"
-# A flood of notifications is one look at everything.
+# More notifications than this cause one check of all clusters.
 _MAX_NOTIFIED: Final = 1000
 _RETRY_SECONDS: Final = 5.0
-# How soon an endpoint that did not answer is asked again, doubled up to the interval.
+# The first wait before an unreachable endpoint is probed again; it doubles up to the interval.
 _PROBE_AGAIN_SECONDS: Final = 15.0
 
 
@@ -76,7 +76,7 @@ class Worker:
                 wait = await self._send_due()
                 self.problem = None
             except (Retryable, ConfigurationError, asyncpg.PostgresError) as error:
-                # A table or a right that is missing in somebody else's database is waited for as well.
+                # A missing table or right in the installer's database may also appear later.
                 self.problem = str(error)
                 self._notified = None
                 _log.warning("upload_postponed", reason=str(error))
@@ -95,7 +95,7 @@ class Worker:
             _log.info("Event uploading is not enabled")
 
     async def _look(self) -> None:
-        """Record what has ended: the notified clusters, or all."""
+        """Record the ends of the notified clusters, or of all."""
         notified, self._notified = self._notified, set()
         if notified is not None and not notified:
             return
@@ -111,7 +111,7 @@ class Worker:
         if refusal := self.sender.consent.refusal():
             await self.ledger.record(ended, state="skipped", reason=refusal)
             return
-        # What ended under an older installer, before there was consent to ask for, is not sent.
+        # Installations that ended before this service first ran are not sent, because there was no consent then.
         from_the_start = self.source == self.ours or self.settings.send_earlier
         earlier = [] if from_the_start else [item for item in ended if item.ended_at < since]
         if earlier:
@@ -119,9 +119,10 @@ class Worker:
         await self.ledger.record([item for item in ended if item not in earlier])
 
     async def _send_due(self) -> float | None:
-        """Send one after another; return the seconds until more is due, None if nothing is."""
+        """Send due archives one after another; return the seconds until more are due, None if nothing waits."""
         if refusal := self.sender.consent.refusal():
-            # Also while the endpoint is away: who opts in again later does so for what ends from then on.
+            # They end even while the endpoint is away: a later opt-in applies only to installations that end
+            # afterwards.
             await self.ledger.skip_waiting(refusal)
             return None
         count, reachable = 0, False
@@ -175,6 +176,6 @@ class Worker:
 
 
 def _place(source: tuple[str, str]) -> str:
-    """A database's name without its credentials."""
+    """Return a database's address without its credentials."""
     url, name = source
     return f"{url.rpartition('@')[2].partition('?')[0]} {name}"

@@ -1,4 +1,4 @@
-"""The service's HTTP, as clients of openshift/lightspeed-service know it."""
+"""The service's HTTP API, compatible with clients of openshift/lightspeed-service."""
 
 import asyncio
 import time
@@ -84,13 +84,13 @@ _DIALECT: Final = Dialect(
     security={"bearer": {"type": "http", "scheme": "bearer"}},
     common_refusals=(400, 401, 403, 503),
 )
-# How an operation with a body may refuse besides.
+# Further refusals of operations with a body.
 _OF_BODY: Final = (408, 413, 422, 500)
 
 
 @dataclass(frozen=True)
 class Api:
-    """The handlers and what they stand on. ``places`` bounds the bodies and answers in memory."""
+    """The handlers and their dependencies. ``places`` limits the bodies and answers in memory."""
 
     authentication: Authentication
     questions: Questions
@@ -111,7 +111,7 @@ class Api:
 
     @cached_property
     def operations(self) -> Operations:
-        """Every operation."""
+        """Return every operation."""
 
         def public(path: str, handler: Handler, answer: Answer, *refusals: int, name: str = "") -> Operation:
             summary = summary_of(handler)
@@ -254,7 +254,7 @@ def _answer(name: str) -> Answer:
 
 
 def page(document: Json) -> str:
-    """The document's operations as a page."""
+    """Return the document's operations as a page."""
     rows = "".join(
         f"<tr><td>{method.upper()}</td><td><code>{escape(path)}</code></td>"
         f"<td>{escape(operation['summary'])}</td></tr>"

@@ -33,7 +33,7 @@ _NOBODY_ASKED: Final = frozenset({"noop", "noop-with-token"})
 
 
 async def start(context: Context) -> None:
-    """Serve, and store what is enabled."""
+    """Serve the API, and store the enabled kinds of data."""
     settings = context.settings(OlsSettings)
     configuration = await asyncio.to_thread(read_configuration, settings)
     session = aiohttp.ClientSession()

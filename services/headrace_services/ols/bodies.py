@@ -1,4 +1,7 @@
-"""The bodies of requests. Texts of refusals are upstream's. Source: openshift/lightspeed-service (ols/app/models)."""
+"""The bodies of requests, and upstream's texts of refusals.
+
+Source: openshift/lightspeed-service (ols/app/models).
+"""
 
 import json
 from enum import StrEnum
@@ -15,7 +18,7 @@ from headrace_services.ols.refusals import Problem
 MAX_QUERY: Final = 32_000
 MAX_ATTACHMENTS: Final = 10
 MAX_CONTENT: Final = 100_000
-# A question with its attachments has a few dozen.
+# A question with its attachments has a few dozen values.
 MAX_VALUES: Final = 2_000
 TEXT: Final = "text/plain"
 JSON: Final = "application/json"
@@ -50,7 +53,7 @@ class LLMRequest(BaseModel):
     system_prompt: str | None = None
     attachments: Annotated[list[Attachment], Field(max_length=MAX_ATTACHMENTS)] | None = None
     media_type: str | None = TEXT
-    # There are no tools here to send them to.
+    # The value is ignored, because there are no tools to send it to.
     mcp_headers: dict[str, dict[str, str]] | None = None
     mode: Mode = Mode.ASK
 
@@ -105,11 +108,11 @@ def is_uuid(text: str) -> bool:
 
 
 def parsed(kind: type[B], request: web.Request, body: bytes) -> B:
-    """Read a body as FastAPI does; raises a `Problem` with its 422."""
+    """Read a body like FastAPI; raises a `Problem` with FastAPI's 422."""
     if not body:
         missing = {"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}
         raise Problem(422, [missing])
-    # A body that does not say that it is JSON is a text, unless it says nothing.
+    # Like FastAPI, treat a body with another content type as text, and one without a content type as JSON.
     value = _decoded(body) if _is_json(request) else body.decode(errors="replace")
     try:
         return kind.model_validate(value, from_attributes=True)
@@ -146,9 +149,9 @@ def _as_the_standard_library_says(body: bytes) -> json.JSONDecodeError | None:
     except json.JSONDecodeError as error:
         return error
     except (RecursionError, ValueError):
-        # ValueError: an integer of more digits than Python reads.
+        # ValueError: an integer has more digits than Python parses.
         return None
-    # It takes NaN and half surrogate pairs, which nothing downstream would.
+    # Python accepts NaN and lone surrogates, which later services refuse.
     return None
 
 

@@ -1,4 +1,4 @@
-"""Who asks. Source: openshift/lightspeed-service (ols/src/auth)."""
+"""The authentication of clients. Source: openshift/lightspeed-service (ols/src/auth)."""
 
 import hashlib
 import re
@@ -26,7 +26,7 @@ USER_ID: Final = Parameter(
 
 @dataclass(frozen=True)
 class Caller:
-    """A user; ``chosen`` if the request chose the id instead of proving it."""
+    """A user; ``chosen`` if the request only claims the id."""
 
     user_id: str
     user_name: str
@@ -34,29 +34,29 @@ class Caller:
 
 
 class Authentication(Protocol):
-    """A way to authenticate callers."""
+    """A way to authenticate clients."""
 
     async def caller(self, request: web.Request) -> Caller:
-        """The caller of a request; raises a `Problem` of 400, 401 or 403, or `Retryable`."""
+        """Return the client of a request; raises a `Problem` of 400, 401 or 403, or `Retryable`."""
         ...
 
 
 class Noop:
-    """Authenticates nobody: a caller names itself in the query."""
+    """No authentication: a client claims an id in the query."""
 
     async def caller(self, request: web.Request) -> Caller:
-        """The caller that the query's ``user_id`` names."""
+        """Return the client that the query's ``user_id`` names."""
         return Caller(USER_ID.read(request.query) or NOBODY, _NOBODYS_NAME, chosen=True)
 
 
 class Tokens:
-    """A table of the SHA-256 of tokens, so that it holds no secret."""
+    """A table by the SHA-256 of tokens, so that it contains no secret."""
 
     def __init__(self, table: Mapping[str, str]) -> None:
         self._table = table
 
     async def caller(self, request: web.Request) -> Caller:
-        """The caller that the table has for the token."""
+        """Return the client of the token."""
         digest = hashlib.sha256(bearer_token(request).encode()).hexdigest()
         user_id = self._table.get(digest)
         if user_id is None:
@@ -65,7 +65,7 @@ class Tokens:
 
 
 def tokens_of(text: str) -> Mapping[str, str]:
-    """The table of ``OLS_TOKENS``; raises `ConfigurationError` without showing it."""
+    """Return the table of ``OLS_TOKENS``; raises `ConfigurationError` without showing its content."""
     try:
         table = orjson.loads(text or "{}")
     except orjson.JSONDecodeError:
@@ -81,12 +81,12 @@ def tokens_of(text: str) -> Mapping[str, str]:
 
 
 def unknown_token() -> Problem:
-    """The refusal of a token that belongs to no user."""
+    """Return the refusal of a token that belongs to no user."""
     return Problem(403, "Forbidden: Invalid or expired token")
 
 
 def bearer_token(request: web.Request) -> str:
-    """The token; raises a `Problem` of 400 or 401."""
+    """Return the bearer token; raises a `Problem` of 400 or 401."""
     try:
         scheme, token = sent_authorization(request.headers)
     except BadAuthorization as error:

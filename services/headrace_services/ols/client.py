@@ -26,7 +26,7 @@ _MAX_ANSWER_BYTES: Final = 4 << 20
 _MAX_ERROR_BYTES: Final = 64 << 10
 _TOO_LONG: Final = ("context_length_exceeded", "maximum context length")
 _MIN_ATTEMPT_SECONDS: Final = 0.05
-# OpenAI's newer models know only this name, others only the old one.
+# OpenAI's newer models accept only this name, other endpoints only the old one.
 _LENGTH: Final = {"openai": "max_completion_tokens"}
 
 
@@ -72,7 +72,7 @@ class OpenAi:
         response = await retrying(self._policy, lambda: self._begin(messages, stream=True, deadline=deadline))
         try:
             if response.content_type == "application/json":
-                # It does not stream.
+                # The endpoint answered without streaming.
                 text, usage = _completion(await self._read(response))
                 yield text
                 yield usage
@@ -92,7 +92,7 @@ class OpenAi:
     async def _begin(
         self, messages: Sequence[Message], *, stream: bool, deadline: float
     ) -> aiohttp.ClientResponse:
-        """A response of status 200."""
+        """Begin a request; return its response, which has the status 200."""
         headers = {"Content-Type": "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
@@ -140,7 +140,7 @@ class OpenAi:
         return b"".join(pieces)
 
     async def _pieces(self, response: aiohttp.ClientResponse) -> AsyncGenerator[str | Usage, None]:
-        """From server-sent events to their end; raises `LlmUnavailable` when there is none."""
+        """Yield the pieces from server-sent events; raises `LlmUnavailable` if their end is missing."""
         size, finished = 0, False
         try:
             async for line in response.content:
@@ -193,7 +193,7 @@ def _json(data: bytes) -> dict[str, Any]:
 
 
 def _choice(event: dict[str, Any], part: str) -> tuple[Any, Any]:
-    """The text of the first choice, and why it ended."""
+    """Return the text of the first choice, and the reason of its end."""
     choices = event.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(first, dict):

@@ -1,4 +1,4 @@
-"""Users of a cluster: the Kubernetes API says whose a token is, and whether its owner may ask."""
+"""Users of a cluster: the Kubernetes API identifies the owner of a token and authorises the question."""
 
 import asyncio
 from pathlib import Path
@@ -17,14 +17,14 @@ _log = get_logger(__name__)
 _REVIEWS: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 _ACCESSES: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _VERSION: Final = "/apis/config.openshift.io/v1/clusterversions/version"
-# A path that nobody serves; who may get it by the cluster's rules may ask.
+# No server has this path; a user may ask questions if the cluster's RBAC allows a GET of it.
 _ACCESS_PATH: Final = "/ols-access"
 _ADMINISTRATOR: Final = "kube:admin"
 _AWAY: Final = "the Kubernetes API does not answer"
 
 
 class ClusterUsers:
-    """Asks for every request: a token that was revoked is refused at once."""
+    """Asks the API for each request, so that a revoked token is refused at once."""
 
     def __init__(self, api: Peer, token_file: Path) -> None:
         self._api = api
@@ -32,7 +32,7 @@ class ClusterUsers:
         self._cluster_id = ""
 
     async def caller(self, request: web.Request) -> Caller:
-        """By TokenReview and SubjectAccessReview."""
+        """Identify the client by TokenReview and authorise it by SubjectAccessReview."""
         token = bearer_token(request)
         review = await self._ask("TokenReview", _REVIEWS, "authentication.k8s.io/v1", {"token": token})
         user = review.get("user")
@@ -76,7 +76,7 @@ class ClusterUsers:
         return self._cluster_id
 
     async def _call(self, method: str, path: str, body: Any = None) -> Answer:
-        # It is renewed every hour.
+        # The kubelet renews the token every hour.
         try:
             own = (await asyncio.to_thread(self._token_file.read_text, encoding="utf-8")).strip()
         except OSError as error:
@@ -84,12 +84,12 @@ class ClusterUsers:
         try:
             return await self._api.call(method, path, json=body, headers={"Authorization": f"Bearer {own}"})
         except (Retryable, Permanent):
-            # Its words may repeat the token that was sent to it.
+            # The exception's text may repeat the token.
             raise Retryable(_AWAY) from None
 
 
 def check_kubernetes(url: str, token_file: str, ca_file: str) -> None:
-    """Blocking. Raises `ConfigurationError` where there is no Kubernetes to ask."""
+    """Raise `ConfigurationError` if there is no Kubernetes API. This call blocks."""
     if not url:
         raise ConfigurationError(
             "OLS_AUTHENTICATION: got 'k8s', but neither KUBERNETES_SERVICE_HOST nor OLS_K8S_API is set"

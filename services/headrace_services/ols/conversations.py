@@ -5,20 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-# Of all conversations together; attachments are part of questions.
+# The limit of all conversations together; attachments are part of questions.
 MAX_CHARACTERS: Final = 32 << 20
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A question with its attachments, and what was answered."""
+    """A question with its attachments, and the answer."""
 
     question: str
     answer: str
 
     @property
     def characters(self) -> int:
-        """The length of the turn."""
+        """The number of characters of the turn."""
         return len(self.question) + len(self.answer)
 
 
@@ -44,7 +44,7 @@ class Conversations:
         return tuple(self._turns[key])
 
     def remember(self, user_id: str, conversation_id: str, turn: Turn) -> None:
-        """Add a turn and drop what is too much, the least recently used first."""
+        """Add a turn and drop the least recently used ones beyond the limit."""
         key = (user_id, conversation_id)
         turns = self._turns.setdefault(key, deque())
         self._turns.move_to_end(key)

@@ -49,12 +49,12 @@ class Question:
 
     @property
     def answer(self) -> str:
-        """As far as it has come."""
+        """The answer so far."""
         return "".join(self.pieces)
 
     @property
     def tokens(self) -> dict[str, int]:
-        """What it cost."""
+        """The numbers of tokens of the answer."""
         return {
             "input_tokens": self.usage.input_tokens(self.prompt),
             "output_tokens": self.usage.output_tokens(self.answer),
@@ -99,7 +99,7 @@ class Questions:
 
     def _chosen(self, sent: LLMRequest) -> tuple[str, Model]:
         configuration = self._configuration
-        # An empty name is one, of nobody's.
+        # An empty name counts as the name of an unknown provider.
         provider = configuration.default_provider if sent.provider is None else sent.provider
         model = configuration.default_model if sent.model is None else sent.model
         known = configuration.providers.get(provider)
@@ -174,7 +174,7 @@ class Questions:
 
 
 def answered(question: Question) -> dict[str, Any]:
-    """The body of a whole answer."""
+    """Return the body of a whole answer."""
     return {
         "conversation_id": question.conversation_id,
         "response": question.answer,

@@ -29,25 +29,25 @@ class Usage:
     received: int | None = None
 
     def input_tokens(self, messages: Sequence[Message]) -> int:
-        """What was sent, estimated where it is not known."""
+        """The number of sent tokens, estimated if the LLM does not report it."""
         if self.sent is not None:
             return self.sent
         return sum(estimated_tokens(message["content"]) for message in messages)
 
     def output_tokens(self, answer: str) -> int:
-        """What came back, likewise."""
+        """The number of received tokens, estimated if the LLM does not report it."""
         return estimated_tokens(answer) if self.received is None else self.received
 
 
 class Llm(Protocol):
-    """One model. Both raise `LlmUnavailable` and `LlmRefused`."""
+    """One model. Both methods raise `LlmUnavailable` and `LlmRefused`."""
 
     async def complete(self, messages: Sequence[Message]) -> tuple[str, Usage]:
-        """The whole answer."""
+        """Return the whole answer."""
         ...
 
     def stream(self, messages: Sequence[Message]) -> AsyncGenerator[str | Usage, None]:
-        """The answer's pieces as they come, and what it cost at the end, where the LLM says it."""
+        """Yield the answer's pieces as they arrive, and at the end the usage if the LLM reports it."""
         ...
 
 
@@ -55,14 +55,14 @@ _SHOWN: Final = 200
 
 
 class BuiltIn:
-    """Answers without an LLM, and says so."""
+    """Answers without an LLM, and identifies itself as such."""
 
     async def complete(self, messages: Sequence[Message]) -> tuple[str, Usage]:
-        """At once."""
+        """Return the answer at once."""
         return self._answer(messages), Usage()
 
     async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[str | Usage, None]:
-        """Word by word."""
+        """Yield the answer word by word."""
         for word in re.findall(r"\s*\S+", self._answer(messages)):
             yield word
 

@@ -1,6 +1,6 @@
-"""``olsconfig.yaml``: what of it counts here. Source: openshift/lightspeed-service (ols/app/models/config.py).
+"""``olsconfig.yaml``: the keys that have an effect. Source: openshift/lightspeed-service (ols/app/models/config.py).
 
-Without a file, the same text is made from the environment, so that there is one way to be configured.
+Without a file, the same text is built from the environment, so that there is only one form of configuration.
 """
 
 import re
@@ -20,29 +20,29 @@ BUILT_IN: Final = "fake_provider"
 BUILT_IN_NAME: Final = "headrace"
 BUILT_IN_MODEL: Final = "built-in-responder"
 OPENAI_URL: Final = "https://api.openai.com/v1"
-# Their APIs are others than OpenAI's.
+# The APIs of these providers differ from OpenAI's.
 UNSPOKEN: Final = frozenset(
     {"anthropic", "azure_openai", "watsonx", "bam", "google_vertex", "google_vertex_anthropic", "bedrock"}
 )
 _WITHOUT_URL: Final = UNSPOKEN | {BUILT_IN, "openai"}
-# What a directory given as credentials_path holds.
+# The file with the key in a directory that is given as credentials_path.
 _KEY_FILE: Final = "apitoken"
 _SOURCE_OF_ENVIRONMENT: Final = "the environment"
 
 
 class _Section(BaseModel):
-    """A real file has many keys that mean nothing here."""
+    """The base of all sections; real files have many further keys, which are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 def _or(default: Any) -> BeforeValidator:
-    """A key without a value is a key that is not there."""
+    """Treat a key without a value as absent."""
     return BeforeValidator(lambda value: default if value is None else value)
 
 
 class UserDataCollection(_Section):
-    """What is kept, and where."""
+    """The enabled kinds of data and their directories."""
 
     feedback_disabled: bool = True
     feedback_storage: Path | None = None
@@ -63,34 +63,34 @@ class UserDataCollection(_Section):
 
     @property
     def feedback(self) -> Path | None:
-        """Where feedback goes, None where it is disabled."""
+        """The directory of feedback, None if it is disabled."""
         return None if self.feedback_disabled else self.feedback_storage
 
     @property
     def transcripts(self) -> Path | None:
-        """Where transcripts go."""
+        """The directory of transcripts, None if they are disabled."""
         return None if self.transcripts_disabled else self.transcripts_storage
 
     @property
     def config(self) -> Path | None:
-        """Where the configuration is captured."""
+        """The directory of captured configurations, None if it is disabled."""
         return None if self.config_disabled else self.config_storage
 
     @property
     def kept(self) -> Mapping[str, Path]:
-        """What is enabled, by the name its directory should have."""
+        """The enabled kinds, by the expected name of their directory."""
         named = {"feedback": self.feedback, "transcripts": self.transcripts, "config": self.config}
         return {name: path for name, path in named.items() if path is not None}
 
     @property
     def config_status(self) -> Path | None:
-        """Where the summary of the features goes: beside feedback and transcripts, if there is any of them."""
+        """The directory of the summary of features, beside feedback and transcripts; None if neither is enabled."""
         beside = self.feedback or self.transcripts
         return beside.parent / "config_status" if beside else None
 
 
 class QueryFilter(_Section):
-    """What is taken out of questions and attachments."""
+    """A filter of questions and attachments."""
 
     name: str
     pattern: re.Pattern[str]
@@ -98,7 +98,7 @@ class QueryFilter(_Section):
 
     @model_validator(mode="after")
     def _replaceable(self) -> Self:
-        # The pattern or nothing at all: that matches, with the same groups.
+        # The alternative "nothing" always matches and shows the groups of the pattern.
         match = re.compile(self.pattern.pattern + "|", self.pattern.flags).match("")
         try:
             if match:
@@ -109,7 +109,7 @@ class QueryFilter(_Section):
 
 
 class ModelParameters(_Section):
-    """How much a model answers."""
+    """The limits of a model's answers."""
 
     max_tokens_for_response: int | None = Field(default=None, gt=0)
 
@@ -123,12 +123,12 @@ class Model(_Section):
 
     @property
     def prompt_tokens(self) -> int:
-        """What is left of the window for the question."""
+        """The tokens of the context window that remain for the question."""
         return max(self.context_window_size - (self.parameters.max_tokens_for_response or 4096), 1)
 
 
 class Provider(_Section):
-    """One endpoint; what its ``<type>_config`` says goes first."""
+    """One endpoint; the values in its ``<type>_config`` take precedence."""
 
     name: str
     type: str = ""
@@ -158,7 +158,7 @@ class Provider(_Section):
 
     @property
     def endpoint(self) -> str:
-        """Up to and without ``/chat/completions``."""
+        """The URL up to ``/chat/completions``, exclusive."""
         return (self.url or OPENAI_URL).rstrip("/")
 
 
@@ -191,7 +191,7 @@ class _File(_Section):
 
 @dataclass(frozen=True)
 class Configuration:
-    """What was configured. ``text`` and ``document`` are the whole of it, secrets included."""
+    """The configuration. ``text`` and ``document`` are complete, including secrets."""
 
     path: str
     text: str
@@ -208,7 +208,7 @@ class Configuration:
 
 
 def read_configuration(settings: OlsSettings) -> Configuration:
-    """Blocking. Raises `ConfigurationError` with what is wrong where."""
+    """Read the configuration; raises `ConfigurationError` that names the faults and their places. This call blocks."""
     where = settings.config_file or _SOURCE_OF_ENVIRONMENT
     text = _read(where, "OLS_CONFIG_FILE") if settings.config_file else _text_of_variables(settings)
     document = _document(text, where)
@@ -266,7 +266,7 @@ def _document(text: str, where: str) -> Mapping[str, Any]:
     try:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
-        # What stands at the place may be a secret.
+        # The text at the place may be a secret.
         mark = getattr(error, "problem_mark", None)
         at = f" at line {mark.line + 1}" if mark else ""
         raise ConfigurationError(f"{where}: not a YAML document{at}") from None
@@ -278,7 +278,7 @@ def _document(text: str, where: str) -> Mapping[str, Any]:
 
 
 def _lines(error: ValidationError) -> list[str]:
-    """What is wrong, without the values: they may be secrets."""
+    """Return the faults without the values, which may be secrets."""
     lines = []
     for item in error.errors(include_url=False, include_input=False):
         own = item.get("ctx", {}).get("error")

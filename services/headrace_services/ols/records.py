@@ -14,7 +14,7 @@ _BACKEND: Final = "lightspeed-service"
 
 
 def feedback(user_id: str, sent: FeedbackRequest, now: datetime) -> dict[str, Any]:
-    """What somebody thinks. Its time is in UTC without saying so, and with a blank; transcripts say it."""
+    """Return a user's feedback. Its time is UTC without a zone and with a blank, unlike in transcripts."""
     return {
         "user_id": user_id,
         "timestamp": str(now.astimezone(UTC).replace(tzinfo=None)),
@@ -39,7 +39,7 @@ def transcript(
     attachments: Iterable[Attachment],
     now: datetime,
 ) -> dict[str, Any]:
-    """One turn; ``query`` and ``attachments`` are redacted. Documents and tools there are none."""
+    """Return one turn; ``query`` and ``attachments`` are redacted. There are no documents and no tool calls."""
     return {
         "metadata": {
             "provider": provider,
@@ -59,7 +59,7 @@ def transcript(
 
 
 def captured(configuration: Configuration, now: datetime) -> dict[str, Any]:
-    """The configuration's text without its secrets."""
+    """Return the configuration's text without its secrets."""
     return {
         "metadata": {
             "timestamp": now.astimezone(UTC).isoformat(),
@@ -72,7 +72,7 @@ def captured(configuration: Configuration, now: datetime) -> dict[str, Any]:
 
 
 def status(configuration: Configuration, now: datetime) -> dict[str, Any]:
-    """Which features are in use."""
+    """Return the features in use."""
     ols = _mapping(configuration.document.get("ols_config"))
     quota = _mapping(ols.get("quota_handlers"))
     indexes = [_mapping(item) for item in _list(_mapping(ols.get("reference_content")).get("indexes"))]

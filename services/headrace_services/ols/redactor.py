@@ -14,13 +14,13 @@ class Redactor:
         self._filters = tuple(filters)
 
     def text(self, text: str) -> str:
-        """The text without what the filters find."""
+        """Return the text without the parts that the filters match."""
         for item in self._filters:
             text = item.pattern.sub(item.replace_with, text)
         return text
 
     async def attachments(self, attachments: Sequence[Attachment]) -> list[Attachment]:
-        """The same in attachments; a megabyte of them lets others work in between."""
+        """Return redacted attachments; let other tasks run after each megabyte."""
         found = []
         for attachment in attachments:
             found.append(attachment.model_copy(update={"content": self.text(attachment.content)}))

@@ -6,10 +6,10 @@ from typing import Final
 
 import yaml
 
-# Means itself wherever YAML has text, unlike asterisks.
+# The word is plain text everywhere in YAML, unlike asterisks.
 _HIDDEN: Final = "REDACTED"
 _WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
-# Anywhere in a key's name, also within a word.
+# Words that mark a key as secret anywhere in its name, also within a word.
 _PARTS: Final = (
     "token",
     "secret",
@@ -21,21 +21,21 @@ _PARTS: Final = (
     "dockerconfig",
 )
 _WORDS: Final = frozenset({"authorization", "auth", "cookie", "pass", "pwd", "bearer", "jwt", "dsn"})
-# Before "key", they make it one that opens something.
+# Words that, before "key", make it the name of a secret.
 _KEYS: Final = frozenset({"api", "private", "access", "secret", "signing", "encryption", "shared", "account"})
-# A key that ends so says where a secret is, or how it is handled, not what it is.
+# A key with such an ending names the place or the handling of a secret, not the secret.
 _ELSEWHERE: Final = frozenset(
     {"path", "file", "dir", "directory", "timeout", "seconds", "ttl", "interval", "verification", "module"}
 )
 _NUMBER: Final = re.compile(r"tag:yaml.org,2002:(?:int|float)")
 _PLAIN: Final = re.compile(r"tag:yaml.org,2002:(?:bool|null)")
-# An anchor stays: others refer to it. So does a tag.
+# Anchors stay, because aliases refer to them, and so do tags.
 _PREFIX: Final = re.compile(r"(?:[&!]\S*\s+)*")
 _COMMENT: Final = re.compile(r"(?:^|(?<=\s))#.*$", re.MULTILINE)
 _ASSIGNED: Final = re.compile(r"([\w.-]+)[\"']?\s*[:=]\s*(?=\S)")
-# Within a value: --token=…, ?access_token=…, "password=… user=…".
+# Secrets within a value: --token=…, ?access_token=…, "password=… user=…".
 _PAIR: Final = re.compile(r"([\w.-]+)=([^\s&\"',;}]+)")
-# What is a secret wherever it stands.
+# Texts that are secrets wherever they occur.
 _SHAPES: Final = re.compile(
     r"(?P<scheme>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{6,}"
     r"|(?P<url>[a-z][a-z0-9+.-]*://)[^/\s@\"']+(?=@)"
@@ -45,7 +45,7 @@ _SHAPES: Final = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.DOTALL,
 )
-# A shorter one is none, and might be a word of the text.
+# A shorter text is not a secret and may be a common word.
 _MIN_KNOWN: Final = 8
 
 
@@ -58,7 +58,7 @@ def redact_yaml(text: str, known: Iterable[str] = ()) -> str:
         value = text[start:end]
         prefix = _PREFIX.match(value)
         begin = start + (prefix.end() if prefix else 0)
-        # A block's end is where the next token begins.
+        # A block scalar extends to the next token, so its trailing blanks are not part of it.
         finish = start + len(value.rstrip())
         if begin >= at and finish > begin:
             pieces += [text[at:begin], _HIDDEN]
@@ -73,7 +73,7 @@ def redact_yaml(text: str, known: Iterable[str] = ()) -> str:
 
 
 def is_secret(key: str, *, number: bool = False) -> bool:
-    """Whether a value under this key is a secret. A number is one only where the key's last word says so."""
+    """Return whether a value under this key is a secret; a number is one only if the key's last word marks it."""
     words = [word.lower() for word in _WORD.findall(key)]
     if not words or words[-1] in _ELSEWHERE:
         return False
@@ -95,7 +95,7 @@ def _is_key(words: list[str]) -> bool:
 
 
 def _secrets(root: yaml.Node) -> Iterator[yaml.ScalarNode]:
-    """Every scalar that holds a secret; an alias leads to where its anchor is."""
+    """Yield every scalar that contains a secret; for an alias, the scalar at its anchor."""
     seen: set[tuple[int, str]] = set()
     waiting: list[tuple[yaml.Node, str]] = [(root, "")]
     while waiting:
@@ -119,7 +119,7 @@ def _below(node: yaml.MappingNode, key: str) -> Iterator[tuple[yaml.Node, str]]:
         for name, value in node.value
         if isinstance(name, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)
     }
-    # As environment variables are listed: {name: API_KEY, value: …}.
+    # Environment variables are lists of {name: API_KEY, value: …}.
     entry = str(named.get("name", ""))
     for name, value in node.value:
         own = name.value if isinstance(name, yaml.ScalarNode) else ""
@@ -136,7 +136,7 @@ def _says_where(key: str) -> bool:
 
 
 def _comment(match: re.Match[str]) -> str:
-    """Up to the first name of a secret that is given a value."""
+    """Return the comment up to the first name of a secret with a value."""
     text = match[0]
     for found in _ASSIGNED.finditer(text):
         if is_secret(found[1]):

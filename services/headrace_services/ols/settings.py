@@ -1,4 +1,4 @@
-"""What an operator can set beside ``olsconfig.yaml``."""
+"""The settings of ols beside ``olsconfig.yaml``."""
 
 from headrace.runtime.settings import Settings, env
 
@@ -29,7 +29,7 @@ class OlsSettings(Settings):
         ),
         pattern="^(|noop|tokens|k8s)$",
     )
-    # Read by `tokens_of`: a value of a wrong shape may hold the tokens themselves, and must not be shown.
+    # `tokens_of` reads it, because an error about a malformed value must not show the tokens.
     tokens: str = env(
         "OLS_TOKENS",
         "",
@@ -84,7 +84,7 @@ class OlsSettings(Settings):
 
     @property
     def kubernetes_url(self) -> str:
-        """The Kubernetes API; empty where there is none."""
+        """The URL of the Kubernetes API; empty if there is none."""
         if self.kubernetes_api or not self.kubernetes_host:
             return self.kubernetes_api
         host = f"[{self.kubernetes_host}]" if ":" in self.kubernetes_host else self.kubernetes_host

@@ -23,16 +23,16 @@ from headrace_services.ols.olsconfig import UserDataCollection
 _log = get_logger(__name__)
 
 _TEMPORARY: Final = ".tmp"
-# What a file system takes as a name, in bytes, with room for a digest.
+# The longest name in bytes, with room for a digest below the limit of file systems.
 _MAX_NAME_BYTES: Final = 200
-# A directory may go between our making it and our use of it.
+# The collector may delete a directory between its creation and its use.
 _ATTEMPTS: Final = 10_000
-# A write does not take so long: what is older was left by a process that was killed.
+# No write takes this long; an older temporary file was left by a process that was killed.
 _LEFT_SECONDS: Final = 3600.0
 
 
 class UserData:
-    """Writes what is enabled."""
+    """Writes the enabled kinds of data."""
 
     def __init__(self, settings: UserDataCollection) -> None:
         self._settings = settings
@@ -43,12 +43,12 @@ class UserData:
         return self._settings.feedback is not None
 
     async def feedback(self, record: Mapping[str, Any]) -> None:
-        """Store one; raises `OSError`."""
+        """Store one feedback; raises `OSError`."""
         if self._settings.feedback:
             await _write("feedback", self._settings.feedback, orjson.dumps(record))
 
     async def transcript(self, record: Mapping[str, Any]) -> None:
-        """Store one. An answer is not lost by what becomes of its transcript."""
+        """Store one transcript; a failure is only logged, because the answer must not be lost."""
         root = self._settings.transcripts
         if not root:
             return
@@ -57,18 +57,18 @@ class UserData:
         await _write_or_warn("transcripts", directory, orjson.dumps(record))
 
     async def configuration(self, record: Mapping[str, Any]) -> None:
-        """Store what was configured."""
+        """Store the configuration."""
         if self._settings.config:
             data = orjson.dumps(record, option=orjson.OPT_INDENT_2)
             await _write_or_warn("config", self._settings.config, data)
 
     async def status(self, record: Mapping[str, Any]) -> None:
-        """Store which features are in use."""
+        """Store the features in use."""
         if self._settings.config_status:
             await _write_or_warn("config_status", self._settings.config_status, orjson.dumps(record))
 
     def warn_of_strays(self) -> None:
-        """Tell of storages that one collector would not find together."""
+        """Warn about directories that one collector would not find together."""
         kept = self._settings.kept
         if len({path.parent for path in kept.values()}) > 1 or any(
             path.name != name for name, path in kept.items()
@@ -80,7 +80,7 @@ class UserData:
             )
 
     async def sweep(self) -> int:
-        """Remove what killed processes left half-written; the number of files."""
+        """Delete the temporary files of killed processes; return their number."""
         roots = {*self._settings.kept.values(), self._settings.config_status}
         return await asyncio.to_thread(_sweep, [root for root in roots if root])
 
@@ -116,14 +116,14 @@ async def _write_or_warn(kind: str, directory: Path, data: bytes) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """Without the path, which has a user's id in it."""
+    """Return the reason of an error without the path, which contains a user's id."""
     if isinstance(error, OSError) and error.strerror:
         return f"[Errno {error.errno}] {error.strerror}"
     return type(error).__name__
 
 
 def write_file(directory: Path, data: bytes) -> Path:
-    """Blocking. A new ``<uuid4>.json`` in the directory, which is made where it is not there."""
+    """Write a new ``<uuid4>.json`` into the directory, which is created if it is missing. This call blocks."""
     name = str(uuid.uuid4())
     final, temporary = directory / f"{name}.json", directory / f".{name}{_TEMPORARY}"
     descriptor = _create(temporary)
@@ -146,7 +146,7 @@ def _create(path: Path) -> int:
         try:
             return _open(path)
         except FileNotFoundError:
-            # Either way, what becomes of it shows at the next opening.
+            # Whether this fails or not, the next attempt to open the file shows it.
             with suppress(FileNotFoundError, FileExistsError):
                 path.parent.mkdir(parents=True, exist_ok=True)
     return _open(path)
@@ -163,7 +163,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    """The name lasts, too. By now the collector may have sent it and removed all."""
+    """Make the file's name durable. The collector may already have sent the file and deleted the directory."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:

@@ -15,7 +15,7 @@ from headrace_services.ols.refusals import Problem
 
 _log = get_logger(__name__)
 
-# A client that takes nothing for so long is gone.
+# A client that reads nothing for this long counts as disconnected.
 _STALL_SECONDS: Final = 30.0
 
 

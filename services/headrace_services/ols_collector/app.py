@@ -1,4 +1,4 @@
-"""Wires the collector: settings, file, loop, health."""
+"""Connects the parts of ols_collector: settings, file, loop, health."""
 
 import logging
 
@@ -13,7 +13,7 @@ async def start(context: Context) -> None:
     """Collect until the process stops."""
     plan = plan_of(read_settings(), context.shared.process)
     if plan.log_level != "INFO":
-        # Unless it is asked for more or less, the process' own level counts.
+        # Without a level for the collector, the process' own level applies.
         logging.getLogger("ols_collector").setLevel(plan.log_level)
     collector = Collector(plan, Status(observe=count))
     context.health.add("collects", lambda: collector.status.problem)

@@ -1,4 +1,4 @@
-"""The common part of the clients of SSO and ingress: proxies, bounded answers."""
+"""The common part of the clients for SSO and ingress: proxies and bounded answers."""
 
 import ssl
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _MAX_ANSWER_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Answer:
-    """``body`` is the decoded JSON, None where it is none."""
+    """An answer; ``body`` is the decoded JSON, None if it is not JSON."""
 
     status: int
     text: str
@@ -27,7 +27,7 @@ class Answer:
 
 
 class Asking:
-    """Posts forms to somebody who gives tokens; raises `Retryable` when there is no answer in time."""
+    """Posts forms to a token endpoint; raises `Retryable` if there is no answer in time."""
 
     def __init__(self, session: aiohttp.ClientSession, timeout_seconds: float) -> None:
         self._session = session
@@ -41,7 +41,7 @@ class Asking:
         data: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request."""
+        """Make one request."""
         try:
             async with self._session.post(
                 url,
@@ -57,12 +57,12 @@ class Asking:
 
 
 async def read_answer(response: aiohttp.ClientResponse) -> Answer:
-    """The beginning of an answer, as much as anyone needs to say."""
+    """Return the beginning of an answer, long enough for any reason."""
     text = bytearray()
     async for piece in response.content.iter_any():
         text += piece
         if len(text) > _MAX_ANSWER_BYTES:
-            # The rest is not read: the connection goes with it.
+            # The rest of the answer is not read, so the connection cannot be reused.
             response.close()
             break
     try:
@@ -78,7 +78,7 @@ async def read_answer(response: aiohttp.ClientResponse) -> Answer:
 
 
 def proxy_of(url: str) -> str | None:
-    """What HTTPS_PROXY, HTTP_PROXY and NO_PROXY say of it."""
+    """Return the proxy for a URL according to HTTPS_PROXY, HTTP_PROXY and NO_PROXY."""
     parts = urlsplit(url)
     if not parts.hostname or proxy_bypass(parts.hostname):
         return None
@@ -86,7 +86,7 @@ def proxy_of(url: str) -> str | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why there was no answer; never the text of an error that may hold a URL with credentials."""
+    """Return why there was no answer, without the exception's text, which may contain a URL with credentials."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"{type(error).__name__}: {error.strerror or type(error.os_error).__name__}"
     if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):

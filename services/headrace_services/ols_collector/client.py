@@ -23,7 +23,7 @@ from headrace_services.ols_collector.scrubbing import Scrubber
 _log = logging.getLogger("ols_collector")
 
 ACCEPTED: Final = 202
-# They say something of the sender, not of the archive: the next archive would fare no better.
+# These statuses concern the sender, not the archive, so the next archive would be refused too.
 _OF_THE_SENDER: Final = frozenset({401, 403, 407})
 TOO_LARGE: Final = 413
 
@@ -37,7 +37,7 @@ class Refused(Permanent):
 
     @property
     def concerns_the_sender(self) -> bool:
-        """Whether every other archive of this sender would be refused, too."""
+        """Whether every other archive of this sender would be refused too."""
         return self.status in _OF_THE_SENDER
 
 
@@ -47,7 +47,7 @@ class NothingLeft(Permanent):
 
 @dataclass
 class _Body:
-    """The archive, a piece at a time. Each sent piece extends the deadline."""
+    """The archive as a stream. Each sent piece extends the deadline."""
 
     first: bytes
     pieces: Iterator[bytes]
@@ -61,13 +61,14 @@ class _Body:
         yield self.first
         loop = asyncio.get_running_loop()
         try:
-            # A thread reads and compresses, so that the loop goes on; one piece, so that the network sets the pace.
+            # A thread reads and compresses, so that the loop continues; one piece at a time, so that the network sets
+            # the pace.
             while piece := await loop.run_in_executor(self.thread, next, self.pieces, b""):
                 self.progress()
                 self.size_bytes += len(piece)
                 yield piece
         except Exception as error:
-            # The library would tell of a broken connection only.
+            # aiohttp would report only a broken connection.
             self.error = error
             raise
         self.progress()
@@ -86,9 +87,9 @@ class IngressClient:
         self._scrubber = scrubber
 
     async def post(self, archive: Archive, access: Access, request_id: str) -> tuple[str, int]:
-        """The request id that the ingress answered with, and the bytes of the archive.
+        """Upload an archive; return the request id of the answer, and the size of the archive in bytes.
 
-        Fails when nothing moves for ``ingress_timeout`` seconds, or the answer takes so long.
+        Raises `Retryable` if nothing moves for ``ingress_timeout`` seconds, or the answer takes that long.
         """
         loop, seconds = asyncio.get_running_loop(), self._plan.ingress_timeout
         pieces = archive.pieces()
@@ -120,14 +121,14 @@ class IngressClient:
         return text, body.size_bytes
 
     async def _exchange(self, body: _Body, headers: dict[str, str]) -> tuple[int, str]:
-        """Status and request id of an acceptance."""
+        """Return the status and request id of an acceptance."""
         async with self._session.post(
             self._plan.ingress_url,
             data=file_form(
                 body.stream(), file_name=self._plan.form.file_name, content_type=self._plan.content_type
             ),
             headers=headers,
-            # The deadline is ours: it moves.
+            # The deadline is set here, because each piece moves it.
             timeout=aiohttp.ClientTimeout(total=None),
             allow_redirects=False,
             proxy=proxy_of(self._plan.ingress_url),
@@ -145,6 +146,6 @@ class IngressClient:
 
 
 def _postpone(deadline: asyncio.Timeout, when: float) -> None:
-    # It may have passed while the piece was made.
+    # The deadline may have passed while the piece was built.
     with suppress(RuntimeError):
         deadline.reschedule(when)

@@ -1,4 +1,4 @@
-"""One collector from its start to its end: the waits between cycles, and signals."""
+"""The life of one collector: its cycles, the waits between them, and signals."""
 
 import asyncio
 import logging
@@ -21,9 +21,9 @@ _log = logging.getLogger("ols_collector")
 
 
 class Collector:
-    """`run` works until `stop`.
+    """`run` works until `stop` is called.
 
-    While another one has the directory, it looks every ``lock_seconds`` whether that has gone.
+    While another collector has the directory, it checks every ``lock_seconds`` whether that one has ended.
     """
 
     def __init__(self, plan: Plan, status: Status | None = None, *, lock_seconds: float = 5.0) -> None:
@@ -36,10 +36,10 @@ class Collector:
         self._lock = DirectoryLock()
 
     async def run(self) -> None:
-        """Cycle after cycle; returns after one where ``collection_interval`` is 0."""
+        """Run cycle after cycle; return after the first one if ``collection_interval`` is 0."""
         self._running = asyncio.current_task()
         scrubber = Scrubber()
-        # One thread: file system and compression never hold the loop, and memory is one thread's.
+        # The thread keeps the file system and compression off the event loop; a single one bounds the memory.
         thread = ThreadPoolExecutor(1, "ols-collector")
         try:
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2)) as session:
@@ -47,13 +47,13 @@ class Collector:
                 client = IngressClient(self._plan, session, thread, scrubber)
                 await self._work(Collection(self._plan, credentials, client, thread, self._stop))
         finally:
-            # What it is doing it may finish: the loop does not wait.
+            # The thread may finish its current work without the loop waiting for it.
             thread.shutdown(wait=False, cancel_futures=True)
             self._lock.release()
             self._ended.set()
 
     async def stop(self, within_seconds: float) -> None:
-        """Finish the current upload, or cancel it when the time is over; its files stay then."""
+        """Finish the current upload, or cancel it when the time is over; its files then stay."""
         self._stop.set()
         if self._running is None:
             return
@@ -95,7 +95,10 @@ class Collector:
             await self._cycle(collection, last=True)
 
     async def _cycle(self, collection: Collection, *, last: bool = False) -> bool:
-        """Whether the directory is this collector's; what is not there yet is looked for in the next cycle."""
+        """Run one cycle; return whether the directory belongs to this collector.
+
+        A missing directory is looked for again in the next cycle.
+        """
         if not os.path.isdir(self._plan.data_storage):  # noqa: PTH112, ASYNC240 -- one look
             self._wait("does not exist yet")
             return True
@@ -106,7 +109,7 @@ class Collector:
         try:
             outcome = await collection.cycle(last=last)
         except OSError as error:
-            # A full disk or a mount that is gone: the next cycle may find it well.
+            # The disk may be full or the mount missing; the next cycle may succeed.
             outcome = Outcome(reason=f"{type(error).__name__}: {error.strerror}")
             _log.error("collection failed with error: %s", outcome.reason)
         self.status.ended(outcome)

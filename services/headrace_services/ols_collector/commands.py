@@ -1,4 +1,4 @@
-"""``headrace collector``: the collector from a command line."""
+"""``headrace collector``: runs the collector from a command line."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ collector = typer.Typer(help="Run OpenShift Lightspeed's data collector.", no_ar
 
 @collector.callback()
 def _main() -> None:
-    # One command alone would take the place of the group.
+    # With a single command, typer would run it without its name.
     pass
 
 

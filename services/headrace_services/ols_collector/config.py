@@ -15,7 +15,7 @@ from headrace_services.ols_collector.plan import CLUSTER_ID_PLACE, Plan
 from headrace_services.ols_collector.settings import OlsCollectorSettings
 
 SECTION: Final = "user_data_collector_config"
-# The file of the exporter, which stands by itself: its keys and ours.
+# The keys of the exporter's own file, and the corresponding settings.
 EXPORTER: Final = {
     "data_dir": "data_storage",
     "service_id": "service_id",
@@ -31,7 +31,7 @@ EXPORTER: Final = {
 }
 _EXPORTERS_GENERATION: Final = 3
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
-# The local shape's cluster; any will do, as long as it is a UUID.
+# The cluster of the local shape; any UUID works.
 LOCAL_CLUSTER_ID: Final = "10ca1000-0000-4000-8000-000000000001"
 _LOCAL: Final = {
     "run_without_initial_wait": True,
@@ -50,7 +50,7 @@ _STORAGES: Final = {
 
 
 def read_settings(config: Path | None = None) -> OlsCollectorSettings:
-    """The settings of the environment, and of a file where the environment is silent; raises `ConfigurationError`."""
+    """Return the settings of the environment, completed from a file; raises `ConfigurationError`."""
     if config is None and not is_set("OLS_CONFIG_FILE"):
         return load(OlsCollectorSettings)
     path = config or Path(load(OlsCollectorSettings).config_file)
@@ -72,7 +72,7 @@ def _document(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
-        # The parser quotes the line, and a line may hold a token.
+        # The parser's message quotes the line, which may contain a token.
         raise ConfigurationError(f"{path}: it is not YAML") from None
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: expected a mapping with {SECTION}")
@@ -115,9 +115,9 @@ def _keys(document: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 
 def _plain(name: str, value: Any, path: str, key: str) -> Any:
-    """Digits are text where text is wanted; what is no text at all is not shown, for it may be a secret.
+    """Accept numbers as texts; an error does not show the value, which may be a secret.
 
-    ``key`` is what the file calls it.
+    ``key`` is the name in the file.
     """
     field = OlsCollectorSettings.model_fields[name]
     if field.annotation is not str or isinstance(value, str):
@@ -128,14 +128,14 @@ def _plain(name: str, value: Any, path: str, key: str) -> Any:
 
 
 def _user_data_collection(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the service of the same file keeps; empty where the file does not say."""
+    """Return the section of the service's data in the same file; empty if there is none."""
     ols = document.get("ols_config")
     collection = ols.get("user_data_collection") if isinstance(ols, dict) else None
     return collection if isinstance(collection, dict) else {}
 
 
 def _disabled(collection: Mapping[str, Any], path: str) -> tuple[str, ...]:
-    """The kinds that a user does not want kept: a flag without a value, or not there, disables."""
+    """Return the disabled kinds; a flag without a value, or a missing one, disables its kind."""
     found = []
     for name, (flag, _) in _STORAGES.items():
         value = collection.get(flag)
@@ -148,7 +148,7 @@ def _disabled(collection: Mapping[str, Any], path: str) -> tuple[str, ...]:
 
 
 def _common_root(document: Mapping[str, Any], path: str) -> str:
-    """The directory of the storages that the service of the same file writes to, ``""`` when it writes none."""
+    """Return the common directory of the storages in the same file, ``""`` if there are none."""
     collection = _user_data_collection(document)
     disabled, roots = _disabled(collection, path), {}
     for name, (_, storage) in _STORAGES.items():
@@ -174,7 +174,7 @@ def plan_of(
     dry_run: bool = False,
     once: bool = False,
 ) -> Plan:
-    """Check what stands in relation; the local shape's defaults fill in what nobody said."""
+    """Check the settings together and build the plan, completed with the local shape's defaults."""
     if process.lenient:
         settings = _with_local_defaults(settings)
     _check(settings)
@@ -214,7 +214,7 @@ def plan_of(
 
 
 def check_data_storage(plan: Plan) -> None:
-    """What the command asks for at once; a service waits for the directory. Raises `ConfigurationError`."""
+    """Raise `ConfigurationError` for the command if the directory is missing; a service waits for it."""
     if not plan.root.is_dir():
         raise ConfigurationError(f"data_storage: {plan.data_storage!r} is not an existing directory")
 
@@ -230,14 +230,14 @@ def _with_local_defaults(settings: OlsCollectorSettings) -> OlsCollectorSettings
 
 
 def _check(settings: OlsCollectorSettings) -> None:
-    """Raise `ConfigurationError` for the first thing that is wrong."""
+    """Raise `ConfigurationError` for the first violated rule."""
     for holds, reason in _rules(settings):
         if not holds:
             raise ConfigurationError(reason)
 
 
 def _rules(its: OlsCollectorSettings) -> Iterator[tuple[bool, str]]:
-    """What must hold, and what is said where it does not; no value of a secret."""
+    """Yield each rule with its error, which contains no value of a secret."""
     yield (
         its.log_level.lower() in LOG_LEVELS,
         f"log_level: {its.log_level!r} is not a log level; valid levels are {', '.join(LOG_LEVELS)}",
@@ -275,6 +275,6 @@ def _rules(its: OlsCollectorSettings) -> Iterator[tuple[bool, str]]:
 
 
 def _is_url(text: str) -> bool:
-    """Of an empty one the default stands."""
+    """Return whether the text is a URL; an empty one means the default."""
     parts = urlsplit(text)
     return not text or (parts.scheme in {"http", "https"} and bool(parts.hostname))

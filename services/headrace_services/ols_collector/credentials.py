@@ -23,7 +23,7 @@ _log = logging.getLogger("ols_collector")
 PULL_SECRET_PATH: Final = "/api/v1/namespaces/openshift-config/secrets/pull-secret"  # noqa: S105 -- a path
 CLUSTER_VERSION_PATH: Final = "/apis/config.openshift.io/v1/clusterversions/version"
 _REGISTRY: Final = "cloud.openshift.com"
-# What the real authentication proxy knows direct tokens and service accounts by.
+# The cluster id by which upstream's authentication proxy recognises direct tokens and service accounts.
 _DIRECT_CLUSTER_ID: Final = "test"
 _SERVICE_ACCOUNT_ID: Final = "lightspeed-exporter"
 _MAX_SECRET_BYTES: Final = 1 << 20
@@ -35,20 +35,20 @@ class NoCredentials(Permanent):
 
 @dataclass(frozen=True)
 class Access:
-    """``user_agent`` None: the HTTP library's own."""
+    """The content of the headers; a ``user_agent`` of None is the HTTP library's own."""
 
     token: str
     user_agent: str | None
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the upload says of its sender."""
+        """The headers that identify the sender."""
         agent = {} if self.user_agent is None else {"User-Agent": self.user_agent}
         return {"Authorization": f"Bearer {self.token}"} | agent
 
 
 class Credentials:
-    """Returns credentials, newly for each attempt. Raises `NoCredentials`, or `Retryable` if a service is away."""
+    """Returns credentials for each attempt. Raises `NoCredentials`, or `Retryable` if a service is away."""
 
     def __init__(self, plan: Plan, session: aiohttp.ClientSession, scrubber: Scrubber) -> None:
         self._plan = plan
@@ -57,10 +57,10 @@ class Credentials:
         scrubber.learn(plan.auth_token, plan.cp_offline_token, plan.client_secret)
 
     async def access(self) -> Access:
-        """By what the plan has, in this order: direct token, offline token, service account, pull secret."""
+        """Return the first kind that the plan has: direct token, offline token, service account, pull secret."""
         plan = self._plan
         if plan.pull_secret_file:
-            # Without its entry the installation has opted out, whatever else could be sent with.
+            # Without its entry in the pull secret the installation has opted out, whatever other credentials exist.
             await asyncio.to_thread(_auth_of_file, plan.pull_secret_file)
         ways: tuple[tuple[str, Callable[[], Awaitable[Access]]], ...] = (
             (plan.auth_token, self._direct),
@@ -83,7 +83,7 @@ class Credentials:
         token = await self._access_token(
             grant_type="refresh_token", client_id="rhsm-api", refresh_token=self._plan.cp_offline_token
         )
-        # The real authentication proxy refuses such a token together with the special User-Agent.
+        # Upstream's authentication proxy refuses such a token together with the special User-Agent.
         return Access(
             token, self._plan.user_agent_of(self._plan.cluster_id) if self._plan.cluster_id else None
         )
@@ -108,7 +108,7 @@ class Credentials:
         plan = self._plan
         if plan.pull_secret_file and plan.cluster_id:
             return self._named(await asyncio.to_thread(_auth_of_file, plan.pull_secret_file), plan.cluster_id)
-        # Imported where it is needed: few processes are pods, and its parts cost memory.
+        # Few collectors run in pods, and the import costs memory.
         from headrace.kubernetes import Cluster
 
         try:
@@ -146,7 +146,7 @@ class Credentials:
 
 
 def auth_of(document: Any) -> str:
-    """The credential of cloud.openshift.com in a docker config, as it stands there (base64, not decoded)."""
+    """Return the credential of cloud.openshift.com in a docker config, unchanged (base64, not decoded)."""
     auths = document.get("auths") if isinstance(document, dict) else None
     entry = auths.get(_REGISTRY) if isinstance(auths, dict) else None
     auth = entry.get("auth") if isinstance(entry, dict) else None
@@ -193,7 +193,7 @@ def _decoded(text: bytes) -> Any:
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Of two of a name one may lack the credential; which of them counts would be a reader's choice.
+    # Readers would differ in which of two equal keys they use, and one may lack the credential.
     if len(dict(pairs)) < len(pairs):
         raise NoCredentials("pull secret not found: the docker config names a key twice")
     return dict(pairs)

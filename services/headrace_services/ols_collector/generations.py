@@ -11,7 +11,7 @@ CONTROL_FILE: Final = "disable_collector"
 
 @dataclass(frozen=True)
 class Kind:
-    """A directory of data files, which stand exactly ``depth`` directories below it; None: at any depth."""
+    """A directory of data files, which are exactly ``depth`` directories below it; None: at any depth."""
 
     directory: str
     depth: int | None
@@ -19,10 +19,11 @@ class Kind:
 
 @dataclass(frozen=True)
 class Generation:
-    """``content_type`` is that of the part; ``marker``: an empty last member says whose archive it is.
+    """The properties of one generation.
 
-    ``storage_limit_bytes`` is what may stay on disk, ``lives_on``: SIGTERM is followed by one more collection and
-    directories that stay empty are removed.
+    ``content_type`` is that of the part; with ``marker`` an empty last member names the archive's owner.
+    ``storage_limit_bytes`` limits the data on disk. With ``lives_on`` SIGTERM is followed by one more collection, and
+    directories that stay empty are deleted.
     """
 
     content_type: str

@@ -25,17 +25,17 @@ _log = logging.getLogger("ols_collector")
 T = TypeVar("T")
 
 _SHOWN_FILES: Final = 1000
-# A file that is no JSON after so long will not become it.
+# A file that is not JSON after this time is not being written any more.
 _OLD_SECONDS: Final = 3600.0
 _LONGEST_WAIT_SECONDS: Final = 480.0
 
 
 class Stopped(Exception):
-    """The collector is stopping: nothing new is started."""
+    """The collector is stopping; no new work begins."""
 
 
 class Collection:
-    """The repeated work of a collector. ``stop`` ends it between two attempts."""
+    """The work of one cycle. ``stop`` ends it between two attempts."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Collection:
         self._policy = policy_of(plan)
         self._was_idle = False
         self._reported: set[str] = set()
-        # With ``keep``, what need not be sent again by this process.
+        # With ``keep``: the files that this process has sent and need not send again.
         self._kept: dict[str, Stamp] = {}
 
     async def cycle(self, *, last: bool = False) -> Outcome:
@@ -84,7 +84,7 @@ class Collection:
     async def _send_all(self, snapshot: Snapshot, outcome: Outcome, *, last: bool) -> None:
         where = shown(self._plan.data_storage)
         if not len(snapshot):
-            # A collector that looks every few seconds says so once.
+            # A collector that looks every few seconds logs an idle cycle only once.
             level = logging.DEBUG if self._was_idle else logging.INFO
             _log.log(level, "'%s' contains no data, nothing to do...", where)
             self._was_idle = True
@@ -104,7 +104,7 @@ class Collection:
                 return
 
     async def _deliver(self, snapshot: Snapshot, chunk: Chunk, outcome: Outcome, *, last: bool) -> bool:
-        """Whether it makes sense to go on with the next chunk."""
+        """Deliver a chunk; return whether the next chunk is worth an attempt."""
         archive = Archive(self._plan.root, snapshot, chunk, marker=self._plan.form.marker)
         if self._plan.dry_run:
             await self._show(archive, outcome)
@@ -129,7 +129,7 @@ class Collection:
     async def _deliver_halves(
         self, snapshot: Snapshot, chunk: Chunk, outcome: Outcome, *, last: bool
     ) -> bool:
-        """A receiver with a smaller limit than ours gets the chunk in two."""
+        """Deliver the chunk in two halves, for a receiver with a smaller limit."""
         middle = (chunk.start + chunk.stop) // 2
         _log.info("chunk of %d files is too large for the ingress, sending it in two", len(chunk))
         for start, stop in ((chunk.start, middle), (middle, chunk.stop)):
@@ -139,7 +139,7 @@ class Collection:
         return True
 
     async def _send(self, archive: Archive, outcome: Outcome, *, last: bool) -> int:
-        """Attempts within the budget; the bytes sent. Raises what the last one raised, or `Stopped`."""
+        """Send within the retry budget; return the sent bytes. Raises the last attempt's exception, or `Stopped`."""
         sender = self._plan.cluster_id or self._plan.data_storage
         request_id = await self._threaded(lambda: archive.request_id(sender))
         attempt, began = 1, time.monotonic()
@@ -206,14 +206,14 @@ class Collection:
         _log.warning("%d files stay for the next collection", len(chunk))
 
     async def _tidy(self, scan: Scan, outcome: Outcome) -> None:
-        """Also when nothing could be sent: an ingress that is away must not fill the disk."""
+        """Enforce the limit on disk even if nothing could be sent, because an absent ingress must not fill the disk."""
         outcome.discarded = await self._threaded(self._guard.enforce)
         if scan.empty_directories:
             names = scan.empty_directories
             await self._threaded(lambda: remove_idle_directories(self._plan.root, names))
 
     def _unsent(self, snapshot: Snapshot) -> Snapshot:
-        """Without what this process has sent and kept."""
+        """Return the files without those that this process has sent and kept."""
         if not self._kept:
             return snapshot
         present = {file.name: file.stamp for file in snapshot if self._kept.get(file.name) == file.stamp}
@@ -238,7 +238,7 @@ class Collection:
 
 
 def policy_of(plan: Plan) -> RetryPolicy:
-    """When an archive is tried again; full jitter below upstream's waits of the base times 2**n."""
+    """Return the retry policy of uploads, with full jitter below upstream's waits of the base times 2**n."""
     return RetryPolicy(
         attempts=plan.ingress_max_retries,
         budget_seconds=plan.ingress_retry_budget,
@@ -248,7 +248,7 @@ def policy_of(plan: Plan) -> RetryPolicy:
 
 
 async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait; True at once when the collector is to end."""
+    """Wait; return True at once when the collector is stopping."""
     try:
         async with asyncio.timeout(seconds):
             await stop.wait()

@@ -12,11 +12,11 @@ class DirectoryLock:
         self._descriptor: int | None = None
 
     def take(self, path: str) -> bool:
-        """Whether the directory is ours now, or has no locks; False: another collector has it."""
+        """Return whether the directory is locked now, or has no locks; False if another collector has it."""
         if self._descriptor is not None:
             if _is_same(self._descriptor, path):
                 return True
-            # It was removed and made anew.
+            # The directory was deleted and created again.
             self.release()
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -25,14 +25,14 @@ class DirectoryLock:
             os.close(descriptor)
             return False
         except OSError:
-            # A file system without locks: whoever mounts it has to see to it.
+            # The file system has no locks; the operator has to run one collector only.
             os.close(descriptor)
             return True
         self._descriptor = descriptor
         return True
 
     def release(self) -> None:
-        """Let the next one work."""
+        """Release the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

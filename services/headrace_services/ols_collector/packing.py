@@ -1,4 +1,4 @@
-"""A chunk as a tar.gz that is built while it is read; only one piece is in memory."""
+"""A chunk as a tar.gz that is built while it is read; one piece at a time is in memory."""
 
 import os
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ _PIECE_BYTES: Final = 1 << 16
 
 
 class Changed(Retryable):
-    """A file was cut short while it was read; the archive that has begun cannot be ended."""
+    """A file was truncated while it was read, so the archive cannot be completed."""
 
 
 @dataclass
 class Archive:
-    """One chunk, packed anew by each `pieces`. ``packed`` are the positions that the last one took in."""
+    """One chunk, packed again by each call of `pieces`. ``packed`` are the positions in the last archive."""
 
     root: Path
     snapshot: Snapshot
@@ -34,7 +34,7 @@ class Archive:
     packed: list[int] = field(default_factory=list)
 
     def pieces(self) -> Iterator[bytes]:
-        """The tar.gz; nothing at all when none of the files is there as it was seen. Raises `Changed`.
+        """Yield the tar.gz; nothing if every file has changed or is missing. Raises `Changed`.
 
         Equal files give equal bytes, so that a receiver can recognise a repetition.
         """
@@ -47,14 +47,14 @@ class Archive:
         yield from write_archive(chain([first], entries, end), modified=self._modified())
 
     def request_id(self, sender: str) -> str:
-        """32 hexadecimal digits that are the same for the same files from the same sender."""
+        """Return 32 hexadecimal digits, the same for the same files of the same sender."""
         digest = sha256(sender.encode())
         for file in self._files():
             digest.update(repr(file).encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:32]
 
     def remove_packed(self) -> Iterator[tuple[str, bool]]:
-        """Delete what was packed and is still the same; each path, and whether it is gone."""
+        """Delete the packed files that are unchanged; yield each path, and whether it is deleted."""
         for position in self.packed:
             file = self.snapshot[position]
             path = f"{self.root}/{file.name}"
@@ -90,7 +90,7 @@ class Archive:
 
 
 def _entry(descriptor: int, file: DataFile) -> Entry:
-    """A small file is read at once, which is most of them and quicker."""
+    """Return the entry of a file; a small one is read at once, which is faster, and most are small."""
     content = _content(descriptor, file)
     if file.stamp.size_bytes <= _PIECE_BYTES:
         return Entry.of(file.name, next(content, b""))

@@ -13,8 +13,8 @@ CLUSTER_ID_PLACE: Final = "{cluster_id}"
 class Plan:
     """Times are in seconds, sizes in bytes.
 
-    ``initial_wait`` 0: none. ``collection_interval`` 0: one cycle. ``retry_interval`` is what a cycle that failed is
-    followed by, 0: the interval as ever.
+    ``initial_wait`` 0: none. ``collection_interval`` 0: one cycle. ``retry_interval`` is the wait after a failed cycle;
+    0 means the usual interval.
     """
 
     data_storage: str
@@ -49,12 +49,12 @@ class Plan:
 
     @property
     def root(self) -> Path:
-        """The directory that holds the data."""
+        """The directory of the data."""
         return Path(self.data_storage)
 
     @property
     def form(self) -> Generation:
-        """How its archives look."""
+        """The generation of its archives."""
         return GENERATIONS[self.generation]
 
     @property
@@ -64,14 +64,14 @@ class Plan:
 
     @property
     def content_type(self) -> str:
-        """Of the uploaded part."""
+        """The content type of the uploaded part."""
         return self.form.content_type.replace("{service_id}", self.service_id)
 
     @property
     def most_stored_bytes(self) -> int:
-        """What may stay on disk before the oldest files are deleted unsent."""
+        """The limit of data on disk, beyond which the oldest files are deleted unsent."""
         return self.storage_limit_bytes or self.form.storage_limit_bytes
 
     def user_agent_of(self, cluster_id: str) -> str:
-        """The User-Agent that names a cluster."""
+        """Return the User-Agent that names a cluster."""
         return self.user_agent.replace(CLUSTER_ID_PLACE, cluster_id)

@@ -1,7 +1,7 @@
 """A process that only collects.
 
-A sidecar has little memory. The modules for command line and settings take about 20 MB that collecting does not need,
-so the command replaces itself: same process id, same environment, with the plan through a pipe.
+A sidecar has little memory. The modules for the command line and the settings take about 20 MB that collecting does not
+need, so the command replaces itself: same process id, same environment, with the plan through a pipe.
 """
 
 import asyncio
@@ -22,19 +22,19 @@ _STOP_SHARE: Final = 0.9
 
 
 def become(plan: Plan) -> NoReturn:
-    """Replace this process; the plan, which has secrets, is in no argument and no variable."""
+    """Replace this process. The plan contains secrets, so no argument and no variable contains it."""
     reading, writing = os.pipe()
     os.set_inheritable(reading, True)
     os.write(writing, orjson.dumps(asdict(plan)))
     os.close(writing)
     sys.stdout.flush()
-    # Not from the working directory, which may have a package of that name.
+    # Without the working directory in the path, which may have a package of that name.
     arguments = [sys.executable, "-P", "-m", "headrace_services.ols_collector.process", str(reading)]
     os.execv(sys.executable, arguments)  # noqa: S606 -- ourselves
 
 
 async def collect(plan: Plan) -> int:
-    """Run until done or told to end; the exit code. SIGTERM ends in order, Ctrl-C at once."""
+    """Collect until the end or a signal; return the exit code. SIGTERM stops in order, Ctrl-C at once."""
     collector = Collector(plan)
     loop = asyncio.get_running_loop()
     work = asyncio.create_task(collector.run())
@@ -56,13 +56,13 @@ async def collect(plan: Plan) -> int:
 
 
 def configure_logs(level: str) -> None:
-    """The document's format, to stdout; the libraries' own lines from WARNING on, for they may hold secrets."""
+    """Log to stdout in the document's format; libraries from WARNING on, because their lines may contain secrets."""
     logging.basicConfig(stream=sys.stdout, format=LOG_FORMAT, level=logging.WARNING)
     logging.getLogger("ols_collector").setLevel(level)
 
 
 def main() -> None:
-    """Read the plan from the descriptor that the one argument names."""
+    """Read the plan from the descriptor that the only argument names."""
     with os.fdopen(int(sys.argv[1]), "rb") as opened:
         fields = orjson.loads(opened.read())
     lists = {name: tuple(fields[name]) for name in ("allowed_subdirs", "disabled_kinds")}

@@ -1,4 +1,4 @@
-"""Looking for data files, without following a link. Everything here blocks: it runs in a thread."""
+"""Finds data files without following links. All functions block and run in a thread."""
 
 import json
 import os
@@ -15,10 +15,10 @@ import orjson
 from headrace_services.ols_collector.generations import Generation
 from headrace_services.ols_collector.snapshot import Snapshot, Stamp
 
-# A file that is parsed whole, to know that its writer has finished; a larger one is judged by its ends and its age.
+# A file up to this size is parsed to check that it is complete; a larger one is judged by its ends and its age.
 PARSED_BYTES: Final = 1 << 20
 SETTLED_SECONDS: Final = 30.0
-# A writer may be about to put a file into a directory that has just become empty.
+# A writer may be about to create a file in a directory that has just become empty.
 IDLE_DIRECTORY_SECONDS: Final = 600.0
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _WHITE_SPACE: Final = b" \t\r\n"
@@ -26,7 +26,7 @@ _WHITE_SPACE: Final = b" \t\r\n"
 
 @dataclass
 class Scan:
-    """``complete`` can be sent; ``incomplete`` are paths whose text is not, or not yet, a JSON document."""
+    """``complete`` files can be sent; ``incomplete`` are paths whose content is not a JSON document, or not yet."""
 
     complete: Snapshot = field(default_factory=Snapshot)
     incomplete: dict[str, Stamp] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Scanner:
-    """Looks below ``root`` at the places where a generation keeps its data."""
+    """Searches the places below ``root`` where a generation keeps its data."""
 
     root: Path
     form: Generation
@@ -44,7 +44,7 @@ class Scanner:
     disabled_kinds: tuple[str, ...] = ()
 
     def scan(self, *, parse: bool = True) -> Scan:
-        """What is there now, kind by kind, oldest first; ``parse=False`` takes every file as complete."""
+        """Return the present files, kind by kind, oldest first; with ``parse=False`` every file counts as complete."""
         found = Scan()
         for kind in self.form.kinds:
             if kind.directory in self.disabled_kinds:
@@ -56,7 +56,7 @@ class Scanner:
         return found
 
     def _directories(self, name: str, depth: int | None, found: Scan) -> Iterator[str]:
-        """Those that may hold files, each path relative to the root."""
+        """Yield the directories that may contain files, as paths relative to the root."""
         waiting = [(name, depth)] if not name or _is_directory(self.root / name) else []
         while waiting:
             at, left = waiting.pop()
@@ -89,7 +89,7 @@ class Scanner:
         with suppress(OSError), os.scandir(self.root / directory) as entries:
             for entry in entries:
                 empty = False
-                # A leading dot is a name that its writer has not finished with.
+                # A leading dot marks a file that is still being written.
                 if not entry.name.endswith(".json") or entry.name.startswith("."):
                     continue
                 if not entry.is_file(follow_symlinks=False):
@@ -112,7 +112,7 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 
 def open_unchanged(path: str, stamp: Stamp) -> int | None:
-    """A descriptor of the file if it is still the one that was seen, else None."""
+    """Return a descriptor of the file if it is unchanged, else None."""
     try:
         descriptor = os.open(path, _OPEN_FLAGS)
     except OSError:
@@ -125,7 +125,7 @@ def open_unchanged(path: str, stamp: Stamp) -> int | None:
 
 
 def is_unchanged(path: str, stamp: Stamp) -> bool:
-    """Whether the path still names the file that was seen."""
+    """Return whether the path still names the same file, unchanged."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -134,23 +134,26 @@ def is_unchanged(path: str, stamp: Stamp) -> bool:
 
 
 def remove_idle_directories(root: Path, names: list[str], *, now: float | None = None) -> int:
-    """Remove those that have been empty for a while; a parent that this empties is a later call's. The root stays."""
+    """Delete directories that have been empty for a while, except the root.
+
+    A parent that becomes empty is left for a later call.
+    """
     removed = 0
-    # The deepest first.
+    # Subdirectories come before their parents.
     for name in sorted(names, key=lambda text: text.count("/"), reverse=True):
         path = root / name
         with suppress(OSError):
             if is_past(path.lstat().st_mtime, IDLE_DIRECTORY_SECONDS, now=now):
-                # Of a directory that a file was put into meanwhile the system refuses the removal.
+                # The system refuses to delete a directory in which a file was created meanwhile.
                 path.rmdir()
                 removed += 1
     return removed
 
 
 def is_past(moment: float, seconds: float, *, now: float | None = None) -> bool:
-    """Whether nobody has written for so long.
+    """Return whether the last write is this long ago.
 
-    A time so far in the future is none that a writer has just set: the clock was wrong, or somebody else's.
+    A time far in the future also counts as past: the clock was wrong, or it is another machine's.
     """
     return abs((time.time() if now is None else now) - moment) > seconds
 
@@ -163,7 +166,7 @@ def _is_directory(path: Path) -> bool:
 
 
 def _is_complete(path: str, stamp: Stamp) -> bool:
-    """A beginning of a JSON object is never a JSON document, so that what parses is whole."""
+    """Return whether the file is complete: no prefix of a JSON object parses as a JSON document."""
     descriptor = open_unchanged(path, stamp)
     if descriptor is None:
         return False
@@ -181,7 +184,7 @@ def _parses(text: bytes) -> bool:
     with suppress(ValueError):
         orjson.loads(text)
         return True
-    # Python's writer, which the service uses, writes NaN and half surrogate pairs too.
+    # The service's writer is Python's, which also writes NaN and lone surrogates.
     with suppress(ValueError, RecursionError):
         json.loads(text)
         return True

@@ -1,4 +1,4 @@
-"""What an operator can set; the field names are the keys of ``user_data_collector_config``."""
+"""The settings of ols_collector; field names are the keys of ``user_data_collector_config``."""
 
 from typing import Final
 

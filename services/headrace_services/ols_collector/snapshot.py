@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Stamp(NamedTuple):
-    """What changes when a file is written to or replaced."""
+    """The properties of a file that change when it is written or replaced."""
 
     size_bytes: int
     mtime_ns: int
@@ -50,16 +50,16 @@ class Snapshot:
         return (self[position] for position in range(len(self)))
 
     def sizes(self) -> Iterator[int]:
-        """In order, bytes."""
+        """The sizes in bytes, in the snapshot's order."""
         return (self._sizes[number] for number in self._order)
 
     def directory(self, name: str) -> int:
-        """Begin a directory; gives its number."""
+        """Begin a directory; return its number."""
         self._directories.append(f"{name}/" if name else "")
         return len(self._directories) - 1
 
     def add(self, directory: int, name: str, stamp: Stamp) -> None:
-        """Take in a file of a directory that was begun."""
+        """Add a file of a directory."""
         self._names += name.encode("utf-8", "surrogateescape")
         self._ends.append(len(self._names))
         self._order.append(len(self._order))
@@ -70,7 +70,7 @@ class Snapshot:
         self.total_bytes += stamp.size_bytes
 
     def without(self, names: Container[str]) -> "Snapshot":
-        """The others, in the same order; their columns are shared."""
+        """Return the other files, in the same order; their columns are shared."""
         others = copy(self)
         others._order = array(  # noqa: SLF001 -- its own kind
             "I", [number for number, file in zip(self._order, self, strict=True) if file.name not in names]
@@ -79,14 +79,14 @@ class Snapshot:
         return others
 
     def oldest_first(self, start: int = 0) -> None:
-        """Put the files from ``start`` on in the order of their last change."""
-        # The columns stay: only what is behind ``start`` was added since the last call or nothing was.
+        """Sort the files from ``start`` on by their last change."""
+        # Only the order is sorted; the columns stay.
         self._order[start:] = array("I", sorted(self._order[start:], key=self._mtimes.__getitem__))
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Positions ``start`` to ``stop`` of a snapshot, and their size in bytes."""
+    """The positions ``start`` to ``stop`` of a snapshot, and their size in bytes."""
 
     start: int
     stop: int
@@ -97,7 +97,7 @@ class Chunk:
 
 
 def chunks(snapshot: Snapshot, limit_bytes: int) -> list[Chunk]:
-    """Greedy in order: a file that would go beyond the limit starts the next; a larger file is alone in its own."""
+    """Yield chunks in order: a file beyond the limit starts the next one; a larger file is alone in its own."""
     found, start, size = [], 0, 0
     for position, size_bytes in enumerate(snapshot.sizes()):
         if position > start and size + size_bytes > limit_bytes:

@@ -8,9 +8,9 @@ from typing import Any
 
 @dataclass
 class Outcome:
-    """One cycle. Numbers are of files, ``bytes_sent`` of archives.
+    """The outcome of one cycle. Numbers count files, ``bytes_sent`` is the size of archives.
 
-    ``request_id`` is the last upload's, ``reason`` why the last thing failed.
+    ``request_id`` is the last upload's, ``reason`` that of the last failure.
     """
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -28,14 +28,14 @@ class Outcome:
     reason: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For a person who asks the admin port."""
+        """Return the outcome for the health report."""
         shown = {name: value for name, value in vars(self).items() if value not in {"", 0} or name == "sent"}
         return shown | {"began": self.began.isoformat(), "seconds": round(self.seconds, 3)}
 
 
 @dataclass
 class Status:
-    """``observe`` is called with the outcome of each cycle."""
+    """The outcomes so far; ``observe`` is called with each."""
 
     observe: Callable[[Outcome], None] = lambda _: None
     last: Outcome | None = None
@@ -44,7 +44,7 @@ class Status:
     cycles: int = 0
 
     def ended(self, outcome: Outcome) -> None:
-        """Take in a cycle."""
+        """Record the outcome of a cycle."""
         self.last = outcome
         if outcome.found:
             self.last_with_data = outcome
@@ -53,11 +53,11 @@ class Status:
 
     @property
     def problem(self) -> str | None:
-        """Why data stay here, None when they do not."""
+        """Return why data stay unsent, None if they do not."""
         return self.last.reason or None if self.last else None
 
     def report(self) -> dict[str, Any]:
-        """The last cycle, the last that found something, and what is waited for."""
+        """Return the last cycle, the last cycle with files, and the reason for waiting."""
         shown: dict[str, Any] = {"cycles": self.cycles}
         if self.waiting_for:
             shown["waiting_for"] = self.waiting_for

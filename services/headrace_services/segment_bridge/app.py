@@ -1,4 +1,4 @@
-"""Wiring: Splunk and the maps in, Segment out, PostgreSQL to remember."""
+"""Connects the parts of segment_bridge: Splunk and the maps in, Segment out, PostgreSQL for the ledger and the runs."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -24,7 +24,7 @@ from headrace_services.segment_bridge.store import DeadLetterTable, Runs
 
 
 async def start(context: Context) -> None:
-    """Run by the clock."""
+    """Run periodically."""
     segment, splunk = context.settings(SegmentSettings), context.settings(SplunkSettings)
     maps = context.settings(MapSettings)
     check(segment, splunk)
@@ -44,7 +44,7 @@ async def start(context: Context) -> None:
 
 
 def check(segment: SegmentSettings, splunk: SplunkSettings) -> None:
-    """Raise `ConfigurationError` naming every variable without which no run could succeed."""
+    """Raise `ConfigurationError` that names every missing variable without which no run could succeed."""
     missing = [] if is_set("SPLUNK_API_URL") else ["SPLUNK_API_URL"]
     if not is_set("CURL_NETRC") and not Path(segment.netrc).expanduser().exists():
         missing.append("CURL_NETRC")
@@ -60,7 +60,7 @@ def check(segment: SegmentSettings, splunk: SplunkSettings) -> None:
 async def fetch(
     settings: SplunkSettings, earliest: datetime, problems: list[str]
 ) -> AsyncGenerator[list[bytes], None]:
-    """The rows of the window, unless ``QUERY_EARLIEST_TIME`` says another one."""
+    """Yield the rows of the window, unless ``QUERY_EARLIEST_TIME`` sets another one."""
     if not is_set("QUERY_EARLIEST_TIME"):
         settings = settings.model_copy(update={"earliest": earliest.isoformat(timespec="milliseconds")})
     outcome = Outcome()

@@ -1,7 +1,7 @@
-"""The same queries without Splunk: audit logs in files, one record a line, plain or gzip, of any size.
+"""The same queries without Splunk, on audit logs in files: one record a line, plain or gzip, of any size.
 
-A row looks as Splunk writes it. Files are read once, whatever the number of queries, so that the rows of all queries
-come in the order of their records; those of a query that keeps the earliest of several come at the end.
+Rows have Splunk's form. Files are read once for all queries, so the rows of all queries come in the order of their
+records; the rows of a query that keeps the earliest of several records come at the end.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from headrace_services.segment_bridge.queries import AUDIT_LOG_TYPE, QUERIES, RE
 _BLOCK_BYTES: Final = 1 << 20
 _MAX_LINE_BYTES: Final = 64 << 20
 _KEPT_PLACES: Final = 20
-# Of every term of a query these two choose which query is asked at all.
+# These two terms of a query decide whether it is evaluated on a record.
 _CHOOSING_TERMS: Final = 2
 
 
 @dataclass
 class AuditOutcome:
-    """What was read and found; ``failures`` names files that were not read to their end, and why."""
+    """The counts; ``failures`` names files that were not read to their end, with the reason."""
 
     lines: int = 0
     audit_records: int = 0
@@ -38,12 +38,12 @@ class AuditOutcome:
 
     @property
     def complete(self) -> bool:
-        """Whether every line of every file was understood."""
+        """Whether every line of every file was parsed."""
         return not self.failures and not self.unreadable
 
 
 class Evaluator:
-    """Asks every query of one record after another; ``finish`` gives what had to wait for the last of them."""
+    """Evaluates every query on one record after another; ``finish`` returns the rows that need all records."""
 
     def __init__(self, outcome: AuditOutcome, queries: Sequence[Query] = QUERIES) -> None:
         self._outcome = outcome
@@ -51,14 +51,14 @@ class Evaluator:
         for query in queries:
             outcome.rows.setdefault(query.title, 0)
             self._by_kind.setdefault((query.group, query.resource), []).append(_Compiled(query))
-        # Whether what is being read is an audit log at all; until then every record is looked at.
+        # Whether the file is known to be an audit log; until then every record is decoded.
         self.found_any = False
         self._groups = tuple({query.group.encode() for query in queries})
 
     def rows(self, line: bytes, place: str) -> Iterator[bytes]:
-        """The rows that the record on a line makes at once; ``place`` is for telling a line that is none."""
+        """Yield the rows of the record on a line; ``place`` identifies a malformed line."""
         self._outcome.lines += 1
-        # Most records are about something else: a look at the bytes spares decoding them.
+        # Most records match no query; a search in the bytes avoids decoding them.
         meant = any(group in line for group in self._groups)
         if self.found_any and not meant and line.startswith(b"{") and line.endswith(b"}"):
             return
@@ -85,7 +85,7 @@ class Evaluator:
                 yield self._row(compiled.query, result)
 
     def finish(self) -> Iterator[bytes]:
-        """The rows of the queries that keep the earliest of several."""
+        """Yield the rows of the queries that keep the earliest of several records."""
         for compiled in (item for found in self._by_kind.values() for item in found):
             for result in compiled.kept():
                 yield self._row(compiled.query, result)
@@ -102,7 +102,7 @@ class Evaluator:
 
 
 class _Compiled:
-    """A query as functions."""
+    """A query compiled to functions."""
 
     def __init__(self, query: Query) -> None:
         self.query = query
@@ -123,7 +123,7 @@ class _Compiled:
         self._kept: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def result(self, record: Record) -> dict[str, Any] | None:
-        """The output fields, None when the record is not meant or has to wait."""
+        """Return the output fields; None if the record does not match or has to wait for others."""
         if not all(test(record) for test in self._tests):
             return None
         found = {name: value for name, evaluate in self._outputs if (value := evaluate(record)) is not None}
@@ -135,7 +135,7 @@ class _Compiled:
         return None
 
     def kept(self) -> Iterator[dict[str, Any]]:
-        """What had to wait, the earliest first."""
+        """Yield the kept rows, the earliest first."""
         found = sorted(self._kept.values(), key=lambda kept: kept[0])
         self._kept = {}
         return (result for _, result in found)
@@ -144,7 +144,7 @@ class _Compiled:
 def _is_audit(record: Record) -> bool:
     log_type = record.get("log_type")
     if log_type is None:
-        # A file as the API server itself writes it, before any collector has marked it.
+        # The API server itself writes such files, without a collector's marks.
         return str(record.get("apiVersion")).startswith("audit.k8s.io/")
     return str(log_type).lower() == AUDIT_LOG_TYPE
 
@@ -164,7 +164,7 @@ def _json(members: Mapping[str, Evaluate]) -> Evaluate:
 async def rows(
     files: Iterable[Path], outcome: AuditOutcome, queries: Sequence[Query] = QUERIES
 ) -> AsyncIterator[bytes]:
-    """The rows of every file, as lines without their ends. What cannot be read is in the outcome; the rest goes on."""
+    """Yield the rows of every file, as lines without newlines. Files that cannot be read are in the outcome."""
     evaluator = Evaluator(outcome, queries)
     for path in files:
         number, before = 0, outcome.lines
@@ -185,7 +185,7 @@ async def rows(
 
 
 async def audit(files: Sequence[Path], output: BinaryIO) -> AuditOutcome:
-    """``headrace segment audit``: write the rows of files to ``output``, one a line."""
+    """Write the rows of files to ``output``, one per line: ``headrace segment audit``."""
     for path in files:
         if not path.is_file():
             raise ConfigurationError(f"{path} is not a file")
@@ -196,7 +196,7 @@ async def audit(files: Sequence[Path], output: BinaryIO) -> AuditOutcome:
 
 
 async def _blocks(path: Path) -> AsyncIterator[list[bytes]]:
-    """The lines of a file, about a megabyte at a time."""
+    """Yield the lines of a file, about a megabyte at a time."""
     try:
         with open_inflated(path) as opened:
             rest = b""

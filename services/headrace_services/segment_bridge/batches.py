@@ -1,11 +1,11 @@
-"""Events to batches that Segment takes: at most 2500 events, 500,000 bytes, 32 KiB an event."""
+"""Packs events into batches that Segment accepts: at most 2500 events, 500,000 bytes, 32 KiB an event."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from headrace_services.segment_bridge.dead_letters import Bury
 
-# How the ledger knows an event (its message, what is reported once), and its bytes.
+# An event: its keys in the ledger (of the message, and of what is reported once) and its bytes.
 Sendable: TypeAlias = tuple[str | bytes, str | bytes, bytes]
 
 MAX_EVENTS: Final = 2500
@@ -19,22 +19,22 @@ _ENVELOPE_BYTES: Final = len(_BEGIN) + len(_END)
 
 
 def payload(events: Sequence[Sendable]) -> bytes:
-    """The body of a batch call; each event's bytes stand in it as they are."""
+    """Return the body of a batch request; it contains each event's bytes unchanged."""
     return b"%b%b%b" % (_BEGIN, b",".join([event[2] for event in events]), _END)
 
 
 class Batcher:
-    """Fills batches greedily, in order. ``bury`` gets each event that fits in none, with why."""
+    """Fills batches greedily, in order. ``bury`` gets each event that fits into none, with the reason."""
 
     def __init__(self, bury: Bury, *, max_bytes: int = MAX_BATCH_BYTES) -> None:
         self._bury = bury
         self._max_bytes = min(max_bytes, MAX_BATCH_BYTES)
         self._event_bytes = min(MAX_EVENT_BYTES, self._max_bytes - _ENVELOPE_BYTES)
         self._waiting: list[Sendable] = []
-        self._size = _ENVELOPE_BYTES - 1  # the first event has no comma before it
+        self._size = _ENVELOPE_BYTES - 1  # the first event needs no comma
 
     def add(self, events: Iterable[Sendable]) -> Iterator[list[Sendable]]:
-        """Give each batch that is full; what is left waits for more."""
+        """Yield each full batch; the remaining events wait for more."""
         for event in events:
             size = len(event[2])
             if size > self._event_bytes:
@@ -48,6 +48,6 @@ class Batcher:
             self._size += 1 + size
 
     def rest(self) -> list[Sendable]:
-        """What waits, perhaps nothing."""
+        """Return the waiting events, possibly none."""
         batch, self._waiting, self._size = self._waiting, [], _ENVELOPE_BYTES - 1
         return batch

@@ -1,4 +1,4 @@
-"""Segment's batch call over HTTP: attempts, waiting, and what an answer means. The write key shows nowhere."""
+"""The client of Segment's batch API: attempts, waits, and the meaning of answers. The write key is never shown."""
 
 import asyncio
 import ssl
@@ -19,14 +19,14 @@ from headrace_services.segment_bridge.settings import SegmentSettings
 _CONNECT_SECONDS: Final = 10.0
 _SHOWN_CHARACTERS: Final = 200
 _MAX_ANSWER_BYTES: Final = 1 << 16
-# The batch itself is at fault; any other refusal is about who sends or where to.
+# These statuses blame the batch; any other refusal concerns the sender or the endpoint.
 _BAD_BATCH: Final = frozenset({400, 413, 415, 422})
 _GZIP_LEVEL: Final = 1
 _GZIP_WINDOW: Final = 31
 
 
 class Segment:
-    """One Segment source. Raises `ConfigurationError` at ``open`` for a netrc that has no login."""
+    """One Segment source. Raises `ConfigurationError` at ``open`` if the netrc has no login for it."""
 
     def __init__(self, settings: SegmentSettings) -> None:
         self.requests = 0
@@ -37,7 +37,7 @@ class Segment:
             base_seconds=1.0,
             cap_seconds=15.0,
         )
-        # When one batch is told to wait, the others need not ask.
+        # A requested pause applies to all batches.
         self._not_before = 0.0
         self._session: aiohttp.ClientSession | None = None
 
@@ -56,9 +56,9 @@ class Segment:
             await self._session.close()
 
     async def post(self, body: bytes) -> None:
-        """Send a batch until it is taken.
+        """Send a batch until it is accepted.
 
-        Raises `Rejected` for one that will never be, `Permanent` when Segment refuses us, `Retryable` after the
+        Raises `Rejected` if the batch is at fault, `Permanent` if Segment refuses the sender, `Retryable` after the
         last attempt.
         """
         headers = {}
@@ -105,7 +105,7 @@ class Segment:
 
 
 def _judge(response: aiohttp.ClientResponse, text: bytes) -> None:
-    """Raise what an answer that takes nothing means."""
+    """Raise the exception for an answer other than success."""
     status = response.status
     if status // 100 == 2 and _succeeded(text):
         return

@@ -1,4 +1,4 @@
-"""``headrace segment``: the document's scripts as stages that pipe, and the chain in one."""
+"""``headrace segment``: the document's scripts as stages for a pipe, and all stages in one process."""
 
 from collections.abc import Coroutine
 from enum import StrEnum
@@ -10,7 +10,7 @@ import typer
 
 
 class Kind(StrEnum):
-    """Of a map."""
+    """The kind of a map."""
 
     uid = "uid"
     workspace = "workspace"
@@ -114,7 +114,7 @@ def show_chain(
     _end(_run(demo.run(records)))
 
 
-# An image of the services has no simulators.
+# The image of the services does not contain the simulators.
 if find_spec("headrace.local"):
     segment.command("demo")(show_chain)
 

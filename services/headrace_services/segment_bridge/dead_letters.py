@@ -1,7 +1,7 @@
-"""What could not be sent, whole, with the reason: a file of JSON lines, or nowhere when nobody named one.
+"""Records that cannot be sent, complete and with the reason: lines of JSON in a file, or only counts without a file.
 
-{"at":"2026-01-02T03:04:05.678901+00:00","reason":"…","event":{…}}      an event
-{"at":…,"reason":"…","line":"…"}                                        what is no event: a malformed row
+- an event: ``{"at":"2026-01-02T03:04:05.678901+00:00","reason":"…","event":{…}}``
+- a malformed row: ``{"at":…,"reason":"…","line":"…"}``
 """
 
 from collections import Counter
@@ -14,25 +14,25 @@ import orjson
 
 from headrace.runtime.errors import ConfigurationError
 
-# The bytes, why, and under which short name that is counted.
+# The bytes, the reason, and the short name under which it is counted.
 Bury: TypeAlias = Callable[[bytes, str, str], None]
 
 
 class Graveyard(Protocol):
-    """Where dead letters go. ``counts`` is by short reason."""
+    """The store of dead letters. ``counts`` is by short reason."""
 
     counts: Counter[str]
     kept: bool
 
     def bury(self, content: bytes, reason: str, name: str) -> None:
-        """Take one; it is durable after the next `flush`."""
+        """Add a dead letter; it is durable after the next `flush`."""
 
     async def flush(self) -> None:
-        """Make them durable."""
+        """Make the added dead letters durable."""
 
 
 def letter(content: bytes, reason: str) -> bytes:
-    """One line of the file."""
+    """Return one line of the file."""
     head = {"at": datetime.now(UTC).isoformat(), "reason": reason}
     try:
         event = orjson.loads(content)
@@ -46,9 +46,9 @@ def letter(content: bytes, reason: str) -> bytes:
 def contents_of(
     lines: Iterable[bytes], *, rows: bool, neither: Callable[[bytes], object] = lambda _: None
 ) -> list[bytes]:
-    """The events of lines of the file, or the rows that became none, to be sent again.
+    """Yield the events of a file's lines, or the malformed rows, to be sent again.
 
-    ``neither`` is called with each line that is no dead letter.
+    ``neither`` is called with each line that is not a dead letter.
     """
     found: list[bytes] = []
     for line in lines:
@@ -66,7 +66,7 @@ def contents_of(
 
 
 class DeadLetterFile:
-    """Appends to a file; without one, counts."""
+    """Appends to a file; without a file it only counts."""
 
     def __init__(self, path: Path | str | None) -> None:
         self.counts: Counter[str] = Counter()
@@ -90,12 +90,12 @@ class DeadLetterFile:
             self._file.close()
 
     def bury(self, content: bytes, reason: str, name: str) -> None:
-        """Append one."""
+        """Append a dead letter."""
         self.counts[name] += 1
         if self._file is not None:
             self._file.write(letter(content, reason))
 
     async def flush(self) -> None:
-        """Hand what was appended to the system."""
+        """Flush the appended lines to the system."""
         if self._file is not None:
             self._file.flush()

@@ -1,4 +1,4 @@
-"""``headrace segment demo``: the chain from audit records to Segment, everything outside simulated."""
+"""``headrace segment demo``: the whole flow from audit records to Segment, with simulators of all external systems."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ from headrace_services.segment_bridge import stages
 
 
 async def run(records: int) -> int:
-    """Run once, show what came of it; fails unless every event arrived."""
+    """Run once and show the outcome; fails unless every event arrived."""
     output = Output()
     with tempfile.TemporaryDirectory(prefix="headrace-segment-") as name:
         directory = Path(name)
@@ -28,7 +28,7 @@ async def run(records: int) -> int:
 
 
 def _point_at(chain: Chain) -> None:
-    """This process alone talks to the simulators, whatever else its environment names."""
+    """Set the environment of this process to the simulators, whatever it named before."""
     for name in VARIABLES:
         os.environ.pop(name, None)
     for name in ("QUERY_EARLIEST_TIME", "QUERY_LATEST_TIME", "CONTEXTS", "SEGMENT_HOST_CONTEXT"):

@@ -1,7 +1,7 @@
-"""What a query asks of an audit record: each node is SPL text and, for records at hand, a function of the record.
+"""The expressions of queries: each node has a form in SPL, and a function of an audit record.
 
-Predicates stand in Splunk's ``search``, where values match whatever their case and ``*`` is any text; conditions
-stand in ``where`` and ``eval``, which are exact.
+Predicates are terms of Splunk's ``search``, where values match case-insensitively and ``*`` is any text; conditions are
+expressions of ``where`` and ``eval``, which are exact.
 """
 # ruff: noqa: D102 -- the protocols say what `spl` and `compile` are
 
@@ -18,41 +18,41 @@ Test = Callable[[Record], bool]
 
 
 class Value(Protocol):
-    """Something an output field can hold; None where there is nothing."""
+    """The value of an output field; None if there is none."""
 
     @property
     def spl(self) -> str:
-        """As an expression of ``eval``."""
+        """Return the expression for ``eval``."""
 
     def compile(self) -> Evaluate:
-        """As a function."""
+        """Return the function."""
 
 
 class Condition(Protocol):
-    """Something that is true of a record or is not."""
+    """A condition on a record."""
 
     @property
     def spl(self) -> str:
-        """As a term of ``search``, or of ``where``."""
+        """Return the term for ``search``, or for ``where``."""
 
     def compile(self) -> Test:
-        """As a function."""
+        """Return the function."""
 
 
 def quoted(text: str) -> str:
-    """A literal."""
+    """Return a quoted literal."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
 def field(path: str, *keys: str) -> "Field":
-    """``path`` is dotted; ``keys`` below it may hold dots themselves, as labels and annotations do."""
+    """Return a field: ``path`` is dotted; ``keys`` below it may contain dots, as labels and annotations do."""
     return Field((*path.split("."), *keys))
 
 
 @dataclass(frozen=True)
 class Field:
-    """One text or number; objects and lists count as nothing."""
+    """A text or a number; objects and lists count as absent."""
 
     keys: tuple[str, ...]
 
@@ -67,7 +67,7 @@ class Field:
     def compile(self) -> Evaluate:
         keys = self.keys
 
-        # Asked most of all: the walk in place, not by way of `_walk`.
+        # This function is called most often, so it contains the loop of `_walk`.
         def evaluate(record: Record) -> Any:
             found: Any = record
             for key in keys:
@@ -81,7 +81,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Fallback:
-    """The first, or the second where there is no first."""
+    """The first value, or the second if the first is absent."""
 
     first: Value
     second: Value
@@ -102,7 +102,7 @@ class Fallback:
 
 @dataclass(frozen=True)
 class Element:
-    """``member`` of an element of the list at ``keys``: of the first, or of the first whose ``key`` is ``value``."""
+    """``member`` of an element of the list at ``keys``: the first element, or the first whose ``key`` is ``value``."""
 
     keys: tuple[str, ...]
     member: str
@@ -131,7 +131,7 @@ class Element:
 
 @dataclass(frozen=True)
 class InJson:
-    """What stands at a dotted path of the JSON that ``text`` holds."""
+    """The value at a dotted path of the JSON in ``text``."""
 
     text: Value
     path: str
@@ -155,7 +155,7 @@ class InJson:
 
 @dataclass(frozen=True)
 class UpTo:
-    """Text up to the first ``separator``, or all of it."""
+    """The text before the first ``separator``, or the whole text."""
 
     text: Value
     separator: str
@@ -201,7 +201,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class IsSet:
-    """There is a value."""
+    """The value exists."""
 
     value: Value
 
@@ -216,7 +216,7 @@ class IsSet:
 
 @dataclass(frozen=True)
 class Equal:
-    """The value is one of some texts."""
+    """The value equals one of some texts."""
 
     value: Value
     texts: tuple[str, ...]
@@ -233,7 +233,7 @@ class Equal:
 
 @dataclass(frozen=True)
 class Like:
-    """The value is the pattern, whose ``%`` is any text."""
+    """The value matches a pattern, in which ``%`` is any text."""
 
     value: Value
     pattern: str
@@ -255,7 +255,7 @@ class Like:
 
 @dataclass(frozen=True)
 class All:
-    """Every condition of ``where`` or ``eval`` holds."""
+    """Every condition holds, in ``where`` or ``eval``."""
 
     conditions: tuple[Condition, ...]
 
@@ -270,7 +270,7 @@ class All:
 
 @dataclass(frozen=True)
 class Match:
-    """A term of ``search``: the field is there and is one of some patterns, whatever the case."""
+    """A term of ``search``: the field exists and matches one of some patterns, case-insensitively."""
 
     field: Field
     patterns: tuple[str, ...] = ("*",)
@@ -295,7 +295,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Both:
-    """Two terms of ``search`` at once."""
+    """Both terms of ``search`` hold."""
 
     first: Condition
     second: Condition
@@ -311,7 +311,7 @@ class Both:
 
 @dataclass(frozen=True)
 class Either:
-    """One of two terms of ``search``."""
+    """At least one of two terms of ``search`` holds."""
 
     first: Condition
     second: Condition
@@ -327,7 +327,7 @@ class Either:
 
 @dataclass(frozen=True)
 class Not:
-    """A term of ``search`` does not hold; a field that is not there does not match either."""
+    """A term of ``search`` does not hold; an absent field does not match either."""
 
     term: Condition
 

@@ -1,4 +1,4 @@
-"""The service's run: when it is due, over which window, and what is kept of how it went."""
+"""The periodic runs of the service: their times, their windows, and the record of their outcomes."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -22,21 +22,21 @@ from headrace_services.segment_bridge.upload import Uploader
 
 _log = get_logger(__name__)
 
-# Two replicas that start together run once; one that starts by itself runs at once.
+# Two replicas that start within this time run once; a replica that starts alone runs at once.
 _START_TOGETHER: Final = timedelta(seconds=60)
-# How often a replica looks whether the other that runs has ended, or was killed.
+# How often a replica checks whether another one's run has ended.
 _LOOK_SECONDS: Final = 15.0
 _SECONDS_OF_A_DAY: Final = 86_400.0
 _BACKOFF: Final = RetryPolicy(base_seconds=1.0, cap_seconds=60.0)
 
 ReadMaps: TypeAlias = Callable[[], Awaitable[Maps]]
-# Rows from a moment on; the problems of the way they came are added to the list.
+# Yields rows from a time on; problems of reading them are added to the list.
 Fetch: TypeAlias = Callable[[datetime, list[str]], AsyncGenerator[list[bytes], None]]
 
 
 @dataclass
 class Schedule:
-    """Runs by the clock. ``last`` is the latest run of any replica, ``problem`` why this process' did not succeed."""
+    """The schedule. ``last`` is the latest run of any replica, ``problem`` why this process' last run failed."""
 
     settings: BridgeSettings
     segment: SegmentSettings
@@ -49,7 +49,7 @@ class Schedule:
     last: dict[str, Any] | None = None
 
     async def run_for_ever(self) -> None:
-        """At start, then hourly; a database that is away is asked again with growing pauses."""
+        """Run at the start, then hourly; while the database is away, retry with increasing pauses."""
         starting, failures = True, 0
         while True:
             try:
@@ -63,7 +63,7 @@ class Schedule:
             await asyncio.sleep(delay)
 
     async def turn(self, *, starting: bool) -> float:
-        """Run if it is time and no other replica's turn; returns the seconds until the next look."""
+        """Run if a run is due and no other replica is running; return the seconds until the next check."""
         async with self.runs.turn() as ours:
             state = await self.runs.state()
             if not ours:
@@ -77,7 +77,7 @@ class Schedule:
             return max(0.0, min(wait, self.settings.interval_seconds))
 
     def wait(self, state: RunState, *, starting: bool) -> float:
-        """Seconds until the next run; a run that was begun and not ended was killed, and is due again."""
+        """Return the seconds until the next run; a run that did not end was killed, and is due again."""
         if state.began_at is None or state.ended_at is None:
             return 0.0
         pause = timedelta(seconds=self.settings.interval_seconds)
@@ -125,7 +125,7 @@ class Schedule:
                 outcome.problems += transform.losses(self.segment.lost_share)
 
     def earliest(self, state: RunState) -> datetime:
-        """Begin of the window. Where runs failed, the window of the first of them is looked through too."""
+        """Return the begin of the window, which extends over the windows of preceding failed runs."""
         window = timedelta(seconds=self.settings.window_seconds)
         earliest = state.now - window
         if state.good_began_at is not None:

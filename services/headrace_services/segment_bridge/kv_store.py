@@ -11,7 +11,7 @@ from headrace.runtime.errors import Rejected
 from headrace.runtime.retries import RetryPolicy, retrying
 from headrace_services.segment_bridge.splunk import Splunk
 
-# Splunk's limit of documents a batch.
+# Splunk's limit of documents in a batch.
 _BATCH: Final = 1000
 _RETRY: Final = RetryPolicy(attempts=4, budget_seconds=60.0, base_seconds=1.0)
 _EXISTS: Final = 409
@@ -28,9 +28,9 @@ class Lookup:
 
 
 async def upload(splunk: Splunk, lookup: Lookup, entries: Mapping[str, str | int]) -> None:
-    """Make the collection hold exactly ``entries``; at no time does it lack one that was there and stays.
+    """Make the collection contain exactly ``entries``; entries that stay are never missing meanwhile.
 
-    Raises `Rejected` for an empty map: it would take everybody away, and more likely something is wrong.
+    Raises `Rejected` for an empty map, which would remove everyone and is more likely a fault.
     """
     if not entries:
         raise Rejected(f"the map is empty: nothing is uploaded, {lookup.collection} remains unchanged")
@@ -52,13 +52,13 @@ async def upload(splunk: Splunk, lookup: Lookup, entries: Mapping[str, str | int
     for start in range(0, len(documents), _BATCH):
         body = orjson.dumps(documents[start : start + _BATCH])
         await _ask(splunk, "POST", f"{data}/batch_save", data=body, headers=_JSON)
-    # What an earlier upload left and this one has not.
+    # Documents of earlier uploads that this one did not write.
     query = orjson.dumps({"upload": {"$ne": upload_id}}).decode()
     await _ask(splunk, "DELETE", data, params={"query": query})
 
 
 async def _form(splunk: Splunk, path: str, **fields: str) -> None:
-    """Create; that it is there already is fine."""
+    """Create the collection; it may exist already."""
     await _ask(splunk, "POST", path, data=fields, params={"output_mode": "json"}, fine={_EXISTS})
 
 

@@ -1,7 +1,7 @@
-"""What Segment has taken, so that a resumed run does not send it again.
+"""The ledger of events that Segment has accepted, so that a resumed run does not send them again.
 
-Keys are digests: neither ids nor URLs stand in the ledger. A key is written after Segment's answer, so a process
-that is killed between the two sends a batch again; Segment drops what it has by ``messageId``.
+Keys are digests, so the ledger contains neither ids nor URLs. A key is written after Segment's answer, so a process
+that is killed in between sends a batch again; Segment drops repeated events by ``messageId``.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ ALREADY_SENT: Final = "sent before"
 _DIGEST_BYTES: Final = 16
 _PRUNED_ROWS: Final = 10_000
 _SQLITE_SECONDS: Final = 30.0
-# SQLite's bound on variables of a statement is higher in every release since 2020.
+# Every SQLite since 2020 accepts more variables in a statement.
 _SQLITE_VARIABLES: Final = 2500
 
 
-# Of one event: its message's, and that of what may be reported once (empty where nothing is).
+# The keys of one event: of its message, and of what may be reported only once (empty without it).
 Keys: TypeAlias = tuple[bytes, bytes]
 
 
 def keys_of(event: Event) -> Keys:
-    """An event without a messageId is known by its bytes."""
+    """Return the keys of an event; one without a messageId has the key of its bytes."""
     message_id, once, body = event
     message = _digest(b"id ", message_id.encode()) if message_id else _digest(b"event ", body)
     return message, _digest(b"once ", once.encode()) if once else b""
@@ -42,41 +42,41 @@ def _digest(kind: bytes, content: bytes) -> bytes:
 
 
 class Ledger(Protocol):
-    """Both are safe to repeat. Raise `Retryable` when the store is away."""
+    """Every method may be repeated. Raises `Retryable` if the store is away."""
 
     async def sent(self, messages: Sequence[bytes]) -> set[bytes]:
-        """Which of these messages were taken."""
+        """Return which of these messages were accepted."""
 
     async def first_reports(self, onces: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The message under which each of these was reported."""
+        """Return the message in which each of these was reported."""
 
     async def record(self, keys: Sequence[Keys]) -> None:
-        """These were taken; durable on return."""
+        """Record accepted events; they are durable on return."""
 
     async def prune(self, older_than_seconds: float) -> int:
-        """Forget what is older; returns the number of messages."""
+        """Delete older messages; return their number."""
 
 
 class PostgresLedger:
-    """In the service's database."""
+    """A ledger in the service's database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def sent(self, messages: Sequence[bytes]) -> set[bytes]:
-        """One statement."""
+        """Return them with one statement."""
         rows = await self._database.fetch("select key from sent where key = any($1::bytea[])", messages)
         return {row["key"] for row in rows}
 
     async def first_reports(self, onces: Sequence[bytes]) -> dict[bytes, bytes]:
-        """One statement."""
+        """Return them with one statement."""
         rows = await self._database.fetch(
             "select key, message from reported_once where key = any($1::bytea[])", onces
         )
         return {row["key"]: row["message"] for row in rows}
 
     async def record(self, keys: Sequence[Keys]) -> None:
-        """One transaction. Sorted, so that two replicas cannot wait for each other."""
+        """Record them in one transaction, sorted, so that two replicas cannot deadlock."""
         reports = sorted({once: message for message, once in keys if once}.items())
         async with self._database.transaction() as connection:
             await connection.execute(
@@ -92,7 +92,7 @@ class PostgresLedger:
                 )
 
     async def prune(self, older_than_seconds: float) -> int:
-        """In steps, so that no statement takes long."""
+        """Delete in steps, so that no statement takes long."""
         forgotten = 0
         for table in ("sent", "reported_once"):
             while True:
@@ -110,7 +110,7 @@ class PostgresLedger:
 
 
 class SqliteLedger:
-    """In a file, for a command line; others may use it at the same time."""
+    """A ledger in a SQLite file, for the command line; several processes may use it."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path).expanduser()
@@ -139,16 +139,16 @@ class SqliteLedger:
         return connection
 
     async def sent(self, messages: Sequence[bytes]) -> set[bytes]:
-        """Some statements."""
+        """Return them with a few statements."""
         return {key for (key,) in await self._select("select key from sent where key in ({})", messages)}
 
     async def first_reports(self, onces: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Some statements."""
+        """Return them with a few statements."""
         rows = await self._select("select key, message from reported_once where key in ({})", onces)
         return {row[0]: row[1] for row in rows}
 
     async def record(self, keys: Sequence[Keys]) -> None:
-        """One transaction."""
+        """Record them in one transaction."""
         now = time.time()
         async with self._lock:
             await asyncio.to_thread(self._record, keys, now)
@@ -168,7 +168,7 @@ class SqliteLedger:
             raise Retryable(f"the ledger {self._path} cannot be written: {error}") from error
 
     async def prune(self, older_than_seconds: float) -> int:
-        """One transaction."""
+        """Delete in one transaction."""
         before = time.time() - older_than_seconds
 
         def work() -> int:

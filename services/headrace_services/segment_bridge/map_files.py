@@ -18,14 +18,14 @@ _WHOLE_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)")
 
 @dataclass(frozen=True)
 class Maps:
-    """User name to id, as it is to be written, and namespace to workspace (its owner's name)."""
+    """User name to id in its final form, and namespace to workspace (its owner's name)."""
 
     ids: Mapping[str, Id] = field(repr=False)
     workspaces: Mapping[str, str] = field(repr=False)
 
 
 def paired(ids: Mapping[str, Id], workspaces: Mapping[str, str]) -> Maps:
-    """The two together; raises `ConfigurationError` where they cannot let a single row pass."""
+    """Return both maps; raises `ConfigurationError` if they would drop every row."""
     if ids.keys().isdisjoint(workspaces.values()):
         raise ConfigurationError(
             "UID_MAP_FILE, WS_MAP_FILE: the map of users contains no workspace owner, so every row would "
@@ -35,7 +35,7 @@ def paired(ids: Mapping[str, Id], workspaces: Mapping[str, str]) -> Maps:
 
 
 def read_maps(ids_file: str, workspaces_file: str, *, numeric: bool) -> Maps:
-    """Both from files."""
+    """Read both maps from files."""
     return paired(
         ids_of(read_map(ids_file, "UID_MAP_FILE"), "UID_MAP_FILE", numeric=numeric),
         workspaces_of(read_map(workspaces_file, "WS_MAP_FILE"), "WS_MAP_FILE"),
@@ -43,9 +43,9 @@ def read_maps(ids_file: str, workspaces_file: str, *, numeric: bool) -> Maps:
 
 
 def read_map(path: Path | str, variable: str) -> dict[str, Any]:
-    """A JSON object; raises `ConfigurationError` naming the variable when there is none.
+    """Read a JSON object; raises `ConfigurationError` that names the variable if there is none.
 
-    Upstream drops every record without a word then.
+    Upstream would drop every record silently.
     """
     if not str(path):
         raise ConfigurationError(f"{variable}: not set, expected a file with a JSON object")
@@ -57,7 +57,7 @@ def read_map(path: Path | str, variable: str) -> dict[str, Any]:
     if not content.strip():
         raise ConfigurationError(f"{variable}: {file} is empty, expected a JSON object")
     try:
-        # Not orjson: an id of more than 64 bits keeps its digits here.
+        # orjson would lose digits of ids with more than 64 bits.
         found = json.loads(content)
     except ValueError as error:
         raise ConfigurationError(f"{variable}: {file} is not JSON: {_where(error)}") from None
@@ -69,12 +69,12 @@ def read_map(path: Path | str, variable: str) -> dict[str, Any]:
 
 
 def workspaces_of(found: Mapping[str, Any], source: str) -> dict[str, str]:
-    """Namespace to workspace; null and false count as missing."""
+    """Return the map of namespaces to workspaces; null and false count as missing."""
     return {key: value for key, value in _present(found, source) if _is_text(value, source)}
 
 
 def ids_of(found: Mapping[str, Any], source: str, *, numeric: bool) -> dict[str, Id]:
-    """User name to id, as it is to be written: text, or, as upstream does, a number."""
+    """Return the map of user names to ids: texts or, as upstream accepts, numbers."""
     return {key: _id(value, source, numeric=numeric) for key, value in _present(found, source)}
 
 
@@ -89,7 +89,7 @@ def _present(found: Mapping[str, Any], source: str) -> list[tuple[str, Any]]:
 
 def _id(value: Any, source: str, *, numeric: bool) -> Id:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        # Keys are user names: they stay out of the text.
+        # Keys are names of users, so errors do not show them.
         raise ConfigurationError(f"{source}: a value is {_shown(value)}, expected text or a whole number")
     text = str(value)
     if numeric and _WHOLE_NUMBER.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Where the two maps come from: each from its file where one is named, else from Kubernetes."""
+"""The sources of the two maps: each comes from its file if one is named, else from Kubernetes."""
 
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.logging import get_logger
@@ -10,9 +10,9 @@ _log = get_logger(__name__)
 
 
 async def read_maps(segment: SegmentSettings, settings: MapSettings) -> Maps:
-    """Read anew for each run: users and workspaces come and go.
+    """Read the maps for one run, because users and workspaces change.
 
-    Raises `ConfigurationError` where a map is missing or empty: upstream drops every record without a word then.
+    Raises `ConfigurationError` if a map is missing or empty, where upstream would drop every record silently.
     """
     if segment.uid_map_file:
         ids = read_map(segment.uid_map_file, "UID_MAP_FILE")

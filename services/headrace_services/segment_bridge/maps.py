@@ -1,6 +1,6 @@
-"""``get-uid-map`` and ``get-workspace-map``: what Kubernetes knows of users and their workspaces.
+"""``get-uid-map`` and ``get-workspace-map``: users and their workspaces according to Kubernetes.
 
-What cannot be an entry is left out and counted by its reason; names stay out of reasons, for they are people's.
+Objects that cannot become an entry are left out and counted by reason; reasons contain no names of people.
 """
 
 import json
@@ -26,27 +26,27 @@ _SPACE: Final = f"{_GROUP}/space"
 
 @dataclass
 class FoundMap:
-    """One map. ``skipped`` counts what became no entry, ``replaced`` entries that a later one took the place of."""
+    """One map. ``skipped`` counts objects without an entry, ``replaced`` entries that a later one replaced."""
 
     entries: dict[str, str | int] = field(default_factory=dict, repr=False)
     skipped: Counter[str] = field(default_factory=Counter)
     replaced: int = 0
 
     def add(self, name: str, value: str | int) -> None:
-        """Enter; a later value wins."""
+        """Add an entry; a later value replaces an earlier one."""
         self.replaced += self.entries.get(name, value) != value
         self.entries[name] = value
 
     def json(self) -> bytes:
-        """One JSON object on a line, as the scripts print it."""
-        # Not orjson: ids written as numbers may have more than 64 bits.
+        """Return one JSON object on a line, as the scripts print it."""
+        # orjson cannot write ids with more than 64 bits.
         return json.dumps(self.entries, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 async def uid_map(settings: MapSettings | None = None, *, upload_to_splunk: bool = False) -> FoundMap:
-    """User name to SSO user id, of the UserSignups of the host cluster.
+    """Return user names with SSO user ids, from the UserSignups of the host cluster.
 
-    Raises `ConfigurationError` where no cluster is known, `Retryable` and `Permanent` as `Cluster` does.
+    Raises `ConfigurationError` if no cluster is known, `Retryable` and `Permanent` as `Cluster` does.
     """
     settings = settings or load(MapSettings)
     found = FoundMap()
@@ -59,12 +59,15 @@ async def uid_map(settings: MapSettings | None = None, *, upload_to_splunk: bool
 
 
 async def workspace_map(settings: MapSettings | None = None, *, upload_to_splunk: bool = False) -> FoundMap:
-    """Tenants' namespaces to workspaces, of every context in ``CONTEXTS``; a later one wins. Raises as `uid_map`."""
+    """Return tenants' namespaces with workspaces, of every context in ``CONTEXTS``; later ones win.
+
+    Raises like `uid_map`.
+    """
     settings = settings or load(MapSettings)
     found = FoundMap()
     contexts = settings.contexts.split() or [""]
     async with AsyncExitStack() as opened:
-        # All are found before the first is asked: a wrong name is told at once.
+        # All contexts are resolved first, so that a wrong name fails before any request.
         clusters = [await opened.enter_async_context(_cluster(settings, context)) for context in contexts]
         for cluster in clusters:
             async for namespace in cluster.items(_NAMESPACES, _TENANTS):
@@ -92,7 +95,7 @@ def _add_user(found: FoundMap, signup: Mapping[str, Any], *, numeric: bool) -> N
 
 
 def _number(user_id: str) -> str | int:
-    """As upstream writes it, but for what would be no JSON."""
+    """Return a number as upstream writes it, unless that would not be JSON."""
     return (
         int(user_id) if user_id.isascii() and user_id.isdigit() and str(int(user_id)) == user_id else user_id
     )

@@ -6,14 +6,14 @@ from prometheus_client import Counter, Gauge
 
 from headrace.runtime.metrics import REGISTRY
 
-# Runs by how they ended: succeeded, failed.
+# Runs by outcome: succeeded, failed.
 RUNS: Final = Counter("headrace_segment_runs", "Runs of the segment bridge", ["outcome"], registry=REGISTRY)
-# More than four: what happened before the first of them has left the window of a run that looks four hours back.
+# Above four, events before the first failed run are outside of a window of four hours.
 FAILURES_IN_A_ROW: Final = Gauge(
     "headrace_segment_failures_in_a_row", "Failed runs since the last successful one", registry=REGISTRY
 )
 LAST_SUCCESS: Final = Gauge(
     "headrace_segment_last_success_seconds", "Start of the last successful run, Unix time", registry=REGISTRY
 )
-# How records ended: sent, sent before, a reason to drop or bury, not sent.
+# Records by outcome: sent, sent before, dropped or buried with a reason, not sent.
 RECORDS: Final = Counter("headrace_segment_records", "Records by outcome", ["outcome"], registry=REGISTRY)

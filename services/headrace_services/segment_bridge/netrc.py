@@ -12,14 +12,14 @@ from headrace.runtime.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Login:
-    """A user and a password; an empty password is one too (Segment's write keys have it)."""
+    """A user and a password, which may be empty, as with Segment's write keys."""
 
     user: str = field(repr=False)
     password: str = field(repr=False)
 
     @property
     def header(self) -> str:
-        """The value of ``Authorization``."""
+        """Return the value of ``Authorization``."""
         return aiohttp.encode_basic_auth(self.user, self.password)
 
 
@@ -29,7 +29,7 @@ def login_for(url: str, path: Path | str, *, variable: str = "CURL_NETRC") -> Lo
     try:
         entry = netrc.netrc(str(file)).authenticators(host)
     except netrc.NetrcParseError as error:
-        # Its text would quote the word it stumbled over, which may be the password.
+        # The parser's text quotes the unexpected word, which may be the password.
         raise ConfigurationError(
             f"{variable}: {file} is not a netrc file, near line {error.lineno}"
         ) from None

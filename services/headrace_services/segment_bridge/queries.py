@@ -1,4 +1,4 @@
-"""The eight queries of the user journey, as data: what is chosen of the audit log, and what is told of it."""
+"""The eight queries of the user journey, as data: the audit records that match, and the output fields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,16 +33,16 @@ _LABELS: Final = "responseObject.metadata.labels"
 _ANNOTATIONS: Final = "responseObject.metadata.annotations"
 _CONDITIONS: Final = ("responseObject", "status", "conditions")
 _OWNERS: Final = ("responseObject", "metadata", "ownerReferences")
-# Tekton has renamed the list of results from v1beta1 to v1.
+# Tekton renamed the list of results between v1beta1 and v1.
 _RESULTS: Final = (("responseObject", "status", "taskResults"), ("responseObject", "status", "results"))
 
 
 @dataclass(frozen=True)
 class Query:
-    """``search`` holds terms of Splunk's search command, ``where`` exact conditions.
+    """``search`` contains terms of Splunk's search command, ``where`` exact conditions.
 
-    With ``earliest_per``, of several records with the same value only the one received first counts, and those without
-    do not.
+    With ``earliest_per``, only the first received of several records with the same value counts, and records without a
+    value do not.
     """
 
     title: str
@@ -59,7 +59,7 @@ class Query:
     properties: Mapping[str, Value] = declare(default_factory=dict)
 
     def terms(self) -> tuple[Condition, ...]:
-        """Everything the search command asks, the kind of log and index apart."""
+        """Return all terms of the search command except for the kind of log and the index."""
         return (
             Match(field("objectRef.apiGroup"), (self.group,)),
             Match(field("objectRef.resource"), (self.resource,)),
@@ -69,7 +69,7 @@ class Query:
         )
 
     def outputs(self) -> dict[str, Value]:
-        """The plain output fields, beside `literals` and `objects`."""
+        """Return the plain output fields, beside `literals` and `objects`."""
         outputs: dict[str, Value] = {
             "messageId": field("auditID"),
             "timestamp": RECEIVED,
@@ -80,11 +80,11 @@ class Query:
         return outputs | ({"userId": self.user} if self.user else {})
 
     def literals(self) -> dict[str, str]:
-        """Output fields that are the same in every row."""
+        """Return the output fields that are the same in every row."""
         return {"type": "track"} | ({"event": self.event} if self.event else {})
 
     def objects(self) -> dict[str, dict[str, Value]]:
-        """Output fields that are objects, in JSON."""
+        """Return the output fields that are objects, in JSON."""
         kind: dict[str, Value] = {
             "apiGroup": field("objectRef.apiGroup"),
             "apiVersion": field("objectRef.apiVersion"),
@@ -93,7 +93,7 @@ class Query:
         return {"context": {"userAgent": field("userAgent")}, "properties": kind | dict(self.properties)}
 
     def spl(self, index: str) -> str:
-        """The whole search, on one line."""
+        """Return the whole search, on one line."""
         terms = " ".join(term.spl for term in self.terms())
         commands = [f"search index={quoted(index)} log_type={AUDIT_LOG_TYPE} {terms}"]
         if self.where:
@@ -145,9 +145,9 @@ _TEKTON: Final = "tekton.dev"
 
 _IMPERSONATED: Final = field("impersonatedUser.username")
 _USER: Final = field("user.username")
-# Somebody, not a machine of the cluster.
+# A person, not a machine of the cluster.
 _HUMAN: Final = Either(Match(_IMPERSONATED), Both(Match(_USER), Not(Match(_USER, ("system:*",)))))
-# Dry runs, and other things that were not stored, have none.
+# Objects that were not stored, as in dry runs, have no version.
 _STORED: Final = Match(field("responseObject.metadata.resourceVersion"))
 _STATUS: Final = Match(field("objectRef.subresource"), ("status",))
 _BUILD: Final = Match(_label("pipelines.appstudio.openshift.io/type"), ("build",))
@@ -184,7 +184,7 @@ _BUILD_REQUEST: Final = "build.appstudio.openshift.io/request"
 _BUILD_STATUS: Final = _annotation("build.appstudio.openshift.io/status")
 _PATCH: Final = Equal(field("verb"), ("patch",))
 _MERGE_PATCHED: Final = field("requestObject.metadata.annotations", _BUILD_REQUEST)
-# A person asks for a build by an annotation; what they ask is then the verb.
+# An annotation requests a build; the verb is then that of the request.
 _COMPONENT_VERB: Final = Choice(
     (
         (

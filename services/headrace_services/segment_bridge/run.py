@@ -1,4 +1,4 @@
-"""One run: rows in, events out, everything counted, nothing parsed twice, a bounded part of it in memory."""
+"""One run: rows in, events out. Everything is counted and parsed once, and memory is bounded."""
 
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from headrace_services.segment_bridge.map_files import Maps
 from headrace_services.segment_bridge.transform import MALFORMED, Transform
 from headrace_services.segment_bridge.upload import Uploaded, Uploader
 
-# Of a block, whichever is reached first.
+# The limits of a block; the first that is reached counts.
 _BLOCK_ROWS: Final = 1000
 _BLOCK_BYTES: Final = 1 << 20
 
 
 @dataclass
 class RunOutcome:
-    """What became of every row of a run; ``problems`` are the reasons why it did not succeed."""
+    """The counts of a run's rows; ``problems`` are the reasons why the run did not succeed."""
 
     rows: int = 0
     events: int = 0
@@ -30,22 +30,22 @@ class RunOutcome:
 
     @property
     def succeeded(self) -> bool:
-        """Nothing is missing: what was buried is kept, what was dropped was to be."""
+        """Whether no row is lost: buried rows are kept, dropped rows are meant to be dropped."""
         return not self.problems
 
     def as_dict(self) -> dict[str, Any]:
-        """For the log and the runs' table."""
+        """Return the outcome for the log and the table of runs."""
         return {"succeeded": self.succeeded} | vars(self)
 
     def records(self) -> dict[str, int]:
-        """How each row ended; the sum is ``rows``."""
+        """Return the rows by outcome; the sum is ``rows``."""
         ended = {"sent": self.sent, "not sent": self.unsent}
         dropped = {reason: count for reason, count in self.dropped.items() if reason != MALFORMED}
         return ended | dropped | self.skipped | self.buried
 
 
 def transform_of(maps: Maps, graveyard: Graveyard) -> Transform:
-    """One run's, whose malformed rows are buried."""
+    """Return the transformation of one run; its malformed rows are buried."""
 
     def reject(line: bytes, reason: str) -> None:
         graveyard.bury(line, reason, MALFORMED)
@@ -60,7 +60,7 @@ async def carry(
     graveyard: Graveyard,
     outcome: RunOutcome,
 ) -> None:
-    """Send what becomes of the rows; fills the outcome, also when it fails."""
+    """Send the events of the rows; fill the outcome, even on failure."""
     try:
         async for block in blocks(pieces):
             await uploader.add(transform.events(block))
@@ -74,7 +74,7 @@ async def carry(
 
 
 async def blocks(pieces: AsyncIterable[list[bytes]]) -> AsyncIterator[list[bytes]]:
-    """Pieces put together: the ledger is asked once a block."""
+    """Join pieces into blocks, because the ledger is queried once per block."""
     block: list[bytes] = []
     size = 0
     async for piece in pieces:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-# The words after `headrace segment`.
+# Each script with its command below `headrace segment`.
 SCRIPTS: Final[Mapping[str, str]] = {
     "get-uid-map.sh": "maps uid",
     "get-workspace-map.sh": "maps workspace",

@@ -1,4 +1,4 @@
-"""What an operator can set; upstream's names where upstream has them."""
+"""The settings of segment_bridge; upstream's names where upstream has them."""
 
 from typing import Annotated, Final
 
@@ -11,7 +11,7 @@ _URL: Final = "^([a-zA-Z][a-zA-Z0-9+.-]*://)?[^/]+"
 
 
 def _with_scheme(url: str) -> str:
-    """As curl takes a URL without a scheme: HTTP."""
+    """Return a URL with a scheme; like curl, assume HTTP."""
     scheme, named, rest = url.partition("://")
     if not named:
         return f"http://{url}"
@@ -24,7 +24,7 @@ Url = Annotated[str, AfterValidator(_with_scheme)]
 
 
 class MapSettings(Settings):
-    """Where UserSignups and namespaces are read from. ``KUBECONFIG`` and a pod's service account count as usual."""
+    """The clusters with UserSignups and namespaces. ``KUBECONFIG`` and a pod's service account apply as usual."""
 
     kubeconfig: str = env(
         "KUBECONFIG_SRC",
@@ -50,7 +50,7 @@ class MapSettings(Settings):
 
 
 class SplunkSettings(Settings):
-    """Splunk: where it is, what is searched, how long is tried."""
+    """Splunk: its address, the searched index, and the retries."""
 
     url: Url = env(
         "SPLUNK_API_URL", "https://splunk-api.corp.redhat.com:8089", "URL of Splunk's API", pattern=_URL
@@ -100,7 +100,7 @@ class SplunkSettings(Settings):
 
 
 class SegmentSettings(Settings):
-    """The way from records to Segment."""
+    """The transformation of records and the upload to Segment."""
 
     uid_map_file: str = env("UID_MAP_FILE", "", "file with the map of user names to ids, a JSON object")
     ws_map_file: str = env("WS_MAP_FILE", "", "file with the map of namespaces to workspaces, a JSON object")
@@ -158,7 +158,7 @@ class SegmentSettings(Settings):
 
 
 class BridgeSettings(Settings):
-    """The service."""
+    """Settings of segment_bridge."""
 
     interval_seconds: float = env(
         "SEGMENT_INTERVAL_SECONDS", 3600.0, "time between the starts of two runs", gt=0

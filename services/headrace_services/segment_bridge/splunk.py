@@ -40,13 +40,13 @@ _MAX_LINE_BYTES: Final = 16 << 20
 _MAX_ERROR_BYTES: Final = 1 << 16
 _SHOWN_CHARACTERS: Final = 300
 _KEPT_MESSAGES: Final = 20
-# As Splunk writes rows; one in another layout is decoded to be known.
+# The form in which Splunk writes rows; a line of another form is decoded.
 _ROW: Final = re.compile(rb'\{"preview":false,(?:"offset":\d+,)?("lastrow":true,)?"result":\{')
 
 
 @dataclass
 class QueryOutcome:
-    """How one query went. ``rows`` counts every row passed on, ``repeated`` those of attempts that broke off."""
+    """The outcome of one query. ``rows`` counts every row, ``repeated`` the rows of attempts that broke off."""
 
     title: str
     rows: int = 0
@@ -58,31 +58,31 @@ class QueryOutcome:
     finished: bool = False
 
     def note(self, kind: str, text: str) -> None:
-        """Keep what Splunk says, the first of it."""
+        """Keep the first message of Splunk."""
         if len(self.messages) < _KEPT_MESSAGES:
             self.messages.append(f"{kind}: {redact(text[:_SHOWN_CHARACTERS])}")
 
 
 @dataclass
 class Outcome:
-    """How the queries went; filled while records are read."""
+    """The outcome of the queries, filled while records are read."""
 
     queries: list[QueryOutcome] = field(default_factory=list)
     expected: int = len(QUERIES)
 
     @property
     def rows(self) -> int:
-        """Rows passed on."""
+        """The number of rows."""
         return sum(query.rows for query in self.queries)
 
     @property
     def failures(self) -> dict[str, str]:
-        """Title and reason of each query that has not brought everything."""
+        """The title and reason of each query that is incomplete."""
         return {query.title: query.failure for query in self.queries if query.failure}
 
     @property
     def complete(self) -> bool:
-        """Whether every query was read to its end and said nothing to the contrary."""
+        """Whether every query was read to its end without an error message."""
         done = sum(1 for query in self.queries if query.finished and not query.failure)
         return done == self.expected
 
@@ -90,7 +90,7 @@ class Outcome:
 async def records(
     splunk: "Splunk", outcome: Outcome, queries: Sequence[Query] = QUERIES
 ) -> AsyncGenerator[bytes, None]:
-    """The rows of every query in order, as lines without their ends. A failed query does not stop the others."""
+    """Yield the rows of every query in order, as lines without newlines. A failed query does not stop the others."""
     async with aclosing(pieces(splunk, outcome, queries)) as found:
         async for rows in found:
             for row in rows:
@@ -100,7 +100,7 @@ async def records(
 async def pieces(
     splunk: "Splunk", outcome: Outcome, queries: Sequence[Query] = QUERIES
 ) -> AsyncGenerator[list[bytes], None]:
-    """The same, some rows at a time, as they come."""
+    """Yield the same rows, some at a time, as they arrive."""
     outcome.expected = len(queries)
     for query in queries:
         result = QueryOutcome(query.title)
@@ -114,7 +114,7 @@ async def pieces(
 
 
 class Splunk:
-    """Splunk's API as `SplunkSettings` say; raises `ConfigurationError` at ``open`` for a netrc that has no login."""
+    """Splunk's API according to `SplunkSettings`; raises `ConfigurationError` at ``open`` if the netrc has no login."""
 
     def __init__(self, settings: SplunkSettings) -> None:
         self._settings = settings
@@ -126,11 +126,11 @@ class Splunk:
             cap_seconds=30.0,
         )
         self._session: aiohttp.ClientSession | None = None
-        # Why the login was not taken. More tries with it could lock the account.
+        # Why Splunk refused the login. Further attempts could lock the account.
         self.refused = ""
 
     async def open(self) -> Self:
-        """Read the login and the certificates; nothing is sent yet."""
+        """Read the login and the certificates; no request is sent yet."""
         settings = self._settings
         login = login_for(settings.url, settings.netrc)
         self._session = aiohttp.ClientSession(
@@ -146,7 +146,7 @@ class Splunk:
         return self
 
     async def close(self) -> None:
-        """End its connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -158,7 +158,7 @@ class Splunk:
         await self.close()
 
     async def rows(self, query: Query, result: QueryOutcome) -> AsyncGenerator[list[bytes], None]:
-        """The rows of one query, some at a time; what goes wrong is in ``result``."""
+        """Yield the rows of one query, some at a time; failures are recorded in ``result``."""
         started = time.monotonic()
         while True:
             result.attempts += 1
@@ -185,7 +185,7 @@ class Splunk:
     async def call(
         self, method: str, path: str, *, fine: Collection[int] = (), **request: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One request below the app; raises what a status of neither 2xx nor ``fine`` means."""
+        """Make one request below the app; raises for a status that is neither 2xx nor in ``fine``."""
         if self._session is None:
             raise RuntimeError("Splunk is not open")
         try:
@@ -221,7 +221,7 @@ class Splunk:
 
 
 class _Reading:
-    """Tells rows from everything else an answer holds, without decoding rows."""
+    """Separates rows from everything else in an answer, without decoding rows."""
 
     def __init__(self, result: QueryOutcome) -> None:
         self._result = result
@@ -231,7 +231,7 @@ class _Reading:
 
     def is_row(self, line: bytes) -> bool:
         row = _ROW.match(line)
-        # One that holds something beside its result ends otherwise.
+        # A row with other keys beside its result ends differently.
         if row is not None and line.endswith(b"}}"):
             if row[1]:
                 self._last = True
@@ -262,12 +262,12 @@ class _Reading:
             self._failure = self._failure or f"Splunk reported ERROR: {redact(text[:_SHOWN_CHARACTERS])}"
 
     def check(self) -> None:
-        """Raises `Retryable` once Splunk has given the search up."""
+        """Raise `Retryable` if Splunk has ended the search early."""
         if self._given_up:
             raise Retryable(self._given_up)
 
     def end(self) -> None:
-        """The answer has ended: raises what it lacked."""
+        """End the answer; raises if it is incomplete."""
         if self._failure:
             raise Permanent(self._failure)
         if not self._last:
@@ -275,7 +275,7 @@ class _Reading:
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[list[bytes]]:
-    """Lines without their ends, those of a piece at a time, empty ones left out."""
+    """Yield non-empty lines without newlines, those of a piece at a time."""
     rest = b""
     async for piece in content.iter_any():
         *lines, rest = (rest + piece).split(b"\n")

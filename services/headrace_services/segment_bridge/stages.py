@@ -1,6 +1,6 @@
-"""The stages of the command line. Each reads and writes bytes, says on stderr what it counted, and fails with 1.
+"""The stages of the command line. Each reads and writes bytes, reports its counts on stderr, and fails with 1.
 
-A stage fails when something is neither handed on nor kept: what is in a dead-letter file is kept.
+A stage fails if a record is neither passed on nor kept; a record in a dead-letter file is kept.
 """
 
 import sys
@@ -32,13 +32,13 @@ from headrace_services.segment_bridge.upload import REFUSED, Uploaded, Uploader
 
 
 def say(text: str) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     print(f"headrace: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 @dataclass(frozen=True)
 class UploadOptions:
-    """What the command line adds to the settings."""
+    """The options of the command line beside the settings."""
 
     dead_letters: Path | None = None
     ledger: Path | None = None
@@ -46,7 +46,7 @@ class UploadOptions:
 
 
 async def fetch() -> int:
-    """Splunk's rows to stdout."""
+    """Write Splunk's rows to stdout."""
     outcome = Outcome()
     async with Splunk(load(SplunkSettings)) as splunk, aclosing(pieces(splunk, outcome)) as found:
         async for rows in found:
@@ -59,7 +59,7 @@ async def fetch() -> int:
 
 
 def transform(dead_letters: Path | None) -> int:
-    """Rows on stdin to events on stdout."""
+    """Write the events of the rows on stdin to stdout."""
     settings = load(SegmentSettings)
     maps = read_map_files(settings.uid_map_file, settings.ws_map_file, numeric=load(MapSettings).numeric_ids)
     with DeadLetterFile(dead_letters) as graveyard:
@@ -72,7 +72,7 @@ def transform(dead_letters: Path | None) -> int:
 
 
 async def upload(options: UploadOptions) -> int:
-    """Events on stdin to Segment."""
+    """Send the events on stdin to Segment."""
     settings = load(SegmentSettings)
     with DeadLetterFile(options.dead_letters) as graveyard:
         blocks = _parsed(streams.line_blocks_async(sys.stdin.buffer), graveyard)
@@ -93,7 +93,7 @@ async def upload(options: UploadOptions) -> int:
 
 
 def payload() -> int:
-    """Events on stdin to one batch on stdout, whatever its size; nothing of it where one is no JSON."""
+    """Write the events on stdin as one batch to stdout, of any size; nothing if one of them is not JSON."""
     events: list[bytes] = []
     for block in streams.line_blocks(sys.stdin.buffer):
         for line in block:
@@ -108,7 +108,7 @@ def payload() -> int:
 
 
 async def run(options: UploadOptions) -> int:
-    """The whole chain once: rows of Splunk, maps of files or Kubernetes, events to Segment."""
+    """Run all stages once: rows from Splunk, maps from files or Kubernetes, events to Segment."""
     outcome = RunOutcome()
     settings, splunk_settings = load(SegmentSettings), load(SplunkSettings)
     maps = await read_maps(settings, load(MapSettings))
@@ -135,7 +135,7 @@ async def run(options: UploadOptions) -> int:
 
 
 async def write_map(*, workspaces: bool, upload: bool) -> int:
-    """One JSON object to stdout."""
+    """Write a map as one JSON object to stdout."""
     read = workspace_map if workspaces else uid_map
     found = await read(upload_to_splunk=upload)
     streams.write_lines([found.json().rstrip(b"\n")])
@@ -149,7 +149,7 @@ async def write_map(*, workspaces: bool, upload: bool) -> int:
 
 
 async def read_audit_logs(files: Sequence[Path]) -> int:
-    """What the queries find in files, to stdout."""
+    """Write the rows that the queries find in files to stdout."""
     outcome = await audit(files, sys.stdout.buffer)
     streams.flush()
     for file, reason in outcome.failures.items():
@@ -164,7 +164,7 @@ async def read_audit_logs(files: Sequence[Path]) -> int:
 
 
 def letters(file: Path, *, rows: bool) -> int:
-    """The events (or the rows) of a dead-letter file to stdout, to be sent again."""
+    """Write the events (or the rows) of a dead-letter file to stdout, to be sent again."""
     damaged: list[bytes] = []
     try:
         with file.open("rb") as opened:
@@ -179,7 +179,7 @@ def letters(file: Path, *, rows: bool) -> int:
 
 
 def event_of(line: bytes) -> Event | str:
-    """An event as it stands on a line, else why it is none."""
+    """Return the event on a line, or the reason why there is none."""
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -203,7 +203,7 @@ async def _parsed(blocks: AsyncIterator[list[bytes]], graveyard: Graveyard) -> A
             if not line or line.isspace():
                 continue
             made = event_of(line)
-            # Most lines are an event; several objects on one are as many.
+            # Most lines are one event; a line may also contain several objects.
             parts = several(line) if isinstance(made, str) else []
             for part, found in [(part, event_of(part)) for part in parts] or [(line, made)]:
                 if isinstance(found, str):
@@ -238,7 +238,7 @@ async def _uploader(
 async def _pretend(
     blocks: AsyncIterator[list[Event]], settings: SegmentSettings, graveyard: DeadLetterFile
 ) -> None:
-    """Everything but the requests."""
+    """Do everything except the requests."""
     batcher = Batcher(graveyard.bury, max_bytes=settings.batch_bytes)
     events, batches = 0, 0
     async for given in blocks:
@@ -263,7 +263,7 @@ def _shown(counts: Mapping[str, int]) -> str:
 
 
 def _fate(graveyard: DeadLetterFile, losses: Sequence[str] = ()) -> int:
-    """The exit code for what is neither handed on nor kept."""
+    """Return the exit code: 1 if a record is neither passed on nor kept."""
     for reason in losses:
         say(reason)
     lost = sum(graveyard.counts[name] for name in (MALFORMED, TOO_LARGE))

@@ -1,4 +1,4 @@
-"""The service's tables beside the ledger: its runs, and dead letters where no file is named for them."""
+"""The service's tables beside the ledger: its runs, and its dead letters unless a file is named."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ import orjson
 
 from headrace.database.pool import Database
 
-# Of the session that runs; another replica's session has to wait for it.
+# The lock of the session that runs; other replicas' sessions wait for it.
 _LOCK_KEY: Final = 0x5E6_B41D6E
 _KEY_BYTES: Final = 16
 
@@ -29,7 +29,7 @@ from (select 1) as one left join lateral (select * from runs order by id desc li
 
 @dataclass(frozen=True)
 class RunState:
-    """What is known of earlier runs; ``now`` is the database's clock, ``outcome`` of the last that ended."""
+    """The state of earlier runs; ``now`` is the database's clock, ``outcome`` that of the last run that ended."""
 
     now: datetime
     good_began_at: datetime | None
@@ -41,17 +41,17 @@ class RunState:
 
 
 class Runs:
-    """The runs' table."""
+    """The table of runs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[bool]:
-        """Whether it is ours to run while the context lasts; no other replica's is then.
+        """Yield whether this replica may run within the block; no other replica may then.
 
-        The lock is the session's, so a process that is killed lets it go. It needs a session of its own: a
-        transaction pooler cannot give one.
+        The lock belongs to the session, so a killed process releases it. It needs a session of its own, which a
+        transaction pooler cannot provide.
         """
         async with self._database.connection() as connection:
             got: bool = await connection.fetchval("select pg_try_advisory_lock($1)", _LOCK_KEY)
@@ -62,7 +62,7 @@ class Runs:
                     await connection.execute("select pg_advisory_unlock($1)", _LOCK_KEY)
 
     async def state(self) -> RunState:
-        """One statement."""
+        """Return the state, with one statement."""
         row = await self._database.fetch_row(_STATE)
         if row is None:
             raise RuntimeError("the runs' state has no row")
@@ -70,12 +70,12 @@ class Runs:
         return RunState(**dict(row) | {"outcome": outcome})
 
     async def begin(self) -> int:
-        """A new run's number."""
+        """Record a new run; return its number."""
         number: int = await self._database.fetch_value("insert into runs default values returning id")
         return number
 
     async def end(self, number: int, outcome: dict[str, Any], *, succeeded: bool) -> None:
-        """Say how it went."""
+        """Record the outcome of a run."""
         await self._database.execute(
             "update runs set ended_at = now(), succeeded = $2, outcome = $3::text::jsonb where id = $1",
             number,
@@ -84,7 +84,7 @@ class Runs:
         )
 
     async def prune(self, older_than_seconds: float) -> None:
-        """Forget old runs, but for the last good one, and old dead letters."""
+        """Delete old runs, except for the last successful one, and old dead letters."""
         await self._database.execute(
             "delete from runs where began_at < now() - make_interval(secs => $1)"
             " and id <> coalesce((select max(id) from runs where succeeded), 0)",
@@ -96,7 +96,7 @@ class Runs:
 
 
 class DeadLetterTable:
-    """Dead letters in the database; the same content is there once."""
+    """Dead letters in the database; equal content is stored once."""
 
     kept = True
 
@@ -106,13 +106,13 @@ class DeadLetterTable:
         self._waiting: list[tuple[bytes, str, bytes]] = []
 
     def bury(self, content: bytes, reason: str, name: str) -> None:
-        """Take one."""
+        """Add a dead letter."""
         self.counts[name] += 1
         key = blake2b(content, digest_size=_KEY_BYTES).digest()
         self._waiting.append((key, reason.replace("\0", ""), content))
 
     async def flush(self) -> None:
-        """One statement for what waits."""
+        """Store the waiting dead letters with one statement."""
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []

@@ -8,9 +8,9 @@ from typing import BinaryIO, Final
 
 from headrace_services.segment_bridge.texts import Texts
 
-# Larger blocks are memory that the system is asked for anew each time.
+# Larger blocks are requested from the system again each time.
 _READ_BYTES: Final = 1 << 16
-# A longer line is none of ours: its beginning is passed on, to be counted as malformed, its rest is not.
+# A longer line is malformed: its beginning is passed on, to be counted, and the rest is dropped.
 _MAX_LINE_BYTES: Final = 16 << 20
 
 
@@ -22,7 +22,7 @@ class Lines:
         self._skipping = False
 
     def add(self, block: bytes) -> list[bytes]:
-        """The lines that are whole now, without their ends."""
+        """Return the complete lines so far, without newlines."""
         *lines, rest = (self._rest + block).split(b"\n")
         if self._skipping and lines:
             self._skipping = False
@@ -34,17 +34,17 @@ class Lines:
         return lines
 
     def end(self) -> list[bytes]:
-        """The last line, when it has no end."""
+        """Return the last line, if it has no newline."""
         return [self._rest] if self._rest else []
 
 
 def _read(stream: BinaryIO) -> bytes:
-    """What is there, waiting for something; nothing at the end."""
+    """Return the available bytes, waiting for at least one; nothing at the end."""
     return os.read(stream.fileno(), _READ_BYTES)
 
 
 def line_blocks(stream: BinaryIO) -> Iterator[list[bytes]]:
-    """Lists of JSON texts, most of them a line each."""
+    """Yield lists of JSON texts, most of which are one line each."""
     lines, texts = Lines(), Texts()
     while block := _read(stream):
         if found := texts.of(lines.add(block)):
@@ -54,7 +54,7 @@ def line_blocks(stream: BinaryIO) -> Iterator[list[bytes]]:
 
 
 async def line_blocks_async(stream: BinaryIO) -> AsyncIterator[list[bytes]]:
-    """The same beside other work."""
+    """Yield the same lists without blocking the event loop."""
     lines, texts = Lines(), Texts()
     while block := await asyncio.to_thread(_read, stream):
         if found := texts.of(lines.add(block)):
@@ -64,7 +64,7 @@ async def line_blocks_async(stream: BinaryIO) -> AsyncIterator[list[bytes]]:
 
 
 def write_lines(lines: Sequence[bytes]) -> None:
-    """To stdout; a reader that has gone ends the command without a traceback."""
+    """Write to stdout; if the reader has ended, end the command without a traceback."""
     if not lines:
         return
     try:
@@ -74,7 +74,7 @@ def write_lines(lines: Sequence[bytes]) -> None:
 
 
 def flush() -> None:
-    """Hand everything on."""
+    """Flush stdout."""
     try:
         sys.stdout.buffer.flush()
     except BrokenPipeError:
@@ -82,6 +82,6 @@ def flush() -> None:
 
 
 def _reader_has_gone() -> None:
-    # Or the interpreter tries once more at its end, and complains.
+    # Otherwise the interpreter would try to write again at its end, and print an error.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise SystemExit(1)

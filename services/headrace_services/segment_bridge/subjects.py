@@ -1,4 +1,4 @@
-"""The names that events are given: ``<Subject> <verb past>``."""
+"""The names of events: ``<Subject> <verb past>``."""
 
 from typing import Final
 
@@ -31,10 +31,10 @@ _OTHER_PLURALS: Final = {
     "verificationpolicies": "VerificationPolicy",
 }
 
-# A resource's plural, as the API server has it, to its name.
+# A resource's plural in the API, with its name in events.
 SUBJECTS: Final = {f"{name.lower()}s": name for name in _SINGULARS.split()} | _OTHER_PLURALS
 
 
 def event_name(subject: str, verb: str) -> str:
-    """What neither table has stays as it is."""
+    """Return the name of an event; a resource or verb that no table contains stays unchanged."""
     return f"{SUBJECTS.get(subject, subject)} {VERBS.get(verb, verb)}"

@@ -1,4 +1,4 @@
-"""JSON texts however they stand on lines, as jq takes them: several on one, or one over many. No I/O."""
+"""JSON texts in any arrangement on lines, as jq accepts them: several on one line, or one over several. No I/O."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,15 +6,15 @@ from typing import Final
 
 import orjson
 
-# A longer text is none of ours; what there is of it is passed on, to be counted as malformed.
+# A longer text is malformed; its beginning is passed on, to be counted.
 _MAX_TEXT_BYTES: Final = 16 << 20
 _MARK: Final = b"\xef\xbb\xbf"
-# A quote that stands alone begins a string without an end: JSON has none that goes over a line.
+# A single quote begins a string without an end, because JSON strings contain no newline.
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}"]')
 
 
 class Texts:
-    """Puts lines together or takes them apart, so that each piece is one JSON text, or is malformed."""
+    """Joins or splits lines, so that each piece is one JSON text or malformed."""
 
     def __init__(self) -> None:
         self._held = b""
@@ -22,7 +22,7 @@ class Texts:
         self._begun = False
 
     def of(self, lines: Iterable[bytes]) -> list[bytes]:
-        """The texts that are whole now; a line that is one already is given back as it is."""
+        """Return the complete texts so far; a line that is one text stays unchanged."""
         found: list[bytes] = []
         for given in lines:
             line = given
@@ -30,7 +30,7 @@ class Texts:
                 self._begun = True
                 line = line.removeprefix(_MARK)
             if self._held and line.startswith(b"{") and _is_row(line):
-                # The text before was cut off: it must not swallow those that follow.
+                # The previous text was cut off and must not swallow the next ones.
                 found += self.end()
             if not self._held and _looks_whole(line):
                 found.append(line)
@@ -39,7 +39,7 @@ class Texts:
         return found
 
     def end(self) -> list[bytes]:
-        """What has no end."""
+        """Return the incomplete text."""
         rest, self._held, self._depth = self._held, b"", 0
         return [rest] if rest else []
 
@@ -75,14 +75,17 @@ class Texts:
 
 
 def several(line: bytes) -> list[bytes]:
-    """The texts of a line that is no JSON itself but nothing else than JSON texts; else none."""
+    """Return the texts of a line that consists only of JSON texts; otherwise an empty list."""
     texts = Texts()
     parts = [*texts._add(line), *texts.end()]  # noqa: SLF001 -- its own
     return parts if len(parts) > 1 and all(map(is_json, parts)) else []
 
 
 def _looks_whole(line: bytes) -> bool:
-    """Nearly every line is; several objects on one look so too, and are taken apart by who fails to read them."""
+    """Return whether a line looks like one text, as nearly every line does.
+
+    A line of several objects does too; the caller splits it when parsing fails.
+    """
     return line.startswith(b"{") and line.endswith(b"}") and line.count(b"{") == line.count(b"}")
 
 
@@ -91,7 +94,7 @@ def _is_row(line: bytes) -> bool:
 
 
 def is_json(text: bytes) -> bool:
-    """Whether it is one text, whole."""
+    """Return whether a line is one complete text."""
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError:

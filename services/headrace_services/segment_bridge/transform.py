@@ -1,7 +1,7 @@
 """``splunk-to-segment``: Splunk's rows to Segment's events, line by line.
 
-A row ends as one event, is dropped for a reason that is counted, or is malformed and goes to the dead letters; the
-rest goes on. One parse a line, one of its properties; a context is parsed once as long as it is remembered.
+A row becomes one event, is dropped for a counted reason, or is malformed and becomes a dead letter; the run continues.
+A line is parsed once, and so are its properties; parsed contexts are cached.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from headrace_services.segment_bridge.map_files import Id
 from headrace_services.segment_bridge.subjects import event_name
 from headrace_services.segment_bridge.texts import several
 
-# messageId (empty where there is none), what may be reported once only (a merge URL, else empty), the event's bytes.
+# The messageId (empty without one), what may be reported only once (a merge URL, else empty), and the event's bytes.
 Event: TypeAlias = tuple[str, str, bytes]
 Reject: TypeAlias = Callable[[bytes, str], None]
 
@@ -26,11 +26,11 @@ NO_OWNER: Final = "workspace without a user id"
 NO_USER: Final = "user without an id"
 NO_ROW: Final = "not a row of Splunk"
 MALFORMED: Final = "malformed"
-# What a map loses, or an input that is another's, and which; `NO_RESULT` is Splunk's word for nothing found.
+# The reasons for which a wrong map or a wrong input drops rows; Splunk itself reports `NO_RESULT`.
 _LOSSES: Final = {
     NO_WORKSPACE: " (workspace map)", NO_OWNER: " (uid map)", NO_USER: " (uid map)", NO_ROW: "",
 }  # fmt: skip
-# One of them is in every line that Splunk writes.
+# Every line that Splunk writes has one of these keys.
 _OF_SPLUNK: Final = frozenset({"result", "preview", "lastrow", "messages"})
 
 _REMEMBERED_CONTEXTS: Final = 1024
@@ -38,11 +38,11 @@ _REMEMBERED_CHARACTERS: Final = 2048
 
 
 class Malformed(Exception):
-    """The row cannot become an event; the text is why."""
+    """The row cannot become an event; the text is the reason."""
 
 
 class Transform:
-    """Makes events; ``dropped`` counts by reason, ``reject`` gets each malformed line with why."""
+    """Builds events; ``dropped`` counts by reason, ``reject`` gets each malformed line with the reason."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Transform:
         self._contexts: dict[str, orjson.Fragment] = {}
 
     def events(self, lines: Iterable[bytes]) -> list[Event]:
-        """The events of some lines, in order; blank lines are none, several objects on a line are as many."""
+        """Yield the events of some lines, in order; blank lines are ignored, and a line may contain several objects."""
         found = self._made(lines)
         self.made += len(found)
         return found
@@ -82,7 +82,7 @@ class Transform:
             except Malformed as error:
                 self._malformed(line, str(error))
             except orjson.JSONEncodeError as error:
-                # Nested deeper than it can be written.
+                # The event is nested too deeply to be encoded.
                 self._malformed(line, str(error))
             else:
                 if type(made) is tuple:
@@ -93,13 +93,13 @@ class Transform:
 
     @property
     def rows(self) -> int:
-        """Lines that were not blank."""
+        """The number of lines that were not blank."""
         return self.made + self.dropped.total()
 
     def losses(self, share: float) -> list[str]:
-        """Why the input counts as lost: at least ``share`` of its rows became no event. Of 0 nothing is lost.
+        """Return why the input counts as lost: at least ``share`` of its rows became no event. 0 disables the check.
 
-        Rows that were malformed are not counted: they are kept.
+        Malformed rows do not count, because they are kept.
         """
         lost = {reason: self.dropped[reason] for reason in _LOSSES if self.dropped[reason]}
         count = sum(lost.values())
@@ -114,7 +114,7 @@ class Transform:
         self._reject(line, reason)
 
     def _event(self, row: Any) -> Event | str:
-        """The event, or why there is none; the order of the checks is the contract's."""
+        """Return the event, or the reason for none; the order of the checks is the contract's."""
         result = row.get("result") if type(row) is dict else _no_object(row)
         if type(result) is not dict:
             return _no_result(row, result)
@@ -126,7 +126,7 @@ class Transform:
         if owner is None:
             return NO_OWNER if namespace in self._workspaces else NO_WORKSPACE
         user = get("userId")
-        # False is as good as nothing, for the event's name too: jq's `//`.
+        # False counts as absent, also in the event's name, as in jq's `//`.
         user_id = (
             owner
             if user is None or user is False
@@ -139,13 +139,13 @@ class Transform:
         event = get("event")
         if event is None or event is False:
             event = _name(get("event_subject"), get("event_verb"))
-        # What is no text is no JSON either, says orjson.
+        # orjson also refuses values that are not text.
         properties = orjson.loads(get("properties"))
         if properties is None:
             properties = {}
         elif type(properties) is not dict:
             raise Malformed("properties are not an object")
-        # Last, unless it is there already: then in its place.
+        # A new key comes last; an existing one keeps its place.
         properties["workspaceID"] = owner
         message_id, context = get("messageId"), get("context")
         body = orjson.dumps(

@@ -1,7 +1,7 @@
-"""``segment-mass-uploader``: events to Segment, batches side by side, each event accounted for.
+"""``segment-mass-uploader``: sends events to Segment in parallel batches, and accounts for each event.
 
-Every event given ends as one of: taken by Segment, known to the ledger, buried (it is at fault), unsent (Segment or
-the way to it is). A batch that Segment finds fault with is halved until the events at fault are alone.
+Every event ends as one of: accepted by Segment, known to the ledger, buried (the event is at fault), unsent (Segment or
+the network is at fault). A batch that Segment refuses as faulty is halved until the faulty events are alone.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from headrace_services.segment_bridge.transform import Event
 REFUSED: Final = "refused by Segment"
 UNSENT: Final = "not sent"
 
-# Requests one batch may cost by halving; what is left then is buried together.
+# The most requests for halving one batch; the remaining events are buried together.
 _HALVINGS: Final = 64
 _KEPT_REASONS: Final = 10
 
 
 @dataclass
 class Uploaded:
-    """Counts of events, but for ``batches`` and ``requests``."""
+    """Counts of events, except for ``batches`` and ``requests``."""
 
     given: int = 0
     sent: int = 0
@@ -39,14 +39,14 @@ class Uploaded:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def failed(self, reason: str, events: int) -> None:
-        """Some were not taken."""
+        """Whether some events were not accepted."""
         self.unsent += events
         if reason in self.reasons or len(self.reasons) < _KEPT_REASONS:
             self.reasons[reason] += 1
 
 
 class Uploader:
-    """`add` events, then `finish`. At most ``concurrency`` batches are in memory beside the one being filled."""
+    """Takes events by `add`, then `finish`. At most ``concurrency`` batches are in memory beside the current one."""
 
     def __init__(
         self,
@@ -69,17 +69,17 @@ class Uploader:
         self._free = asyncio.Semaphore(concurrency)
         self._tasks: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
-        # Of events on their way, which the ledger does not know yet.
+        # The keys of events that are being sent, which the ledger does not contain yet.
         self._on_the_way: dict[bytes, bytes] = {}
 
     async def add(self, events: Sequence[Event]) -> None:
-        """Take events; waits while too many batches are under way. Raises what the ledger raised."""
+        """Add events; wait while too many batches are being sent. Raises what the ledger raised."""
         self.uploaded.given += len(events)
         for batch in self._batcher.add(await self._unknown(events)):
             await self._start(batch)
 
     async def finish(self) -> Uploaded:
-        """Send what waits, wait for every batch."""
+        """Send the remaining events and wait for every batch."""
         if batch := self._batcher.rest():
             await self._start(batch)
         if self._tasks:
@@ -90,11 +90,11 @@ class Uploader:
         return self.uploaded
 
     async def cancel(self) -> None:
-        """Leave what is under way; without the ledger's word it will be sent again."""
+        """Abandon the batches that are being sent; they are not in the ledger, so they will be sent again."""
         await end(*self._tasks)
 
     async def _unknown(self, events: Sequence[Event]) -> Sequence[Sendable]:
-        """Those that are neither on their way nor in the ledger, with their keys."""
+        """Return the events that are neither being sent nor in the ledger, with their keys."""
         if self._ledger is None or not events:
             return events
         keys = [keys_of(event) for event in events]
