@@ -159,9 +159,7 @@ async def write_tools(
     kafka = None
     if by_name["kafka"].state != "given":
         kafka = await install.java(progress), await install.kafka_jars(progress)
-    return _write_all(
-        directory, kafka, rows, postgres_url=by_name["postgres"].url, s3=by_name["s3"].address
-    )
+    return _write_all(directory, kafka, rows, postgres_url=by_name["postgres"].url, s3=by_name["s3"].address)
 
 
 def _write_all(

@@ -133,7 +133,9 @@ class _Aggregation:
     def finish(self) -> Aggregate:
         kind, rows = self._reader.kind, self._reader.rows
         self._reader.check_malformed()
-        dropped = dict(sorted((self._dropped + Counter({row_checks.MALFORMED: self._reader.malformed})).items()))
+        dropped = dict(
+            sorted((self._dropped + Counter({row_checks.MALFORMED: self._reader.malformed})).items())
+        )
         if sum(dropped.values()) == rows or not self._partitions:
             raise CsvRejected(f"no valid records present in CSV to process further ({_told(rows, dropped)})")
         self._partitions.finish()
