@@ -15,7 +15,8 @@ def reader(kafka: str, *topics: str, **terms: Any) -> AIOKafkaConsumer:
     """From the beginning, unless told otherwise.
 
     A broker answers the requests of a connection one after another: a fetch that waits for news, half a second by
-    default, would hold up every question about offsets.
+    default, would hold up every question about offsets. Whoever keeps a reader pauses it meanwhile: it asks a
+    hundred times a second.
     """
     usual = {"auto_offset_reset": "earliest", "enable_auto_commit": False, "fetch_max_wait_ms": 10}
     return AIOKafkaConsumer(*topics, bootstrap_servers=kafka, **(usual | terms))
@@ -28,14 +29,20 @@ class Records:
     consumer: AIOKafkaConsumer
     partitions: list[TopicPartition]
     seen: list[ConsumerRecord] = field(default_factory=list)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def all(self, topic: str) -> list[ConsumerRecord]:
         """A topic's records, in the order of each partition."""
-        ends = await self.consumer.end_offsets(self.partitions)
-        async with asyncio.timeout(90):
-            while any([await self.consumer.position(at) < ends[at] for at in self.partitions]):
-                for records in (await self.consumer.getmany(timeout_ms=100)).values():
-                    self.seen += records
+        async with self._reading:
+            ends = await self.consumer.end_offsets(self.partitions)
+            self.consumer.resume(*self.partitions)
+            try:
+                async with asyncio.timeout(90):
+                    while any([await self.consumer.position(at) < ends[at] for at in self.partitions]):
+                        for records in (await self.consumer.getmany(timeout_ms=100)).values():
+                            self.seen += records
+            finally:
+                self.consumer.pause(*self.partitions)
         return [record for record in self.seen if record.topic == topic]
 
     async def bodies(self, topic: str, **fields: Any) -> list[dict[str, Any]]:
@@ -60,6 +67,7 @@ async def open_records(
             # Sought now: `seek_to_end` would find the end when the records are first read.
             for partition, end in (await consumer.end_offsets(read)).items():
                 consumer.seek(partition, end)
+        consumer.pause(*read)
         yield Records(consumer, read)
     finally:
         await consumer.stop()
