@@ -47,6 +47,8 @@ EXCEPTIONS: Final = {
     ("headrace_services/segment_bridge/dead_letters.py", "__enter__"): "a local file, once a run",
     ("headrace_services/segment_bridge/dead_letters.py", "bury"): "appended to a buffer of 64 KiB",
 }
+# The files of each name: looking is done for every frame of every call.
+_FILES: Final = {name: tuple(file for file, other in EXCEPTIONS if other == name) for _, name in EXCEPTIONS}
 _ASYNC: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
@@ -55,7 +57,7 @@ def may_block(frame: FrameType | None) -> bool:
     ours = False
     while frame is not None:
         code = frame.f_code
-        if any(code.co_name == name and code.co_filename.endswith(file) for file, name in EXCEPTIONS):
+        if code.co_name in _FILES and code.co_filename.endswith(_FILES[code.co_name]):
             return True
         if code.co_flags & _ASYNC and code.co_filename.startswith(OURS):
             ours = ours or not code.co_filename.startswith(MAY_BLOCK)

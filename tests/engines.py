@@ -155,7 +155,7 @@ class Host:
             progress=_tell,
             # All tests share the engine: waiting for it is better than a restart, a restart is better than a hang.
             budget=RestartBudget(restarts=3, seconds=3600.0),
-            patience=Patience(silent_seconds=60.0, refusing_seconds=20.0),
+            patience=Patience(every_seconds=20.0, silent_seconds=60.0, refusing_seconds=20.0),
         )
         self._running.append(supervisor)
         await supervisor.start()

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import shutil
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,8 @@ SOURCES = Path(__file__).parents[2] / "clients"
 NAME = "payload.tar.gz"
 BUILD_SECONDS = 280
 SECONDS = 120
+# Nobody here speaks TLS, and each client would read the certificates of all the world.
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ async def by_requests(upload: Upload) -> tuple[int, str]:
 
 
 async def by_httpx(upload: Upload) -> tuple[int, str]:
-    async with httpx.AsyncClient(timeout=SECONDS) as client:
+    async with httpx.AsyncClient(timeout=SECONDS, verify=NO_CERTIFICATES) as client:
         files = {"file": (NAME, upload.data, upload.type)}
         answer = await client.post(
             upload.url, files=files, headers=upload.sent, auth=upload.basic or httpx.USE_CLIENT_DEFAULT
