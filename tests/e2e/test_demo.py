@@ -8,7 +8,7 @@ import pytest
 from headrace.local.ports import EnginePorts
 from tests.e2e.command import headrace
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.slow]
 
 KEY = re.compile(
     r"s3://insights-archives/archives/compressed/([0-9a-f]{2})/\1[0-9a-f-]{34}/\d{6}/\d{2}/\d{6}\.tar\.gz(  |$)"

@@ -34,7 +34,7 @@ from tests.otlp import collecting, request_ids, services_of
 from tests.printed import DOCUMENT, Shell
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.slow]
 
 IDENTITY = "eyJpZGVudGl0eSI6eyJhY2NvdW50X251bWJlciI6IjEyMzQ1IiwiaW50ZXJuYWwiOnsib3JnX2lkIjoiMTIzNDUifX19"
 SERVICES = {row.name for row in REGISTRY if row.port}

@@ -84,6 +84,7 @@ async def send_backlog(settings, infos):
 
 
 @pytest.mark.row(22)
+@pytest.mark.xdist_group("outages")
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_an_hours_backlog_is_drained_in_order_and_in_flat_memory(tmp_path, row):

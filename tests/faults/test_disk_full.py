@@ -113,6 +113,8 @@ async def keep_full(disk: Path, seconds: float, sender: Sender, stack: Stack) ->
     return told
 
 
+@pytest.mark.xdist_group("e2e")
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.row(29)
 @pytest.mark.parametrize("server", sorted(s3_servers(), reverse=True)[: 2 if FULL else 1])

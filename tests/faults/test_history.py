@@ -120,8 +120,7 @@ async def tracked_statuses(settings):
     return found
 
 
-# Before the tests that stand alone: groups come first.
-@pytest.mark.xdist_group("history")
+@pytest.mark.xdist_group("kills")
 @pytest.mark.slow
 @pytest.mark.timeout(420)
 @pytest.mark.row(32)

@@ -13,7 +13,6 @@ from tests.faults.hostile_archives import HOSTILE, ordinary, with_nested_archive
 from tests.unit.archives.tars import file, gz, pax
 
 # What one process made of them all is shared.
-pytestmark = pytest.mark.xdist_group("hostile rules archives")
 
 MAX_CPU_SECONDS = 2.0
 MAX_EXTRA_RSS_MIB = 64.0

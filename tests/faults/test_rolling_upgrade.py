@@ -39,6 +39,7 @@ def before(directory):
 
 
 @pytest.mark.row(33, 26)
+@pytest.mark.xdist_group("kills")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_services_of_two_releases_work_side_by_side_while_each_is_replaced(tmp_path, row):

@@ -32,7 +32,7 @@ HBA = f"host all postgres {HOST}/32 trust\nhost all all {HOST}/32 scram-sha-256\
 
 
 # One server for all: each test makes what it needs there.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("roles")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -20,8 +20,6 @@ PUBLIC = re.compile(r"\b(?:docker\.io|quay\.io|ghcr\.io|registry\.k8s\.io)/[^\s}
 PINNED = re.compile(r"[a-z0-9.-]+/[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
 AUDIT = ROOT / ".venv-audit" / "bin" / "python"
 
-pytestmark = pytest.mark.xdist_group("supply-chain")
-
 
 def run(*words, **more):
     return subprocess.run(
