@@ -89,7 +89,7 @@ async def api(postgres_url: str, rbac: FakeRbac) -> AsyncIterator[Api]:
         RBAC_ENABLE="true",
         RBACHOST="127.0.0.1",
         RBACPORT=str(rbac.port),
-        GLOBAL_HTTP_CLIENT_TIMEOUT_SECS="0.5",
+        GLOBAL_HTTP_CLIENT_TIMEOUT_SECS="3",
     ) as opened:
         yield opened
 

@@ -54,7 +54,7 @@ class Bench:
 async def bench(ros: Database, kruize: Kruize) -> AsyncIterator[Bench]:
     (workload,) = await add_workloads(ros)
     async with aiohttp.ClientSession() as session:
-        client = KruizeClient(Peer(session, kruize.url, name="Kruize", timeout_seconds=0.5))
+        client = KruizeClient(Peer(session, kruize.url, name="Kruize", timeout_seconds=30.0))
         yield Bench(Poller(RecommendationStore(ros), client, 24), workload)
 
 

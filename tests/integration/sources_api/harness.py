@@ -55,7 +55,7 @@ class Events:
             record for record in await self.records.all(SOURCES_RESOURCES.name) if record.key == key.encode()
         ]
 
-    async def exactly(self, key: str, count: int, *, within_seconds: float = 10.0) -> list[ConsumerRecord]:
+    async def exactly(self, key: str, count: int, *, within_seconds: float = 90.0) -> list[ConsumerRecord]:
         """Wait until there are so many."""
 
         async def enough() -> list[ConsumerRecord]:
