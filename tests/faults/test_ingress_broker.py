@@ -1,52 +1,27 @@
-"""The broker behind ingress is away, silent, or gone with its acknowledgement; with a broker of the tests' own."""
+"""The broker behind ingress is away, silent, or gone with its acknowledgement: behind a proxy of the tests' own."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from headrace.local.kafka import Kafka
-from headrace.local.ports import EnginePorts
-from headrace.local.supervisor import RestartBudget, Supervisor
 from tests.calibration import Calibration
 from tests.integration.ingress.harness import Ingress, new_id, open_ingress
+from tests.kafka_proxy import KafkaProxy
 from tests.proxy import TcpProxy
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-class AdvertisedElsewhere(Kafka):
-    """A broker that tells its clients to come through the proxy."""
-
-    advertised = ""
-
-    def _write_properties(self) -> None:
-        super()._write_properties()
-        with self._properties.open("a", encoding="utf-8") as file:
-            file.write(f"advertised.listeners=PLAINTEXT://{self.advertised}\n")
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def proxy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TcpProxy]:
-    directory: Path = tmp_path_factory.mktemp("broker")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    broker = AdvertisedElsewhere(directory / "kafka", EnginePorts.random())
-    broker.advertised = f"127.0.0.1:{port}"
-    supervisor = Supervisor(
-        broker, logs=directory / "logs", progress=lambda _line: None, budget=RestartBudget(restarts=0)
-    )
-    async with TcpProxy.open(broker.url, port) as opened:
-        await supervisor.start()
+async def proxy(kafka_url: str) -> AsyncIterator[TcpProxy]:
+    async with KafkaProxy.open(kafka_url) as opened:
         yield opened
-        await supervisor.stop()
 
 
 @asynccontextmanager
