@@ -1,15 +1,15 @@
-# Everything a person does with this repository. `make help` lists it.
+# The tasks of this repository; `make help` lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-# A run of the tests starts hundreds of processes; each would compile every module anew.
+# A run of the tests starts hundreds of processes, and without bytecode each would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# What `make run` and `make test` pass on.
+# The options that `make run` and `make test` pass on.
 ONCE ?=
 S3 ?=
 PORT_BASE ?=
@@ -27,7 +27,7 @@ WORKERS ?= 4
 options = $(if $(S3),--s3 $(S3)) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
 .PHONY: help
-help: ## list what can be made
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 .PHONY: install
@@ -42,7 +42,7 @@ $(INSTALLED): locks/dev.txt pyproject.toml
 	@touch $@
 
 .PHONY: run
-run: install ## run the whole flow and show it (ONCE=1 ends by itself; S3=minio; PORT_BASE=n)
+run: install ## run the whole flow and demonstrate it (ONCE=1 stops afterwards; S3=minio; PORT_BASE=n)
 	@$(BIN)/headrace demo $(if $(ONCE),--once) $(options)
 
 .PHONY: up
@@ -54,12 +54,12 @@ test: install ## run every test (T=path for some)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(T)
 
 .PHONY: test-faults
-test-faults: install ## run the fault matrix at full length, write docs/faults.md (ROWS="20 24" for some; RESUME=1 or a commit; hours)
+test-faults: install ## run the fault matrix at full length and write docs/faults.md (takes hours; ROWS="20 24" for some rows; RESUME=1 or a commit)
 	@HEADRACE_TEST_FAULTS=full HEADRACE_TEST_ROWS="$(ROWS)" HEADRACE_TEST_RESUME="$(RESUME)" $(BIN)/python -m pytest -p no:randomly $(T)
 	@$(if $(ROWS),,HEADRACE_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -p no:randomly --timeout=3600 tests/integration/service/test_every_record_ends.py)
 
 .PHONY: coverage
-coverage: install ## measure which lines and branches the tests run (T=path for some, without the floor)
+coverage: install ## measure the coverage of lines and branches (T=path for some tests, without the required minimum)
 	@rm -rf .coverage && mkdir .coverage
 	@failed=0; \
 	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup $(or $(T),tests/unit tests/integration) || failed=$$?; \
@@ -68,7 +68,7 @@ coverage: install ## measure which lines and branches the tests run (T=path for 
 	exit $$failed
 
 .PHONY: test-scale
-test-scale: install ## two processes of every service, each replaced in turn under load (minutes)
+test-scale: install ## test two processes of every service, each replaced in turn under load (takes minutes)
 	@HEADRACE_TEST_SCALE=long HEADRACE_TEST_FAULTS=full $(BIN)/python -m pytest tests/faults/test_scale_out.py
 
 .PHONY: lint
@@ -91,32 +91,32 @@ $(ACTIONLINT):
 	mv $$work/actionlint $@
 
 .PHONY: lint-workflows
-lint-workflows: $(ACTIONLINT) ## check .github/workflows with actionlint (needs Go, once)
+lint-workflows: $(ACTIONLINT) ## check .github/workflows with actionlint (needs Go for the first run)
 	@$(ACTIONLINT)
 
 .PHONY: format
-format: install ## put the code in order
+format: install ## format the code and apply safe fixes
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
 .PHONY: dataflow
-dataflow: install ## check a running stack, one line a step (STACK=local, compose, kubernetes or urls; WAIT=seconds)
+dataflow: install ## check a running stack, one line per step (STACK=local, compose, kubernetes or urls; WAIT=seconds)
 	@$(if $(filter compose,$(STACK)),PATH=$(CURDIR)/$(BIN):$$PATH deploy/podman/run )$(BIN)/python tests/e2e/dataflow.py $(if $(STACK),--stack $(STACK)) $(if $(WAIT),--wait $(WAIT))
 
 .PHONY: passwords
-passwords: install ## give PostgreSQL's roles in containers a random password each, in .env
+passwords: install ## write a random password for each PostgreSQL role in containers to .env
 	@$(BIN)/python deploy/passwords.py
 
 .PHONY: image
-image: passwords ## build the application's image on a public Python image (BASE=image; RELEASE=1 wants its digest)
+image: passwords ## build the application's image on a public Python image (BASE=image; RELEASE=1 requires its digest)
 	@deploy/podman/run $(BIN)/python deploy/images.py app $(if $(BASE),--base $(BASE)) $(if $(RELEASE),--release)
 
 .PHONY: images
-images: passwords ## build it and a stand-in for every engine, where no image can be pulled
+images: passwords ## build the image and one for every engine, for machines that cannot pull images
 	@deploy/podman/run $(BIN)/python deploy/images.py all
 
 .PHONY: podman
-podman: ## install Podman and what images are made with, on a Debian without it (root)
+podman: ## install Podman and the tools for building images on Debian (as root)
 	@apt-get update -q && apt-get install -qy --no-install-recommends podman netavark aardvark-dns iptables debootstrap
 
 .PHONY: test-containers
@@ -124,44 +124,44 @@ test-containers: passwords ## run the tests that need a container engine (T=path
 	@PATH=$(CURDIR)/$(BIN):$$PATH deploy/podman/run $(BIN)/python -m pytest -p no:randomly $(or $(T),tests/containers)
 
 .PHONY: bench
-bench: install ## measure, print and write docs/benchmarks.md (PARTS="rules segment" for some)
+bench: install ## run the benchmarks and write docs/benchmarks.md (PARTS="rules segment" for some)
 	@$(BIN)/python -m tests.bench $(PARTS)
 
 .PHONY: docs
-docs: install ## write what is generated (docs/configuration.md, docs/asyncapi.json, manifests, dashboard)
+docs: install ## write the generated files (docs/configuration.md, docs/asyncapi.json, manifests, dashboard)
 	@$(BIN)/headrace docs
 	@$(BIN)/headrace generate
 	@$(BIN)/python deploy/notices.py
 
 AUDIT := .venv-audit
-# Tools that only look at the locks, in an environment of their own.
+# The tools that examine the locked versions have a separate environment.
 $(AUDIT)/.installed: locks/audit.txt
 	@$(PYTHON) -m venv $(AUDIT)
 	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/audit.txt
 	@touch $@
 
 .PHONY: audit-tools
-audit-tools: $(AUDIT)/.installed ## install what sbom and audit need, beside the virtual environment
+audit-tools: $(AUDIT)/.installed ## install the tools of sbom and audit in a separate environment
 
 .PHONY: sbom
-sbom: $(AUDIT)/.installed ## write what all this is made of (dist/sbom.cdx.json, CycloneDX)
+sbom: $(AUDIT)/.installed ## write the bill of materials (dist/sbom.cdx.json, CycloneDX)
 	@PYTHONPATH=libs $(AUDIT)/bin/python deploy/sbom.py
 
 .PHONY: audit
-audit: $(AUDIT)/.installed ## look for known vulnerabilities of what is locked (ADVISORIES=folder of OSV's export)
+audit: $(AUDIT)/.installed ## look up known vulnerabilities of locked packages (ADVISORIES=folder of OSV's export)
 	@PYTHONPATH=libs $(AUDIT)/bin/python deploy/audit.py $(if $(ADVISORIES),--advisories $(ADVISORIES))
 
 .PHONY: pins
-pins: ## ask the registries whether images are still at their locked digests (needs skopeo)
+pins: ## compare the locked digests of images with the registries (needs skopeo)
 	@$(PYTHON) deploy/pins.py
 
 .PHONY: lock-jars
-lock-jars: install ## lock Kafka's jars anew, after a change of kafka-pom.xml (needs Maven)
+lock-jars: install ## lock Kafka's jars again after a change of kafka-pom.xml (needs Maven)
 	@$(BIN)/python deploy/jars.py
 	@$(BIN)/python deploy/notices.py
 
 .PHONY: lock
-lock: install ## renew the pinned versions (needs uv on PATH)
+lock: install ## update the locked versions (needs uv on PATH)
 	@uv pip compile -q pyproject.toml --extra local --extra rules --extra tracing --extra dev -o locks/dev.txt $(lock_options)
 	@uv pip compile -q pyproject.toml --extra rules --extra tracing -c locks/dev.txt -o locks/runtime.txt $(lock_options)
 	@echo pip | uv pip compile -q - -o locks/pip.txt $(lock_options)
@@ -171,6 +171,6 @@ lock: install ## renew the pinned versions (needs uv on PATH)
 lock_options := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .PHONY: clean
-clean: ## remove what was installed, built and stored here
+clean: ## delete everything that was installed, built or stored in this folder
 	@rm -rf $(VENV) $(AUDIT) dist .headrace .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-# Puts a JSON object that stands on several lines on one; every other line passes as it is.
+# Joins a JSON object on several lines into one line; every other line is unchanged.
 # An object begins with a line that is `{`, or `{` and a string, and ends where its braces close.
 function depth(text,    changed) {
     gsub(/\\./, "", text)          # escaped quotes end no string

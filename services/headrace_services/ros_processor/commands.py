@@ -20,7 +20,7 @@ def aggregate_usage(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="Usage CSV.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write to.", file_okay=False)],
 ) -> None:
-    """Write what the processor makes of a usage CSV to output.csv."""
+    """Aggregate a usage CSV like ros_processor, and write the result to output.csv."""
     from headrace_services.ros_processor.offline import aggregate_file
 
     written, found = asyncio.run(aggregate_file(file, output))

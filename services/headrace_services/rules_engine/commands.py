@@ -14,7 +14,7 @@ __all__ = ["rules"]
 def run_pipeline(
     config: Annotated[Path, typer.Argument(help="config.yaml of the CCX data pipeline.")],
 ) -> None:
-    """Run the engine as a config.yaml has it, until Ctrl-C."""
+    """Run the engine by a config.yaml of the CCX data pipeline, until Ctrl-C."""
     from headrace_services.rules_engine.config_yaml.run import run_config
 
     run_config(config)

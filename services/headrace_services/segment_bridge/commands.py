@@ -31,7 +31,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything except th
 
 @segment.command("fetch")
 def fetch_records() -> None:
-    """Splunk's rows of the eight queries, to stdout (fetch-uj-records.sh)."""
+    """Write Splunk's rows of the eight queries to stdout (fetch-uj-records.sh)."""
     from headrace_services.segment_bridge import stages
 
     _end(_run(stages.fetch()))
@@ -39,7 +39,7 @@ def fetch_records() -> None:
 
 @segment.command("transform")
 def transform_records(dead_letters: DeadLetters = None) -> None:
-    """Rows on stdin to Segment's events on stdout (splunk-to-segment.sh)."""
+    """Turn rows on stdin into Segment's events on stdout (splunk-to-segment.sh)."""
     from headrace.cli.lifetime import reported
     from headrace_services.segment_bridge import stages
 
@@ -53,7 +53,7 @@ def upload_events(
     ledger: Ledger = None,
     dry_run: DryRun = False,  # noqa: FBT002
 ) -> None:
-    """Events on stdin to Segment, in batches (segment-mass-uploader.sh, segment-uploader.sh)."""
+    """Send events on stdin to Segment, in batches (segment-mass-uploader.sh, segment-uploader.sh)."""
     from headrace_services.segment_bridge import stages
 
     _end(_run(stages.upload(stages.UploadOptions(dead_letters, ledger, dry_run))))
@@ -61,7 +61,7 @@ def upload_events(
 
 @segment.command("payload")
 def wrap_events() -> None:
-    """Events on stdin as the body of one batch call on stdout (mk-segment-batch-payload.sh)."""
+    """Write events on stdin as the body of one batch request to stdout (mk-segment-batch-payload.sh)."""
     from headrace_services.segment_bridge import stages
 
     _end(stages.payload())
@@ -74,7 +74,7 @@ def run_chain(
     ledger: Ledger = None,
     dry_run: DryRun = False,  # noqa: FBT002
 ) -> None:
-    """The whole chain in one process: fetch, transform, upload."""
+    """Run all stages in one process: fetch, transform, upload."""
     if not once:
         raise typer.BadParameter(
             "`headrace serve segment_bridge` runs periodically; this command needs --once"
@@ -89,7 +89,7 @@ def write_map(
     kind: Annotated[Kind, typer.Argument(help="Kind of map: user ids, or the workspaces of namespaces.")],
     upload: Annotated[bool, typer.Option("--upload-to-splunk", help="Also write it to Splunk.")] = False,  # noqa: FBT002
 ) -> None:
-    """A map from Kubernetes as one JSON object on stdout (get-uid-map.sh, get-workspace-map.sh)."""
+    """Write a map from Kubernetes as one JSON object to stdout (get-uid-map.sh, get-workspace-map.sh)."""
     from headrace_services.segment_bridge import stages
 
     _end(_run(stages.write_map(workspaces=kind is Kind.workspace, upload=upload)))
@@ -99,7 +99,7 @@ def write_map(
 def read_audit_logs(
     files: Annotated[list[Path], typer.Argument(help="Audit logs, one record per line, plain or gzip.")],
 ) -> None:
-    """What the eight queries find in audit logs, to stdout: fetch without Splunk."""
+    """Write the rows that the eight queries find in audit logs to stdout: fetch without Splunk."""
     from headrace_services.segment_bridge import stages
 
     _end(_run(stages.read_audit_logs(files)))
@@ -108,7 +108,7 @@ def read_audit_logs(
 def show_chain(
     records: Annotated[int, typer.Option(help="Audit records.", min=50)] = 2500,
 ) -> None:
-    """The whole chain against simulators of Splunk, Kubernetes and Segment, and its counts."""
+    """Run all stages against simulators of Splunk, Kubernetes and Segment, and show the counts."""
     from headrace_services.segment_bridge import demo
 
     _end(_run(demo.run(records)))
@@ -127,7 +127,7 @@ def show_letters(
         typer.Option("--rows", help="Print the rows that did not become events, as input for `transform`."),
     ] = False,
 ) -> None:
-    """The events of a dead-letter file to stdout, to be piped to upload again."""
+    """Write the events of a dead-letter file to stdout, as input for `upload`."""
     from headrace.cli.lifetime import reported
     from headrace_services.segment_bridge import stages
 
