@@ -39,8 +39,7 @@ def installed(page: str, directory: Path) -> Iterator[Service]:
         try:
             yield row
         finally:
-            package = f"headrace_services.{row.name}"
-            for name in [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]:
+            for name in [name for name in sys.modules if f"{name}.".startswith(f"{row.package}.")]:
                 del sys.modules[name]
 
 

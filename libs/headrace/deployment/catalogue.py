@@ -48,8 +48,7 @@ def sections(rows: Sequence[Service]) -> list[Section]:
     for package in shared:
         found += _section(package.rpartition(".")[2], import_module(package), package)
     for row in rows:
-        package = f"headrace_services.{row.name}"
-        found += _section(row.name, import_module(package), package)
+        found += _section(row.name, import_module(row.package), row.package)
     return [section for section in found if section.metrics]
 
 

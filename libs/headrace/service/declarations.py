@@ -17,7 +17,7 @@ def settings_of(row: Service) -> list[SettingsClass]:
         for item in _settings_module(row).values()
         if inspect.isclass(item)
         and issubclass(item, Settings)
-        and item.__module__ == f"headrace_services.{row.name}.settings"
+        and item.__module__ == f"{row.package}.settings"
     ]
 
 
@@ -36,6 +36,6 @@ def _settings_module(row: Service) -> Mapping[str, Any]:
     try:
         return vars(row.module("settings"))
     except ModuleNotFoundError as error:
-        if error.name == f"headrace_services.{row.name}.settings":
+        if error.name == f"{row.package}.settings":
             return {}
         raise

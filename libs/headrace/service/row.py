@@ -72,11 +72,16 @@ class Service:
         return f"HEADRACE_POSTGRES_{self.name.upper()}"
 
     @property
+    def package(self) -> str:
+        """The name of the package with the service's code."""
+        return f"headrace_services.{self.name}"
+
+    @property
     def migrations(self) -> Path:
         """The folder with the migrations of the service's database."""
-        package = import_module(self.schema or f"headrace_services.{self.name}")
+        package = import_module(self.schema or self.package)
         return Path(package.__path__[0]) / "migrations"
 
     def module(self, name: str) -> ModuleType:
-        """Import ``headrace_services.<service>.<name>``; only the process that runs the service does."""
-        return import_module(f"headrace_services.{self.name}.{name}")
+        """Import a module of the service's package; only the process that runs the service does."""
+        return import_module(f"{self.package}.{name}")

@@ -5,11 +5,11 @@
         async for line in records(splunk, outcome):
             ...                       # b'{"preview":false,"offset":0,"result":{…}}', no newline, never empty
     if not outcome.complete:
-        ...                           # what came is good, something is missing: outcome.failures says what
+        ...                           # the rows are valid but incomplete: outcome.failures has the reasons
 
-A line is passed on as Splunk wrote it. Rows of previews, diagnostics and the line that says "no rows" are not: the
-first come again, the second are judged and counted in the outcome. A query whose answer breaks off is asked again, so
-that rows may come twice; they are equal in their ``messageId``.
+A line is passed on as Splunk wrote it, with three exceptions: rows of previews come again in the result, diagnostics
+are counted in the outcome, and the line for "no rows" is dropped. A query whose answer breaks off is repeated, so rows
+may come twice; they are equal in their ``messageId``.
 """
 
 import asyncio
