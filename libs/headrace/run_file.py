@@ -5,26 +5,29 @@ stack do not import `headrace.local`.
 """
 
 import json
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import psutil
 
 from headrace.runtime.errors import ConfigurationError
 
 NAME: Final = "run.json"
+_LOOK_SECONDS: Final = 2.0
 
 Run = Mapping[str, Any]
 
 
 def written_run(directory: Path) -> dict[str, Any]:
-    """Return the content of the file, even if its writer has ended; empty without a file."""
+    """Return the content of the file, even if its writer has ended; empty where it is no state of a stack."""
     try:
-        state: dict[str, Any] = json.loads((directory / NAME).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        state = json.loads((directory / NAME).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
-    return state
+    return state if isinstance(state, dict) and {"pid", "started"} <= state.keys() else {}
 
 
 def read_run(directory: Path) -> dict[str, Any] | None:
@@ -40,10 +43,41 @@ def running_stack(directory: Path) -> Run:
     """Return the state of the running stack; raises ConfigurationError if none runs."""
     run = read_run(directory)
     if run is None:
-        raise ConfigurationError(
-            f"no stack is running in {directory.absolute()}: start one with `headrace up`"
-        )
+        raise _none(directory)
     return run
+
+
+def service_url(directory: Path, name: str, *, default: str = "") -> str:
+    """Return the URL of a service of the running stack; where none runs the default, if something listens there.
+
+    Raises ConfigurationError where there is neither, and while the stack starts.
+    """
+    if default and read_run(directory) is None:
+        return checked_default(directory, default)
+    run = running_stack(directory)
+    if "services" not in run:
+        raise ConfigurationError(
+            f"the stack in {directory.absolute()} is still starting: `headrace status` shows when it is ready"
+        )
+    if name not in run["services"]:
+        raise ConfigurationError(f"{name} is not part of the stack in {directory.absolute()}")
+    return str(run["services"][name]["url"])
+
+
+def checked_default(directory: Path, url: str) -> str:
+    """Return a default address if something listens there; raises ConfigurationError, for then no stack runs."""
+    parts = urlsplit(url if "://" in url else f"//{url}")
+    try:
+        socket.create_connection((parts.hostname, parts.port), _LOOK_SECONDS).close()
+    except OSError:
+        raise _none(directory, f" and nothing listens at {parts.hostname}:{parts.port}") from None
+    return url
+
+
+def _none(directory: Path, also: str = "") -> ConfigurationError:
+    return ConfigurationError(
+        f"no stack is running in {directory.absolute()}{also}: start one with `headrace up`"
+    )
 
 
 def started(pid: int) -> float | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def command() -> "Typer":
     """Return the whole command line."""
     from headrace.cli.main import app
+    from headrace.cli.panels import SENDERS
     from headrace_services.assisted_events.commands import assisted
     from headrace_services.ols_collector.commands import collector
     from headrace_services.ros_processor.commands import ros
@@ -24,11 +25,11 @@ def command() -> "Typer":
         from headrace.laptop.commands import laptop
 
         app.add_typer(laptop)
-    app.add_typer(assisted, name="assisted")
-    app.add_typer(ros, name="ros")
-    app.add_typer(rules, name="rules")
-    app.add_typer(collector, name="collector")
-    app.add_typer(segment, name="segment")
+    app.add_typer(assisted, name="assisted", rich_help_panel=SENDERS)
+    app.add_typer(ros, name="ros", rich_help_panel=SENDERS)
+    app.add_typer(rules, name="rules", rich_help_panel=SENDERS)
+    app.add_typer(collector, name="collector", rich_help_panel=SENDERS)
+    app.add_typer(segment, name="segment", rich_help_panel=SENDERS)
     return app
 
 

@@ -13,22 +13,29 @@ from headrace.bus import dead_letters
 from headrace.bus.dead_letters import DeadLetter
 from headrace.cli.output import Output, plain
 from headrace.contracts.topics import DEAD_LETTER_SUFFIX
-from headrace.run_file import read_run
+from headrace.run_file import checked_default, read_run
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import EngineSettings, environment_name, is_set, load
 from headrace.service.resolution import resolved
 from headrace.service.row import Service
 
 
-def engines(directory: Path) -> EngineSettings:
-    """Return the engines of the environment, else of the stack that runs on the directory, else the defaults."""
-    run = read_run(directory) or {"engines": []}
+def engines(directory: Path, needed: str) -> EngineSettings:
+    """Return the engines of the environment, else of the stack that runs on the directory, else the defaults.
+
+    Raises ConfigurationError where the needed one is at its default address, and nothing listens there.
+    """
+    run = read_run(directory)
     running = {
         row["name"]: row["url"]
-        for row in run["engines"]
+        for row in (run or {"engines": []})["engines"]
         if not is_set(environment_name(EngineSettings, row["name"]))
     }
-    return load(EngineSettings, **running)
+    settings = load(EngineSettings, **running)
+    address = getattr(settings, needed)
+    if run is None and address == EngineSettings.model_fields[needed].default:
+        checked_default(directory, address)
+    return settings
 
 
 async def show_all(

@@ -1,36 +1,18 @@
 """Runs a command's coroutine, and stops it on a signal at any moment, even while it starts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any, TypeVar
 
 import uvloop
-
-from headrace.cli.output import fail
-from headrace.runtime.errors import HeadraceError
 
 T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run on uvloop with `reported`."""
-    with reported():
-        return uvloop.run(work)
-
-
-@contextmanager
-def reported() -> Iterator[None]:
-    """End the command with one clear line if one of our errors reaches the top."""
-    try:
-        yield
-    except HeadraceError as error:
-        fail(str(error))
-    except BaseExceptionGroup as group:
-        ours, others = group.split(HeadraceError)
-        if ours is None or others is not None:
-            raise
-        fail(str(_first(ours)))
+    """Run on uvloop."""
+    return uvloop.run(work)
 
 
 async def until_signal(
@@ -56,8 +38,3 @@ async def until_signal(
                 await entering
             return
         await work(entering.result(), stop)
-
-
-def _first(group: BaseExceptionGroup[HeadraceError]) -> HeadraceError:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -4,15 +4,14 @@ Each command imports what it needs, so that short commands start fast.
 """
 
 import gc
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from headrace.cli.output import fail
-from headrace.runtime.errors import HeadraceError
+from headrace.cli.failures import reported
+from headrace.cli.panels import OPERATE, Panelled
 from headrace.runtime.logging import configure
 
 if TYPE_CHECKING:
@@ -26,31 +25,38 @@ Directory = Annotated[
     typer.Option(envvar="HEADRACE_DIRECTORY", help="Directory for the local stack's data.", file_okay=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Names = Annotated[list[str] | None, typer.Argument(help="Services; default: all.", metavar="[NAME]…")]
+Names = Annotated[list[str] | None, typer.Argument(help="Services; default: all.", metavar="NAME")]
 
 app = typer.Typer(
+    cls=Panelled,
     help="The ingress-to-pipeline flow of console.redhat.com, self-hosted.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
 )
 
 
 def run(services: "Sequence[Service]") -> None:
     """Run the command line."""
-    try:
+    with reported():
         app(obj=tuple(services))
-    except HeadraceError as error:
-        fail(str(error))
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        sys.stderr.close()
-        raise SystemExit(1) from None
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"headrace {version('headrace')}")
+        raise typer.Exit
 
 
 @app.callback()
-def _main() -> None:
+def _main(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
     if not gc.isenabled():
         # What was imported to get here lives as long as the process: no collection need walk it.
         gc.freeze()
@@ -59,7 +65,7 @@ def _main() -> None:
     configure("WARNING", "text")
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE)
 def serve(
     ctx: typer.Context,
     names: Names = None,
@@ -78,7 +84,7 @@ def serve(
     lifetime.run(serving.serve(serving.chosen(ctx.obj, names or ()), wait_seconds=wait))
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE)
 def init(
     ctx: typer.Context,
     names: Names = None,
@@ -93,7 +99,7 @@ def init(
     lifetime.run(serving.initialise_services(serving.chosen(ctx.obj, names or ()), wait_seconds=wait))
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE)
 def services(ctx: typer.Context) -> None:
     """List the services."""
     from headrace.cli import serving
@@ -102,7 +108,7 @@ def services(ctx: typer.Context) -> None:
 
 
 letters = typer.Typer(help="List, show and redrive dead letters.", no_args_is_help=True)
-app.add_typer(letters, name="dead-letters")
+app.add_typer(letters, name="dead-letters", rich_help_panel=OPERATE)
 
 
 @letters.command("list")
@@ -115,15 +121,22 @@ def list_dead_letters(
     """List dead letters, oldest first."""
     from headrace.cli import dead_letters, lifetime
 
-    lifetime.run(dead_letters.show_all(dead_letters.engines(directory), ctx.obj, topic, as_json=as_json))
+    lifetime.run(
+        dead_letters.show_all(dead_letters.engines(directory, "kafka"), ctx.obj, topic, as_json=as_json)
+    )
 
 
 @letters.command("show")
-def show_dead_letter(topic: str, partition: int, offset: int, directory: Directory = DIRECTORY) -> None:
+def show_dead_letter(
+    topic: Annotated[str, typer.Argument(help="Topic that it came from.")],
+    partition: Annotated[int, typer.Argument(help="Partition, as `dead-letters list` shows it.")],
+    offset: Annotated[int, typer.Argument(help="Offset, as `dead-letters list` shows it.")],
+    directory: Directory = DIRECTORY,
+) -> None:
     """Show one complete dead letter."""
     from headrace.cli import dead_letters, lifetime
 
-    lifetime.run(dead_letters.show_one(dead_letters.engines(directory), topic, partition, offset))
+    lifetime.run(dead_letters.show_one(dead_letters.engines(directory, "kafka"), topic, partition, offset))
 
 
 @letters.command("redrive")
@@ -136,11 +149,11 @@ def redrive_dead_letters(
     """Put dead letters back into their topic, each once."""
     from headrace.cli import dead_letters, lifetime
 
-    lifetime.run(dead_letters.put_back(dead_letters.engines(directory), ctx.obj, topic, limit))
+    lifetime.run(dead_letters.put_back(dead_letters.engines(directory, "kafka"), ctx.obj, topic, limit))
 
 
 clusters = typer.Typer(help="List and change the owners of clusters.", no_args_is_help=True)
-app.add_typer(clusters, name="clusters")
+app.add_typer(clusters, name="clusters", rich_help_panel=OPERATE)
 
 
 @clusters.command("list")
@@ -155,7 +168,7 @@ def list_clusters(
     from headrace.cli import lifetime
     from headrace.cli.dead_letters import engines
 
-    lifetime.run(owned.show(engines(directory), ctx.obj, cluster, as_json=as_json))
+    lifetime.run(owned.show(engines(directory, "postgres"), ctx.obj, cluster, as_json=as_json))
 
 
 @clusters.command("move")
@@ -170,4 +183,4 @@ def move_cluster(
     from headrace.cli import lifetime
     from headrace.cli.dead_letters import engines
 
-    lifetime.run(owned.move(engines(directory), ctx.obj, cluster, to))
+    lifetime.run(owned.move(engines(directory, "postgres"), ctx.obj, cluster, to))

@@ -10,6 +10,7 @@ from headrace.deployment import manifests
 from headrace.deployment.asyncapi import asyncapi
 from headrace.deployment.dashboard import dashboard
 from headrace.deployment.facts import Table
+from headrace.deployment.picture import picture
 from headrace.deployment.pods import Manifest, dashed
 from headrace.runtime.errors import ConfigurationError
 from headrace.service.row import Service
@@ -20,6 +21,7 @@ BASE: Final = KUSTOMIZE / "base"
 KEDA: Final = KUSTOMIZE / "components/keda"
 DASHBOARD: Final = KUSTOMIZE / "components/monitoring/dashboard.json"
 ASYNCAPI: Final = Path("docs/asyncapi.json")
+PICTURE: Final = Path("docs/flow.svg")
 # Any other file in these folders belongs to a removed service and is deleted.
 OWNED: Final = (BASE, KEDA)
 _HEAD: Final = f"# Written by `make docs` from services/headrace_services/registry.py and {FACTS}.\n"
@@ -36,6 +38,7 @@ def written(rows: Sequence[Service], root: Path) -> dict[Path, str]:
         KEDA / "scaled-objects.yaml": _yaml([manifests.scaled_object(row, table.of(row)) for row in scaled]),
         DASHBOARD: dashboard(rows),
         ASYNCAPI: asyncapi(rows),
+        PICTURE: picture(rows),
     }
     for row in rows:
         found[BASE / f"{dashed(row)}.yaml"] = _yaml(manifests.service_manifests(row, table, rows))

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli.main import DIRECTORY, AsJson, Directory
+from headrace.cli.panels import MAINTAIN, RUN, SEND
 from headrace.contracts.identity import LOCAL_ORG_ID
 
 laptop = typer.Typer()
@@ -35,7 +36,7 @@ Url = Annotated[
 ]
 
 
-@laptop.command()
+@laptop.command(rich_help_panel=RUN)
 def up(
     ctx: typer.Context,
     directory: Directory = DIRECTORY,
@@ -61,7 +62,7 @@ def up(
     lifetime.run(stack.up(ctx.obj, options))
 
 
-@laptop.command()
+@laptop.command(rich_help_panel=RUN)
 def down(directory: Directory = DIRECTORY) -> None:
     """Stop the running local stack; what it stored stays."""
     from headrace.laptop import background
@@ -69,7 +70,7 @@ def down(directory: Directory = DIRECTORY) -> None:
     background.down(directory)
 
 
-@laptop.command("demo")
+@laptop.command("demo", rich_help_panel=RUN)
 def run_demo(
     ctx: typer.Context,
     directory: Directory = DIRECTORY,
@@ -87,29 +88,39 @@ def run_demo(
     lifetime.run(demo.demo(ctx.obj, options, once=once))
 
 
-@laptop.command()
-def urls(directory: Directory = DIRECTORY, as_json: AsJson = False) -> None:
+@laptop.command(rich_help_panel=RUN)
+def urls(
+    part: Annotated[
+        str | None,
+        typer.Argument(help="Only the URL of this service or engine, for scripts.", metavar="NAME"),
+    ] = None,
+    directory: Directory = DIRECTORY,
+    as_json: AsJson = False,
+) -> None:
     """Show where every part of the running local stack is, credentials included."""
     from headrace.laptop import status as shown
 
-    shown.show_urls(directory, as_json=as_json)
+    if part is not None:
+        shown.show_url(directory, part)
+    else:
+        shown.show_urls(directory, as_json=as_json)
 
 
-@laptop.command()
+@laptop.command(rich_help_panel=RUN)
 def status(directory: Directory = DIRECTORY, as_json: AsJson = False) -> None:
-    """Show how every part of the running local stack is; exit code 1 when one is not well."""
+    """Show how every part of the running local stack is; exit code 1 when one is not well yet or any more."""
     from headrace.cli import lifetime
     from headrace.laptop import status as shown
 
     lifetime.run(shown.show_status(directory, as_json=as_json))
 
 
-@laptop.command()
+@laptop.command(rich_help_panel=RUN)
 def logs(
     ctx: typer.Context,
     parts: Annotated[
         list[str] | None,
-        typer.Argument(help="Services and engines, also by container name; default: all.", metavar="[NAME]…"),
+        typer.Argument(help="Services and engines, also by container name; default: all.", metavar="NAME"),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow the logs until Ctrl-C.")] = False,
     tail: Annotated[
@@ -123,10 +134,15 @@ def logs(
     said.show(ctx.obj, directory, parts or (), follow=follow, tail=tail)
 
 
-@laptop.command()
+@laptop.command(rich_help_panel=SEND)
 def send(
     ctx: typer.Context,
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE…")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            exists=True, dir_okay=False, readable=True, help="Archives, or bare usage CSVs.", metavar="FILE"
+        ),
+    ],
     type_: Annotated[
         str | None,
         typer.Option(
@@ -157,11 +173,12 @@ def send(
         follow=follow,
         within_seconds=within,
     )
-    where = sending.endpoints(ctx.obj, directory, ingress=ingress, tracker=tracker, archiver=archiver)
+    followers = {"tracker": tracker, "archiver": archiver} if follow else {}
+    where = sending.endpoints(ctx.obj, directory, ingress=ingress, **followers)
     lifetime.run(sending.send(ctx.obj, files, options, where))
 
 
-@laptop.command()
+@laptop.command(rich_help_panel=SEND)
 def recommendations(
     directory: Directory = DIRECTORY,
     cluster: Annotated[str | None, typer.Option(help="Only this cluster.")] = None,
@@ -175,10 +192,10 @@ def recommendations(
     lifetime.run(shown.show(shown.url_of(directory, ros_api), org, cluster))
 
 
-@laptop.command()
+@laptop.command(rich_help_panel=SEND)
 def trace(
     ctx: typer.Context,
-    request_id: str,
+    request_id: Annotated[str, typer.Argument(help="Request id, as `headrace send` shows it.")],
     as_json: AsJson = False,
     org: Annotated[
         str | None,
@@ -192,11 +209,11 @@ def trace(
     from headrace.cli import lifetime
     from headrace.laptop import sending
 
-    where = sending.endpoints(ctx.obj, directory, ingress=None, tracker=tracker, archiver=archiver)
+    where = sending.endpoints(ctx.obj, directory, tracker=tracker, archiver=archiver)
     lifetime.run(sending.trace(request_id, where, org=org, as_json=as_json))
 
 
-@laptop.command()
+@laptop.command(rich_help_panel=SEND)
 def sample(
     kind: Annotated[str | None, typer.Argument(help="Kind of sample; --list shows the kinds.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write to.")] = Path(),
@@ -221,25 +238,27 @@ def sample(
     samples.write(kind, output, options)
 
 
-@laptop.command()
+@laptop.command(rich_help_panel=MAINTAIN)
 def docs(
     ctx: typer.Context,
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path(
-        "docs/configuration.md"
-    ),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write to.")] = Path("docs"),
 ) -> None:
-    """Write the page that lists every setting."""
-    from headrace.laptop import reference
+    """Write the pages that list every setting, command and metric."""
+    from headrace.laptop.reference import configuration_page, write_page
+    from headrace.laptop.reference_commands import commands_page
+    from headrace.laptop.reference_metrics import metrics_page
 
-    reference.write_page(ctx.obj, output)
+    write_page(output / "configuration.md", configuration_page(ctx.obj))
+    write_page(output / "commands.md", commands_page(ctx.find_root().command))
+    write_page(output / "metrics.md", metrics_page(ctx.obj))
 
 
-@laptop.command()
+@laptop.command(rich_help_panel=MAINTAIN)
 def generate(
     ctx: typer.Context,
     root: Annotated[Path, typer.Option(help="Root of the repository.", file_okay=False)] = Path(),
 ) -> None:
-    """Write what follows from the services' table: manifests, dashboard, AsyncAPI document."""
+    """Write what follows from the services' table: manifests, dashboard, AsyncAPI document, picture."""
     from headrace.cli.output import Output
     from headrace.deployment import written
 
@@ -254,7 +273,9 @@ objects = typer.Typer(
     ),
     no_args_is_help=True,
 )
-laptop.add_typer(objects, name="objects")
+laptop.add_typer(objects, name="objects", rich_help_panel=SEND)
+
+Object = Annotated[str, typer.Argument(help="The object.", metavar="ALIAS/bucket/key")]
 
 
 @objects.command("ls")
@@ -271,7 +292,11 @@ def list_objects(
 
 
 @objects.command("cp")
-def copy_object(source: str, target: str, directory: Directory = DIRECTORY) -> None:
+def copy_object(
+    source: Annotated[str, typer.Argument(help="File, or object as ALIAS/bucket/key.")],
+    target: Annotated[str, typer.Argument(help="Object as ALIAS/bucket/key, or file.")],
+    directory: Directory = DIRECTORY,
+) -> None:
     """Copy a file (/dev/stdin too) to an object, or an object to a file."""
     from headrace.cli import lifetime
     from headrace.laptop import objects as stored
@@ -280,7 +305,7 @@ def copy_object(source: str, target: str, directory: Directory = DIRECTORY) -> N
 
 
 @objects.command("cat")
-def show_object(place: str, directory: Directory = DIRECTORY) -> None:
+def show_object(place: Object, directory: Directory = DIRECTORY) -> None:
     """Write an object to stdout."""
     from headrace.cli import lifetime
     from headrace.laptop import objects as stored
@@ -289,7 +314,7 @@ def show_object(place: str, directory: Directory = DIRECTORY) -> None:
 
 
 @objects.command("rm")
-def remove_object(place: str, directory: Directory = DIRECTORY) -> None:
+def remove_object(place: Object, directory: Directory = DIRECTORY) -> None:
     """Remove one object."""
     from headrace.cli import lifetime
     from headrace.laptop import objects as stored

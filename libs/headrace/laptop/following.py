@@ -20,7 +20,7 @@ from headrace.service.row import Service
 
 _REQUEST_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
-_SOON_SECONDS: Final = 30.0
+_SOON_SECONDS: Final = 60.0
 
 T = TypeVar("T")
 
@@ -35,6 +35,11 @@ class Hop:
     message: str
     date: datetime
     org_id: str = ""
+
+    @property
+    def tells(self) -> bool:
+        """Whether a person learns something from it: an end, or a message. That work began is no news by itself."""
+        return self.status in TERMINAL or bool(self.message)
 
     def milliseconds_after(self, start: datetime) -> int:
         """Return how long after ``start`` the status was reported."""

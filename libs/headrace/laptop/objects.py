@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from headrace.cli.dead_letters import engines
 from headrace.cli.output import Output
 from headrace.objects.endpoint import S3Endpoint
 from headrace.objects.errors import ObjectNotFound
 from headrace.objects.store import OCTETS, ObjectStore
 from headrace.objects.streaming import store_stream
-from headrace.run_file import read_run
 from headrace.runtime.errors import ConfigurationError
-from headrace.runtime.settings import EngineSettings, is_set, load
 
 _PIECE_BYTES: Final = 1 << 20
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -97,9 +96,8 @@ async def remove(directory: Path, place: str) -> None:
 
 @asynccontextmanager
 async def _opened(directory: Path) -> AsyncIterator[ObjectStore]:
-    run = None if is_set("HEADRACE_S3") else read_run(directory)
-    urls = {row["name"]: row["url"] for row in run["engines"] if row["name"] == "s3"} if run else {}
-    store = await ObjectStore.open(S3Endpoint.of(load(EngineSettings, **urls)))
+    settings = await asyncio.to_thread(engines, directory, "s3")
+    store = await ObjectStore.open(S3Endpoint.of(settings))
     try:
         yield store
     finally:

@@ -7,7 +7,7 @@ import aiohttp
 
 from headrace.cli.output import Output
 from headrace.laptop.uploads import as_organisation
-from headrace.run_file import running_stack
+from headrace.run_file import service_url
 from headrace.runtime.errors import Permanent
 from headrace.web.peer import Peer
 
@@ -94,4 +94,4 @@ async def show(url: str, org_id: str, cluster_id: str | None) -> None:
 
 def url_of(directory: Any, given: str | None) -> str:
     """Return the given URL, else the running local stack's."""
-    return given or str(running_stack(directory)["services"]["ros_api"]["url"])
+    return given or service_url(directory, "ros_api")

@@ -2,7 +2,7 @@
 
 import json
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Union, get_args, get_origin
 
@@ -50,13 +50,18 @@ def configuration_page(rows: Sequence[Service]) -> str:
     return "\n".join(sections)
 
 
-def write_page(rows: Sequence[Service], path: Path) -> None:
-    """Write the page; raises ConfigurationError if the directory does not exist."""
+def write_page(path: Path, text: str) -> None:
+    """Write a page; raises ConfigurationError if the directory does not exist."""
     try:
-        path.write_text(configuration_page(rows), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
     Output().line(str(path))
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    return "".join(_line(cells) for cells in (headers, ["---"] * len(headers), *rows))
 
 
 def _section(title: str, *kinds: SettingsClass) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 import orjson
@@ -14,10 +15,13 @@ from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.contracts.message import rfc3339
 from headrace.laptop.following import Flow, Hop, Trail, consumers_of
 from headrace.laptop.ingress_client import Acceptance, IngressClient
-from headrace.laptop.uploads import Upload, content_type_of, sender
-from headrace.run_file import read_run
+from headrace.laptop.uploads import Upload, assumed_cluster, content_type_of, sender
+from headrace.run_file import service_url
 from headrace.runtime.errors import ConfigurationError, Permanent
 from headrace.service.row import Service
+
+# Where the services' table has another name for it.
+_ROWS: Final = {"tracker": "payload_tracker"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,31 +39,24 @@ class SendOptions:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The URLs of a stack's services."""
+    """The URLs of a stack's services; those that a command does not need are empty."""
 
-    ingress: str
-    tracker: str
-    archiver: str
+    ingress: str = ""
+    tracker: str = ""
+    archiver: str = ""
 
 
-def endpoints(
-    services: Sequence[Service],
-    directory: Path,
-    *,
-    ingress: str | None,
-    tracker: str | None,
-    archiver: str | None,
-) -> Endpoints:
-    """Return the given URLs, else those of the stack that runs on the directory, else the documents' ports."""
-    run = (read_run(directory) or {}).get("services", {})
+def endpoints(services: Sequence[Service], directory: Path, **given: str | None) -> Endpoints:
+    """Return the URLs of the named services of `Endpoints`: the given, else those of the stack on the directory.
+
+    Where no stack runs there, the documents' ports; raises ConfigurationError where nothing listens at one.
+    """
     ports = {row.name: row.port for row in services}
 
-    def url(name: str, given: str | None) -> str:
-        if given:
-            return given
-        return str(run[name]["url"]) if name in run else f"http://localhost:{ports.get(name)}"
+    def url(name: str) -> str:
+        return service_url(directory, name, default=f"http://localhost:{ports.get(name)}")
 
-    return Endpoints(url("ingress", ingress), url("payload_tracker", tracker), url("archiver", archiver))
+    return Endpoints(**{name: given[name] or url(_ROWS.get(name, name)) for name in given})
 
 
 async def uploads_of(files: Sequence[Path], options: SendOptions) -> list[Upload]:
@@ -71,7 +68,8 @@ async def uploads_of(files: Sequence[Path], options: SendOptions) -> list[Upload
     for path in files:
         kind = await content_type_of(path, options.type)
         headers = sender(options.cluster, options.org, kind, token=options.token)
-        uploads.append(Upload(path=path, content_type=kind, headers=headers, **chosen))
+        note = "" if options.cluster else assumed_cluster(kind)
+        uploads.append(Upload(path=path, content_type=kind, headers=headers, note=note, **chosen))
     return uploads
 
 
@@ -97,7 +95,8 @@ async def send(
                     known=known,
                     within_seconds=options.within_seconds,
                 ):
-                    show_hop(output, hop, acceptance)
+                    if hop.tells:
+                        show_hop(output, hop, acceptance)
                 lost += await _show_end(flow, output, trail, acceptance)
     if lost:
         raise Permanent("; ".join(lost))
@@ -115,6 +114,8 @@ async def _known(flow: Flow, upload: Upload, options: SendOptions) -> frozenset[
 
 
 async def _send_one(ingress: IngressClient, upload: Upload, output: Output) -> Acceptance:
+    if upload.note:
+        output.line(upload.note)
     with output.transfer(upload.path.name, upload.size_bytes) as advance:
         acceptance = await ingress.send(upload, advance)
     output.line(
@@ -139,7 +140,9 @@ async def _show_end(flow: Flow, output: Output, trail: Trail, acceptance: Accept
 
 
 async def trace(request_id: str, where: Endpoints, *, org: str | None = None, as_json: bool) -> None:
-    """Print the statuses of an organisation's request; raises `Permanent` if the tracker does not know it.
+    """Print the statuses of an organisation's request, in JSON also those that tell nothing.
+
+    Raises `Permanent` if the tracker does not know it.
 
     Without ``org`` an open tracker, like the local shape's, shows every payload with the id.
     """
@@ -158,6 +161,7 @@ async def trace(request_id: str, where: Endpoints, *, org: str | None = None, as
     rows = [
         (rfc3339(hop.date), hop.milliseconds_after(start), hop.service, hop.status, hop.message)
         for hop in hops
+        if hop.tells
     ]
     output.table(("date", "ms", "service", "status", "message"), rows)
     for archive in archives:

@@ -8,9 +8,10 @@ from typing import Any, Final
 import orjson
 
 from headrace.cli.output import Output, fail
-from headrace.run_file import Run, running_stack
+from headrace.run_file import Run, running_stack, service_url
 
 _HEALTH_SECONDS: Final = 5.0
+_STARTING: Final = "starting"
 _WELL: Final = frozenset({"ready", "given", "well"})
 
 
@@ -63,24 +64,32 @@ def show_urls(directory: Path, *, as_json: bool) -> None:
         Output().table(("part", "what", "url", "credentials"), part_rows(run))
 
 
+def show_url(directory: Path, part: str) -> None:
+    """Print the URL of one part; raises ConfigurationError if the stack has none of that name, or starts."""
+    engines = urls(running_stack(directory))["engines"]
+    print(engines[part]["url"] if part in engines else service_url(directory, part.replace("-", "_")))
+
+
 async def show_status(directory: Path, *, as_json: bool) -> None:
-    """Print the state of every part; exit code 1 if one is unhealthy."""
+    """Print the state of every part; exit code 1 if one is unhealthy or still starting."""
     parts = await statuses(running_stack(directory))
     if as_json:
         rows = [{"part": item.part, "state": item.state, "detail": item.detail} for item in parts]
         print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
     else:
         Output().table(("part", "state", "detail"), [(item.part, item.state, item.detail) for item in parts])
-    ill = [item.part for item in parts if not item.is_well]
+    ill = [item for item in parts if not item.is_well]
+    if ailing := [item for item in ill if item.state != _STARTING]:
+        fail(f"unhealthy: {', '.join(item.part for item in ailing)}")
     if ill:
-        fail(f"unhealthy: {', '.join(ill)}")
+        fail(f"still starting: {', '.join(item.part for item in ill)}")
 
 
 async def statuses(run: Run) -> list[PartStatus]:
     """Return the state of every part, engines first."""
     engines = [PartStatus(row["name"], row["state"], _detail(row)) for row in run["engines"]]
     if "admin" not in run:
-        return [*engines, PartStatus("services", "starting")]
+        return [*engines, PartStatus("services", _STARTING)]
     if seconds := run.get("loop_stalled_seconds"):
         reason = (
             f"the event loop is blocked, for {seconds:.0f} s when last checked; its log contains the stacks"
@@ -102,19 +111,22 @@ async def _services(health_url: str) -> list[PartStatus]:
     timeout = aiohttp.ClientTimeout(total=_HEALTH_SECONDS)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(health_url) as response:
-            report = orjson.loads(await response.read())["services"]
+            answer = orjson.loads(await response.read())
+            report = answer["services"]
     except (TimeoutError, aiohttp.ClientError, ValueError, KeyError) as error:
         reason = f"{health_url} does not answer: {str(error) or type(error).__name__}"
         return [PartStatus("services", "failed", reason)]
     # What the file says of engines may be old, where a full disk keeps it from being written.
     ill = {name: reason for name, reason in report.pop("engines", {}).items() if reason is not None}
     now = [PartStatus(name, *reason.split(": ", 1)) for name, reason in ill.items()]
-    return [*now, *(_service(name, checks) for name, checks in report.items())]
+    starting = answer.get("starting", ())
+    return [*now, *(_service(name, checks, name in starting) for name, checks in report.items())]
 
 
-def _service(name: str, checks: Mapping[str, str | None]) -> PartStatus:
+def _service(name: str, checks: Mapping[str, str | None], is_starting: bool) -> PartStatus:
     problems = [f"{check}: {reason}" for check, reason in checks.items() if reason is not None]
-    return PartStatus(name, "failed" if problems else "well", "; ".join(problems))
+    state = _STARTING if is_starting else "failed"
+    return PartStatus(name, state if problems else "well", "; ".join(problems))
 
 
 def _short(version: str) -> str:

@@ -32,6 +32,8 @@ class Upload:
     path: Path
     content_type: str
     headers: dict[str, str]
+    # What a person should know of how it is sent.
+    note: str = ""
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     request_id_header: str = REQUEST_ID_HEADER
 
@@ -82,6 +84,16 @@ def sender(cluster_id: str | None, org_id: str | None, content_type: str, *, tok
     if not cluster_id and service_of(content_type) in _NAMING_NO_CLUSTER:
         cluster_id = SampleOptions().cluster()
     return as_organisation(org_id or LOCAL_ORG_ID, cluster_id)
+
+
+def assumed_cluster(content_type: str) -> str:
+    """Return what to say of the cluster of an upload that names none; nothing where the archive names its own."""
+    if service_of(content_type) not in _NAMING_NO_CLUSTER:
+        return ""
+    return (
+        f"an archive of {service_of(content_type)} names no cluster: sent as that of the samples, "
+        f"{SampleOptions().cluster()}; --cluster ID names another"
+    )
 
 
 async def content_type_of(path: Path, wanted: str | None) -> str:

@@ -1,8 +1,12 @@
 """The health of a process, as named checks with reasons; probes and ``headrace status`` read it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+# What is not well so soon, and never was, is on its way.
+STARTING_SECONDS: Final = 60.0
 
 
 @dataclass
@@ -11,6 +15,8 @@ class Health:
 
     checks: dict[str, Callable[[], str | None]] = field(default_factory=dict)
     facts: dict[str, Callable[[], Any]] = field(default_factory=dict)
+    _began: float = field(default_factory=time.monotonic)
+    _once_well: set[str] = field(default_factory=set)
 
     def add(self, name: str, check: Callable[[], str | None]) -> None:
         """Register a check that answers immediately from known state (no I/O)."""
@@ -22,7 +28,16 @@ class Health:
 
     def report(self) -> dict[str, str | None]:
         """Return the reason of every check, None for a healthy one."""
-        return {name: check() for name, check in self.checks.items()}
+        reasons = {name: check() for name, check in self.checks.items()}
+        self._once_well.update(name for name, reason in reasons.items() if reason is None)
+        return reasons
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether all that is unhealthy was never healthy, and the start is less than a minute ago."""
+        ill = self.problems.keys()
+        is_early = time.monotonic() - self._began < STARTING_SECONDS
+        return bool(ill) and is_early and not ill & self._once_well
 
     @property
     def problems(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ offset) once.
 
 import io
 import logging
+import os
 import re
 import sys
 import threading
@@ -66,11 +67,19 @@ def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 
 class _Lossy(io.StringIO):
-    """A stream that drops what it cannot write: a full disk of the log must not fail the work that is logged."""
+    """A stream that drops what it cannot write: a full disk of the log must not fail the work that is logged.
 
-    def __init__(self, stream: IO[str]) -> None:
+    Without a stream it writes to stdout.
+    """
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
         super().__init__()
-        self._stream = stream
+        self._given = stream
+
+    @property
+    def _stream(self) -> IO[str]:
+        # Looked up at each line: while a spinner turns, stdout is one that puts lines above it.
+        return self._given or sys.stdout
 
     def write(self, text: str) -> int:
         try:
@@ -141,7 +150,7 @@ def configure(
     level: str = "INFO", style: str = "json", *, kept: KeptLog | None = None, kept_level: str = "INFO"
 ) -> None:
     """Send everything to stdout in one style, ``json`` or ``text``; also, as JSON, to the kept log."""
-    stdout = _Lossy(sys.stdout)
+    stdout = _Lossy()
     steps: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -152,7 +161,7 @@ def configure(
     renderer: structlog.typing.Processor = (
         _json
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), timestamp_key="@timestamp")
+        else structlog.dev.ConsoleRenderer(colors=_in_colour(), timestamp_key="@timestamp")
     )
     shown = number = _number(level)
     keeping: list[structlog.typing.Processor] = []
@@ -174,6 +183,10 @@ def configure(
     # These libraries log every reconnect as an error; Headrace logs what it means for the flow.
     for noisy in ("aiokafka", "botocore", "aiobotocore"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+
+def _in_colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _handler(

@@ -29,7 +29,9 @@ def admin_app(healths: Mapping[str, Health]) -> web.Application:
             for name, health in healths.items()
             if health.facts
         }
-        body = {"ready": ready, "services": checks} | ({"facts": facts} if facts else {})
+        starting = [name for name, health in healths.items() if health.is_starting]
+        body = {"ready": ready, "services": checks}
+        body |= {name: found for name, found in (("starting", starting), ("facts", facts)) if found}
         return web.Response(
             body=orjson.dumps(body, option=orjson.OPT_INDENT_2),
             status=200 if ready else 503,

@@ -74,7 +74,7 @@ class Peer:
             ) as response:
                 text = await self._read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Retryable(f"{self._name} does not answer: {type(error).__name__}") from error
+            raise Retryable(f"{self._name} does not answer: {_reason(error)}") from error
         answer = Answer(response.status, _decoded(text), text.decode(errors="replace"))
         if answer.status in BUSY:
             raise Retryable(f"{self._name} answered {answer.shown}")
@@ -88,6 +88,13 @@ class Peer:
                 raise Permanent(f"{self._name} sent an answer of more than {self._max_bytes} bytes")
             pieces.append(piece)
         return b"".join(pieces)
+
+
+def _reason(error: Exception) -> str:
+    """Return why there was no answer, never the text of an error that may hold a URL with credentials."""
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+        return "the connection is refused"
+    return type(error).__name__
 
 
 def _decoded(text: bytes) -> Any:

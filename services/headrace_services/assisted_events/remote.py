@@ -8,8 +8,8 @@ import aiohttp
 import orjson
 
 from headrace.archives.files import file_chunks
-from headrace.run_file import running_stack
-from headrace.runtime.errors import ConfigurationError, Permanent, Retryable
+from headrace.run_file import service_url
+from headrace.runtime.errors import Permanent, Retryable
 from headrace_services.assisted_events.api import PREFIX
 
 # A large simulation is stored in one request, which takes long.
@@ -26,14 +26,7 @@ class Remote:
     @classmethod
     def of(cls, directory: Path, url: str | None, token: str) -> Self:
         """Return the given service, else the running local stack's."""
-        if not url:
-            found = running_stack(directory)["services"].get("assisted_events")
-            if found is None:
-                raise ConfigurationError(
-                    "assisted_events is not part of the running stack; name its URL with --url"
-                )
-            url = str(found["url"])
-        return cls(url.rstrip("/"), token)
+        return cls((url or service_url(directory, "assisted_events")).rstrip("/"), token)
 
     async def call(
         self, method: str, path: str, *, json: Any = None, params: Any = None, file: Path | None = None

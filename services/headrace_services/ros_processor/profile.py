@@ -4,11 +4,13 @@ Kruize does not evaluate the profile's queries for clusters that send their own 
 """
 
 import asyncio
+import time
 from typing import Any, Final
 
 from headrace.contracts import kruize
 from headrace.contracts.kruize import CONTAINER_METRICS, NAMESPACE_METRICS, PERFORMANCE_PROFILE
 from headrace.runtime.errors import HeadraceError, Retryable
+from headrace.runtime.health import STARTING_SECONDS
 from headrace.runtime.logging import get_logger
 from headrace.runtime.retries import RetryPolicy
 from headrace.web.peer import Peer
@@ -112,14 +114,17 @@ class ProfileKeeper:
 
     async def run(self) -> None:
         """Try with increasing pauses until Kruize has the profile; `problem` contains the reason meanwhile."""
-        failures = 0
+        failures, began = 0, time.monotonic()
         while True:
             try:
                 await self.ensure()
             except HeadraceError as error:
                 failures += 1
                 self.problem = str(error)
-                _log.warning("performance_profile_missing", reason=str(error), tries=failures)
+                # Where both start together, Kruize does not listen yet.
+                is_early = time.monotonic() - began < STARTING_SECONDS
+                tell = _log.info if is_early else _log.warning
+                tell("performance_profile_missing", reason=str(error), tries=failures)
             else:
                 return
             await asyncio.sleep(_BACKOFF.hold_seconds(failures))

@@ -40,11 +40,9 @@ def fetch_records() -> None:
 @segment.command("transform")
 def transform_records(dead_letters: DeadLetters = None) -> None:
     """Turn rows on stdin into Segment's events on stdout (splunk-to-segment.sh)."""
-    from headrace.cli.lifetime import reported
     from headrace_services.segment_bridge import stages
 
-    with reported():
-        _end(stages.transform(dead_letters))
+    _end(stages.transform(dead_letters))
 
 
 @segment.command("upload")
@@ -128,11 +126,9 @@ def show_letters(
     ] = False,
 ) -> None:
     """Write the events of a dead-letter file to stdout, as input for `upload`."""
-    from headrace.cli.lifetime import reported
     from headrace_services.segment_bridge import stages
 
-    with reported():
-        _end(stages.letters(file, rows=rows))
+    _end(stages.letters(file, rows=rows))
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:

@@ -22,7 +22,7 @@ async def start(context: Context) -> None:
     settings = context.settings(SourcesSettings)
     database = await context.database()
     passwords = Passwords(database, settings.encryption_key)
-    await passwords.prepare()
+    await passwords.prepare(lenient=context.lenient)
     relay = Relay(database, await context.producer())
     tenants = Tenants(database)
     api = Api(

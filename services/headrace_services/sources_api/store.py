@@ -115,10 +115,14 @@ class Passwords:
         self._database = database
         self._key = key
 
-    async def prepare(self) -> None:
-        """Create the extension; raises `ConfigurationError` if a key is set and the server cannot encrypt."""
+    async def prepare(self, *, lenient: bool = False) -> None:
+        """Create the extension; raises `ConfigurationError` if a key is set and the server cannot encrypt.
+
+        Without a key a warning says so, except where a lenient installation has nothing to protect.
+        """
         if not self._key:
-            _log.warning("passwords_stored_as_given", reason="ENCRYPTION_KEY is not set")
+            tell = _log.info if lenient else _log.warning
+            tell("passwords_stored_as_given", reason="ENCRYPTION_KEY is not set")
             return
         if not await self._database.fetch_value(
             "select 1 from pg_available_extensions where name = 'pgcrypto'"

@@ -93,7 +93,9 @@ def test_wrong_setting_is_named_in_one_line(command, monkeypatch):
 def test_request_id_for_several_files_is_refused(command, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"")
-    code, _, error = command("send", tmp_path / "a", tmp_path / "b", "--request-id", "r1")
+    code, _, error = command(
+        "send", tmp_path / "a", tmp_path / "b", "--request-id", "r1", "--ingress", "http://localhost:1"
+    )
     assert (code, error) == (1, "headrace: --request-id applies to one upload, got 2 files\n")
 
 

@@ -93,7 +93,7 @@ def test_a_service_whose_settings_import_what_is_missing_is_told(monkeypatch, tm
 
 def test_a_page_that_cannot_be_written_is_told_in_one_line(tmp_path):
     with pytest.raises(ConfigurationError, match=r"cannot write .*page\.md: No such file"):
-        write_page([], tmp_path / "missing" / "page.md")
+        write_page(tmp_path / "missing" / "page.md", "")
 
 
 @pytest.mark.parametrize("row", SERVICES, ids=lambda row: row.name)

@@ -47,6 +47,22 @@ async def test_status_names_what_is_wrong():
     assert parts[-1].detail == "postgres: does not answer"
 
 
+async def test_what_was_never_well_just_after_the_start_is_starting_not_failed(monkeypatch):
+    reasons = {"kruize": "the connection is refused"}
+    health = Health({"kruize": lambda: reasons["kruize"]})
+    assert (await status_of({"ros_processor": health}))[-1].state == "starting"
+    reasons["kruize"] = None
+    assert (await status_of({"ros_processor": health}))[-1].state == "well"
+    reasons["kruize"] = "the connection is refused"
+    assert (await status_of({"ros_processor": health}))[-1].state == "failed"
+
+
+async def test_what_is_not_well_a_minute_after_the_start_has_failed(monkeypatch):
+    health = Health({"kruize": lambda: "the connection is refused"})
+    monkeypatch.setattr("headrace.runtime.health.STARTING_SECONDS", 0.0)
+    assert (await status_of({"ros_processor": health}))[-1].state == "failed"
+
+
 async def test_status_of_services_that_do_not_answer_is_failed():
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/health"

@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from headrace.cli import lifetime
+from headrace.cli.failures import reported
 from headrace.cli.output import fail
 from headrace.rules import require_insights_core
-from headrace.runtime.errors import HeadraceError
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
 from headrace.service.row import Service
 
@@ -63,7 +63,5 @@ def main() -> None:
     """Run with the only argument that the framework's module accepts."""
     if len(sys.argv) != 2:
         fail(_USAGE)
-    try:
+    with reported():
         run_config(Path(sys.argv[1]))
-    except HeadraceError as error:
-        fail(str(error))
