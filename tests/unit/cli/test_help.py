@@ -2,6 +2,7 @@
 
 import re
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 import typer.main
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from headrace.cli import panels
 from headrace_services.__main__ import command
 
-ROOT = typer.main.get_command(command())
+ROOT: Any = typer.main.get_command(command())
 PANELS = {value for name, value in vars(panels).items() if name.isupper() and isinstance(value, str)}
 
 

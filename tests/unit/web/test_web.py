@@ -44,7 +44,11 @@ async def test_readiness_names_what_is_not_well(serve: Serve, session: aiohttp.C
     url = await serve(admin_app({"a": well, "b": ill}))
     async with session.get(f"{url}/health/ready") as response:
         assert response.status == 503
-        assert await response.json() == {"ready": False, "services": {"a": {}, "b": {"s3": "away"}}}
+        assert await response.json() == {
+            "ready": False,
+            "services": {"a": {}, "b": {"s3": "away"}},
+            "starting": ["b"],
+        }
     problem[0] = None
     async with session.get(f"{url}/health") as response:
         assert response.status == 200
