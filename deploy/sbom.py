@@ -1,7 +1,8 @@
-"""What Headrace is made of, as CycloneDX 1.6 JSON: `make sbom` writes dist/sbom.cdx.json.
+"""What Headrace is made of, as CycloneDX 1.6 JSON, into dist/: `make sbom`.
 
-The Python packages of a lock by `cyclonedx-py`, with the jars of Kafka that the local stack fetches. It has no date and
-no serial number, so that the same locks give the same bytes.
+`sbom.cdx.json`: what an installation brings, the Python packages of a lock by `cyclonedx-py` and the jars of Kafka that
+the local stack fetches. `sbom-image.cdx.json`: what is in the services' image, with Debian's packages where `DPKG`
+names its list of them. Neither has a date or a serial number, so that the same locks give the same bytes.
 """
 
 import argparse
@@ -11,7 +12,9 @@ import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import debian
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
@@ -19,30 +22,47 @@ from headrace.local.jars import Jar, locked_jars
 
 ROOT = Path(__file__).resolve().parents[1]
 
+Component = dict[str, Any]
+
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Write the software bill of materials.")
-    parser.add_argument("--lock", type=Path, default=ROOT / "locks" / "runtime.txt")
-    parser.add_argument("--output", type=Path, default=ROOT / "dist" / "sbom.cdx.json")
+    parser = argparse.ArgumentParser(description="Write the software bills of materials.")
+    parser.add_argument("--output", type=Path, default=ROOT / "dist", help="directory")
+    parser.add_argument("--dpkg", type=Path, help="the image's /var/lib/dpkg/status")
     given = parser.parse_args()
-    text = json.dumps(bill(given.lock), indent=2, sort_keys=True) + "\n"
-    if problem := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
-        raise SystemExit(f"sbom: {problem}")
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(text, encoding="utf-8")
-    print(given.output)
+    given.output.mkdir(parents=True, exist_ok=True)
+    for name, components in bills(given.dpkg).items():
+        text = json.dumps(bill(components), indent=2, sort_keys=True) + "\n"
+        if problem := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
+            raise SystemExit(f"sbom: {name}: {problem}")
+        path = given.output / name
+        path.write_text(text, encoding="utf-8")
+        print(path)
     return 0
 
 
-def bill(lock: Path) -> dict[str, Any]:
+def bills(dpkg: Path | None) -> dict[str, list[Component]]:
+    """The components by file."""
+    image = [python(item) for item in locked("runtime")]
+    if dpkg is not None:
+        packages = debian.installed(dpkg)
+        image += [deb(item, debian.release(packages)) for item in packages]
+    installed = [python(item) for item in locked("run")]
+    return {"sbom.cdx.json": installed + [java(jar) for jar in locked_jars()], "sbom-image.cdx.json": image}
+
+
+def locked(lock: str) -> list[Component]:
     # What comes of it is validated once, when it is whole: a validation costs seconds.
     made = subprocess.run(
-        (sys.executable, "-m", "cyclonedx_py", "requirements", str(lock), "--output-reproducible",
-         "--no-validate", "--spec-version", "1.6", "--of", "JSON"),
+        (sys.executable, "-m", "cyclonedx_py", "requirements", str(ROOT / "locks" / f"{lock}.txt"),
+         "--output-reproducible", "--no-validate", "--spec-version", "1.6", "--of", "JSON"),
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    found: dict[str, Any] = json.loads(made.stdout)
-    components = [python(item) for item in found["components"]] + [java(jar) for jar in locked_jars()]
+    found: list[Component] = json.loads(made.stdout)["components"]
+    return found
+
+
+def bill(components: list[Component]) -> dict[str, Any]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     itself = {
         "type": "application",
@@ -51,15 +71,20 @@ def bill(lock: Path) -> dict[str, Any]:
         "version": project["version"],
         "licenses": [{"license": {"id": project["license"]}}],
     }
-    components.sort(key=lambda item: item["bom-ref"])
-    found["components"] = components
-    found["metadata"] = found.get("metadata", {}) | {"component": itself}
+    components = sorted(components, key=lambda item: item["bom-ref"])
     depends = [item["bom-ref"] for item in components]
-    found["dependencies"] = [{"ref": "headrace", "dependsOn": depends}, *({"ref": ref} for ref in depends)]
-    return found
+    return {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": itself},
+        "components": components,
+        "dependencies": [{"ref": "headrace", "dependsOn": depends}, *({"ref": ref} for ref in depends)],
+    }
 
 
-def python(item: dict[str, Any]) -> dict[str, Any]:
+def python(item: Component) -> Component:
     """Its name for others, instead of a line of a file; a lock's wheels by their digests alone."""
     digests = [digest for place in item.pop("externalReferences", ()) for digest in place.get("hashes", ())]
     item.pop("description", None)
@@ -67,7 +92,7 @@ def python(item: dict[str, Any]) -> dict[str, Any]:
     return item | {"bom-ref": item["purl"], "properties": properties}
 
 
-def java(jar: Jar) -> dict[str, Any]:
+def java(jar: Jar) -> Component:
     purl = f"pkg:maven/{jar.group}/{jar.artifact}@{jar.version}?type=jar"
     return {
         "type": "library",
@@ -79,6 +104,13 @@ def java(jar: Jar) -> dict[str, Any]:
         "hashes": [{"alg": "SHA-256", "content": jar.sha256}],
         "licenses": [{"expression": jar.licence}],
     }
+
+
+def deb(item: debian.Installed, release: str) -> Component:
+    purl = (
+        f"pkg:deb/debian/{item.name}@{quote(item.version)}?arch={item.architecture}&distro=debian-{release}"
+    )
+    return {"type": "library", "bom-ref": purl, "purl": purl, "name": item.name, "version": item.version}
 
 
 if __name__ == "__main__":

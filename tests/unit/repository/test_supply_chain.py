@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -119,22 +120,63 @@ def test_the_page_of_third_parties_is_current():
     assert "see its wheel" not in written
 
 
-def test_the_bill_of_materials_is_the_locks_and_the_same_each_time(tools, tmp_path):
+DPKG = """\
+Package: base-files
+Status: install ok installed
+Architecture: amd64
+Version: 12.4+deb12u8
+
+Package: libssl3
+Status: install ok installed
+Architecture: amd64
+Source: openssl
+Version: 3.0.14-1~deb12u1
+
+Package: tar
+Status: install ok installed
+Architecture: amd64
+Source: tar (1.34+dfsg-1.2+deb12u1)
+Version: 1.34+dfsg-1.2+deb12u1+b1
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: amd64
+Version: 1
+"""
+
+
+@pytest.fixture
+def dpkg(tmp_path):
+    (tmp_path / "status").write_text(DPKG, encoding="utf-8")
+    return tmp_path / "status"
+
+
+def pinned(lock):
+    text = (ROOT / "locks" / f"{lock}.txt").read_text(encoding="utf-8")
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.MULTILINE)
+    return {f"pkg:pypi/{name}@{version}" for name, version in found}
+
+
+def test_the_bills_of_materials_are_the_locks_and_the_same_each_time(tools, tmp_path, dpkg):
+    names = ("sbom.cdx.json", "sbom-image.cdx.json")
     texts = []
-    for name in ("one", "two"):
-        made = in_audit("sbom.py", "--output", tmp_path / name)
+    for directory in ("one", "two"):
+        made = in_audit("sbom.py", "--output", tmp_path / directory, "--dpkg", dpkg)
         assert made.returncode == 0, made.stderr
-        texts.append((tmp_path / name).read_text(encoding="utf-8"))
+        texts.append([(tmp_path / directory / name).read_text(encoding="utf-8") for name in names])
     assert texts[0] == texts[1]
-    bill = json.loads(texts[0])
-    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
-    purls = {item["purl"] for item in bill["components"]}
-    lock = (ROOT / "locks" / "runtime.txt").read_text(encoding="utf-8")
-    python = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock, re.MULTILINE)
+    bills = [json.loads(text) for text in texts[0]]
+    assert {(bill["bomFormat"], bill["specVersion"]) for bill in bills} == {("CycloneDX", "1.6")}
+    installed, image = ({item["purl"] for item in bill["components"]} for bill in bills)
     jars = {f"pkg:maven/{jar.group}/{jar.artifact}@{jar.version}?type=jar" for jar in locked_jars()}
-    assert purls == {f"pkg:pypi/{name}@{version}" for name, version in python} | jars
-    assert {purl for purl in purls if "kafka-clients" in purl} == {
+    assert installed == pinned("run") | jars
+    assert {purl for purl in installed if "kafka-clients" in purl} == {
         f"pkg:maven/org.apache.kafka/kafka-clients@{install.kafka_version()}?type=jar"
+    }
+    assert image == pinned("runtime") | {
+        "pkg:deb/debian/base-files@12.4%2Bdeb12u8?arch=amd64&distro=debian-12",
+        "pkg:deb/debian/libssl3@3.0.14-1~deb12u1?arch=amd64&distro=debian-12",
+        "pkg:deb/debian/tar@1.34%2Bdfsg-1.2%2Bdeb12u1%2Bb1?arch=amd64&distro=debian-12",
     }
 
 
@@ -166,7 +208,11 @@ def audited(tools, tmp_path):
     """Run the audit on one pinned package (and Kafka's jars) with these advisories."""
 
     def audit(
-        *advisories, accepted="", lock="Some.Package==1.10.0 \\\n    --hash=sha256:00\n", basis=UNRELATED
+        *advisories,
+        accepted="",
+        lock="Some.Package==1.10.0 \\\n    --hash=sha256:00\n",
+        basis=UNRELATED,
+        more=(),
     ):
         folder = tmp_path / "advisories"
         (folder / "PyPI").mkdir(parents=True, exist_ok=True)
@@ -176,9 +222,34 @@ def audited(tools, tmp_path):
         (tmp_path / "lock.txt").write_text(lock, encoding="utf-8")
         (tmp_path / "accepted.txt").write_text(accepted, encoding="utf-8")
         words = ("--lock", tmp_path / "lock.txt", "--accepted", tmp_path / "accepted.txt")
-        return in_audit("audit.py", "--advisories", folder, *words)
+        return in_audit("audit.py", "--advisories", folder, *words, *more)
 
     return audit
+
+
+def test_a_package_of_the_image_that_debian_has_fixed_is_named(audited, dpkg):
+    of_debian = partial(advisory, "openssl", versions=["3.0.14-1~deb12u1"])
+    done = audited(
+        of_debian("Debian:12", ident="DSA-1", events=[FROM_ZERO, {"fixed": "3.0.15-1~deb12u1"}]),
+        of_debian("Debian:12", ident="CVE-NOT-FIXED", events=[FROM_ZERO]),
+        of_debian("Debian:11", ident="DSA-OTHER", events=[FROM_ZERO, {"fixed": "9"}]),
+        # A rebuild has the version of its source.
+        advisory("tar", "Debian:12", ident="DSA-2", events=[FROM_ZERO, {"fixed": "1.34+dfsg-1.2+deb12u1"}]),
+        more=("--dpkg", dpkg),
+    )
+    assert (done.returncode, done.stdout.splitlines()[:-1]) == (
+        1, ["openssl 3.0.14-1~deb12u1 DSA-1 fixed in 3.0.15-1~deb12u1 made up"]
+    )  # fmt: skip
+
+
+def test_an_audit_of_an_image_needs_advisories_of_its_debian(audited, dpkg, tmp_path):
+    without = audited(more=("--dpkg", dpkg))
+    assert without.returncode == 2
+    assert "has no advisory of Debian:12: expected Debian:12/all.zip" in without.stderr
+    (tmp_path / "empty").touch()
+    empty = audited(more=("--dpkg", tmp_path / "empty"))
+    assert empty.returncode == 2
+    assert "lists no installed package, expected an image's /var/lib/dpkg/status" in empty.stderr
 
 
 @pytest.mark.parametrize(
