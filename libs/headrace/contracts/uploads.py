@@ -1,5 +1,6 @@
 """The services in the content types of uploads that ingress accepts and the archiver copies by default."""
 
+from collections.abc import Mapping
 from typing import Final
 
 # The archives of these services name a cluster, so the archiver can build their keys. The archives of the other
@@ -12,3 +13,14 @@ ACCEPTED: Final = frozenset(ARCHIVED) | {
     "malware-detection", "mkt", "pinakes", "playbook", "playbook-sat", "qpc", "resource-optimization", "rhv",
     "runtimes-java-general", "tasks", "tower", "xavier",
 }  # fmt: skip
+
+# Which services take up an upload for a service by its announcement, by their names in statuses: who is expected to
+# report on it. The table of services has the same in its consumers.
+CONSUMERS: Final[Mapping[str, frozenset[str]]] = {
+    service: frozenset({"archiver"}) | more
+    for service, more in {
+        **dict.fromkeys(ARCHIVED, frozenset()),
+        "hccm": frozenset({"koku"}),
+        "openshift": frozenset({"rules-engine"}),
+    }.items()
+}

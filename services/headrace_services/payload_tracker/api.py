@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from headrace.contracts.message import rfc3339
+from headrace.database.counts import EXACT_UP_TO, IS_ESTIMATE, Count
 from headrace.database.pool import Record
 from headrace.objects.store import ObjectStore
 from headrace.web.caller import IDENTITY_SCHEME, has_identity, identity_of
@@ -17,9 +18,11 @@ from headrace.web.errors import Refusal, json_errors, json_response
 from headrace.web.operations import Answer, Dialect, Operation, Operations, Routing
 from headrace.web.parameters import Parameter, Text, shown
 from headrace.web.schemas import BOOLEAN, MOMENT, NUMBER, TEXT, Json, array, mapping, record, reference
+from headrace_services.payload_tracker.api_states import SCHEMAS, StatesApi
 from headrace_services.payload_tracker.models import Step, durations
-from headrace_services.payload_tracker.parameters import PAYLOAD_SORTING, PAYLOADS, STATUSES, VERBOSITY
+from headrace_services.payload_tracker.parameters import PAYLOAD_SORTING, PAYLOADS, STATUSES, VERBOSITY, Order
 from headrace_services.payload_tracker.settings import TrackerSettings
+from headrace_services.payload_tracker.states import PARAMETERS, States
 from headrace_services.payload_tracker.store import TrackerStore
 
 _SHOWN_CHARACTERS: Final = 128
@@ -51,9 +54,14 @@ _TIMES: Final = {"created_at": MOMENT, "date": MOMENT}
 
 def _page_of(item: Json) -> Json:
     return record(
-        count={"type": "integer", "description": "number of matches on all pages"},
+        ("count", "elapsed", "data"),
+        count={
+            "type": "integer",
+            "description": f"number of matches on all pages, exact up to {EXACT_UP_TO}",
+        },
         elapsed=NUMBER | {"description": "seconds"},
         data=array(item),
+        **{IS_ESTIMATE: BOOLEAN | {"description": "there if the count is an estimate"}},
     )
 
 
@@ -81,6 +89,7 @@ _DIALECT: Final = Dialect(
                 TEXT, description="HH:MM:SS.ffffff within each `service:source`, their sum and the whole"
             ),
         ),
+        **SCHEMAS,
     },
     security={"identity": IDENTITY_SCHEME},
 )
@@ -91,6 +100,7 @@ class Api:
     """The handlers and what they stand on."""
 
     store: TrackerStore
+    states: States
     uploads: ObjectStore
     settings: TrackerSettings
     auth: bool = True
@@ -152,6 +162,22 @@ class Api:
                     record(allowed=BOOLEAN),
                 ),
                 get(
+                    "/headrace/payloads",
+                    self.payload_states,
+                    "List payloads with what became of them, newest first",
+                    reference("States"),
+                    (400,),
+                    PARAMETERS,
+                ),
+                get(
+                    "/headrace/payloads/{request_id}",
+                    self.payload_state,
+                    "Show what became of a payload",
+                    reference("PayloadState"),
+                    (404,),
+                    (_REQUEST_ID,),
+                ),
+                get(
                     "/statuses",
                     self.statuses,
                     "List statuses of all payloads",
@@ -197,6 +223,18 @@ class Api:
         steps = [Step(row["service"], row["source"], row["date"]) for row in rows]
         return json_response({"data": data, "duration": durations(steps)})
 
+    async def payload_states(self, request: web.Request) -> web.Response:
+        """The payloads that match, with what became of them."""
+        return await StatesApi(self.states).page(request, self._organisation(request))
+
+    async def payload_state(self, request: web.Request) -> web.Response:
+        """What became of one payload."""
+        request_id = request.match_info["request_id"]
+        answer = await StatesApi(self.states).one(request_id, self._organisation(request))
+        if answer is None:
+            raise _unknown(request_id)
+        return answer
+
     async def archive_link(self, request: web.Request) -> web.Response:
         """A URL of the upload itself, for an associate with the role."""
         self._check_role(request)
@@ -217,15 +255,15 @@ class Api:
         if not self.settings.kibana_url:
             raise Refusal(501, "KIBANA_URL is not set")
         service = _SERVICE.read(request.query)
-        await self._found(request, PAYLOAD_SORTING.id, self._organisation(request))
+        await self._found(request, PAYLOAD_SORTING.read({}), self._organisation(request))
         url = kibana_url(self.settings, request.match_info["request_id"], service)
         return json_response({"url": url})
 
-    async def _found(self, request: web.Request, order: str, org_id: str | None) -> list[Record]:
+    async def _found(self, request: web.Request, order: Order, org_id: str | None) -> list[Record]:
         request_id = request.match_info["request_id"]
         rows = [] if "\0" in request_id else await self.store.payload(request_id, order, org_id)
         if not rows:
-            raise Refusal(404, f"payload with request id {shown(request_id, _SHOWN_CHARACTERS)} not found")
+            raise _unknown(request_id)
         return rows
 
     def _organisation(self, request: web.Request) -> str | None:
@@ -244,6 +282,10 @@ class Api:
         role = self.settings.archive_link_role
         if role not in identity.roles:
             raise Refusal(403, f"the identity is not an associate's with the role {role}")
+
+
+def _unknown(request_id: str) -> Refusal:
+    return Refusal(404, f"payload with request id {shown(request_id, _SHOWN_CHARACTERS)} not found")
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
@@ -271,8 +313,9 @@ def _kuery(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _envelope(started: float, count: int, data: list[dict[str, Any]]) -> web.Response:
-    return json_response({"count": count, "elapsed": time.perf_counter() - started, "data": data})
+def _envelope(started: float, count: Count, data: list[dict[str, Any]]) -> web.Response:
+    elapsed = time.perf_counter() - started
+    return json_response({"count": count.number, "elapsed": elapsed, "data": data} | count.note)
 
 
 def _plain(row: Record, org_id: str | None = None) -> dict[str, Any]:

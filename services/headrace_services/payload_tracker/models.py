@@ -35,6 +35,8 @@ class StatusRow:
     status_msg: str
     date: datetime
     created_at: datetime
+    size_bytes: int | None = None
+    upload_service: str = ""
 
 
 def parse_date(text: str) -> datetime:
@@ -82,6 +84,8 @@ def to_row(message: PayloadStatus, reported_at: datetime, *, request_id_length: 
         status_msg=message.status_msg.replace("\0", ""),
         date=date,
         created_at=reported_at,
+        size_bytes=message.size,
+        upload_service=_text("upload_service", message.upload_service).lower(),
     )
 
 
@@ -126,6 +130,6 @@ def clock(span: timedelta) -> str:
     return f"{hours:02}:{seconds // 60:02}:{seconds % 60:02}.{span.microseconds:06}"
 
 
-def columns(rows: Sequence[StatusRow]) -> list[list[str | datetime]]:
+def columns(rows: Sequence[StatusRow]) -> list[list[str | datetime | int | None]]:
     """The rows turned on their side, in field order: one array a column."""
     return [[getattr(row, name) for row in rows] for name in StatusRow.__dataclass_fields__]

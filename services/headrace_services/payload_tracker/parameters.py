@@ -19,6 +19,20 @@ VERBOSITY: Final = Parameter("verbosity", Integer(0, 2), 0, "higher values omit 
 
 
 @dataclass(frozen=True)
+class Order:
+    """What rows are sorted by: a column, then the id, both in one direction."""
+
+    column: str
+    id: str
+    direction: str
+
+    @property
+    def text(self) -> str:
+        """The text after ORDER BY: with the id in it, pages neither overlap nor miss a row."""
+        return f"{self.column} {self.direction}, {self.id} {self.direction}"
+
+
+@dataclass(frozen=True)
 class Sorting:
     """What rows can be sorted by, parameter value to column; the id settles ties."""
 
@@ -36,10 +50,9 @@ class Sorting:
         """All of a query."""
         return self.parameter, DIRECTION
 
-    def read(self, query: Mapping[str, str]) -> str:
-        """The ORDER BY: with the id in it, pages neither overlap nor miss a row. Raises `BadParameter`."""
-        column, direction = self.columns[self.parameter.read(query)], DIRECTION.read(query)
-        return f"{column} {direction}, {self.id} {direction}"
+    def read(self, query: Mapping[str, str]) -> "Order":
+        """The order asked for. Raises `BadParameter`."""
+        return Order(self.columns[self.parameter.read(query)], self.id, DIRECTION.read(query))
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,7 @@ class Shape:
 class Listing:
     """A filtered, sorted page."""
 
-    order: str
+    order: Order
     limit: int
     offset: int
     where: Where = field(default_factory=Where)

@@ -1,5 +1,8 @@
 """What an operator can set."""
 
+from collections.abc import Mapping
+
+from headrace.contracts.uploads import CONSUMERS
 from headrace.runtime.settings import Settings, env
 
 
@@ -50,3 +53,17 @@ class TrackerSettings(Settings):
     )
     kibana_index: str = env("KIBANA_INDEX", "", "id of the index pattern in these links")
     kibana_service_field: str = env("KIBANA_SERVICE_FIELD", "app", "field that contains a log line's service")
+    absent_consumers: tuple[str, ...] = env(
+        "PAYLOAD_TRACKER_ABSENT_CONSUMERS",
+        (),
+        (
+            'JSON list of services that this installation does not run, such as `["koku"]`: no payload waits for '
+            "their statuses"
+        ),
+    )
+
+    @property
+    def expected(self) -> Mapping[str, frozenset[str]]:
+        """Which services have to report on an upload for a service."""
+        absent = {name.replace("_", "-") for name in self.absent_consumers}
+        return {upload: services - absent for upload, services in CONSUMERS.items()}

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import fields
 from datetime import timedelta
 from typing import Final
 
-from headrace.database.pool import Database, Record
+from headrace.database.counts import Count, count_rows
+from headrace.database.pool import Connection, Database, Record
 from headrace.runtime.errors import Retryable
 from headrace_services.payload_tracker.models import StatusRow, columns
-from headrace_services.payload_tracker.parameters import Listing
+from headrace_services.payload_tracker.parameters import Listing, Order
 
 _MAX_BATCH_ROWS: Final = 500
 _DELETE_ROWS: Final = 1000
@@ -20,30 +23,37 @@ _PAYLOADS: Final = """
 select id, request_id, account, inventory_id, system_id, created_at, org_id from payloads
 """
 
-_STATUSES: Final = """
-select t.id, s.name as service, coalesce(o.name, '') as source, p.account, p.org_id, p.request_id,
-    p.inventory_id, p.system_id, t.created_at, w.name as status, t.status_msg, t.date
+_STATUSES_FROM: Final = """
 from payload_statuses t
 join payloads p on p.id = t.payload_id
 join services s on s.id = t.service_id
 left join sources o on o.id = t.source_id
 join statuses w on w.id = t.status_id
 """
+_STATUSES_SELECT: Final = """
+select t.id, s.name as service, coalesce(o.name, '') as source, p.account, p.org_id, p.request_id,
+    p.inventory_id, p.system_id, t.created_at, w.name as status, t.status_msg, t.date"""
+_STATUSES: Final = _STATUSES_SELECT + _STATUSES_FROM
+_STATUS_COLUMNS: Final = (
+    "id, service, source, account, org_id, request_id, inventory_id, system_id, created_at, status, status_msg,"
+    " date"
+)
 
 # What an organisation may see. A status that names none is about the payload of the one organisation that reported the
 # request id; where two did, or the accounts differ, nobody can tell whose it is, and no organisation sees it. It is
 # decided when it is asked, so that the rows do not depend on the order of statuses.
-_OWN: Final = """p.id in (
-    select own.id from payloads own where own.org_id = {0}{also}
-    union all
-    select nobodys.id from payloads own join payloads nobodys on nobodys.request_id = own.request_id
-    where own.org_id = {0}{also} and nobodys.org_id = '' and nobodys.account in ('', own.account)
-        and not exists (
-            select from payloads other where other.request_id = own.request_id and other.org_id not in ('', {0})
-        )
-)"""
-_OWN_LISTED: Final = _OWN.replace("{also}", "")
-_OWN_PAYLOAD: Final = _OWN.format("$2", also=" and own.request_id = $1")
+_NOBODYS: Final = """
+select nobodys.id from payloads own join payloads nobodys on nobodys.request_id = own.request_id
+where own.org_id = {org}{also} and nobodys.org_id = '' and nobodys.account in ('', own.account)
+    and not exists (
+        select from payloads other where other.request_id = own.request_id and other.org_id not in ('', {org})
+    )
+"""
+OWN_PAYLOAD: Final = f"""p.id in (
+    select own.id from payloads own where own.org_id = $2 and own.request_id = $1
+    union all {_NOBODYS.format(org="$2", also=" and own.request_id = $1")}
+)"""  # noqa: S608 -- ours
+_NOBODYS_LISTED: Final = _NOBODYS.format(org="$1", also="")
 
 # With the first payload of a request id goes what names no organisation: it would become the next one's.
 _FORGET: Final = """
@@ -69,39 +79,47 @@ class TrackerStore:
         """Write a batch in one round trip and one transaction; doing it again changes nothing."""
         await self._database.execute(_RECORD, *columns(rows))
 
-    async def payloads(self, listing: Listing, org_id: str | None = None) -> tuple[int, list[Record]]:
+    async def payloads(self, listing: Listing, org_id: str | None = None) -> tuple[Count, list[Record]]:
         """How many payloads match, and the page asked for; with ``org_id`` that organisation's only."""
         if org_id is not None:
             listing.where.compare("org_id", "=", org_id)
-        return await self._page("payloads", _PAYLOADS, listing)
+        async with self._reading() as connection:
+            where = listing.where
+            count = await count_rows(connection, f"from payloads where {where.text}", *where.arguments)
+            return count, await connection.fetch(_page(_PAYLOADS, listing), *where.arguments)
 
-    async def statuses(self, listing: Listing, org_id: str | None = None) -> tuple[int, list[Record]]:
+    async def statuses(self, listing: Listing, org_id: str | None = None) -> tuple[Count, list[Record]]:
         """How many statuses match, and the page asked for; with ``org_id`` that organisation's only."""
-        if org_id is not None:
-            listing.where.add(_OWN_LISTED.format(listing.where.place(org_id)))
-        return await self._page(_STATUSES.partition("from")[2], _STATUSES, listing)
-
-    async def _page(self, tables: str, select: str, listing: Listing) -> tuple[int, list[Record]]:
-        # All of it comes from the whitelist of column names in parameters.py; every value is an argument.
-        where = listing.where
-        async with self._database.transaction() as connection:
-            count = await connection.fetchval(
-                f"select count(*) from {tables} where {where.text}",  # noqa: S608
-                *where.arguments,
+        async with self._reading() as connection:
+            where, places = listing.where, ["true"]
+            if org_id is not None:
+                # Two conditions, each found by its index, where one of both would have every row looked at.
+                places = [f"p.org_id = {where.place(org_id)}"]
+                if nobodys := [row["id"] for row in await connection.fetch(_NOBODYS_LISTED, org_id)]:
+                    places.append(f"p.id = any({where.place(nobodys)}::bigint[])")
+            every = " union all ".join(
+                f"select {_STATUSES_FROM} where {where.text} and {place}" for place in places
             )
-            rows = await connection.fetch(
-                f"{select} where {where.text} order by {listing.order}"
-                f" limit {listing.limit} offset {listing.offset}",
-                *where.arguments,
-            )
-        return count, rows
+            count = await count_rows(connection, f"from ({every}) as found", *where.arguments)
+            return count, await connection.fetch(_statuses_page(listing, places), *where.arguments)
 
-    async def payload(self, request_id: str, order: str, org_id: str | None = None) -> list[Record]:
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Connection]:
+        """Everything is read as of one moment."""
+        async with (
+            self._database.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+
+    async def payload(self, request_id: str, order: Order, org_id: str | None = None) -> list[Record]:
         """Every status of a request id; with ``org_id`` those of that organisation's payload only."""
         where = f"{_STATUSES} where p.request_id = $1"
         if org_id is None:
-            return await self._database.fetch(f"{where} order by {order}", request_id)
-        return await self._database.fetch(f"{where} and {_OWN_PAYLOAD} order by {order}", request_id, org_id)
+            return await self._database.fetch(f"{where} order by {order.text}", request_id)
+        return await self._database.fetch(
+            f"{where} and {OWN_PAYLOAD} order by {order.text}", request_id, org_id
+        )
 
     async def forget(self, older_than: timedelta) -> int:
         """Delete the oldest payloads with their statuses, a bounded number; returns how many."""
@@ -111,6 +129,27 @@ class TrackerStore:
     async def ping(self) -> None:
         """One round trip."""
         await self._database.ping()
+
+
+# All text of a page comes from the whitelist of column names in parameters.py; every value is an argument.
+
+
+def _page(select: str, listing: Listing) -> str:
+    paged = f"limit {listing.limit} offset {listing.offset}"
+    return f"{select} where {listing.where.text} order by {listing.order.text} {paged}"
+
+
+def _statuses_page(listing: Listing, places: list[str]) -> str:
+    """The statement for rows that match in one of the places, which exclude each other."""
+    order, last = listing.order, listing.offset + listing.limit
+    sorted_select = f"{_STATUSES_SELECT}, {order.column} as sort_key {_STATUSES_FROM}"
+    ending = f"order by {order.text} limit {last}"
+    parts = (f"({sorted_select} where {listing.where.text} and {place} {ending})" for place in places)
+    return (
+        f"select {_STATUS_COLUMNS} from ({' union all '.join(parts)}) as found"  # noqa: S608 -- see above
+        f" order by sort_key {order.direction}, id {order.direction}"
+        f" limit {listing.limit} offset {listing.offset}"
+    )
 
 
 class BatchWriter:

@@ -9,6 +9,7 @@ from headrace.objects.store import ObjectStore
 from headrace.web.listener import Listener
 from headrace_services.payload_tracker.api import Api
 from headrace_services.payload_tracker.settings import TrackerSettings
+from headrace_services.payload_tracker.states import States
 from headrace_services.payload_tracker.store import TrackerStore
 from tests.answers import Answer
 from tests.service import Running, open_client
@@ -32,12 +33,12 @@ class Client(Running[Answer]):
 
 @pytest.fixture(params=[False], ids=lambda auth: "identified" if auth else "open")
 async def api(
-    request: pytest.FixtureRequest, store: TrackerStore, objects: ObjectStore, bucket: str
+    request: pytest.FixtureRequest, store: TrackerStore, tables: Database, objects: ObjectStore, bucket: str
 ) -> AsyncIterator[Client]:
     """Open, as in the local shape; ``indirect`` parameter True wants identities."""
     settings = TrackerSettings(stage_bucket=bucket, kibana_url="https://kibana.example.com/discover")
     listener = await Listener.open(
-        Api(store, objects, settings, auth=request.param).application(), "127.0.0.1", 0
+        Api(store, States(tables), objects, settings, auth=request.param).application(), "127.0.0.1", 0
     )
     async with open_client() as session:
         yield Client(f"http://127.0.0.1:{listener.port}", session, objects, settings)

@@ -255,6 +255,8 @@ async def test_the_openapi_document_describes_every_route(api: Client) -> None:
     assert document["openapi"].startswith("3.")
     assert set(document["paths"]) == {
         "/openapi.json",
+        "/headrace/payloads",
+        "/headrace/payloads/{request_id}",
         "/payloads",
         "/payloads/{request_id}",
         "/payloads/{request_id}/archiveLink",

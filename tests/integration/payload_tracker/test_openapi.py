@@ -22,4 +22,4 @@ class TestPayloadTracker(Conformance):
     unlisted = frozenset({"/", "/health", *PREFIXES, *(f"{prefix}/health" for prefix in PREFIXES)})
 
     def application(self) -> web.Application:
-        return Api(ABSENT, ABSENT, TrackerSettings()).application()
+        return Api(ABSENT, ABSENT, ABSENT, TrackerSettings()).application()

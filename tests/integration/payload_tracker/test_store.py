@@ -8,7 +8,7 @@ import pytest
 from headrace.database.pool import Database
 from headrace.runtime.errors import Retryable
 from headrace_services.payload_tracker.models import StatusRow
-from headrace_services.payload_tracker.parameters import PAYLOADS, STATUSES
+from headrace_services.payload_tracker.parameters import PAYLOADS, STATUSES, Order
 from headrace_services.payload_tracker.store import BatchWriter, TrackerStore
 from tests.waiting import eventually
 
@@ -96,7 +96,7 @@ async def test_the_newest_non_empty_value_stands(tables: Database, store: Tracke
 
 async def seen(store: TrackerStore, org_id: str | None, request_id: str = "r1") -> list[str]:
     """Texts of the statuses that an organisation sees of an id; both ways to ask agree."""
-    rows = await store.payload(request_id, "t.date, t.id", org_id)
+    rows = await store.payload(request_id, Order("t.date", "t.id", "asc"), org_id)
     _, listed = await store.statuses(STATUSES.read({"sort_by": "date", "sort_dir": "asc"}), org_id)
     assert [item["id"] for item in rows] == [
         item["id"] for item in listed if item["request_id"] == request_id
@@ -124,7 +124,7 @@ async def test_a_request_id_that_another_organisation_uses_too_stays_its_owners(
     assert await seen(store, None) == ["mine", "mine too", "theirs", "nobody's"]
     for org_id in ("1001", "2002"):
         count, rows = await store.payloads(PAYLOADS.read({}), org_id)
-        assert (count, [item["org_id"] for item in rows]) == (1, [org_id])
+        assert (count.number, [item["org_id"] for item in rows]) == (1, [org_id])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -200,7 +200,7 @@ async def test_a_page_has_its_share_and_the_count_has_all(store: TrackerStore) -
         count, rows = await store.payloads(
             PAYLOADS.read({"page": str(page), "page_size": "5", "org_id": "1"})
         )
-        assert count == 12
+        assert count.number == 12
         seen += [item["request_id"] for item in rows]
     assert seen == [f"r{number:02}" for number in range(23, 0, -2)]
 
@@ -217,10 +217,10 @@ async def test_pages_of_equal_sort_values_neither_overlap_nor_miss(store: Tracke
 async def test_statuses_without_a_source_are_listed(store: TrackerStore) -> None:
     await store.record([row(), row(seconds=1, source="web")])
     count, rows = await store.statuses(STATUSES.read({}))
-    assert count == 2
+    assert count.number == 2
     assert [item["source"] for item in rows] == ["web", ""]
     count, _ = await store.statuses(STATUSES.read({"source": "WEB"}))
-    assert count == 1
+    assert count.number == 1
 
 
 @pytest.mark.parametrize("sort_by", list(STATUSES.sorting.columns))
@@ -228,7 +228,7 @@ async def test_every_sort_of_the_statuses_is_one_postgresql_knows(store: Tracker
     await store.record(HISTORY)
     query = {"sort_by": sort_by, "sort_dir": "asc", "date_gte": "2026-11-21T21:28:23Z", "page_size": "100"}
     count, rows = await store.statuses(STATUSES.read(query))
-    assert count == len(rows) == 6
+    assert count.number == len(rows) == 6
     values = [item[sort_by] for item in rows]
     assert values == sorted(values)
 

@@ -10,7 +10,7 @@ from headrace_services.payload_tracker.settings import TrackerSettings
 
 def test_nothing_asked_is_the_first_ten_newest() -> None:
     result = PAYLOADS.read({})
-    assert (result.order, result.limit, result.offset) == ("created_at desc, id desc", 10, 0)
+    assert (result.order.text, result.limit, result.offset) == ("created_at desc, id desc", 10, 0)
     assert result.where.conditions == []
 
 
@@ -24,7 +24,7 @@ def test_filters_become_conditions_with_their_values_apart() -> None:
 
 def test_pages_start_where_the_one_before_ended() -> None:
     result = PAYLOADS.read({"page": "3", "page_size": "25", "sort_by": "org_id", "sort_dir": "asc"})
-    assert (result.order, result.limit, result.offset) == ("org_id asc, id asc", 25, 75)
+    assert (result.order.text, result.limit, result.offset) == ("org_id asc, id asc", 25, 75)
 
 
 def test_statuses_are_looked_for_in_the_case_they_are_kept_in() -> None:
