@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 from headrace.bus.connection import client_arguments
 from headrace.bus.delivery import Delivery, written_at
 from headrace.bus.producer import MAX_REQUEST_BYTES, Headers, close_client, encode_headers
+from headrace.bus.reading import groupless, partitions_of, records, translated
 from headrace.bus.records import Record, Unreadable
 from headrace.contracts.message import rfc3339, utc_now
 from headrace.contracts.topics import DEAD_LETTER_SUFFIX
@@ -200,104 +201,107 @@ def _number(told: dict[str, str], name: str, otherwise: int) -> int:
     return int(text) if _NUMBER.fullmatch(text) else otherwise
 
 
-@asynccontextmanager
-async def _reader(settings: EngineSettings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """Yield a consumer of every partition, assigned manually: no group, no rebalancing, no commits."""
-    consumer = AIOKafkaConsumer(
-        **client_arguments(settings, client_id="headrace-dead-letters"),
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        # A fetch that waits for news holds up the questions for offsets behind it.
-        fetch_max_wait_ms=50,
-    )
-    try:
-        await consumer.start()
-        # The public way knows only the topics that were asked for before.
-        cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001
-        partitions = cluster.partitions_for_topic(topic)
-        if not partitions:
-            raise Retryable(f"cannot read {topic}: the topic does not exist")
-        consumer.assign([TopicPartition(topic, partition) for partition in sorted(partitions)])
-        yield consumer
-    finally:
-        await consumer.stop()
+def marks_of(record: Record) -> list[tuple[int, int]] | None:
+    """Return which letters of its topic this record marks as redriven, by partition and offset; None: it is no mark.
 
-
-async def _records(consumer: AIOKafkaConsumer) -> AsyncGenerator[Record, None]:
-    """Yield all records up to the present end."""
-    partitions = sorted(consumer.assignment())
-    ends = await consumer.end_offsets(partitions)
-    for partition, offset in (await consumer.beginning_offsets(partitions)).items():
-        consumer.seek(partition, offset)
-    left = set(partitions)
-    while left:
-        # The position passes transaction markers, at which no record would ever arrive.
-        left -= {partition for partition in left if await consumer.position(partition) >= ends[partition]}
-        fetched = await consumer.getmany(*left, timeout_ms=100, max_records=200) if left else {}
-        for partition, records in fetched.items():
-            for record in records:
-                if record.offset < ends[partition]:
-                    yield record
-
-
-async def _letters(
-    consumer: AIOKafkaConsumer, skipped: Counter[str]
-) -> AsyncGenerator[tuple[Record, DeadLetter], None]:
-    """Yield the dead letters, oldest first in each partition, each with whether it was redriven.
-
-    Foreign records are counted in ``skipped``, by reason.
+    A malformed place marks none.
     """
-    marks: set[str] = set()
-    async with aclosing(_records(consumer)) as records:
-        async for record in records:
-            marks.update(_marks(record))
-    async with aclosing(_records(consumer)) as records:
-        async for record in records:
-            if any(name == _MARK for name, _ in record.headers):
-                continue
-            if (reason := foreign(record)) is not None:
-                skipped[reason] += 1
-            else:
-                yield record, parse(record, redriven=_place(record.partition, record.offset) in marks)
+    told_places = [value for name, value in record.headers if name == _MARK]
+    if not told_places:
+        return None
+    places = ((value or b"").decode(errors="replace") for value in told_places)
+    found = (place.split(":") for place in places if _PLACE.fullmatch(place))
+    return [(int(partition), int(offset)) for partition, offset in found]
 
 
-def _marks(record: Record) -> list[str]:
-    """Return which letters this record marks as redriven; a malformed place marks none."""
-    told = [(value or b"").decode(errors="replace") for name, value in record.headers if name == _MARK]
-    return [place for place in told if _PLACE.fullmatch(place)]
+@dataclass
+class _Topic:
+    """A dead-letter topic that is read, from some offsets up to its end at the time of opening."""
 
+    consumer: AIOKafkaConsumer
+    begin: dict[TopicPartition, int]
+    ends: dict[TopicPartition, int]
+    # Foreign records, by reason.
+    skipped: Counter[str]
 
-def _place(partition: int, offset: int) -> str:
-    return f"{partition}:{offset}"
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        settings: EngineSettings,
+        name: str,
+        skipped: Counter[str],
+        only: Collection[tuple[int, int]] | None = None,
+    ) -> AsyncIterator[Self]:
+        """``only`` names letters by partition and offset; nothing before them is read then."""
+        async with groupless(settings, "headrace-dead-letters") as consumer:
+            partitions = await partitions_of(consumer, [name])
+            if not partitions:
+                raise Retryable(f"cannot read {name}: the topic does not exist")
+            consumer.assign(partitions)
+            begin = await consumer.beginning_offsets(partitions)
+            if only is not None:
+                first: dict[int, int] = {}
+                for partition, offset in only:
+                    first[partition] = min(offset, first.get(partition, offset))
+                begin = {
+                    item: max(start, first[item.partition])
+                    for item, start in begin.items()
+                    if item.partition in first
+                }
+            yield cls(consumer, begin, await consumer.end_offsets(partitions), skipped)
+
+    def records(self) -> AsyncGenerator[Record, None]:
+        """Read all records once."""
+        return records(self.consumer, self.begin, self.ends)
+
+    async def marks(self) -> set[tuple[int, int]]:
+        """Return the letters that were redriven, by partition and offset."""
+        found: set[tuple[int, int]] = set()
+        async with aclosing(self.records()) as every:
+            async for record in every:
+                found.update(marks_of(record) or ())
+        return found
+
+    def is_letter(self, record: Record) -> bool:
+        """Return whether a record is a dead letter; a foreign record is counted."""
+        if marks_of(record) is not None:
+            return False
+        reason = foreign(record)
+        if reason is not None:
+            self.skipped[reason] += 1
+        return reason is None
 
 
 async def list_dead_letters(
     settings: EngineSettings,
     dead_letter_topic: str,
     *,
+    only: Collection[tuple[int, int]] | None = None,
     limit: int | None = None,
     timeout_seconds: float = 60.0,
     skipped: Counter[str] | None = None,
 ) -> list[DeadLetter]:
     """Return the topic's dead letters, oldest first in each partition; raises `Retryable` if it cannot be read.
 
-    Foreign records are skipped and counted in ``skipped``, by reason.
+    ``only`` names them by partition and offset. Foreign records are skipped and counted in ``skipped``, by reason.
     """
-    found: list[DeadLetter] = []
+    found: list[Record] = []
+    marked: set[tuple[int, int]] = set()
     skipped = Counter() if skipped is None else skipped
-    try:
+    with translated(f"read {dead_letter_topic}"):
         async with (
             asyncio.timeout(timeout_seconds),
-            _reader(settings, dead_letter_topic) as consumer,
-            aclosing(_letters(consumer, skipped)) as found_letters,
+            _Topic.open(settings, dead_letter_topic, skipped, only) as topic,
+            aclosing(topic.records()) as every,
         ):
-            async for _, letter in found_letters:
-                if limit is not None and len(found) >= limit:
-                    break
-                found.append(letter)
-    except (TimeoutError, KafkaError) as error:
-        raise Retryable(f"cannot read {dead_letter_topic}: {type(error).__name__} {error}") from error
-    return found
+            async for record in every:
+                # A mark comes after its letter.
+                marked.update(marks_of(record) or ())
+                wanted = only is None or (record.partition, record.offset) in only
+                if wanted and topic.is_letter(record) and (limit is None or len(found) < limit):
+                    found.append(record)
+    return [parse(record, redriven=(record.partition, record.offset) in marked) for record in found]
 
 
 async def show(
@@ -308,11 +312,10 @@ async def show(
     *,
     skipped: Counter[str] | None = None,
 ) -> DeadLetter | None:
-    """Return the dead letter at a partition and offset, or None."""
-    for letter in await list_dead_letters(settings, dead_letter_topic, skipped=skipped):
-        if (letter.partition, letter.offset) == (partition, offset):
-            return letter
-    return None
+    """Return the dead letter at a partition and offset, or None; what is before it is not read."""
+    place = (partition, offset)
+    found = await list_dead_letters(settings, dead_letter_topic, only={place}, skipped=skipped)
+    return found[0] if found else None
 
 
 async def redrive(
@@ -342,14 +345,19 @@ async def redrive(
             # Starting it ends whatever a redrive that died left open, so that the marks read below are final.
             await producer.start()
             async with (
-                _reader(settings, dead_letter_topic) as consumer,
-                aclosing(_letters(consumer, skipped)) as found_letters,
+                _Topic.open(settings, dead_letter_topic, skipped, only) as topic,
+                aclosing(topic.records()) as every,
             ):
-                async for record, letter in found_letters:
+                # Read before the letters, so that no more than a few of these are in memory.
+                redriven = await topic.marks()
+                async for record in every:
+                    place = (record.partition, record.offset)
                     if limit is not None and len(put_back) >= limit:
                         break
-                    if letter.redriven or not (only is None or (letter.partition, letter.offset) in only):
+                    wanted = place not in redriven and (only is None or place in only)
+                    if not (wanted and topic.is_letter(record)):
                         continue
+                    letter = parse(record)
                     if letter.partial:
                         skipped[
                             (
@@ -391,7 +399,7 @@ async def _put_back(producer: AIOKafkaProducer, record: Record, letter: DeadLett
     restored["value"] = b"" if letter.value is None and letter.key is None else letter.value
     if letter.original_partition in await producer.partitions_for(letter.original_topic):
         restored["partition"] = letter.original_partition
-    mark = (_MARK, _place(record.partition, record.offset).encode())
+    mark = (_MARK, f"{record.partition}:{record.offset}".encode())
     async with producer.transaction():
         # Awaited, since a batch that fails does not abort its transaction by itself.
         await producer.send_and_wait(letter.original_topic, **restored)

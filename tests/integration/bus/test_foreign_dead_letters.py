@@ -71,7 +71,8 @@ async def test_foreign_records_kill_neither_list_nor_show_nor_redrive(
     said = capsys.readouterr()
     assert "no version of this can be read" in said.out
     assert f"{topic}.dlq: 1 redriven" in said.out
-    assert said.err.count(f"{topic}.dlq: 3 skipped: the header headrace.partition is missing") == 3
+    # Whoever is shown one letter is told of no other record.
+    assert said.err.count(f"{topic}.dlq: 3 skipped: the header headrace.partition is missing") == 2
 
 
 async def test_a_redrive_goes_to_no_topic_that_a_header_names(flow: Flow, fresh: Callable[[str], str]):
