@@ -90,6 +90,8 @@ class Payload(TypedDict):
     request_id: str
     account: str
     org_id: str
+    # The cluster, where the message names it.
+    system_id: str | None
 
 
 @dataclass(slots=True)

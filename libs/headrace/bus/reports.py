@@ -10,6 +10,7 @@ from headrace.bus.delivery import Ending, Payload, Work, plain
 from headrace.bus.endings import PROCESSED, text_of
 from headrace.bus.statuses import StatusReporter
 from headrace.contracts import status
+from headrace.contracts.clusters import is_cluster_uuid
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
 
@@ -21,10 +22,11 @@ _log: Final = get_logger(__name__)
 
 def payload_of(work: Work[Any]) -> Payload | None:
     """Return the request of the message; for an invalid message from its raw JSON, so that none disappears."""
-    message = work.message
+    message, cluster_id = work.message, ""
     if message is not None:
         request_id = _named(getattr(message, "request_id", None))
         account, org_id = _named(getattr(message, "account", None)), _named(getattr(message, "org_id", None))
+        cluster_id = _named(getattr(message, "cluster_id", None))
     else:
         try:
             fields = orjson.loads(work.record.value or b"")
@@ -35,7 +37,10 @@ def payload_of(work: Work[Any]) -> Payload | None:
         request_id, account, org_id = (
             _named(fields.get(name)) for name in ("request_id", "account", "org_id")
         )
-    return Payload(request_id=request_id, account=account, org_id=org_id) if request_id else None
+    if not request_id:
+        return None
+    cluster = cluster_id if is_cluster_uuid(cluster_id) else None
+    return Payload(request_id=request_id, account=account, org_id=org_id, system_id=cluster)
 
 
 def begin_report(payload: Payload, taken_up: datetime, statuses: StatusReporter) -> asyncio.Task[None]:

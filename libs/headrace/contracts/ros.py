@@ -63,6 +63,11 @@ class RosEvent(Message, FoldedPart):
         """The organisation in the payload's status."""
         return self.metadata.org_id
 
+    @property
+    def cluster_id(self) -> str:
+        """The cluster in the payload's status."""
+        return self.metadata.cluster_uuid
+
 
 class UploadValidation(Message):
     """Koku's validation of one archive: topic ``platform.upload.validation``."""

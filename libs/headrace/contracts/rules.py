@@ -78,6 +78,11 @@ class UnjudgedResult(Unjudged):
 
     NAMES = ("RequestId", "OrgID", "AccountNumber")
 
+    @property
+    def cluster_id(self) -> Any:
+        """The cluster in the payload's status."""
+        return self.attributes.get("ClusterName")
+
     @classmethod
     def parsed(cls, value: bytes) -> Any:
         """Return the decoded document; raises ``ValueError``."""

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Final
 
 from headrace.bus.producer import Outgoing, Producer
-from headrace.bus.statuses import StatusReporter
+from headrace.bus.statuses import Fields, StatusReporter
 from headrace.contracts.announcement import Announcement
 from headrace.contracts.identity import Identity
-from headrace.contracts.status import ERROR, RECEIVED, SUCCESS, PayloadStatus
+from headrace.contracts.status import ERROR, RECEIVED, SUCCESS
 from headrace.contracts.topics import Topic
 from headrace.runtime.errors import Retryable
 from headrace.runtime.logging import get_logger
@@ -31,7 +31,7 @@ class Announcer:
         self,
         producer: Producer,
         topics: Sequence[Topic[Announcement]],
-        statuses: Topic[PayloadStatus],
+        statuses: StatusReporter,
         *,
         timeout_seconds: float,
     ) -> None:
@@ -39,17 +39,30 @@ class Announcer:
         self._producer = producer
         self._timeout_seconds = timeout_seconds
         self._topics = topics
-        self._statuses = StatusReporter(producer, "ingress", topic=statuses)
+        self._statuses = statuses
 
     async def announce(
-        self, announcement: Announcement, key: str | None, *, received: datetime | None, note: str
+        self,
+        announcement: Announcement,
+        key: str | None,
+        *,
+        cluster_id: str,
+        received: datetime | None,
+        note: str,
     ) -> None:
         """Publish all messages and wait for every acknowledgement.
 
         The status `received` is sent here too, with the time of receipt: batched with the others it costs the broker a
         third of a request of its own.
         """
-        request_id, sender = announcement.request_id, (announcement.account, announcement.org_id)
+        request_id = announcement.request_id
+        told: Fields = {
+            "account": announcement.account,
+            "org_id": announcement.org_id,
+            "system_id": cluster_id or None,
+            "size": announcement.size,
+            "upload_service": announcement.service,
+        }
         headers = {"service": announcement.service}
         names = [topic.name for topic in self._topics]
         original = Outgoing.of(self._topics[0], announcement, key=key, headers=headers)
@@ -58,8 +71,8 @@ class Announcer:
             await self._producer.send_all(
                 [
                     *(replace(original, topic_name=name) for name in names),
-                    self._status(request_id, sender, RECEIVED, _RECEIVED, received),
-                    self._status(request_id, sender, SUCCESS, note),
+                    self._statuses.message(request_id, RECEIVED, _RECEIVED, date=received, **told),
+                    self._statuses.message(request_id, SUCCESS, note, **told),
                 ],
                 timeout_seconds=self._timeout_seconds,
             )
@@ -76,17 +89,11 @@ class Announcer:
         self, request_id: str, identity: Identity, received: datetime | None, reason: str
     ) -> None:
         """Report that storing or announcing failed; if the report fails too, the sender still gets the 503."""
-        sender = (identity.account_number, identity.org_id)
-        statuses = [self._status(request_id, sender, ERROR, reason)]
+        told: Fields = {"account": identity.account_number, "org_id": identity.org_id}
+        statuses = [self._statuses.message(request_id, ERROR, reason, **told)]
         if received:
-            statuses.insert(0, self._status(request_id, sender, RECEIVED, _RECEIVED, received))
+            statuses.insert(0, self._statuses.message(request_id, RECEIVED, _RECEIVED, date=received, **told))
         try:
             await self._producer.send_all(statuses, timeout_seconds=_ERROR_SECONDS)
         except Retryable as error:
             _log.warning("status_not_sent", request_id=request_id, reason=str(error))
-
-    def _status(
-        self, request_id: str, sender: tuple[str, str], status: str, text: str, date: datetime | None = None
-    ) -> Outgoing:
-        account, org_id = sender
-        return self._statuses.message(request_id, status, text, account=account, org_id=org_id, date=date)

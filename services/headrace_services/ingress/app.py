@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from headrace.bus.admin import reachable
+from headrace.bus.statuses import StatusReporter
 from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.runtime.errors import ConfigurationError, Retryable
 from headrace.runtime.logging import get_logger
@@ -20,6 +21,7 @@ from headrace_services.ingress.budget import Budget
 from headrace_services.ingress.callers import Identities
 from headrace_services.ingress.handlers import Uploads
 from headrace_services.ingress.pending import Admission
+from headrace_services.ingress.refused import Refusals
 from headrace_services.ingress.settings import IngressSettings
 from headrace_services.ingress.store import FileStager, S3Stager, Stager
 from headrace_services.ingress.tracking import Tracking
@@ -47,13 +49,15 @@ async def start(context: Context) -> None:
     kafka = settings.kafka(context.engines)
     context.watch("kafka", partial(_answers, kafka))
     stager = await _stager(context, settings)
+    producer = await context.producer(kafka)
+    told = StatusReporter(producer, context.row.name, topic=statuses)
+    refusals = Refusals(told)
     uploads = Uploads(
         settings,
         identities,
         stager,
-        Announcer(
-            await context.producer(kafka), announced, statuses, timeout_seconds=settings.announce_seconds
-        ),
+        Announcer(producer, announced, told, timeout_seconds=settings.announce_seconds),
+        refusals,
         Admission(
             places=Budget(settings.max_concurrent_uploads, settings.queue_seconds, metrics.UPLOADS_IN_FLIGHT),
             memory=Budget(
@@ -65,6 +69,7 @@ async def start(context: Context) -> None:
         ),
         default_service=settings.default_service or (_LOCAL_SERVICE if context.lenient else ""),
     )
+    context.spawn("refusals", refusals.run)
     tracking = Tracking(settings.payload_tracker_url, settings.http_client_timeout_seconds, identities)
     context.on_close(tracking.close)
     metrics.VERSION.labels(version("headrace"), settings.build_commit).set(1)

@@ -32,7 +32,8 @@ from headrace_services.ingress.content_types import Kind, kind_of
 from headrace_services.ingress.forms import BadForm, Body, Disconnected, FilePart, Form, FormReader, TooSlow
 from headrace_services.ingress.metadata import parse_metadata
 from headrace_services.ingress.pending import Admission, PendingUpload, TooLarge
-from headrace_services.ingress.request_ids import REQUEST_ID
+from headrace_services.ingress.refused import Refusals, RefusedUpload
+from headrace_services.ingress.request_ids import REQUEST_ID, new_request_id, sent_request_id
 from headrace_services.ingress.settings import IngressSettings
 from headrace_services.ingress.store import Staged, Stager
 
@@ -78,8 +79,13 @@ class _Session:
     pending: PendingUpload | None = None
     # The refusal of an ``upload`` part; it is answered if no ``file`` part follows.
     refusal: Unsupported | None = None
+    # The service of the upload, once its type is read.
+    service: str = ""
     # When the whole body had arrived.
     received: datetime | None = None
+
+
+_SESSION: Final = web.RequestKey("session", _Session)
 
 
 class Uploads:
@@ -91,6 +97,7 @@ class Uploads:
         identities: Identities,
         stager: Stager,
         announcer: Announcer,
+        refusals: Refusals,
         admission: Admission,
         *,
         default_service: str,
@@ -99,6 +106,7 @@ class Uploads:
         self._identities = identities
         self._stager = stager
         self._announcer = announcer
+        self._refusals = refusals
         self._admission = admission
         self._default_service = default_service
 
@@ -108,19 +116,37 @@ class Uploads:
         try:
             response = await self._handle(request, label)
         except Refusal as refusal:
+            self._note(request, refusal)
             response = refused(refusal)
         metrics.RESPONSES.labels(label, str(response.status)).inc()
         return response
+
+    def _note(self, request: web.Request, refusal: Refusal) -> None:
+        """Tell of the sender's fault; of an engine's the announcer tells."""
+        if refusal.status >= 500:
+            return
+        session = request.get(_SESSION)
+        # A request id that a stranger sends may be someone's: what became of that payload is not told by strangers.
+        is_strangers = session is None and sent_request_id(request.headers)
+        self._refusals.note(
+            RefusedUpload(
+                request_id=new_request_id() if is_strangers else request[REQUEST_ID],
+                identity=session.sender.identity if session else None,
+                refusal=refusal,
+                user_agent=request.headers.get("User-Agent", ""),
+                upload_service=session.service if session else "",
+            )
+        )
 
     async def _handle(self, request: web.Request, label: str) -> web.Response:
         sender = identify(self._identities, request)
         request_id = request[REQUEST_ID]
         if await _is_test(request):
             return self._accepted(200, request_id, sender)
+        session = request[_SESSION] = _Session(request_id, sender)
         if sender.identity.org_id in self._settings.deny_listed_org_ids:
             raise Refusal(403, DENIED)
         metrics.REQUESTS.labels(label).inc()
-        session = _Session(request_id, sender)
         try:
             form, pending = await self._read(request, session)
             staged = await self._store(session, pending)
@@ -169,6 +195,7 @@ class Uploads:
                 raise
             session.refusal = error
             return None
+        session.service = kind.service
         session.pending = PendingUpload(
             part,
             kind,
@@ -233,7 +260,9 @@ class Uploads:
             note += " (the same bytes were stored before)"
         # The uploads of one cluster have one key, so they stay in order.
         key = metadata.queue_key or identity.cluster_id or None
-        await self._announcer.announce(announcement, key, received=session.received, note=note)
+        await self._announcer.announce(
+            announcement, key, cluster_id=identity.cluster_id, received=session.received, note=note
+        )
         _log.info(
             "upload_accepted",
             request_id=session.request_id,

@@ -7,7 +7,7 @@ only grow.
 import re
 from typing import Final
 
-from prometheus_client import Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from headrace.runtime.metrics import OTHER, REGISTRY, Capped
 
@@ -37,6 +37,11 @@ PUBLISH_SECONDS: Final = Histogram(
 VERSION: Final = Gauge("ingress_version", "Always 1", ["version", "commit"], registry=REGISTRY)
 # Headrace's own: uploads whose bytes were already stored, because the sender did not receive its answer.
 DUPLICATES: Final = Gauge("ingress_duplicate_uploads", "Uploads that were already stored", registry=REGISTRY)
+REFUSALS_UNTOLD: Final = Counter(
+    "headrace_ingress_refusals_untold",
+    "Refused uploads of which no status tells, because there were too many or Kafka was away",
+    registry=REGISTRY,
+)
 UPLOADS_IN_FLIGHT: Final = Gauge("ingress_uploads_in_flight", "Uploads being stored", registry=REGISTRY)
 BUFFERED_BYTES: Final = Gauge("ingress_buffered_bytes", "Memory reserved for bodies", registry=REGISTRY)
 

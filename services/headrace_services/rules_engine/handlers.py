@@ -70,17 +70,21 @@ class RulesEngine:
         messages = [item.message(upload, cluster, evaluation) for item in self.publications]
         sent = [item for item in messages if item is not None]
         if sent:
-            await self.producer.send_all([*self._processing(message), *sent])
+            await self.producer.send_all([*self._processing(message, cluster), *sent])
         progress.published()
         return _told(evaluation, cluster, sent)
 
-    def _processing(self, message: UnjudgedAnnouncement) -> list[Outgoing]:
+    def _processing(self, message: UnjudgedAnnouncement, cluster: str) -> list[Outgoing]:
         """Return the status that upstream reports between its other statuses; it is sent with the results."""
         if self.statuses is None or not message.request_id:
             return []
         return [
             self.statuses.message(
-                message.request_id, status.PROCESSING, account=message.account, org_id=message.org_id
+                message.request_id,
+                status.PROCESSING,
+                account=message.account,
+                org_id=message.org_id,
+                system_id=cluster,
             )
         ]
 

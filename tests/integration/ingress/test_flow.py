@@ -33,6 +33,7 @@ from tests.integration.ingress.harness import (
     pieces,
     value,
 )
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -132,6 +133,16 @@ async def test_statuses_say_received_then_success(ingress: Ingress):
     assert (received["status"], received["status_msg"]) == ("received", "Payload received by ingress")
     assert (success["status"], success["status_msg"]) == ("success", "Sent to validation service: ols")
     assert received["date"] <= success["date"]
+    assert [(status["size"], status["upload_service"]) for status in (received, success)] == [(3, "ols")] * 2
+
+
+async def test_a_refused_upload_is_told_in_a_status(ingress: Ingress):
+    answer = await ingress.upload(b"abc", content_type="application/vnd.redhat.unknown.x+tgz")
+    assert answer.status == 415
+    (status,) = await eventually(lambda: ingress.statuses(answer.request_id))
+    assert (status["service"], status["source"], status["status"]) == ("ingress", "refused", "error")
+    assert status["status_msg"].startswith("refused with 415: Unsupported service 'unknown'")
+    assert status["org_id"] == "000001"
 
 
 @pytest.mark.parametrize(
