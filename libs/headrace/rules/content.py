@@ -31,16 +31,16 @@ def content_of(component: str, key: str) -> Content | None:
     folder = _folder_of(module)
     if folder is None or not key.replace("_", "").isalnum():
         return None
-    metadata = _yaml(folder / key / "metadata.yaml")
-    plugin = _yaml(folder / "plugin.yaml")
+    metadata = read_yaml(folder / key / "metadata.yaml")
+    plugin = read_yaml(folder / "plugin.yaml")
     impact = metadata.get("impact")
-    weights = _yaml(folder.parent / "config.yaml").get("impact")
+    weights = read_yaml(folder.parent / "config.yaml").get("impact")
     if isinstance(impact, str) and isinstance(weights, dict):
         impact = weights.get(impact)
     return Content(
         description=str(metadata.get("description") or plugin.get("name") or ""),
-        impact=_graded(impact),
-        likelihood=_graded(metadata.get("likelihood")),
+        impact=graded(impact),
+        likelihood=graded(metadata.get("likelihood")),
         summary=_text(folder, key, "summary"),
         resolution=_text(folder, key, "resolution"),
     )
@@ -63,11 +63,17 @@ def _folder_of(module: str) -> Path | None:
 def _text(folder: Path, key: str, part: str) -> str:
     for path in (folder / key / f"{part}.md", folder / f"{part}.md"):
         if path.is_file():
-            return path.read_text(encoding="utf-8").strip()
+            return read_text(path)
     return ""
 
 
-def _yaml(path: Path) -> dict[str, Any]:
+def read_text(path: Path) -> str:
+    """Return a text without the space around it; bytes that are no UTF-8 are replaced."""
+    return path.read_text(encoding="utf-8", errors="replace").strip()
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a file; an empty one where the file is missing or is no mapping."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
@@ -75,5 +81,6 @@ def _yaml(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _graded(value: object) -> int | None:
+def graded(value: object) -> int | None:
+    """Return an impact or a likelihood; None where the value is none."""
     return value if isinstance(value, int) and LOWEST <= value <= HIGHEST else None

@@ -5,7 +5,7 @@ A row gives an operation's routes, its checks and its description in the OpenAPI
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -15,19 +15,26 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from headrace.database.pool import Database
+from headrace.rules.catalogue import NOTHING_KNOWN, Catalogue
 from headrace.web.admin import scrape
 from headrace.web.caller import IDENTITY_SCHEME
 from headrace.web.errors import json_errors, json_response
 from headrace.web.operations import Answer, Body, Dialect, Operation, Operations, summary_of
+from headrace.web.parameters import Parameter
 from headrace.web.schemas import TEXT, Json, array, closed, mapping, record, reference
 from headrace_services.results_aggregator import metrics
+from headrace_services.results_aggregator.api_clusters import LISTED_CLUSTERS, Clusters
+from headrace_services.results_aggregator.api_clusters import PARAMETERS as LIST_PARAMETERS
+from headrace_services.results_aggregator.api_clusters import SCHEMAS as CLUSTER_SCHEMAS
+from headrace_services.results_aggregator.api_content import DIALECT as CONTENT_DIALECT
+from headrace_services.results_aggregator.api_content import RulesContent
 from headrace_services.results_aggregator.api_decisions import Decided
 from headrace_services.results_aggregator.api_reports import Reports
 from headrace_services.results_aggregator.api_workloads import Workloads
 from headrace_services.results_aggregator.bodies import CLUSTER_LIST, MAX_BODY_BYTES, RATING, text_body
-from headrace_services.results_aggregator.callers import identify
+from headrace_services.results_aggregator.callers import Answering, identify, of_own_organisation
 from headrace_services.results_aggregator.decisions import Decisions
-from headrace_services.results_aggregator.parameters import PARAMETERS, VOTE, Asked, read_path
+from headrace_services.results_aggregator.parameters import OF_ORGANISATION, PARAMETERS, VOTE, read_path
 from headrace_services.results_aggregator.queries import Queries
 from headrace_services.results_aggregator.refusals import error_body, forbidden
 from headrace_services.results_aggregator.schemas import (
@@ -62,7 +69,7 @@ _DIALECT: Final = Dialect(
         503: "PostgreSQL is away; `Retry-After` says when to retry.",
     },
     error=closed(record(status=TEXT | {"description": "what is wrong"})),
-    schemas=SCHEMAS,
+    schemas=SCHEMAS | CLUSTER_SCHEMAS,
     security={"identity": IDENTITY_SCHEME},
     common_refusals=(401,),
     takes_slash=True,
@@ -76,9 +83,6 @@ _DISABLED_RULES: Final = {"rules": array(reference("DisabledRule"))}
 _WORKLOADS: Final = {"workloads": array(reference("Workload"))}
 _NAMING_ORGANISATIONS: Final = {"org_id", "organization", "organizations"}
 
-# A handler that is given the caller and what the path names.
-Answering = Callable[[web.Request, Asked], Awaitable[dict[str, Any]]]
-
 
 @dataclass(frozen=True)
 class Api:
@@ -87,6 +91,7 @@ class Api:
     database: Database
     settings: AggregatorSettings
     lenient: bool = False
+    catalogue: Catalogue = NOTHING_KNOWN
 
     def application(self) -> web.Application:
         """Below both prefixes, with and without a slash at the end."""
@@ -94,7 +99,13 @@ class Api:
             middlewares=[_measured, _in_go_form, json_errors(error_body)], client_max_size=MAX_BODY_BYTES
         )
         self.operations().add_to(app)
+        self.content_operations().add_to(app)
         return app
+
+    def content_operations(self) -> Operations:
+        """Every operation of upstream's smart proxy that is served here."""
+        content = RulesContent(Queries(self.database), self.catalogue)
+        return Operations(CONTENT_DIALECT, content.operations(self._serving))
 
     def operations(self) -> Operations:
         """Every operation; those for debugging only in debug mode."""
@@ -102,7 +113,8 @@ class Api:
         rows = _Rows(
             Reports(queries, settings.org_overview_limit_hours),
             Decided(queries, Decisions(self.database), settings.maximum_feedback_message_length),
-            Workloads(queries),
+            Workloads(queries, self.catalogue),
+            Clusters(queries, self.catalogue),
             self._serving,
         )
         prometheus = Answer(TEXT, media_type="text/plain")
@@ -163,12 +175,13 @@ class _Rows:
     reports: Reports
     decided: Decided
     workloads: Workloads
+    clusters: Clusters
     serve: Callable[[Answering], Handler]
 
     def reading(self) -> list[Operation]:
         """Operations that read reports and recommendations."""
         get, post = partial(self._row, "GET"), partial(self._row, "POST")
-        reports, workloads = self.reports, self.workloads
+        reports, workloads, clusters = self.reports, self.workloads, self.clusters
         return [
             get("/", reports.main),
             get("/organizations/{organization}/clusters", reports.clusters, {"clusters": CLUSTERS}),
@@ -199,6 +212,17 @@ class _Rows:
                 reports.clusters_detail,
                 {"clusters": array(reference("HitCluster"))},
                 404,
+            ),
+            self._own("/headrace/clusters", clusters.listed_clusters, LISTED_CLUSTERS, *LIST_PARAMETERS),
+            self._own(
+                "/headrace/clusters/{cluster}",
+                clusters.described_cluster,
+                {"cluster": reference("DescribedCluster")},
+            ),
+            self._own(
+                "/headrace/requests/{request_id}",
+                clusters.reports_of_request,
+                {"reports": array(reference("ReportOfRequest"))},
             ),
             get("/organization/{org_id}/workloads", workloads.workloads, _WORKLOADS),
             post("/organization/{org_id}/workloads", workloads.post_workloads, _WORKLOADS, body=CLUSTER_LIST),
@@ -286,6 +310,27 @@ class _Rows:
             delete("/organizations/{organizations}", decided.delete_organizations),
             delete("/clusters/{clusters}", decided.delete_clusters, {}, 403),
         ]
+
+    def _own(
+        self,
+        path: str,
+        answering: Answering,
+        properties: dict[str, Json],
+        *parameters: Parameter[Any],
+    ) -> Operation:
+        """A row of ours, about the client's own organisation, which no path of ours names."""
+        named = tuple(PARAMETERS[part] for part in re.findall(r"{(\w+)}", path))
+        return Operation(
+            "GET",
+            path,
+            self.serve(of_own_organisation(answering)),
+            summary_of(answering),
+            Answer(ok(**properties)),
+            (400, 403, 404, 503) if "{cluster}" in path else (400, 403, 503),
+            (*named, OF_ORGANISATION, *parameters),
+            None,
+            getattr(answering, "__name__", ""),
+        )
 
     def _row(
         self,

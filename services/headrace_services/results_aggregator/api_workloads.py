@@ -1,5 +1,7 @@
 """Recommendations for workloads, by namespace."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -7,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from headrace.database.pool import Record
+from headrace.rules.catalogue import Catalogue
 from headrace_services.results_aggregator.answers import seconds, verbatim
 from headrace_services.results_aggregator.bodies import read_clusters
 from headrace_services.results_aggregator.parameters import Asked
@@ -21,6 +24,7 @@ class Workloads:
     """Handlers."""
 
     queries: Queries
+    catalogue: Catalogue
 
     async def workloads(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
         """The namespaces whose workloads have recommendations."""
@@ -40,19 +44,28 @@ class Workloads:
             for entry in orjson.loads(row["report"]).get("workload_recommendations") or []
             if (shown := _recommendation(entry, asked.namespace))["objects"]
         ]
-        return {"workloads": {"status": "", **_described(row), "recommendations": recommendations}}
+        risks = [self._risk(entry["check"]) for entry in recommendations]
+        return {"workloads": {"status": "", **_described(row, risks), "recommendations": recommendations}}
 
     async def _workloads(self, org_id: int, clusters: tuple[str, ...] | None) -> dict[str, Any]:
         rows = await self.queries.workloads(org_id, clusters)
         return {
             "workloads": [
-                {**_described(row), "recommendations_hit_count": verbatim(row["rule_hits_count"])}
+                {
+                    **_described(row, [self._risk(rule) for rule in orjson.loads(row["rule_hits_count"])]),
+                    "recommendations_hit_count": verbatim(row["rule_hits_count"]),
+                }
                 for row in rows
             ]
         }
 
+    def _risk(self, selector: str) -> int:
+        rule, _, key = selector.rpartition("|")
+        return self.catalogue.total_risk(rule.removesuffix(_SUFFIX), key)
 
-def _described(row: Record) -> dict[str, Any]:
+
+def _described(row: Record, risks: Sequence[int]) -> dict[str, Any]:
+    known = Counter(str(risk) for risk in risks if risk)
     return {
         "cluster": {"uuid": row["cluster_id"], "display_name": ""},
         "namespace": {"uuid": row["namespace_id"], "name": row["namespace_name"]},
@@ -61,9 +74,9 @@ def _described(row: Record) -> dict[str, Any]:
             "objects": row["objects"],
             "reported_at": seconds(row["reported_at"]),
             "last_checked_at": seconds(row["last_checked_at"]),
-            # Known to whoever has the rules' content.
-            "highest_severity": 0,
-            "hits_by_severity": None,
+            # 0 and null where no installed package has the rules' content.
+            "highest_severity": max(risks, default=0),
+            "hits_by_severity": dict(sorted(known.items())) or None,
         },
     }
 

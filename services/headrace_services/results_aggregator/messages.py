@@ -16,6 +16,7 @@ from headrace.runtime.errors import Poison
 
 _UINT8: Final = 0xFF
 _UINT32: Final = 0xFFFF_FFFF
+_MAX_REQUEST_ID_BYTES: Final = 1024
 
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:[.,](\d+))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
@@ -34,6 +35,8 @@ class Origin:
     last_checked_at: datetime
     gathered_at: datetime | None
     version: int
+    # Of the payload; empty where the message names none that can be kept.
+    request_id: str = ""
 
     @classmethod
     def of(cls, result: RulesResult | WorkloadsResult) -> Self:
@@ -44,6 +47,7 @@ class Origin:
             last_checked_at=_moment("LastChecked", result.LastChecked or ""),
             gathered_at=_gathered_at(getattr(result, "Metadata", None)),
             version=result.Version,
+            request_id=_request_id(result.RequestId),
         )
 
 
@@ -71,6 +75,15 @@ def judged(message: Unjudged, contract: type[R]) -> R:
     # Times and metadata are judged by `Origin.of`. Every other field is of its type: nothing is left to validate.
     given = {name: value for name, value in attributes.items() if value is not None}
     return contract.model_construct(**given)
+
+
+def _request_id(text: str | None) -> str:
+    """As the tracker keeps it; a longer one, or one that no column holds, is none."""
+    try:
+        size_bytes = len((text or "").encode())
+    except UnicodeEncodeError:
+        return ""
+    return text if text and size_bytes <= _MAX_REQUEST_ID_BYTES and "\0" not in text else ""
 
 
 def _uint32(attributes: dict[str, Any], name: str) -> None:

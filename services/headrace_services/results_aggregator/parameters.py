@@ -17,6 +17,7 @@ MAX_CLUSTERS: Final = 1000
 # An entry of the indexes has room for a rule, its key and the user together.
 MAX_RULE_CHARACTERS: Final = 1000
 MAX_USER_CHARACTERS: Final = 128
+MAX_REQUEST_ID_CHARACTERS: Final = 1024
 MAX_NAMESPACE_CHARACTERS: Final = 256
 
 REPORT_SUFFIX: Final = ".report"
@@ -75,6 +76,7 @@ class Asked:
     rule_id: str = ""
     error_key: str = ""
     namespace: str = ""
+    request_id: str = ""
 
     @property
     def rule(self) -> Rule:
@@ -173,6 +175,12 @@ def _namespace(name: str, text: str) -> Fields:
     return {"namespace": text}
 
 
+def _request(name: str, text: str) -> Fields:
+    if not text or "\0" in text or len(text) > MAX_REQUEST_ID_CHARACTERS:
+        raise unparsable(name, text, f"1 to {MAX_REQUEST_ID_CHARACTERS} characters without NUL expected")
+    return {"request_id": text}
+
+
 def _parts(text: str) -> list[str]:
     """A path is too short to hold many."""
     return text.split(",")
@@ -221,9 +229,19 @@ PARAMETERS: Final[Mapping[str, Parameter[Fields]]] = {
             "rule_selector", SELECTOR_SCHEMA, _selector, "`rule|KEY`, the rule with or without `.report`"
         ),
         _of_path("rule", SELECTOR_SCHEMA, _rule_and_key, "`rule|KEY`, the rule with or without `.report`"),
+        _of_path("request_id", _bounded(r"^[^\u0000]+$", MAX_REQUEST_ID_CHARACTERS), _request),
         _of_path("namespace", _bounded(r"^[^\u0000\n]+$", MAX_NAMESPACE_CHARACTERS), _namespace),
     )
 }
+
+
+# Whose clusters are meant, where the path does not say and nobody has to.
+OF_ORGANISATION: Final = Parameter(
+    "org_id",
+    Custom(ORG_ID_SCHEMA, partial(_org_id, "org_id")),
+    0,
+    "the identity's by default; an installation that asks for none takes any, by default 1",
+)
 
 
 def read_path(values: Mapping[str, str], caller: int | None) -> Asked:

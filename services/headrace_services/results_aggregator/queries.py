@@ -1,8 +1,9 @@
 """The reads of the REST API. Every statement names the organisation, so that no client reads another's rows."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 from headrace.database.pool import Database, Record
 from headrace_services.results_aggregator.metrics import measured_query
@@ -116,6 +117,37 @@ _NAMESPACE: Final = """
 select cluster_id::text, namespace_id, namespace_name, recommendations, objects, reported_at, last_checked_at, report
 from dvo.dvo_report where org_id = $1 and cluster_id = $2 and namespace_id = $3
 """
+# A cluster's hits of rules that neither the cluster nor the organisation has disabled.
+_ENABLED_HITS: Final = rf"""
+from rule_hit h where h.org_id = r.org_id and h.cluster_id = r.cluster
+    and not exists (
+        select from cluster_rule_toggle t where t.cluster_id = h.cluster_id and t.org_id = h.org_id
+            and t.error_key = h.error_key and t.disabled = 1 and t.rule_id in {_SPELLINGS}
+    )
+    and not exists (
+        select from rule_disable d
+        where d.org_id = h.org_id and d.error_key = h.error_key and d.rule_id in {_SPELLINGS}
+    )
+"""  # noqa: S608 -- ours
+_LISTED: Final = f"""
+select r.cluster::text, r.org_id, r.reported_at, r.last_checked_at, r.gathered_at, r.request_id, i.version_info,
+    array(select h.rule_fqdn || '|' || h.error_key {_ENABLED_HITS}) as hits
+from report r left join report_info i on i.cluster_id = r.cluster
+where r.org_id = $1 and r.cluster between $2 and $3 and (r.reported_at, r.cluster) < ($4, $5)
+order by r.reported_at desc, r.cluster desc limit $6
+"""  # noqa: S608 -- ours
+_DESCRIBED: Final = """
+select r.cluster::text, r.org_id, r.reported_at, r.last_checked_at, r.gathered_at, r.request_id, r.report,
+    i.version_info
+from report r left join report_info i on i.cluster_id = r.cluster
+where r.org_id = $1 and r.cluster = $2
+"""
+_OF_REQUEST: Final = f"""
+select r.cluster::text, r.request_id, r.last_checked_at, (select count(*) {_ENABLED_HITS}) as hits
+from report r where r.org_id = $1 and r.request_id = $2 and r.request_id <> '' order by r.cluster limit 100
+"""  # noqa: S608 -- ours
+_LAST_MOMENT: Final = datetime(9999, 12, 31, tzinfo=UTC)
+_LAST_UUID: Final = UUID(int=(1 << 128) - 1)
 
 
 class Queries:
@@ -141,6 +173,22 @@ class Queries:
         """An organisation's clusters."""
         rows = await self._fetch("clusters", _CLUSTERS, org_id, reported_since)
         return [row["cluster"] for row in rows]
+
+    async def listed_clusters(
+        self, org_id: int, beginning: str, after: tuple[datetime, str] | None, limit: int
+    ) -> list[Record]:
+        """An organisation's clusters whose ids begin so, the newest report first, each with its enabled hits."""
+        moment, cluster = (after[0], after[1]) if after else (_LAST_MOMENT, str(_LAST_UUID))
+        lowest, highest = UUID(f"{beginning:0<32}"), UUID(f"{beginning:f<32}")
+        return await self._fetch("listed_clusters", _LISTED, org_id, lowest, highest, moment, cluster, limit)
+
+    async def described_cluster(self, org_id: int, cluster: str) -> Record | None:
+        """One cluster with its report."""
+        return await self._fetch_row("described_cluster", _DESCRIBED, org_id, cluster)
+
+    async def reports_of_request(self, org_id: int, request_id: str) -> list[Record]:
+        """The newest reports that came of a payload."""
+        return await self._fetch("reports_of_request", _OF_REQUEST, org_id, request_id)
 
     async def organizations(self, only: int | None) -> list[int]:
         """Those that have a report, or just this one."""

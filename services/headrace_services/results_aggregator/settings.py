@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from headrace.rules import SHIPPED_PACK
 from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.settings import Settings, env, environment_name, is_set, load
 
@@ -62,7 +63,7 @@ _IDLE: Final[dict[str, dict[str, str]]] = {
     "dvo_recommendations_storage": _STORAGE,
     "storage_backend": {"use": "both kinds of recommendations are kept"},
     "redis": dict.fromkeys(["database", "endpoint", "password", "timeout_seconds"], _REDIS),
-    "content": {"path": "rule content is served by another service upstream, too"},
+    "content": {"path": "rule content is read from the installed rules packages"},
     "logging": dict.fromkeys(["debug", "log_level", "logging_to_cloud_watch_enabled"], _LOGS),
     "cloudwatch": dict.fromkeys(
         [
@@ -143,11 +144,25 @@ class AggregatorSettings(Settings):
         ),
         ge=0,
     )
+    packages: tuple[str, ...] = env(
+        "RULES_ENGINE_PACKAGES",
+        (SHIPPED_PACK,),
+        "JSON list of the rules packages whose content is served; EXTRA_PACKAGES (comma-separated) adds to it",
+    )
+    extra_packages: str = env(
+        "EXTRA_PACKAGES", "", "further rules packages, separated by commas, as rules_engine loads them"
+    )
     dvo_topic: str = env(
         "RESULTS_AGGREGATOR_DVO_TOPIC",
         "",
         "topic of the recommendations for workloads; empty: `ccx.dvo.results`; `none` switches them off",
     )
+
+    @property
+    def content_packages(self) -> tuple[str, ...]:
+        """Every rules package whose content is served."""
+        extra = (name.strip() for name in self.extra_packages.split(","))
+        return (*self.packages, *(name for name in extra if name))
 
     @property
     def port(self) -> int | None:

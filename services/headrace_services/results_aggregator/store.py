@@ -14,7 +14,7 @@ from headrace_services.results_aggregator.workloads import ClusterWorkloads
 
 _FORGET_ROWS: Final = 200
 
-_STORE_REPORT: Final = "select * from store_report($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_STORE_REPORT: Final = "select * from store_report($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 _STORE_WORKLOADS: Final = "select * from store_workloads($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 _ADD_ERROR: Final = """
 insert into consumer_error (topic, partition, topic_offset, key, produced_at, consumed_at, message, error)
@@ -69,6 +69,7 @@ class AggregatorStore:
                 hits.error_key,
                 hits.template_data,
                 self._follow,
+                origin.request_id,
             )
         return _stored(origin, row)
 

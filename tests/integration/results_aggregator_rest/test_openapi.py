@@ -4,6 +4,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from headrace_services.results_aggregator.api_content import PREFIXES as CONTENT_PREFIXES
 from tests.integration.results_aggregator_rest.harness import (
     KEY,
     NAMESPACE,
@@ -44,6 +45,12 @@ class TestResultsAggregator(Conformance):
 
     def application(self) -> web.Application:
         return declared().application()
+
+
+class TestRulesContent(TestResultsAggregator):
+    """The routes of upstream's smart proxy have a document of their own."""
+
+    prefix = CONTENT_PREFIXES[0]
 
 
 async def test_the_document_has_both_prefixes() -> None:

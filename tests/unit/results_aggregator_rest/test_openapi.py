@@ -5,7 +5,7 @@ from tests.integration.results_aggregator_rest.harness import document, endpoint
 
 
 def test_every_part_of_a_path_is_read_and_described():
-    named = {name for endpoint in endpoints() for name in re.findall(r"{(\w+)}", endpoint.path)}
+    named = {name for path in document()["paths"] for name in re.findall(r"{(\w+)}", path)}
     assert named == set(PARAMETERS)
 
 
