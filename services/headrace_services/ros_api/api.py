@@ -18,6 +18,8 @@ from headrace.web.operations import Answer, Dialect, Operation, Operations
 from headrace.web.pages import page_links
 from headrace.web.schemas import TEXT, reference
 from headrace_services.ros_api import spreadsheet
+from headrace_services.ros_api.api_outlook import SCHEMAS as OUTLOOK_SCHEMAS
+from headrace_services.ros_api.api_outlook import Outlook
 from headrace_services.ros_api.callers import identify
 from headrace_services.ros_api.cors import allow_origin, preflight
 from headrace_services.ros_api.listings import CONTAINERS, NAMESPACES, WORKLOADS, Collection
@@ -74,7 +76,7 @@ _DIALECT: Final = Dialect(
     error=ERROR,
     document_path=f"{_OPENSHIFT}/openapi.json",
     document_name="getOpenapi",
-    schemas=SCHEMAS,
+    schemas=SCHEMAS | OUTLOOK_SCHEMAS,
     security={"identity": IDENTITY_SCHEME},
     answers_head=False,
 )
@@ -122,6 +124,7 @@ class Api:
                 # The ROS document's sample is of 2023, and its curls name no dates.
                 many(f"{_ROS}/recommendations", "getStoredRecommendations", CONTAINERS),
                 many(f"{_ROS}/workloads", "getWorkloads", WORKLOADS),
+                *Outlook(self.store, self._caller).operations(),
             ],
         )
 
@@ -221,9 +224,14 @@ class Api:
                     separator = b","
                 count = await reading.count(limit)
             end = {
-                "meta": {"count": count, "limit": -1 if limit is None else limit, "offset": offset},
+                "meta": {
+                    "count": count.number,
+                    "limit": -1 if limit is None else limit,
+                    "offset": offset,
+                    **count.note,
+                },
                 "links": page_links(
-                    request.path, request.query.items(), count=count, limit=limit, offset=offset
+                    request.path, request.query.items(), count=count.number, limit=limit, offset=offset
                 ),
             }
             yield text + b"]," + orjson.dumps(end)[1:]

@@ -12,7 +12,7 @@ from headrace_services.ros_api.rbac import Access
 
 @dataclass(frozen=True)
 class Selection:
-    """A statement for the rows, one for their number, and the arguments of each."""
+    """A statement for the rows, what to count (from FROM on), and the arguments of each."""
 
     rows: str
     rows_arguments: tuple[Any, ...]
@@ -22,7 +22,7 @@ class Selection:
 
 def one(collection: Collection, org_id: str, access: Access, identifier: UUID) -> tuple[str, tuple[Any, ...]]:
     """The statement and arguments for a single row."""
-    where = _visible(collection, org_id, access)
+    where = visible(collection, org_id, access)
     where.compare(collection.id, "=", identifier)
     return f"select {collection.columns} from {collection.tables} where {where.text}", tuple(where.arguments)  # noqa: S608 -- see above
 
@@ -31,7 +31,7 @@ def selection(
     collection: Collection, org_id: str, access: Access, parameters: ListParameters, *, limit: int | None
 ) -> Selection:
     """The statements for a listing; ``limit`` None is all."""
-    where = _visible(collection, org_id, access)
+    where = visible(collection, org_id, access)
     if parameters.start is not None:
         where.compare(collection.moment, ">=", parameters.start)
     if parameters.end is not None:
@@ -46,12 +46,12 @@ def selection(
     return Selection(
         rows=f"select {collection.columns} {tables} {order} {page}",
         rows_arguments=tuple(where.arguments),
-        count=f"select count(*) {tables}",
+        count=tables,
         count_arguments=counted,
     )
 
 
-def _visible(collection: Collection, org_id: str, access: Access) -> Where:
+def visible(collection: Collection, org_id: str, access: Access) -> Where:
     """What belongs to the organisation and is not kept from the caller by RBAC."""
     where = Where()
     tenant = where.place(org_id)

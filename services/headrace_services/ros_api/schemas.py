@@ -3,7 +3,9 @@
 from typing import Final
 
 from headrace.contracts.kruize import ENGINES, TERMS
+from headrace.database.counts import EXACT_UP_TO, IS_ESTIMATE
 from headrace.web.schemas import (
+    BOOLEAN,
     COUNT,
     MOMENT,
     NUMBER,
@@ -30,7 +32,15 @@ def _some(**properties: Json) -> Json:
 def _page_of(item: str) -> Json:
     return whole(
         data=array(reference(item)),
-        meta=whole(count=COUNT, limit={"type": "integer", "minimum": UNLIMITED}, offset=COUNT),
+        meta=closed(
+            record(
+                ("count", "limit", "offset"),
+                count=COUNT | {"description": f"on all pages; exact up to {EXACT_UP_TO}"},
+                limit={"type": "integer", "minimum": UNLIMITED},
+                offset=COUNT,
+                **{IS_ESTIMATE: BOOLEAN | {"description": "there if the count is an estimate"}},
+            )
+        ),
         links=closed(record(("first", "last"), first=TEXT, previous=TEXT, next=TEXT, last=TEXT)),
     )
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from asyncpg.cursor import Cursor
 
+from headrace.database.counts import Count, count_rows
 from headrace.database.pool import Connection, Database, Record
 from headrace.ros.metrics import DB_ERRORS
 from headrace.runtime.errors import Retryable
@@ -40,13 +41,12 @@ class Reading:
             if rows:
                 yield rows
 
-    async def count(self, limit: int | None) -> int:
+    async def count(self, limit: int | None) -> Count:
         """Of all pages, once the rows were read; asked of PostgreSQL only where they do not tell."""
         is_last = limit is None or self._seen < limit
         if is_last and (self._seen or not self._offset):
-            return self._offset + self._seen
-        count: int = await self._connection.fetchval(self._selection.count, *self._selection.count_arguments)
-        return count
+            return Count(self._offset + self._seen)
+        return await count_rows(self._connection, self._selection.count, *self._selection.count_arguments)
 
 
 class RosStore:
@@ -60,6 +60,11 @@ class RosStore:
         """The one row, or None."""
         with _told():
             return await self._database.fetch_row(statement, *arguments)
+
+    async def rows(self, statement: str, arguments: tuple[Any, ...]) -> list[Record]:
+        """Every row of a statement that bounds them."""
+        with _told():
+            return await self._database.fetch(statement, *arguments)
 
     @asynccontextmanager
     async def reading(self, selection: Selection, *, offset: int, is_long: bool) -> AsyncGenerator[Reading]:

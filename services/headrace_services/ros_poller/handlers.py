@@ -3,7 +3,7 @@
 The same request may be delivered again, and late: only a newer recommendation replaces a stored one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -19,7 +19,7 @@ from headrace_services.ros_poller.answer import Experiment, Recommendations
 from headrace_services.ros_poller.client import KruizeClient, NoUsage, UnexpectedAnswer
 from headrace_services.ros_poller.rows import StoredRecommendation
 from headrace_services.ros_poller.schedule import reason_to_wait
-from headrace_services.ros_poller.store import RecommendationStore, Workload
+from headrace_services.ros_poller.store import Outcome, RecommendationStore, Workload
 
 # Two measurements, the least that the short term needs.
 _MINIMUM_MINUTES: Final = 30
@@ -34,6 +34,15 @@ def workload_of(message: RecommendationRequest) -> str:
 def experiment_of(message: RecommendationRequest, _delivery: Delivery) -> str:
     """Return the key by which requests are handled in order: the experiment's name."""
     return message.Metadata.Experiment_name
+
+
+@dataclass(frozen=True)
+class _NoData:
+    """Why there is no recommendation; the minutes of usage where it is too little, and where they are known."""
+
+    text: str
+    minutes: int | None = None
+    needed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,21 +63,26 @@ class Poller:
         if workload.stored_end is not None:
             wait = reason_to_wait(end, workload.stored_end, self.interval_hours)
             if wait is not None:
+                # What was told of the poll before still holds.
                 return f"not due: {wait}, up to {rfc3339(workload.stored_end)}"
         metrics.REQUESTS[kind].inc()
         try:
             experiment = await self.kruize.update_recommendations(asked.Experiment_name, end, kind)
         except NoUsage as error:
-            return f"no recommendation: {error}"
+            text = f"no recommendation: {error}"
+            await self.store.note(workload, Outcome(end, "no_usage", text))
+            return text
         return await self._keep(workload, end, experiment)
 
     async def _keep(self, workload: Workload, end: datetime, experiment: Experiment) -> str:
         kept: list[StoredRecommendation] = []
         remarks: list[str] = []
+        missing: list[_NoData] = []
         for name, found in experiment.recommendations().items():
             raw = found.data.get(timestamp(end)) if Code.AVAILABLE.key in found.notifications else None
             if raw is None:
-                remarks.append(f"{name}: {await self._reason(workload, name, end, found)}")
+                missing.append(await self._reason(workload, name, end, found))
+                remarks.append(f"{name}: {missing[-1].text}")
                 continue
             try:
                 recommendation = StoredRecommendation.of(name, raw)
@@ -79,26 +93,43 @@ class Poller:
             kept.append(recommendation)
             remarks += [f"{name}: {remark}" for remark in recommendation.remarks]
         if not kept:
-            return f"no recommendation: {_listed(remarks) or 'Kruize names no containers'}"
+            text = f"no recommendation: {_listed(remarks) or 'Kruize names no containers'}"
+            await self.store.note(workload, _nothing(end, text, missing))
+            return text
         newer = await self.store.keep(workload, kept)
         metrics.SUCCESSES[workload.kind].inc(newer)
         told = _told(workload, end, len(kept), newer)
-        return f"{told}; {_listed(remarks)}" if remarks else told
+        text = f"{told}; {_listed(remarks)}" if remarks else told
+        await self.store.note(workload, Outcome(end, "stored", text))
+        return text
 
-    async def _reason(self, workload: Workload, name: str, end: datetime, found: Recommendations) -> str:
+    async def _reason(self, workload: Workload, name: str, end: datetime, found: Recommendations) -> _NoData:
         """Return why a container or namespace has no recommendation."""
         if Code.AVAILABLE.key in found.notifications:
             metrics.INVALID[workload.kind].inc()
             newest = max(found.data, default="")
             asked = timestamp(end)
-            return f"Kruize has usage only up to {newest or 'an unknown time'}, the request is for {asked}"
+            return _NoData(
+                f"Kruize has usage only up to {newest or 'an unknown time'}, the request is for {asked}"
+            )
         if Code.NOT_ENOUGH_DATA.key in found.notifications:
             minutes = await self.store.usage_minutes(workload, name, end)
             if 0 < minutes < _MINIMUM_MINUTES:
-                return f"not enough data: {minutes} of {_MINIMUM_MINUTES} minutes"
-            return f"not enough data: Kruize has less than {_MINIMUM_MINUTES} minutes in the day up to {rfc3339(end)}"
+                text = f"not enough data: {minutes} of {_MINIMUM_MINUTES} minutes"
+                return _NoData(text, minutes, _MINIMUM_MINUTES)
+            text = f"not enough data: Kruize has less than {_MINIMUM_MINUTES} minutes in the day up to {rfc3339(end)}"
+            return _NoData(text, None, _MINIMUM_MINUTES)
         said = [notification.message for notification in found.notifications.values() if notification.message]
-        return "; ".join(said) or "Kruize gives no reason"
+        return _NoData("; ".join(said) or "Kruize gives no reason")
+
+
+def _nothing(end: datetime, text: str, missing: Sequence[_NoData]) -> Outcome:
+    """The outcome where nothing is recommended; of several containers the one that has most usage tells how much."""
+    short = [item for item in missing if item.needed is not None]
+    if not short:
+        return Outcome(end, "none", text)
+    fullest = max(short, key=lambda item: item.minutes or 0)
+    return Outcome(end, "not_enough_data", text, fullest.minutes, fullest.needed)
 
 
 def _told(workload: Workload, end: datetime, count: int, newer: int) -> str:

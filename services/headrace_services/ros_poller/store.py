@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 
+from headrace.bus.delivery import plain
 from headrace.contracts.kruize import MEASUREMENT_MINUTES
 from headrace.contracts.ros import ExperimentType
 from headrace.database.partitions import Partitions
@@ -102,6 +103,29 @@ class Workload:
     stored_end: datetime | None
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a poll for usage up to ``end``; the minutes where there is too little."""
+
+    end: datetime
+    kind: Literal["stored", "not_enough_data", "no_usage", "none"]
+    text: str
+    minutes: int | None = None
+    minutes_needed: int | None = None
+
+
+# The workload may be gone by now.
+_NOTE: Final = """
+insert into poll_outcomes as o (workload_id, polled_at, usage_end, kind, outcome, minutes, minutes_needed)
+select id, now(), $2, $3, $4, $5, $6 from workloads where id = $1 for key share
+on conflict (workload_id) do update set polled_at = excluded.polled_at, usage_end = excluded.usage_end,
+    kind = excluded.kind, outcome = excluded.outcome, minutes = excluded.minutes,
+    minutes_needed = excluded.minutes_needed
+where excluded.usage_end > o.usage_end or (excluded.usage_end = o.usage_end and excluded.kind <> o.kind)
+"""
+_MAX_TEXT: Final = 2000
+
+
 class RecommendationStore:
     """The tables that ros_poller writes."""
 
@@ -155,6 +179,14 @@ class RecommendationStore:
 
         with database_errors_counted():
             return await self._partitions[workload.kind].fill([item.end for item in recommendations], write)
+
+    async def note(self, workload: Workload, outcome: Outcome) -> None:
+        """Remember what came of a poll; a repeated or late one changes nothing."""
+        text = plain(outcome.text[:_MAX_TEXT])
+        with database_errors_counted():
+            await self._database.execute(
+                _NOTE, workload.id, outcome.end, outcome.kind, text, outcome.minutes, outcome.minutes_needed
+            )
 
 
 def _rows(

@@ -42,6 +42,7 @@ class TestRosApi(Conformance):
     operations = frozenset({
         "getStatus", "getOpenapi", "getRecommendationList", "getRecommendationById", "getContainerList",
         "getContainerById", "getNamespaceList", "getNamespaceById", "getStoredRecommendations", "getWorkloads",
+        "getPolledWorkloads", "getUsage", "getPastRecommendations",
     })  # fmt: skip
 
     def application(self) -> web.Application:

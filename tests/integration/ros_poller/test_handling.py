@@ -295,3 +295,27 @@ async def test_a_partition_dropped_meanwhile_is_made_again(bench: Bench, ros: Da
     )
     await ros.execute(f"drop table {partition['relname']}")
     assert (await bench.poll(END + timedelta(days=1))).startswith("renewed: ")
+
+
+async def test_what_came_of_the_last_poll_is_kept(bench: Bench, ros: Database, kruize: Kruize) -> None:
+    query = "select workload_id, usage_end, kind, outcome, minutes, minutes_needed from poll_outcomes"
+    await add_usage(ros, bench.workload, "web", [END])
+    kruize.respond = lambda _name, _end: answer(answers.containers(web=answers.NOTHING))
+    told = await bench.poll()
+    (row,) = await ros.fetch(query)
+    assert tuple(row) == (bench.workload, END, "not_enough_data", told, 15, 30)
+    text = "No metrics available"
+    kruize.respond = lambda _name, _end: refusal(400, text)
+    later = END + timedelta(days=2)
+    await bench.poll(later)
+    # A late request changes nothing.
+    await bench.poll(END - timedelta(days=1))
+    (row,) = await ros.fetch(query)
+    assert tuple(row)[1:] == (later, "no_usage", f"no recommendation: {text}", None, None)
+    kruize.respond = lambda _name, end: answer(answers.containers(web=answers.recommendations(end)))
+    assert await bench.poll(later + timedelta(days=1)) == (
+        await ros.fetch_value("select outcome from poll_outcomes")
+    )
+    assert await ros.fetch_value("select kind from poll_outcomes") == "stored"
+    await ros.execute("delete from clusters")
+    assert await ros.fetch(query) == []

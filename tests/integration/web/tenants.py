@@ -319,3 +319,5 @@ class Furnisher:
             found = await self.there("ros_api", path, lambda answer: answer["meta"]["count"] > 0)
             self.one.known["recommendation_id"] += [row["id"] for row in found["data"]]
         self.one.secrets.update(self.one.known["recommendation_id"])
+        polled = await self.ask("ros_api", "GET", f"{ROS}/headrace/workloads")
+        self.one.known["workload_id"] = [str(row["workload_id"]) for row in polled["data"]]

@@ -51,6 +51,9 @@ UNDESCRIBED: Final = {
         r"/health": "a probe",
         r"/internal/v[12]\.0/(sources|authentications/\{id\})": "for services that have the shared key",
     },
+    "results_aggregator": {
+        r"/api/(insights-results-aggregator/)?v2/.*": "upstream's smart proxy has a document of its own",
+    },
     "assisted_events": {r"/health|.*/openapi\.json": "a probe and the document"},
 }
 # What takes the data to where it is read.
@@ -65,6 +68,9 @@ SHOWING_NOTHING: Final = {
     r"results_aggregator GET .*/rating": "repeats the rule, and a number",
     r"results_aggregator GET .*/get_vote": "a number",
     r"results_aggregator GET .*/info": "versions",
+    r"results_aggregator GET .*/v2/(content|rule/.*)": "what rules mean, the same for everybody",
+    r"results_aggregator GET .*/v2/cluster/.*": "times, and hits of the rules that are described",
+    r"ros_api GET .*/history": "amounts and times",
     r"results_aggregator GET /api/v1/organizations": "its own number",
     r"assisted_events GET .*/archive": "compressed",
 }
@@ -74,6 +80,8 @@ NOBODY: Final = "nobody"
 # What differs between two answers to the same question.
 VOLATILE: Final = re.compile(
     r'\?X-Amz-[^"]*|"(generated_at|response_generated_at|response_timestamp)": *"[^"]*"|"(elapsed|duration)":[^,}]*'
+    # What is expected and not there is silent after a while.
+    r'|"state":"(in_progress|silent)"'
 )
 
 
