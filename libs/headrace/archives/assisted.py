@@ -146,7 +146,7 @@ def entries(
     deployment: Mapping[str, str],
     more_infra_envs: Iterable[Mapping[str, Any]] = (),
 ) -> Iterator[Entry]:
-    """Return the members in their order, without those that would be empty."""
+    """Yield the members in their order, without those that would be empty."""
     if cluster is not None:
         yield compact_entry(cluster_id, names.CLUSTER_MEMBER, cluster)
     if hosts is not None:

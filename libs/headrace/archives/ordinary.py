@@ -43,7 +43,7 @@ def ordinary_files(tar: bytes, limits: ArchiveLimits) -> list[tuple[str, memoryv
 
 
 def _ordinary(names: list[bytes], limits: ArchiveLimits) -> list[str] | None:
-    """Return the names as text if none of them needs a closer check."""
+    """Return the names as text; None if one of them needs a closer check."""
     if not 0 < len(names) <= limits.max_members or limits.max_path_bytes < _MAX_NAME_BYTES:
         return None
     joined = b"\n".join(names)

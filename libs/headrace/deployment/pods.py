@@ -61,7 +61,7 @@ def serving_pod(row: Service, facts: Facts) -> Manifest:
 
 
 def _mount(pod: Manifest, name: str, path: str, volume: Manifest) -> None:
-    """Return one more volume of the pod's container; only a claim is writable."""
+    """Add a volume to the pod and its container; only a claim is writable."""
     pod["volumes"].append({"name": name, **volume})
     mount = {"name": name, "mountPath": path}
     pod["containers"][0]["volumeMounts"].append(mount if name == "data" else mount | {"readOnly": True})

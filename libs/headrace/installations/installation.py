@@ -111,7 +111,7 @@ class Installation:
         }
 
     def events(self) -> Iterator[Model]:
-        """Return the logged events by time."""
+        """Yield the logged events by time."""
         hosts = len(self._host_ids)
         told_anyway = sum(
             hosts if name.startswith(HOST_EVENT_PREFIX) else 1 for name, *_ in (*EVENTS, *AFTERWARDS)

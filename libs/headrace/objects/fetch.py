@@ -86,7 +86,7 @@ class Fetcher:
         return Location(name=name, path=unquote(url.path.lstrip("/")), url=url_text)
 
     def _in_own_store(self, url: SplitResult, authority: str) -> Location | None:
-        """Parse a path-style or virtual-host URL of Headrace's own endpoint, which is read with Headrace's keys."""
+        """Return the location in Headrace's own S3 that a path-style or virtual-host URL names, else None."""
         path = unquote(url.path.lstrip("/"))
         if authority in self._own:
             bucket, _, key = path.partition("/")

@@ -118,7 +118,7 @@ async def _stream(body: Sequence[bytes]) -> AsyncIterator[bytes]:
 
 
 def parse_xml(answer: bytes) -> ET.Element:
-    """Parse a store's answer; return None if it is not XML."""
+    """Parse a store's answer; raises `Retryable` if it is not XML."""
     try:
         return ET.fromstring(answer)  # noqa: S314 -- the store is ours, and expat bounds entity expansion
     except ET.ParseError as error:

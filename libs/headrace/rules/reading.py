@@ -141,7 +141,7 @@ class Condition:
 
 
 def condition(value: Any, kind: str, *statuses: str) -> Condition | None:
-    """Return the object's last condition of a type; if statuses are given, only if it has one of them."""
+    """Return the object's last condition of a type, or None; if statuses are given, it must have one of them."""
     for found in reversed(objects(value, "status", "conditions")):
         if found.get("type") == kind:
             return Condition(found) if not statuses or found.get("status") in statuses else None

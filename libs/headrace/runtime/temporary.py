@@ -54,6 +54,6 @@ def passes(error: Exception) -> bool:
 
 
 def ever_fits(size_bytes: int, chosen: str | None = None) -> bool:
-    """Return whether the file of one message would fit on the disk if the disk were empty."""
+    """Return whether a file of this size fits into the share of an empty disk that one message may use."""
     found = os.statvfs(place(chosen))
     return size_bytes <= found.f_frsize * found.f_blocks * _SHARE

@@ -15,7 +15,7 @@ def user_name(number: int) -> str:
 
 
 def user_signups(count: int, *, seed: int = 1) -> Iterator[dict[str, Any]]:
-    """Return the UserSignups of ``user1`` to ``user<count>``, in the form of the host cluster's API."""
+    """Yield the UserSignups of ``user1`` to ``user<count>``, in the form of the host cluster's API."""
     chooser = random.Random(f"{seed} user signups")  # noqa: S311 -- data for show, not secrets
     for number in range(1, count + 1):
         name, sso_id = user_name(number), str(10_000_000 + chooser.randrange(80_000_000))
@@ -50,7 +50,7 @@ def user_signups(count: int, *, seed: int = 1) -> Iterator[dict[str, Any]]:
 
 
 def tenant_namespaces(users: int) -> Iterator[dict[str, Any]]:
-    """Return a tenant's namespace for each user, and one namespace that belongs to no tenant."""
+    """Yield a tenant's namespace for each user, and one namespace that belongs to no tenant."""
     for number in range(1, users + 1):
         name = user_name(number)
         labels = {f"{GROUP}/type": "tenant", f"{GROUP}/space": name, f"{GROUP}/owner": name}

@@ -39,7 +39,7 @@ class AuditOptions:
 
 
 def audit_records(options: AuditOptions) -> Iterator[Record]:
-    """Return the records in order of time."""
+    """Yield the records in order of time."""
     chooser = random.Random(f"{options.seed} audit records")  # noqa: S311 -- data for show, not secrets
     makers = list(_MEANT)
     step = _SPREAD / max(1, options.records)

@@ -57,7 +57,7 @@ class Host:
         self._healths[name] = health
 
     def tell_stalls(self, stalled: Change) -> None:
-        """Report a stall of the event loop to ``told``, which is called in another thread, and its end with None."""
+        """Call ``stalled`` in another thread with the seconds of a stall so far, and with None at its end."""
         self._watchdog.changed = stalled
 
     @property

@@ -35,7 +35,7 @@ def checked(cluster_id: str, source: str) -> str:
 
 
 def announced(message: Announcement, identity: Identity) -> str | None:
-    """Return the cluster id if it is known without reading the archive."""
+    """Return the cluster id if it is known without reading the archive, else None."""
     named = named_cluster(identity, cluster_name=message.cluster_name)
     return checked(*named) if named else None
 

@@ -69,7 +69,7 @@ class ArchiveTable:
         self._follow = follow
 
     async def find(self, source: str, etag: str) -> Archive | None:
-        """Return the archive of an upload."""
+        """Return the archive of an upload, or None."""
         row = await self._database.fetch_row(
             "select * from archives where source = $1 and etag = $2", source, etag
         )

@@ -89,7 +89,7 @@ class Spool:
         return Section(self, self._size)
 
     def write(self, data: bytes) -> int:
-        """Append; raises `TooLarge`."""
+        """Append bytes and return their number; raises `TooLarge`."""
         self._size += len(data)
         if self._size > self._max_bytes:
             raise TooLarge(f"the archive's members have more than {self._max_bytes} bytes")

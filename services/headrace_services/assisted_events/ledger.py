@@ -92,7 +92,7 @@ class Ledger:
         return int(tag.rpartition(" ")[2])
 
     async def due(self) -> Sending | None:
-        """Return the due sending that has waited longest."""
+        """Return the due sending that has waited longest, or None."""
         row = await self._database.fetch_row(
             f"select {_COLUMNS} from sendings where state in ('waiting', 'sending') and next_attempt_at <= now()"  # noqa: S608
             " order by next_attempt_at, id limit 1"
@@ -155,7 +155,7 @@ class Ledger:
     async def postpone(self, sending: Sending, reason: str, seconds: float, *, blameless: bool) -> None:
         """Postpone a sending; ``blameless`` if the failure says nothing about this cluster.
 
-        A sending whose cluster was opted out during the upload ends instead.
+        A sending that ended during the upload, because its cluster was opted out, stays ended.
         """
         await self._database.execute(
             "update sendings set state = 'waiting', reason = $2, failures = failures - $4,"
@@ -167,7 +167,7 @@ class Ledger:
         )
 
     async def skip_waiting(self, reason: str) -> int:
-        """End all waiting sendings."""
+        """End all waiting sendings; return their number."""
         tag = await self._database.execute(
             "update sendings set state = 'skipped', reason = $1, ended_at = now()"
             " where state in ('waiting', 'sending')",
@@ -182,7 +182,7 @@ class Ledger:
         )
 
     async def sent_before(self, sending: Sending, sha256: str) -> Sending | None:
-        """Return an earlier sending of the same cluster whose archive had the same bytes."""
+        """Return an earlier sending of the same cluster whose archive had the same bytes, or None."""
         row = await self._database.fetch_row(
             f"select {_COLUMNS} from sendings where cluster_id = $1 and content_sha256 = $2 and id <> $3"  # noqa: S608
             " and state = 'sent' limit 1",
@@ -212,7 +212,7 @@ class Ledger:
         return count, [Sending.of(row) for row in rows]
 
     async def newest(self, cluster_id: str) -> Sending | None:
-        """Return the last sending of a cluster."""
+        """Return the last sending of a cluster, or None."""
         _, rows = await self.listed(cluster_id=cluster_id, state=None, limit=1, offset=0)
         return rows[0] if rows else None
 

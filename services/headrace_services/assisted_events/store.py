@@ -48,7 +48,7 @@ class Snapshot:
         self.cluster_id = cluster_id
 
     async def cluster(self) -> tuple[Model, str] | None:
-        """Return the cluster's model and its own pull secret (``""`` if there is none)."""
+        """Return the cluster's model and its pull secret (``""`` without one); None if there is no such cluster."""
         async for models in self._models(
             "cluster",
             "select * from clusters where id = $1 and deleted_at is null",

@@ -69,7 +69,7 @@ def _pieces(sent: dict[str, str], name: str) -> str | None:
 
 
 def _decoded(value: str) -> str | None:
-    """Decode ``<charset>'<language>'<escaped text>``."""
+    """Decode ``<charset>'<language>'<escaped text>``; return None if it is malformed."""
     charset, _, rest = value.partition("'")
     _, quote, text = rest.partition("'")
     return _unescaped(text) if quote and charset.lower() in _CHARSETS else None

@@ -95,7 +95,7 @@ class PendingUpload:
 
     async def _take_memory(self) -> None:
         if self._expected_bytes <= self._upload.hold_bytes:
-            # Small parts need as much memory as the upload already holds, so waiting would gain nothing.
+            # Without a share of the memory the upload may hold this much anyway, so waiting would gain nothing.
             return
         with suppress(Busy):
             if self._expected_bytes <= _WHOLE_BYTES:

@@ -106,7 +106,7 @@ class S3Stager:
         return Staged(url, size, self.bucket, key, etag, duplicate)
 
     async def twin(self, request_id: str, org_id: str, new: "Content") -> str | None:
-        """Return the key under which the organisation already stored the same bytes for this request id."""
+        """Return the key under which the organisation stored the same bytes for this request id, or None."""
         async for other in self._uploads_of(request_id, org_id):
             if other.size != new.size or other.key == new.key:
                 continue

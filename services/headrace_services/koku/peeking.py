@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 async def peeked(
     chunks: AsyncIterator[bytes], enough: Callable[[bytes], bool]
 ) -> tuple[bytes, AsyncIterator[bytes]]:
-    """Return the beginning of the stream, once it is ``enough`` or the stream has ended, and the whole stream."""
+    """Return the stream's beginning, once that is ``enough`` or the stream has ended, and the whole stream."""
     head = b""
     while not enough(head):
         chunk = await anext(chunks, None)

@@ -115,7 +115,7 @@ class Sources:
         return source
 
     async def _lookup(self, cluster_id: str, tenant: Tenant) -> Source | None:
-        """Return the oldest source, so that concurrent registrations reach the same result."""
+        """Return the oldest source, or None. Concurrent registrations agree on the oldest."""
         type_id = await self._type_id("source_types", OPENSHIFT, tenant)
         filters = {"source_type_id": type_id, "source_ref": cluster_id}
         found = [_source(item) for item in await self._list("sources", filters, tenant)]

@@ -253,7 +253,7 @@ class ResultStore:
         return found or b""
 
     async def newest_end(self, name: str) -> datetime | None:
-        """Return the end of an experiment's newest interval."""
+        """Return the end of an experiment's newest interval, None without intervals."""
         found: datetime | None = await self._database.fetch_value(_NEWEST_END, name)
         return found
 
@@ -289,7 +289,7 @@ class ProfileStore:
         return [orjson.loads(row["profile"]) for row in rows]
 
     async def find(self, name: str) -> dict[str, Any] | None:
-        """Return one profile."""
+        """Return one profile, or None."""
         text = await self._database.fetch_value(
             "select profile from kruize_performance_profiles where name = $1", name
         )

@@ -78,7 +78,7 @@ async def read_answer(response: aiohttp.ClientResponse) -> Answer:
 
 
 def proxy_of(url: str) -> str | None:
-    """Return the proxy for a URL according to HTTPS_PROXY, HTTP_PROXY and NO_PROXY."""
+    """Return the proxy for a URL according to HTTPS_PROXY, HTTP_PROXY and NO_PROXY, or None."""
     parts = urlsplit(url)
     if not parts.hostname or proxy_bypass(parts.hostname):
         return None

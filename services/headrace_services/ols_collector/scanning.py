@@ -107,7 +107,7 @@ class Scanner:
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """The stamp of a file."""
+    """Return the stamp of a file."""
     return Stamp(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
@@ -134,7 +134,7 @@ def is_unchanged(path: str, stamp: Stamp) -> bool:
 
 
 def remove_idle_directories(root: Path, names: list[str], *, now: float | None = None) -> int:
-    """Delete directories that have been empty for a while, except the root.
+    """Delete directories that have been empty for a while, except the root; return their number.
 
     A parent that becomes empty is left for a later call.
     """

@@ -97,7 +97,7 @@ class Chunk:
 
 
 def chunks(snapshot: Snapshot, limit_bytes: int) -> list[Chunk]:
-    """Yield chunks in order: a file beyond the limit starts the next one; a larger file is alone in its own."""
+    """Return chunks in order: a file beyond the limit starts the next one; a larger file is alone in its own."""
     found, start, size = [], 0, 0
     for position, size_bytes in enumerate(snapshot.sizes()):
         if position > start and size + size_bytes > limit_bytes:

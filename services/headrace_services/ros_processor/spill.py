@@ -76,7 +76,7 @@ class Spill:
         return offset
 
     def partitions(self, order: Order, max_rows: int) -> list[tuple[int, int]]:
-        """Yield ranges of ``order`` of about ``max_rows`` rows each, split between workloads where possible."""
+        """Return ranges of ``order`` of about ``max_rows`` rows each, split between workloads where possible."""
         samples = np.sort(order.of(np.concatenate(self._samples)))
         starts = [0]
         for sample in samples[:: max(1, max_rows // _SAMPLE_ROWS)][1:]:
@@ -89,7 +89,7 @@ class Spill:
         return list(zip(starts, [*starts[1:], order.end], strict=True))
 
     def read(self, order: Order, start: int, end: int) -> Iterator[Rows]:
-        """Return the rows from ``start`` to before ``end`` of ``order``, run after run."""
+        """Yield the rows from ``start`` to before ``end`` of ``order``, run after run."""
         for segment in self._segments:
             first, last = order.of(np.array([segment.first_key, segment.last_key], np.uint64)).tolist()
             if first >= end or last < start:

@@ -186,7 +186,7 @@ def _account(text: str) -> int | None:
 
 
 def _gathered_at(metadata: Any) -> datetime | None:
-    """Return the time of gathering, from its place in clients' messages or in the documented schema."""
+    """Return the time of gathering, from its place in clients' messages or in the documented schema, or None."""
     custom = metadata.get("custom_metadata") if isinstance(metadata, dict) else None
     if not isinstance(custom, dict):
         return None

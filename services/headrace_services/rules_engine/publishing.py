@@ -34,7 +34,7 @@ class Publication:
     compressed: bool = False
 
     def message(self, upload: Upload, cluster: str, evaluation: Evaluation) -> Outgoing | None:
-        """Return the message about an evaluation; equal for equal evaluations."""
+        """Return the message about an evaluation, equal for equal evaluations; None without content."""
         body = self.form(upload, cluster, evaluation)
         if body is None:
             return None
@@ -45,7 +45,7 @@ class Publication:
 
 
 def rules_result(upload: Upload, cluster: str, evaluation: Evaluation) -> RulesResult | None:
-    """Return the message for ``ccx.ocp.results``."""
+    """Return the message for ``ccx.ocp.results``, None without a report."""
     if "reports" not in evaluation.report:
         return None
     return RulesResult(
@@ -61,7 +61,7 @@ def rules_result(upload: Upload, cluster: str, evaluation: Evaluation) -> RulesR
 
 
 def workloads_result(upload: Upload, cluster: str, evaluation: Evaluation) -> WorkloadsResult | None:
-    """Return the message for ``ccx.dvo.results``: recommendations for workloads."""
+    """Return the message for ``ccx.dvo.results``, None without recommendations for workloads."""
     if "workload_recommendations" not in evaluation.report:
         return None
     return WorkloadsResult(
@@ -76,7 +76,7 @@ def workloads_result(upload: Upload, cluster: str, evaluation: Evaluation) -> Wo
 
 
 def workload_info(upload: Upload, cluster: str, evaluation: Evaluation) -> WorkloadInfo | None:
-    """Return the message that passes on config/workload_info.json: the images that run in a cluster."""
+    """Return the message that passes on config/workload_info.json, None if that is missing or malformed."""
     try:
         text = evaluation.workload_info or b""
         check_json(text)

@@ -46,7 +46,7 @@ def letter(content: bytes, reason: str) -> bytes:
 def contents_of(
     lines: Iterable[bytes], *, rows: bool, neither: Callable[[bytes], object] = lambda _: None
 ) -> list[bytes]:
-    """Yield the events of a file's lines, or the malformed rows, to be sent again.
+    """Return the events of a file's lines, or the malformed rows, to be sent again.
 
     ``neither`` is called with each line that is not a dead letter.
     """

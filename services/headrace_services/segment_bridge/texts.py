@@ -9,7 +9,7 @@ import orjson
 # A longer text is malformed; its beginning is passed on, to be counted.
 _MAX_TEXT_BYTES: Final = 16 << 20
 _MARK: Final = b"\xef\xbb\xbf"
-# A single quote begins a string without an end, because JSON strings contain no newline.
+# An unpaired quote begins a string without an end, because JSON strings contain no newline.
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}"]')
 
 

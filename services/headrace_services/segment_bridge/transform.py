@@ -26,7 +26,8 @@ NO_OWNER: Final = "workspace without a user id"
 NO_USER: Final = "user without an id"
 NO_ROW: Final = "not a row of Splunk"
 MALFORMED: Final = "malformed"
-# The reasons for which a wrong map or a wrong input drops rows; Splunk itself reports `NO_RESULT`.
+# The reasons that point to a wrong map or a wrong input, with the map. `NO_RESULT` is none, because Splunk reports it
+# when it finds nothing.
 _LOSSES: Final = {
     NO_WORKSPACE: " (workspace map)", NO_OWNER: " (uid map)", NO_USER: " (uid map)", NO_ROW: "",
 }  # fmt: skip
@@ -59,7 +60,7 @@ class Transform:
         self._contexts: dict[str, orjson.Fragment] = {}
 
     def events(self, lines: Iterable[bytes]) -> list[Event]:
-        """Yield the events of some lines, in order; blank lines are ignored, and a line may contain several objects."""
+        """Return the events of some lines, in order; blank lines are ignored, a line may have several objects."""
         found = self._made(lines)
         self.made += len(found)
         return found

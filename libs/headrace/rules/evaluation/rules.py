@@ -178,7 +178,7 @@ class _Run:
         return self._finished(kind, None)
 
     def _identified(self) -> tuple[type[ExecutionContext] | None, str]:
-        """Return the kind of archive, and the path of its root in the tree."""
+        """Return the kind of archive, None if it is unknown, and the path of its root in the tree."""
         if _packed_again(self._tree):
             return None, ""
         path, kind = hydration.identify(self._paths)

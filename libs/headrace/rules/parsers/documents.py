@@ -135,5 +135,5 @@ class KubernetesObject(ObjectFile):
         return name_at(self.excerpt, "metadata", "namespace")
 
     def condition(self, kind: str, *statuses: str) -> Condition | None:
-        """Return the condition of a type; if statuses are given, only if it has one of them."""
+        """Return the condition of a type, or None; if statuses are given, it must have one of them."""
         return condition(self.excerpt, kind, *statuses)

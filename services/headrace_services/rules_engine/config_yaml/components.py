@@ -98,7 +98,7 @@ def download(service: Section, variables: Mapping[str, str]) -> Download:
 
 
 def engine(service: Section) -> tuple[EngineForm, Section]:
-    """Read ``service.engine``; callers read and finish its arguments."""
+    """Read ``service.engine``; return its form, and its arguments, which callers read and finish."""
     if not service.has("engine"):
         return EngineForm.REPORT, Section("service.engine.kwargs", {}, service.notes)
     part, name, _, kwargs = _opened(service, "engine", names.ENGINES, "the name of an engine's class")

@@ -30,7 +30,7 @@ class Response(Publication):
     engine: EngineForm = EngineForm.REPORT
 
     def message(self, upload: Upload, cluster: str, evaluation: Evaluation) -> Outgoing | None:  # noqa: ARG002
-        """Raise: a response goes to no topic."""
+        """Return the response; its topic's name, such as `STDOUT`, selects another target than a Kafka topic."""
         text = response_text(self.engine, evaluation)
         return Outgoing(self.topic, None if text is None else text.encode(), None, ())
 

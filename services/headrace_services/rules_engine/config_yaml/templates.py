@@ -52,7 +52,7 @@ def retyped_text(text: str) -> bool | float | str | None:
 
 
 def unset_variable(text: str) -> str | None:
-    """Return the variable of a text that is only a reference, which remains because the variable is not set."""
+    """Return the variable of a text that is only a reference to an unset variable, else None."""
     found = _ONLY_REFERENCE.fullmatch(text)
     return (found[1] or found[2]) if found else None
 
