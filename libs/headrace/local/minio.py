@@ -1,10 +1,11 @@
 """MinIO on one directory, if it is selected; `minio_guard` stands in front."""
 
 import sys
+from pathlib import Path
 
 from headrace.local.engine import PROBE_SECONDS, answers
-from headrace.local.install import MINIO_VERSION, Progress
-from headrace.local.ports import HOST
+from headrace.local.install import MINIO_VERSION, Progress, minio
+from headrace.local.ports import HOST, EnginePorts
 from headrace.local.process import Command, clean_environment
 from headrace.local.s3 import S3Engine
 
@@ -20,6 +21,10 @@ class MinIO(S3Engine):
 
     product = "MinIO"
 
+    def __init__(self, directory: Path, ports: EnginePorts, program: Path | None = None) -> None:
+        super().__init__(directory, ports)
+        self._program = program
+
     def listens_on(self) -> dict[str, int]:
         """The ports of S3, of the server behind the guard, and of the console."""
         return {
@@ -28,8 +33,10 @@ class MinIO(S3Engine):
             "MinIO's console": self._ports.s3_console,
         }
 
-    async def prepare(self, progress: Progress) -> None:  # noqa: ARG002
-        """Create its directory."""
+    async def prepare(self, progress: Progress) -> None:
+        """Find or build the program, create its directory."""
+        if self._program is None:
+            self._program = await minio(progress)
         self.directory.mkdir(parents=True, exist_ok=True)
         # Only a binary of our own making says which source it is from.
         self.version = MINIO_VERSION if MINIO_VERSION in self._program.name else str(self._program)

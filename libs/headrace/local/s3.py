@@ -21,10 +21,9 @@ class S3Engine(Engine):
 
     name = "s3"
 
-    def __init__(self, directory: Path, ports: EnginePorts, program: Path) -> None:
+    def __init__(self, directory: Path, ports: EnginePorts) -> None:
         super().__init__(directory)
         self._ports = ports
-        self._program = program
         self._credentials = credentials_from_environment()
 
     @property

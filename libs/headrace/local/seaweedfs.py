@@ -6,10 +6,11 @@ import json
 import os
 import secrets
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from headrace.local.engine import PROBE_SECONDS, answers
 from headrace.local.install import Progress
-from headrace.local.ports import HOST
+from headrace.local.ports import HOST, EnginePorts
 from headrace.local.process import Command, clean_environment
 from headrace.local.s3 import S3Engine
 from headrace.objects.endpoint import S3Endpoint
@@ -60,6 +61,10 @@ class SeaweedFS(S3Engine):
     product = "SeaweedFS"
     # It looks at its disk once a minute, and takes nothing until it has seen the room.
     dwells_on_full = True
+
+    def __init__(self, directory: Path, ports: EnginePorts, program: Path) -> None:
+        super().__init__(directory, ports)
+        self._program = program
 
     def listens_on(self) -> dict[str, int]:
         """The ports of S3 and of the servers behind it."""

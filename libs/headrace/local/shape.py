@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from headrace.database.roles import ensure_roles
 from headrace.local.install import S3Server
-from headrace.local.ports import HOST, EnginePorts, check_free
+from headrace.local.ports import HOST, EnginePorts
 from headrace.local.simulators.chain import DIRECTORY, ChainPorts, is_wanted, simulated_chain
 from headrace.local.stack import VARIABLES, Engines, given_by_environment
 from headrace.local.tools import write_tools
@@ -94,12 +94,10 @@ def _port(row: Service, environment: Mapping[str, str]) -> int | None:
     return int(moved) if moved.isdigit() else row.port
 
 
-def _check_ports(rows: Sequence[Service], process: ProcessSettings) -> None:
-    """Raise with the process that occupies a service's port; the service itself could only say that it is in use."""
-    check_free(process.admin_port, "health and metrics")
-    for row in rows:
-        if port := _port(row, os.environ):
-            check_free(port, row.name)
+def _ports(rows: Sequence[Service], admin_port: int) -> dict[str, int]:
+    """Return the services' ports by purpose; a service itself could only say that its port is in use."""
+    ports = {row.name: port for row in rows if (port := _port(row, os.environ))}
+    return {"health and metrics": admin_port} | ports
 
 
 @contextmanager
@@ -127,13 +125,20 @@ async def local_shape(
     ports = EnginePorts.seed() if port_base is None else EnginePorts.at(port_base)
     given = given_by_environment()
     with _restored_environment():
-        async with Engines(directory, ports, s3=s3, given=given, progress=progress) as engines:
-            os.environ.update(settings_of_ports(rows, port_base) | engines.environment())
-            for name, value in _defaults(rows, directory).items():
-                os.environ.setdefault(name, value)
+        os.environ.update(settings_of_ports(rows, port_base))
+        for name, value in _defaults(rows, directory).items():
+            os.environ.setdefault(name, value)
+        process = load(ProcessSettings)
+        async with Engines(
+            directory,
+            ports,
+            s3=s3,
+            given=given,
+            progress=progress,
+            other_ports=_ports(rows, process.admin_port),
+        ) as engines:
+            os.environ.update(engines.environment())
             engine_settings = load(EngineSettings)
-            process = load(ProcessSettings)
-            _check_ports(rows, process)
             if "postgres" not in given:
                 for name, value in _roles(rows, engine_settings.postgres).items():
                     os.environ.setdefault(name, value)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -14,10 +14,11 @@ from headrace.local.engine import Engine, EngineName
 from headrace.local.install import Progress, S3Server
 from headrace.local.kafka import Kafka
 from headrace.local.minio import WARNING, MinIO
-from headrace.local.ports import EnginePorts
+from headrace.local.ports import EnginePorts, check_free
 from headrace.local.postgres import Postgres
 from headrace.local.seaweedfs import SeaweedFS
 from headrace.local.supervisor import PATIENCE, EngineStatus, Patience, RestartBudget, Supervisor
+from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -34,26 +35,38 @@ def given_by_environment() -> dict[EngineName, str]:
     return {name: os.environ[variable] for name, variable in VARIABLES.items() if os.environ.get(variable)}
 
 
-async def choose_s3(
+def choose_s3(
     directory: DataDirectory, ports: EnginePorts, wanted: S3Server | None, progress: Progress
 ) -> Engine:
     """Return the server of the directory's objects; at first use the requested one, by default SeaweedFS."""
-    choice = directory.s3_server(wanted) or wanted
-    if choice != "minio":
+    held = directory.s3_server(wanted)
+    if (held or wanted) != "minio":
+        if held is None and wanted is None:
+            progress(f"SeaweedFS serves S3; {_how_to_have_minio()}")
         return SeaweedFS(directory.path / "seaweedfs", ports, install.seaweedfs())
     if wanted is None:
         progress(f"{directory.path} contains objects of MinIO, so MinIO is used")
-    program = await install.minio(progress)
     progress(WARNING)
     log.warning("minio_serves_s3", reason=WARNING)
-    return MinIO(directory.path / "minio", ports, program)
+    return MinIO(directory.path / "minio", ports)
+
+
+def _how_to_have_minio() -> str:
+    """Return how a new directory gets MinIO, on this machine."""
+    if found := install.find_minio():
+        return f"for {found} instead, start a new directory with S3=minio (--s3 minio)"
+    return (
+        "for MinIO instead, build it once with `make minio` "
+        f"({install.GO_BUILD_MINUTES} minutes, needs Go) and start a new directory with S3=minio (--s3 minio)"
+    )
 
 
 class Engines:
     """`async with Engines(…) as engines`: all engines answer inside, and none runs afterwards.
 
     `given` URLs, by engine, replace the matching child. Enter it in a thread that lasts as long as the servers should.
-    `progress` receives one line for each step that a waiting user wants to see.
+    `progress` receives one line for each step that a waiting user wants to see. `other_ports`, by purpose, are those
+    that the caller will listen on: a start that cannot succeed ends before anything is created.
     """
 
     def __init__(
@@ -66,6 +79,7 @@ class Engines:
         progress: Progress = lambda _: None,
         budget: RestartBudget | None = None,
         patience: Patience = PATIENCE,
+        other_ports: Mapping[str, int] | None = None,
     ) -> None:
         self._directory = DataDirectory(directory)
         self._ports = ports
@@ -74,6 +88,7 @@ class Engines:
         self._progress = progress
         self._budget = budget or RestartBudget()
         self._patience = patience
+        self._other_ports = dict(other_ports or {})
         self._parts: dict[EngineName, Supervisor] = {}
         self._published: dict[str, Any] = {}
         self._ready = False
@@ -84,16 +99,21 @@ class Engines:
         self._directory.acquire()
         try:
             self._directory.end_leftovers()
+            engines = [self._engine(name) for name in VARIABLES if name not in self._given]
+            self._check_ports(engines)
             # One that fails, a missing program say, ends the others' start.
             async with asyncio.TaskGroup() as group:
-                for name in VARIABLES:
-                    if name not in self._given:
-                        group.create_task(self._start(name))
+                for engine in engines:
+                    group.create_task(self._start(engine))
         except BaseException as error:
             await self._stop()
             if isinstance(error, BaseExceptionGroup):
-                raise error.exceptions[0] from None
-            raise
+                error = error.exceptions[0]
+            if isinstance(error, OSError):
+                error = ConfigurationError(f"{error.filename or self._directory.path}: {error.strerror}")
+            if isinstance(error, ConfigurationError):
+                self._directory.remove_if_made()
+            raise error from None
         self._ready = True
         self.ready_after_seconds = time.monotonic() - began
         self._write()
@@ -126,8 +146,14 @@ class Engines:
         self._published |= facts
         self._write()
 
-    async def _start(self, name: EngineName) -> None:
-        engine = await self._engine(name)
+    def _check_ports(self, engines: Sequence[Engine]) -> None:
+        for what, port in self._other_ports.items():
+            check_free(port, what)
+        for engine in engines:
+            for what, port in engine.listens_on().items():
+                check_free(port, what)
+
+    async def _start(self, engine: Engine) -> None:
         part = Supervisor(
             engine,
             logs=self._directory.path / "logs",
@@ -136,17 +162,17 @@ class Engines:
             changed=self._write,
             patience=self._patience,
         )
-        self._parts[name] = part
+        self._parts[engine.name] = part
         await part.start()
         if isinstance(engine, MinIO | SeaweedFS):
             self._directory.keep_s3_server("minio" if isinstance(engine, MinIO) else "seaweedfs")
 
-    async def _engine(self, name: EngineName) -> Engine:
+    def _engine(self, name: EngineName) -> Engine:
         if name == "kafka":
             return Kafka(self._directory.path / name, self._ports)
         if name == "postgres":
             return Postgres(self._directory.path / name, self._ports)
-        return await choose_s3(self._directory, self._ports, self._s3, self._progress)
+        return choose_s3(self._directory, self._ports, self._s3, self._progress)
 
     async def _stop(self) -> None:
         self._ready = False

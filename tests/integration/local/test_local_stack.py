@@ -17,6 +17,7 @@ from headrace.local.supervisor import RestartBudget
 from headrace.run_file import read_run
 from headrace.runtime.errors import ConfigurationError
 from tests.calibration import Calibration
+from tests.disks import small_disk
 from tests.integration.local.clients import first_record, s3_client, send_record
 from tests.waiting import eventually
 
@@ -105,6 +106,51 @@ async def test_objects_of_one_s3_server_are_not_handed_to_another(tmp_path):
             pass
     async with Engines(tmp_path, EnginePorts.random(), given=only("s3")) as stack:
         assert stack.describe()[1].product == "SeaweedFS"
+
+
+async def test_a_start_that_cannot_succeed_leaves_no_directory_behind(tmp_path):
+    ports, place = EnginePorts.random(), tmp_path / "new"
+    with (
+        socket.create_server(("127.0.0.1", ports.postgres)),
+        pytest.raises(ConfigurationError, match=rf"port {ports.postgres} for PostgreSQL is in use"),
+    ):
+        async with Engines(place, ports):
+            pass
+    assert not place.exists()
+    with (
+        socket.create_server(("127.0.0.1", ports.kafka)),
+        pytest.raises(ConfigurationError, match=rf"port {ports.kafka} for ingress is in use"),
+    ):
+        async with Engines(place, ports, given=only("postgres"), other_ports={"ingress": ports.kafka}):
+            pass
+    assert not place.exists()
+
+
+async def test_a_directory_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"file/new cannot be written \(Not a directory\)"):
+        async with Engines(tmp_path / "file" / "new", EnginePorts.random()):
+            pass
+
+
+async def test_a_disk_without_room_is_named_before_anything_is_created(tmp_path):
+    with small_disk(tmp_path) as disk:
+        if not disk.mounted:
+            pytest.skip("mounting needs root")
+        with pytest.raises(ConfigurationError, match=rf"no space left on {disk.path}: \d+ MiB free"):
+            async with Engines(disk.path / "new", EnginePorts.random()):
+                pass
+        assert disk.used_by_others == []
+
+
+async def test_a_program_that_cannot_be_had_leaves_no_directory_behind(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    for name in ("HEADRACE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigurationError, match=r"the home directory .*nobody does not exist"):
+        async with Engines(tmp_path / "new", EnginePorts.random(), given=only("kafka")):
+            pass
+    assert not (tmp_path / "new").exists()
 
 
 async def test_port_in_use_names_its_holder(tmp_path):

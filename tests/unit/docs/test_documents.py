@@ -37,7 +37,8 @@ OTHER_VARIABLES = {
     "HEADRACE_TEST_KAFKA",
     "HEADRACE_TEST_POSTGRES",
     "HEADRACE_TEST_S3",
-    "HEADRACE_DIRECTORY", "HEADRACE_CACHE", "HEADRACE_TOKEN", "HEADRACE_FAULT_POINTS", "HEADRACE_POSTGRES_"
+    "HEADRACE_DIRECTORY", "HEADRACE_CACHE", "HEADRACE_TOKEN", "HEADRACE_FAULT_POINTS", "HEADRACE_POSTGRES_",
+    "HEADRACE_MAVEN_REPOSITORY",
 }  # fmt: skip
 # Of the examples, and what a start makes.
 NOT_IN_THE_TREE = re.compile(r"services/headrace_services/(last_seen|node_reports|<name>)/.*")

@@ -75,7 +75,9 @@ def test_image_builds_take_pip_of_a_locked_hash():
     assert all('"--require-hashes"' in call for call in calls)
 
 
-@pytest.mark.parametrize("lock", sorted((ROOT / "locks").glob("*.txt")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "lock", [*sorted((ROOT / "locks").glob("*.txt")), install.JAVA_LOCK], ids=lambda path: path.name
+)
 def test_every_lock_has_hashes_and_no_host(lock):
     text = lock.read_text(encoding="utf-8")
     packages = re.findall(r"^[A-Za-z0-9._-]+==", text, re.MULTILINE)
@@ -114,7 +116,7 @@ def test_the_page_of_third_parties_is_current():
         sys.path.remove(str(DEPLOY))
     written = notices.PAGE.read_text(encoding="utf-8")
     assert notices.page(written) == written, "renew it with: make docs"
-    for lock in ("runtime", "java"):
+    for lock in (ROOT / "locks" / "runtime.txt", ROOT / "locks" / "jgo.txt", install.JAVA_LOCK):
         for name, version in notices.pinned(lock):
             assert f"| {name} | {version} | " in written
     assert "see its wheel" not in written
