@@ -21,7 +21,7 @@ SEEDS = ROOT / "docs" / "seeds"
 OF_THE_ROOT = {"README.md": "index.md"} | {
     name: name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 }
-LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+LINK = re.compile(r"(!?)\[([^\[\]]*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 # What a browser fetches by itself, from wherever it is told to.
 FETCHED = re.compile(
@@ -49,7 +49,8 @@ def linked(source: Path) -> str:
         mark, words, link = match.groups()
         path, hash_, anchor = link.partition("#")
         if not path or ":" in link:
-            return match[0]
+            # A picture from elsewhere would be fetched by whoever reads the page.
+            return words if mark and path else match[0]
         found = (source.parent / path).resolve()
         target = place(found)
         # The upstream documents link to what only upstream's repositories have.
