@@ -9,6 +9,7 @@ from headrace.archives.files import file_chunks
 from headrace.contracts.clusters import is_cluster_uuid
 from headrace.contracts.identity import decode_identity
 from headrace.laptop.samples import write
+from headrace.laptop.sending import SendOptions, uploads_of
 from headrace.laptop.uploads import content_type_of, sender, service_of
 from headrace.runtime.errors import ConfigurationError
 from headrace.samples import KINDS, SampleOptions
@@ -107,3 +108,21 @@ def test_a_sample_that_names_no_cluster_says_how_to_send_it(tmp_path, capsys):
     assert f"headrace send {tmp_path}/ols.tgz --cluster {options.cluster()}" in capsys.readouterr().out
     write("insights", tmp_path, options)
     assert "--cluster" not in capsys.readouterr().out
+
+
+async def test_a_sample_that_names_no_cluster_can_be_sent_and_says_as_which(tmp_path):
+    made = KINDS["ols"].generate(tmp_path, SampleOptions())[0]
+    (upload,) = await uploads_of([made], SendOptions())
+    assert decode_identity(upload.headers["x-rh-identity"]).system.cluster_id == SampleOptions().cluster()
+    assert upload.note == (
+        f"an archive of ols names no cluster: sent as that of the samples, {SampleOptions().cluster()}; "
+        "--cluster ID names another"
+    )
+    (named,) = await uploads_of([made], SendOptions(cluster="c1"))
+    assert named.note == ""
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if KINDS[kind].names_cluster])
+async def test_a_sample_that_names_its_cluster_needs_no_words(kind, tmp_path):
+    (upload,) = await uploads_of([KINDS[kind].generate(tmp_path, SampleOptions())[0]], SendOptions())
+    assert upload.note == ""

@@ -98,7 +98,7 @@ def test_the_command_of_the_image_has_what_operators_need_and_nothing_of_the_lap
     assert all(row.name in listed.stdout for row in SERVICES)
 
     help_text = run(tree, "-m", "headrace_services", "--help").stdout
-    commands = set(re.findall(r"^  ([a-z-]+)  ", help_text, re.MULTILINE))
+    commands = set(re.findall(r"^│ ([a-z-]+)  ", help_text, re.MULTILINE))
     assert commands >= {"serve", "init", "services", "dead-letters", "clusters", "segment", "rules"}
     assert not commands & {"up", "down", "demo", "sample", "generate"}
 
