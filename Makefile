@@ -60,6 +60,8 @@ minio: $(RUNNABLE) ## build MinIO, for S3=minio (needs Go; 2 to 6 minutes, once)
 
 .PHONY: test
 test: install ## run every test (T=path for some)
+	@# Once, and not by each worker.
+	@$(BIN)/python -m compileall -q -j 2 -x '/test_' libs services tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(T)
 
 .PHONY: test-faults
@@ -152,7 +154,7 @@ AUDIT := .venv-audit
 DIST := .venv-dist
 .venv-%/.installed: locks/%.txt
 	@$(PYTHON) -m venv .venv-$*
-	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/$*.txt
+	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps -r locks/$*.txt
 	@touch $@
 
 .PHONY: site
