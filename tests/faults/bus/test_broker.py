@@ -1,4 +1,4 @@
-"""The broker stops, dies, loses its disk: under load, with a broker of the test's own."""
+"""The broker stops, dies, loses its disk, or half of a record: with a broker that these tests have to themselves."""
 
 import asyncio
 import os
@@ -9,24 +9,40 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import NewTopic
 
-from headrace.bus.admin import ensure_topics, reachable
+from headrace.bus.admin import admin_client, ensure_topics, reachable
 from headrace.bus.consumer import Delivery
 from headrace.contracts.topics import PAYLOAD_STATUS
 from headrace.local.kafka import Kafka
 from headrace.local.ports import EnginePorts
 from headrace.local.supervisor import RestartBudget, Supervisor
 from headrace.runtime.errors import Retryable
+from headrace.runtime.settings import EngineSettings
 from tests.calibration import Calibration
+from tests.faults.recording import RowRun
 from tests.integration.bus.flow import Flow, Note, open_flow, send_stubbornly
+from tests.records import reader
 from tests.waiting import eventually
 
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow, pytest.mark.timeout(900)]
 
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Supervisor]:
+# A broker that was killed is let in by its heartbeats, which a busy machine delays.
+PATIENCE_SECONDS = 180.0
+CUT = "cut"
+RECORDS = [b"first", b"other", b"third"]
+# More than the bytes of one record's batch: each partition is cut at another byte.
+PARTITIONS = 120
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Supervisor]:
+    directory: Path = tmp_path_factory.mktemp("broker")
     supervisor = Supervisor(
-        Kafka(tmp_path / "kafka", EnginePorts.random()),
-        logs=tmp_path / "logs",
+        Kafka(directory / "kafka", EnginePorts.random()),
+        logs=directory / "logs",
         progress=lambda _line: None,
         budget=RestartBudget(restarts=3),
     )
@@ -88,9 +104,9 @@ async def test_a_stop_a_hang_and_a_kill_of_the_broker_lose_nothing(
             assert flow.producer.problem is not None
             await broker.start()
             returned, before = monotonic(), len(load.acknowledged)
-            await eventually(lambda: len(load.acknowledged) > before + 50, within_seconds=60)
+            await eventually(lambda: len(load.acknowledged) > before + 50, within_seconds=PATIENCE_SECONDS)
             print(f"sends again {monotonic() - returned:.1f} s after the broker's return")
-            await eventually(lambda: max(seen) > before + 50, within_seconds=60)
+            await eventually(lambda: max(seen) > before + 50, within_seconds=PATIENCE_SECONDS)
             print(f"consumes again {monotonic() - returned:.1f} s after the broker's return")
             assert flow.producer.problem is None
 
@@ -99,14 +115,14 @@ async def test_a_stop_a_hang_and_a_kill_of_the_broker_lose_nothing(
             await eventually(lambda: load.refused > refused, describe="sends to a hanging broker are refused")
             os.kill(broker.status().pid, signal.SIGCONT)
             before = len(load.acknowledged)
-            await eventually(lambda: len(load.acknowledged) > before + 50, within_seconds=60)
+            await eventually(lambda: len(load.acknowledged) > before + 50, within_seconds=PATIENCE_SECONDS)
 
             os.kill(broker.status().pid, signal.SIGKILL)
             before = len(load.acknowledged)
-            await eventually(lambda: len(load.acknowledged) > before + 50, within_seconds=60)
+            await eventually(lambda: len(load.acknowledged) > before + 50, within_seconds=PATIENCE_SECONDS)
             load.stop.set()
             await sending
-            await eventually(lambda: seen >= set(load.acknowledged), within_seconds=60)
+            await eventually(lambda: seen >= set(load.acknowledged), within_seconds=PATIENCE_SECONDS)
             await eventually(lambda: consumer.problem is None)
             assert not run.done()
         records = await flow.records(flow.topic.name)
@@ -137,3 +153,72 @@ async def test_a_broker_that_comes_back_with_an_empty_disk_is_used_again(
         assert await reachable(flow.settings)
         await send_stubbornly(flow, [Note(request_id=f"after{n}", key="k", n=n) for n in range(20)])
         await eventually(lambda: len(seen) == 40)
+
+
+async def write(url: str, values: list[bytes]) -> None:
+    """Each value to each partition, in a batch of its own."""
+    producer = AIOKafkaProducer(bootstrap_servers=url, enable_idempotence=True)
+    await producer.start()
+    try:
+        for value in values:
+            sent = [await producer.send(CUT, value, partition=number) for number in range(PARTITIONS)]
+            await producer.flush()
+            for each in sent:
+                await each
+    finally:
+        await producer.stop()
+
+
+async def read(url: str) -> dict[int, list[bytes]]:
+    found: dict[int, list[bytes]] = {number: [] for number in range(PARTITIONS)}
+    consumer = reader(url)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(CUT, number) for number in found]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        while any([await consumer.position(at) < ends[at] for at in partitions]):
+            for at, records in (await consumer.getmany(timeout_ms=200)).items():
+                found[at.partition] += [record.value for record in records]
+    finally:
+        await consumer.stop()
+    return found
+
+
+@pytest.mark.row(29)
+async def test_a_segment_cut_at_every_byte_of_its_last_record_is_recovered(
+    broker: Supervisor, row: RowRun, monkeypatch: pytest.MonkeyPatch
+):
+    """A broker dies with its last segment half written: what was whole before it is read, and it is written again."""
+    async with admin_client(EngineSettings(kafka=broker.engine.url)) as client:
+        await client.create_topics([NewTopic(CUT, PARTITIONS, 1)])
+    await write(broker.engine.url, RECORDS)
+    # One that hangs is told to end, and killed.
+    os.kill(broker.status().pid, signal.SIGSTOP)
+    monkeypatch.setattr(broker.engine, "stop_within_seconds", 0.01)
+    await broker.stop()
+    monkeypatch.undo()
+
+    data = broker.engine.directory / "data"
+    assert not (data / ".kafka_cleanshutdown").exists()
+    segments = [data / f"{CUT}-{number}" / f"{0:020}.log" for number in range(PARTITIONS)]
+    sizes = {segment.stat().st_size for segment in segments}
+    assert len(sizes) == 1
+    size = sizes.pop()
+    last = size // len(RECORDS)
+    assert last < PARTITIONS
+    for missing, segment in enumerate(segments[: last + 1]):
+        os.truncate(segment, size - missing)
+
+    await broker.start()
+    found = await read(broker.engine.url)
+    whole = [0, *range(last + 1, PARTITIONS)]
+    assert all(found[number] == RECORDS for number in whole)
+    assert all(found[number] == RECORDS[:2] for number in range(1, last + 1))
+    await write(broker.engine.url, [b"after"])
+    again = await read(broker.engine.url)
+    assert all(again[number] == [*found[number], b"after"] for number in found)
+    row.record(
+        bytes_of_the_last_record=last, cuts=last, whole_records_lost=0, partitions_written_again=PARTITIONS
+    )

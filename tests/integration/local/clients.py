@@ -3,6 +3,7 @@
 import contextlib
 from urllib.parse import urlsplit
 
+import asyncpg
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -51,3 +52,34 @@ async def first_record(kafka, topic):
         return found[partition][0].value
     finally:
         await consumer.stop()
+
+
+async def keep_object(url):
+    async with s3_client(url) as s3:
+        await s3.create_bucket(Bucket="kept")
+        await s3.put_object(Bucket="kept", Key="k", Body=b"object")
+
+
+async def kept_object(url):
+    async with s3_client(url) as s3:
+        answer = await s3.get_object(Bucket="kept", Key="k")
+        return await answer["Body"].read()
+
+
+async def keep_something(environment):
+    """A record, an object and a row."""
+    await send_record(environment["HEADRACE_KAFKA"], "kept", b"record")
+    await keep_object(environment["HEADRACE_S3"])
+    connection = await asyncpg.connect(environment["HEADRACE_POSTGRES"], timeout=10)
+    await connection.execute("CREATE TABLE kept AS SELECT 'row' AS value")
+    await connection.close()
+
+
+async def is_kept(environment):
+    """Whether all of it is still there."""
+    assert await first_record(environment["HEADRACE_KAFKA"], "kept") == b"record"
+    assert await kept_object(environment["HEADRACE_S3"]) == b"object"
+    connection = await asyncpg.connect(environment["HEADRACE_POSTGRES"], timeout=10)
+    assert await connection.fetchval("SELECT value FROM kept") == "row"
+    await connection.close()
+    return True
