@@ -6,16 +6,19 @@ from nothing is for others to try.
 """
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from headrace_services.registry import SERVICES
 
+COMMAND_SECONDS = 280.0
 _CONTEXT = multiprocessing.get_context("forkserver")
 _PRELOADED = [
     "headrace_services.__main__",
@@ -65,6 +68,14 @@ class Forked:
         assert self.returncode is not None
         return self.returncode
 
+    def join(self, within_seconds: float) -> int:
+        """The exit code, for who has no event loop."""
+        self._process.join(within_seconds)
+        if self.returncode is None:
+            self.kill()
+            raise TimeoutError(f"pid {self.pid} has not ended within {within_seconds:g} s")
+        return self.returncode
+
     def send_signal(self, number: int) -> None:
         """Nothing where it has ended."""
         if self.returncode is None:
@@ -83,15 +94,34 @@ async def headrace(
     *arguments: str, given: bytes, environment: Mapping[str, str], directory: Path
 ) -> tuple[int | None, bytes, bytes]:
     """Exit code, stdout and stderr of a command."""
-    with tempfile.TemporaryDirectory(prefix="headrace-forked-") as name:
-        streams = (Path(name, "in"), Path(name, "out"), Path(name, "err"))
-        streams[0].write_bytes(given)
+    with _streams(given) as streams:
         process = Forked(*arguments, environment=environment, directory=directory, streams=streams)
         try:
-            code = await asyncio.wait_for(process.wait(), 280)
+            code = await asyncio.wait_for(process.wait(), COMMAND_SECONDS)
             return code, streams[1].read_bytes(), streams[2].read_bytes()
         finally:
             process.kill()
+
+
+def run_headrace(
+    *arguments: str, environment: Mapping[str, str], directory: Path
+) -> subprocess.CompletedProcess[str]:
+    """The same for who has no event loop."""
+    with _streams(b"") as streams:
+        process = Forked(*arguments, environment=environment, directory=directory, streams=streams)
+        code = process.join(COMMAND_SECONDS)
+        _, stdout, stderr = (stream.read_text(encoding="utf-8") for stream in streams)
+        return subprocess.CompletedProcess(arguments, code, stdout, stderr)
+
+
+@contextlib.contextmanager
+def _streams(given: bytes) -> Iterator[tuple[Path, Path, Path]]:
+    with tempfile.TemporaryDirectory(prefix="headrace-forked-") as name:
+        streams = Path(name, "in"), Path(name, "out"), Path(name, "err")
+        streams[0].write_bytes(given)
+        for stream in streams[1:]:
+            stream.touch()
+        yield streams
 
 
 def _run(arguments: tuple[str, ...], environment: dict[str, str], directory: str, streams: list[str]) -> None:

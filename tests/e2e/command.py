@@ -20,6 +20,7 @@ from headrace.runtime.settings import environment_name
 from headrace.service.declarations import settings_of
 from headrace_services.registry import SERVICES
 from tests.calibration import Calibration
+from tests.forked import run_headrace
 
 ENGINES = {"kafka", "s3", "postgres"}
 READY_SECONDS = 240.0
@@ -114,7 +115,9 @@ class Stack(Spawned):
     port_base: int
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return headrace(*arguments, HEADRACE_DIRECTORY=str(self.directory))
+        """A command that asks this stack."""
+        own = environment(HEADRACE_DIRECTORY=str(self.directory))
+        return run_headrace(*map(str, arguments), environment=own, directory=REPOSITORY)
 
     def urls(self) -> dict[str, Any]:
         """They stay the same; each asking is a process."""

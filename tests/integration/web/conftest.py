@@ -1,15 +1,17 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import asyncpg
 import pytest
+import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from yarl import URL
 
@@ -85,19 +87,21 @@ def resolved(document: dict[str, Any], item: Any) -> Any:
     return item
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def everything(
-    engines: SessionEngines, fresh: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engines: SessionEngines, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Everything]:
     rows = [row for row in SERVICES if row.port is not None]
     process = ProcessSettings(
         admin_port=0, lenient=True, stop_seconds=5.0, body_seconds=BODY_SECONDS, answer_seconds=BODY_SECONDS
     )
-    async with (
-        aiohttp.ClientSession(headers={"x-rh-identity": IDENTITY}) as session,
-        running_all(engines, rows, process, session, fresh, tmp_path, monkeypatch) as started,
-    ):
-        yield started
+    directory = tmp_path_factory.mktemp("everything")
+    with pytest.MonkeyPatch.context() as patch:
+        async with (
+            aiohttp.ClientSession(headers={"x-rh-identity": IDENTITY}) as session,
+            running_all(engines, rows, process, session, directory, patch) as started,
+        ):
+            yield started
 
 
 @asynccontextmanager
@@ -106,17 +110,17 @@ async def running_all(
     rows: Sequence[Service],
     process: ProcessSettings,
     session: aiohttp.ClientSession,
-    fresh: Callable[[str], str],
     directory: Path,
     patch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Everything]:
     """These services, with databases and consumer groups of their own, and the documents of those that listen."""
-    database = {row.database: fresh(row.database).replace("-", "_") for row in rows if row.database}
+    run = uuid4().hex[:12]
+    database = {row.database: f"{row.database}_{run}" for row in rows if row.database}
     rows = [
         replace(
             row,
             database=database[row.database] if row.database else None,
-            consumes=tuple(replace(item, group=fresh("group")) for item in row.consumes),
+            consumes=tuple(replace(item, group=f"group-{uuid4().hex[:12]}") for item in row.consumes),
         )
         for row in rows
     ]

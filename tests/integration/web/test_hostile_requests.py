@@ -12,9 +12,12 @@ from contextlib import suppress
 from itertools import repeat
 from typing import Any
 
+import pytest
 from yarl import URL
 
 from tests.integration.web.conftest import BODY_SECONDS, Everything, resolved
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # What an error may weigh; a batch of Kruize's is answered record by record.
 ERROR_BYTES = 4096

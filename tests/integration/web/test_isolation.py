@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -38,7 +37,7 @@ from tests.integration.web.routes import (
 from tests.integration.web.tenants import SHARED_KEY, Furnisher, Organisation, environment
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 # Served, and not in the service's document.
 UNDESCRIBED: Final = {
@@ -106,7 +105,6 @@ async def scene(engines: SessionEngines, tmp_path_factory: pytest.TempPathFactor
                 rows,
                 process,
                 session,
-                lambda kind: f"{kind}-{uuid4().hex[:12]}",
                 directory,
                 patch,
             ) as everything,

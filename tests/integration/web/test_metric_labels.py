@@ -5,11 +5,14 @@ import io
 from collections.abc import Iterator
 
 import aiohttp
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
 from tests.integration.web.conftest import Everything
 from tests.integration.web.test_hostile_requests import filled
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 GROWN_BYTES = 300_000
 MADE_UP = "madeup"
