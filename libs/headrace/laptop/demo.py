@@ -22,7 +22,7 @@ from headrace.contracts.headers import IDENTITY_HEADER
 from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.contracts.status import TERMINAL
 from headrace.laptop.demo_senders import SENDERS, Senders
-from headrace.laptop.following import Flow, Trail, consumers_of, soon
+from headrace.laptop.following import Flow, Trail, soon
 from headrace.laptop.ingress_client import Acceptance, IngressClient
 from headrace.laptop.recommendations import COLUMNS as ADVICE_COLUMNS
 from headrace.laptop.recommendations import RosApi, table_rows
@@ -36,6 +36,7 @@ from headrace.runtime.errors import HeadraceError, Permanent
 from headrace.runtime.logging import configure
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
 from headrace.samples import KINDS, SampleOptions
+from headrace.service.flow import consumers_of
 from headrace.service.row import Service
 from headrace.web.peer import Peer
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -11,12 +11,9 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
-from headrace.bus.consumption import Consumption
 from headrace.contracts.status import ERROR, TERMINAL
-from headrace.contracts.topics import PAYLOAD_STATUS, UPLOAD_ANNOUNCE
 from headrace.laptop.uploads import as_organisation
 from headrace.runtime.errors import Permanent, Retryable
-from headrace.service.row import Service
 
 _REQUEST_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
@@ -70,35 +67,6 @@ class Trail:
         reported = [f"{hop.service} reports: {hop.message}" for hop in self.hops if hop.status == ERROR]
         silent = [f"no final status from {', '.join(sorted(self.missing))}"] if self.missing else []
         return reported + silent
-
-
-def consumers_of(services: Sequence[Service], upload_service: str) -> dict[str, frozenset[str]]:
-    """Return the services that handle an upload for a service, by their names in the tracker, including ingress.
-
-    These are the consumers of its announcement, the consumers of what those produce, and so on; each with the
-    services without which it would receive nothing.
-    """
-    reached: dict[str, frozenset[str]] = {"ingress": frozenset()}
-    topics = [(UPLOAD_ANNOUNCE.name, frozenset({"ingress"}))]
-    while topics:
-        topic, before = topics.pop()
-        for row in services:
-            name = row.name.replace("_", "-")
-            if name not in reached and any(_takes(item, topic, upload_service) for item in row.consumes):
-                reached[name] = before
-                topics += [
-                    (item.name, before | {name}) for item in row.produces if item is not PAYLOAD_STATUS
-                ]
-    return reached
-
-
-def _takes(consumption: Consumption, topic: str, upload_service: str) -> bool:
-    """Headers other than the announcement's belong to other kinds of messages."""
-    if consumption.topic.name != topic:
-        return False
-    return not consumption.header or (
-        consumption.header == "service" and upload_service in consumption.values
-    )
 
 
 class Flow:

@@ -13,11 +13,12 @@ import orjson
 from headrace.cli.output import Output
 from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.contracts.message import rfc3339
-from headrace.laptop.following import Flow, Hop, Trail, consumers_of
+from headrace.laptop.following import Flow, Hop, Trail
 from headrace.laptop.ingress_client import Acceptance, IngressClient
 from headrace.laptop.uploads import Upload, assumed_cluster, content_type_of, sender
 from headrace.run_file import service_url
 from headrace.runtime.errors import ConfigurationError, Permanent
+from headrace.service.flow import consumers_of
 from headrace.service.row import Service
 
 # Where the services' table has another name for it.

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from headrace.archives import ArchiveRejected, read_members
 from headrace.archives.files import file_chunks
+from headrace.archives.kinds import KindFinder
 from headrace.contracts.headers import IDENTITY_HEADER, REQUEST_ID_HEADER
 from headrace.contracts.identity import LOCAL_ORG_ID, Identity, Internal, System, encode_identity
 from headrace.runtime.errors import ConfigurationError
@@ -21,8 +21,6 @@ _OPERATORS: Final = {
     "assisted-installer": "assisted-installer-operator/headrace",
 }
 _NAMING_NO_CLUSTER: Final = frozenset(kind.service for kind in KINDS.values() if not kind.names_cluster)
-# An archive shows what it is in its first members.
-_MEMBERS_LOOKED_AT: Final = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +111,7 @@ async def content_type_of(path: Path, wanted: str | None) -> str:
     if path.suffix == ".csv":
         return KINDS["cost"].content_type
     found = await _kind_by_members(path)
-    if found is None:
+    if not found:
         raise ConfigurationError(
             f"{path}: neither its name nor its contents identify its type; name it with --type "
             f"({', '.join(KINDS)} or a content type)"
@@ -121,25 +119,10 @@ async def content_type_of(path: Path, wanted: str | None) -> str:
     return KINDS[found].content_type
 
 
-async def _kind_by_members(path: Path) -> str | None:
-    try:
-        async with aclosing(read_members(file_chunks(path))) as members:
-            count = 0
-            async for member in members:
-                count += 1
-                if (kind := _kind_by_member(member.name)) or count >= _MEMBERS_LOOKED_AT:
-                    return kind
-    except ArchiveRejected:
-        return None
-    return None
-
-
-def _kind_by_member(name: str) -> str | None:
-    name = name.removeprefix("./")
-    if name == "manifest.json":
-        return "cost"
-    if name.startswith(("feedback/", "transcripts/")):
-        return "ols"
-    if name.startswith(("config/", "insights-operator/")):
-        return "insights"
-    return "assisted" if name.endswith("/events.json") else None
+async def _kind_by_members(path: Path) -> str:
+    finder = KindFinder()
+    async with aclosing(file_chunks(path)) as chunks:
+        async for chunk in chunks:
+            if not finder.look(chunk):
+                break
+    return finder.kind

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.contracts.assisted import CONTENT_TYPE, FILE_NAME, SERVICE
+from headrace.archives.kinds import CONTENT_TYPES
+from headrace.contracts.assisted import FILE_NAME, SERVICE
 from headrace.installations.origin import DEFAULT_NOW
 from headrace.samples import assisted, cost, insights, ols
 from headrace.samples.options import SampleOptions
@@ -35,7 +36,7 @@ KINDS: Mapping[str, SampleKind] = {
         SampleKind(
             name="ols",
             file_names=(ols.FILE_NAME,),
-            content_type="application/vnd.redhat.ols.periodic+tar",
+            content_type=CONTENT_TYPES["ols"],
             service="ols",
             description="OpenShift Lightspeed: feedback and transcripts of a few conversations",
             generate=ols.generate,
@@ -44,7 +45,7 @@ KINDS: Mapping[str, SampleKind] = {
         SampleKind(
             name="insights",
             file_names=(insights.FILE_NAME,),
-            content_type="application/vnd.redhat.openshift.periodic",
+            content_type=CONTENT_TYPES["insights"],
             service="openshift",
             description="Insights Operator: a small cluster with some problems",
             generate=insights.generate,
@@ -52,7 +53,7 @@ KINDS: Mapping[str, SampleKind] = {
         SampleKind(
             name="cost",
             file_names=(cost.FILE_NAME, cost.ROS_CSV_NAME),
-            content_type="application/vnd.redhat.hccm.tar+tgz",
+            content_type=CONTENT_TYPES["cost"],
             service="hccm",
             description="Cost management: usage of containers, namespaces and pods, and the bare ROS CSV",
             generate=cost.generate,
@@ -60,7 +61,7 @@ KINDS: Mapping[str, SampleKind] = {
         SampleKind(
             name="assisted",
             file_names=(FILE_NAME,),
-            content_type=CONTENT_TYPE,
+            content_type=CONTENT_TYPES["assisted"],
             service=SERVICE,
             description="Assisted installer: the events of a finished installation",
             generate=assisted.generate,

@@ -23,6 +23,7 @@ class Service:
       (upstream's name, if upstream has one).
     - ``health_path``: the path of its health check; ``openapi_path``: the path of its OpenAPI document.
     - ``known_by``: the environment variables through which other services get its URL, each with the path to append.
+    - ``reads``: topics that it reads without a consumer group, so that nothing waits for it.
     - ``database``: the PostgreSQL database of its tables. ``schema`` is the package whose ``migrations`` create them:
       its own, unless services share the database. ``access`` is its right there; one of the sharing services owns it.
     - ``owns_clusters``: it stores data by cluster, and its database has the table of the clusters' owners.
@@ -41,6 +42,7 @@ class Service:
     known_by: tuple[tuple[str, str], ...] = ()
     consumes: tuple[Consumption, ...] = ()
     produces: tuple[Topic[Any], ...] = ()
+    reads: tuple[Topic[Any], ...] = ()
     buckets: tuple[str, ...] = ()
     database: str | None = None
     schema: str = ""
@@ -52,8 +54,8 @@ class Service:
 
     @property
     def topics(self) -> tuple[Topic[Any], ...]:
-        """Every topic that the service consumes or produces."""
-        return (*(item.topic for item in self.consumes), *self.produces)
+        """Every topic that the service consumes, produces or reads."""
+        return (*(item.topic for item in self.consumes), *self.produces, *self.reads)
 
     @property
     def settings(self) -> tuple[Setting, ...]:

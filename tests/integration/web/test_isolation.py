@@ -23,7 +23,7 @@ from headrace.runtime.settings import EngineSettings, ProcessSettings
 from headrace_services.registry import SERVICES
 from tests import identities
 from tests.engines import SessionEngines
-from tests.integration.web.conftest import running_all
+from tests.integration.web.conftest import PAGES, ROWS, running_all
 from tests.integration.web.routes import (
     WITHOUT_TENANTS,
     Asked,
@@ -90,7 +90,9 @@ async def scene(engines: SessionEngines, tmp_path_factory: pytest.TempPathFactor
     organisations = ours, theirs, intruder = [
         Organisation(org_id, seed, f"7{org_id}") for seed, org_id in enumerate(("1001", "2002", "3003"), 1)
     ]
-    rows = [row for row in SERVICES if row.port is not None or row.name in CONSUMING]
+    rows = [
+        row for row in SERVICES if (row.port is not None and row.name not in PAGES) or row.name in CONSUMING
+    ]
     process = ProcessSettings(admin_port=0, stop_seconds=5.0)
     given: dict[Any, str] = {"s3": engines.s3, "postgres": engines.postgres}
     with pytest.MonkeyPatch.context() as patch:
@@ -118,7 +120,7 @@ async def scene(engines: SessionEngines, tmp_path_factory: pytest.TempPathFactor
 
 async def test_every_route_is_in_its_services_document_and_the_reverse(scene: Scene):
     everything = scene.everything
-    assert everything.urls.keys() == {row.name for row in SERVICES if row.port is not None}
+    assert everything.urls.keys() == {row.name for row in ROWS}
     undescribed = [
         str(route)
         for route in scene.routes

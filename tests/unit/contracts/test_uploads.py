@@ -1,5 +1,5 @@
 from headrace.contracts.uploads import ACCEPTED, CONSUMERS
-from headrace.laptop.following import consumers_of
+from headrace.service.flow import consumers_of
 from headrace_services.registry import SERVICES
 
 

@@ -244,7 +244,7 @@ def test_only_those_who_check_identities_are_open_to_the_gateway(production):
                 for access in labels.values():
                     found.setdefault(access, set()).add((name, rule["ports"][0]["port"]))
             assert rule["from"], f"{name} is open to everyone"
-    gateway = {"ingress", "archiver", "sources-api", "ros-api", "results-aggregator", "ols"}
+    gateway = {"ingress", "archiver", "sources-api", "ros-api", "results-aggregator", "ols", "console"}
     assert found == {
         "gateway": {(name, "http") for name in gateway},
         "operators": {("payload-tracker", "http")},
@@ -277,7 +277,7 @@ def test_who_calls_whom_follows_from_what_they_read():
     assert callers("kruize") == {"ros_processor", "ros_poller"}
     assert {"koku", "ros_processor"} <= callers("sources_api")
     assert "ingress" in callers("payload_tracker")
-    assert callers("ros_api") == set()
+    assert callers("ros_api") == {"console"}
 
 
 def test_a_call_is_allowed_at_both_ends(production):

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from headrace.bus.consumption import Consumption
 from headrace.contracts.topics import ARCHIVE_SYNCED, PAYLOAD_STATUS, UPLOAD_ANNOUNCE
-from headrace.laptop.following import Hop, Trail, consumers_of
+from headrace.laptop.following import Hop, Trail
+from headrace.service.flow import consumers_of
 from headrace.service.row import Service
 
 ROWS = (
