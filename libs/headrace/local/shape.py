@@ -100,6 +100,11 @@ def _ports(rows: Sequence[Service], admin_port: int) -> dict[str, int]:
     return {"health and metrics": admin_port} | ports
 
 
+def _import_services(rows: Sequence[Service]) -> None:
+    for row in rows:
+        row.module("app")
+
+
 @contextmanager
 def _restored_environment() -> Iterator[None]:
     """Restore the environment when the stack ends, so that the next stack of this process does not use its values."""
@@ -129,6 +134,8 @@ async def local_shape(
         for name, value in _defaults(rows, directory).items():
             os.environ.setdefault(name, value)
         process = load(ProcessSettings)
+        # A second of imports, while the engines' processes start on other cores.
+        importing = asyncio.create_task(asyncio.to_thread(_import_services, rows))
         async with Engines(
             directory,
             ports,
@@ -137,6 +144,7 @@ async def local_shape(
             progress=progress,
             other_ports=_ports(rows, process.admin_port),
         ) as engines:
+            await importing
             os.environ.update(engines.environment())
             engine_settings = load(EngineSettings)
             if "postgres" not in given:

@@ -10,6 +10,7 @@ import pytest
 from headrace.local import install, maven
 from headrace.local.jars import Jar
 from headrace.runtime.errors import ConfigurationError
+from tests.disks import small_disk
 
 # jgo leaves the connection of a refusal to the collector of garbage; it works in a process of its own.
 pytestmark = pytest.mark.filterwarnings(
@@ -150,6 +151,17 @@ async def test_without_a_repository_and_maven_one_line_says_what_can_be_done(unr
     assert maven.VARIABLE in line
     assert "HEADRACE_KAFKA" in line
     assert [path.suffix for path in (unreachable / "cache").iterdir()] == [".lock"]
+
+
+async def test_a_full_disk_is_named_before_anything_is_fetched(tmp_path, monkeypatch):
+    with small_disk(tmp_path) as disk:
+        if not disk.mounted:
+            pytest.skip("mounting needs root")
+        monkeypatch.setenv("HEADRACE_CACHE", str(disk.path))
+        said = []
+        with pytest.raises(ConfigurationError, match=rf"^no space left on {disk.path}: \d MiB free"):
+            await install.kafka_jars(said.append)
+        assert said == []
 
 
 async def test_maven_is_asked_where_the_repository_cannot_be_reached(unreachable, monkeypatch):
