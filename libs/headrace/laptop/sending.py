@@ -15,6 +15,7 @@ from headrace.contracts.identity import LOCAL_ORG_ID
 from headrace.contracts.message import rfc3339
 from headrace.laptop.following import Flow, Hop, Trail
 from headrace.laptop.ingress_client import Acceptance, IngressClient
+from headrace.laptop.pages import console_of, payload_page
 from headrace.laptop.uploads import Upload, assumed_cluster, content_type_of, sender
 from headrace.run_file import service_url
 from headrace.runtime.errors import ConfigurationError, Permanent
@@ -45,6 +46,7 @@ class Endpoints:
     ingress: str = ""
     tracker: str = ""
     archiver: str = ""
+    console: str = ""
 
 
 def endpoints(services: Sequence[Service], directory: Path, **given: str | None) -> Endpoints:
@@ -57,7 +59,9 @@ def endpoints(services: Sequence[Service], directory: Path, **given: str | None)
     def url(name: str) -> str:
         return service_url(directory, name, default=f"http://localhost:{ports.get(name)}")
 
-    return Endpoints(**{name: given[name] or url(_ROWS.get(name, name)) for name in given})
+    found = {name: given[name] or url(_ROWS.get(name, name)) for name in given}
+    # Of another stack's uploads the console of this one knows nothing.
+    return Endpoints(**found, console="" if any(given.values()) else console_of(directory))
 
 
 async def uploads_of(files: Sequence[Path], options: SendOptions) -> list[Upload]:
@@ -86,6 +90,8 @@ async def send(
         for upload in uploads:
             known = await _known(flow, upload, options) if options.follow else frozenset()
             acceptance = await _send_one(IngressClient(session, where.ingress), upload, output)
+            if page := payload_page(where.console, acceptance.request_id, acceptance.org_id):
+                output.line(f"  {page}")
             if options.follow:
                 consumers = consumers_of(services, upload.service)
                 trail = Trail(upload.request_id)
@@ -167,3 +173,5 @@ async def trace(request_id: str, where: Endpoints, *, org: str | None = None, as
     output.table(("date", "ms", "service", "status", "message"), rows)
     for archive in archives:
         output.line(f"archived as s3://{archive.bucket}/{archive.key}")
+    if page := payload_page(where.console, request_id, org or ""):
+        output.line(page)

@@ -14,6 +14,7 @@ import structlog
 from headrace.cli.lifetime import until_signal
 from headrace.cli.output import Output
 from headrace.laptop.logs import LOGS, SERVICES
+from headrace.laptop.pages import console_of
 from headrace.laptop.status import part_rows
 from headrace.local.install import S3Server
 from headrace.local.shape import LocalShape, local_shape
@@ -59,6 +60,9 @@ def show_urls(output: Output, directory: Path) -> None:
     output.line()
     output.table(("part", "what", "url", "credentials"), part_rows(read_run(directory) or {}))
     output.line()
+    if console := console_of(directory):
+        output.line(f"open {console}/ to watch the flow")
+        output.line()
 
 
 def kept_log(directory: Path) -> KeptLog:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from headrace.cli.output import Output, fail
+from headrace.laptop.pages import console_of
 from headrace.run_file import Run, running_stack, service_url
 
 _HEALTH_SECONDS: Final = 5.0
@@ -77,7 +78,10 @@ async def show_status(directory: Path, *, as_json: bool) -> None:
         rows = [{"part": item.part, "state": item.state, "detail": item.detail} for item in parts]
         print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
     else:
-        Output().table(("part", "state", "detail"), [(item.part, item.state, item.detail) for item in parts])
+        output = Output()
+        output.table(("part", "state", "detail"), [(item.part, item.state, item.detail) for item in parts])
+        if console := console_of(directory):
+            output.line(f"{console}/ shows the flow")
     ill = [item for item in parts if not item.is_well]
     if ailing := [item for item in ill if item.state != _STARTING]:
         fail(f"unhealthy: {', '.join(item.part for item in ailing)}")
