@@ -9,12 +9,15 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).resolve().parents[1]
+# Headrace, and what is released with it: each folder with a project of its own.
+PROJECTS = (ROOT, *sorted(path.parent for path in ROOT.glob("*/pyproject.toml")))
 TOOLS = ROOT / ".venv-dist" / "bin"
 
 
@@ -38,24 +41,33 @@ def differences(root: Path, work: Path) -> tuple[list[Path], list[str]]:
 
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="headrace-dist-") as name:
-        built, differing = differences(ROOT, Path(name))
-        if differing:
-            print(
-                f"dist: {', '.join(differing)}: built again from the source archive, it differs",
-                file=sys.stderr,
-            )
-            return 1
-        for check in (
-            (TOOLS / "twine", "check", "--strict", *built),
-            (TOOLS / "check-wheel-contents", built[1]),
-        ):
-            if code := subprocess.run([str(word) for word in check], cwd=ROOT, check=False).returncode:
+        built: list[Path] = []
+        for project in PROJECTS:
+            made, differing = differences(project, Path(name) / project.name)
+            if differing:
+                print(
+                    f"dist: {', '.join(differing)}: built again from the source archive, it differs",
+                    file=sys.stderr,
+                )
+                return 1
+            # Root's settings are for root's wheel.
+            settings = () if project == ROOT else ("--no-config",)
+            if code := checked(project, ("twine", "check", "--strict", *made)) or checked(
+                project, ("check-wheel-contents", *settings, made[1])
+            ):
                 return code
+            built += made
         dist = ROOT / "dist"
         dist.mkdir(exist_ok=True)
         for path in built:
             print(shutil.copy(path, dist))
     return 0
+
+
+def checked(project: Path, command: Sequence[object]) -> int:
+    return subprocess.run(
+        [TOOLS / str(command[0]), *map(str, command[1:])], cwd=project, check=False
+    ).returncode
 
 
 if __name__ == "__main__":

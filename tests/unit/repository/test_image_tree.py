@@ -47,6 +47,50 @@ def tree(tmp_path_factory):
     return site
 
 
+@pytest.fixture
+def images():
+    sys.path.insert(0, str(ROOT / "deploy"))
+    try:
+        import images
+    finally:
+        sys.path.remove(str(ROOT / "deploy"))
+    return images
+
+
+def test_the_all_in_one_image_finds_what_its_containerfile_copies(images, monkeypatch, tmp_path):
+    """pip and the container engine are stood in for: one writes what it would fetch, the other reads."""
+    jars = tmp_path / "kafka-1"
+    jars.mkdir()
+    (jars / "kafka.jar").touch()
+    copied = []
+
+    async def kafka_jars(_):
+        return jars
+
+    def pip(*words):
+        place = Path(words[words.index("-d" if "-d" in words else "-w") + 1])
+        place.mkdir(exist_ok=True)
+        (place / ("headrace-1.whl" if "wheel" in words else "pip-1.whl")).touch()
+
+    def build(image, context, containerfile, *, base):
+        assert image == images.ALL_IN_ONE
+        text = containerfile.read_text(encoding="utf-8")
+        for line in re.findall(r"^COPY (?!--from)(?:--\S+ )?(.+) \S+$", text, re.MULTILINE):
+            for pattern in line.split():
+                found = [str(path.relative_to(context)) for path in context.glob(pattern)]
+                assert found, pattern
+                copied.extend(found)
+        (locks,) = re.findall(r"for lock in ([a-z ]+);", text)
+        assert {f"{name}.txt" for name in locks.split()} == {path.name for path in context.glob("*.txt")}
+        assert (context / "cache" / "kafka-1" / "kafka.jar").exists()
+
+    monkeypatch.setattr(images.install, "kafka_jars", kafka_jars)
+    monkeypatch.setattr(images, "pip", pip)
+    monkeypatch.setattr(images, "build", build)
+    images.all_in_one("base")
+    assert {"run.txt", "java.txt", "wheels", "cache"} <= set(copied)
+
+
 def run(tree, *words):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE")}
     nobody = {"HEADRACE_KAFKA": "127.0.0.1:1", "HEADRACE_POSTGRES": "postgresql://postgres@127.0.0.1:1/x"}
