@@ -16,8 +16,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "locks" / "run.txt"
+LOCAL = ROOT / "libs" / "headrace" / "local"
 # What the engines are made from; with another of them the cache holds another thing.
-CACHED = (LOCK, *sorted((ROOT / "libs" / "headrace" / "local").glob("kafka-*")))
+CACHED = (LOCK, LOCAL / "java.txt", *sorted(LOCAL.glob("kafka-*")))
 OLDEST_PYTHON = (3, 11)
 
 

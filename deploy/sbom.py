@@ -1,7 +1,7 @@
 """What Headrace is made of, as CycloneDX 1.6 JSON, into dist/: `make sbom`.
 
-`sbom.cdx.json`: what an installation brings, the Python packages of a lock by `cyclonedx-py` and the jars of Kafka that
-the local stack fetches. `sbom-image.cdx.json`: what is in the services' image, with Debian's packages where `DPKG`
+`sbom.cdx.json`: what an installation brings, the Python packages of its locks by `cyclonedx-py` and the jars of Kafka
+that the local stack fetches. `sbom-image.cdx.json`: what is in the services' image, with Debian's packages where `DPKG`
 names its list of them. Neither has a date or a serial number, so that the same locks give the same bytes.
 """
 
@@ -18,9 +18,11 @@ import debian
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from headrace.local.install import JAVA_LOCK
 from headrace.local.jars import Jar, locked_jars
 
 ROOT = Path(__file__).resolve().parents[1]
+LOCKS = ROOT / "locks"
 
 Component = dict[str, Any]
 
@@ -43,18 +45,18 @@ def main() -> int:
 
 def bills(dpkg: Path | None) -> dict[str, list[Component]]:
     """The components by file."""
-    image = [python(item) for item in locked("runtime")]
+    image = [python(item) for item in locked(LOCKS / "runtime.txt")]
     if dpkg is not None:
         packages = debian.installed(dpkg)
         image += [deb(item, debian.release(packages)) for item in packages]
-    installed = [python(item) for item in locked("run")]
+    installed = [python(item) for lock in (LOCKS / "run.txt", JAVA_LOCK) for item in locked(lock)]
     return {"sbom.cdx.json": installed + [java(jar) for jar in locked_jars()], "sbom-image.cdx.json": image}
 
 
-def locked(lock: str) -> list[Component]:
+def locked(lock: Path) -> list[Component]:
     # What comes of it is validated once, when it is whole: a validation costs seconds.
     made = subprocess.run(
-        (sys.executable, "-m", "cyclonedx_py", "requirements", str(ROOT / "locks" / f"{lock}.txt"),
+        (sys.executable, "-m", "cyclonedx_py", "requirements", str(lock),
          "--output-reproducible", "--no-validate", "--spec-version", "1.6", "--of", "JSON"),
         check=True, capture_output=True, text=True,
     )  # fmt: skip

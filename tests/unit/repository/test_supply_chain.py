@@ -17,6 +17,7 @@ from tests.composed import ROOT
 
 DEPLOY = ROOT / "deploy"
 LOCK = DEPLOY / "images.lock"
+LOCKS = ROOT / "locks"
 PUBLIC = re.compile(r"\b(?:docker\.io|quay\.io|ghcr\.io|registry\.k8s\.io)/[^\s}\"'`]+")
 PINNED = re.compile(r"[a-z0-9.-]+/[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
 AUDIT = ROOT / ".venv-audit" / "bin" / "python"
@@ -154,7 +155,7 @@ def dpkg(tmp_path):
 
 
 def pinned(lock):
-    text = (ROOT / "locks" / f"{lock}.txt").read_text(encoding="utf-8")
+    text = lock.read_text(encoding="utf-8")
     found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.MULTILINE)
     return {f"pkg:pypi/{name}@{version}" for name, version in found}
 
@@ -171,11 +172,11 @@ def test_the_bills_of_materials_are_the_locks_and_the_same_each_time(tools, tmp_
     assert {(bill["bomFormat"], bill["specVersion"]) for bill in bills} == {("CycloneDX", "1.6")}
     installed, image = ({item["purl"] for item in bill["components"]} for bill in bills)
     jars = {f"pkg:maven/{jar.group}/{jar.artifact}@{jar.version}?type=jar" for jar in locked_jars()}
-    assert installed == pinned("run") | jars
+    assert installed == pinned(LOCKS / "run.txt") | pinned(install.JAVA_LOCK) | jars
     assert {purl for purl in installed if "kafka-clients" in purl} == {
         f"pkg:maven/org.apache.kafka/kafka-clients@{install.kafka_version()}?type=jar"
     }
-    assert image == pinned("runtime") | {
+    assert image == pinned(LOCKS / "runtime.txt") | {
         "pkg:deb/debian/base-files@12.4%2Bdeb12u8?arch=amd64&distro=debian-12",
         "pkg:deb/debian/libssl3@3.0.14-1~deb12u1?arch=amd64&distro=debian-12",
         "pkg:deb/debian/tar@1.34%2Bdfsg-1.2%2Bdeb12u1%2Bb1?arch=amd64&distro=debian-12",

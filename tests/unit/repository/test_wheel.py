@@ -60,6 +60,7 @@ def test_what_is_no_module_is_in_the_wheel_too(wheel):
         "headrace/py.typed",
         "headrace/local/kafka-pom.xml",
         "headrace/local/kafka-jars.txt",
+        "headrace/local/java.txt",
         "headrace/ros/migrations/0001_ros.sql",
         "headrace/rule_pack/content/config.yaml",
         "headrace/rules/templates/pyproject.toml.txt",
