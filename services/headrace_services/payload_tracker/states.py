@@ -17,7 +17,7 @@ from headrace_services.payload_tracker.store import OWN_PAYLOAD
 
 SILENT_AFTER_SECONDS: Final = 30
 # Where no index finds what a filter asks for, so many payloads are looked at for a page, which may be short then.
-_WINDOW: Final = 2000
+_WINDOW: Final = 1000
 # Comes after every other character.
 _LAST_CHARACTER: Final = "\U0010ffff"
 _MAX_SERVICES: Final = 50

@@ -23,13 +23,14 @@ _PAYLOADS: Final = """
 select id, request_id, account, inventory_id, system_id, created_at, org_id from payloads
 """
 
-_STATUSES_FROM: Final = """
-from payload_statuses t
-join payloads p on p.id = t.payload_id
-join services s on s.id = t.service_id
-left join sources o on o.id = t.source_id
-join statuses w on w.id = t.status_id
-"""
+# By alias: every status has exactly one row of each, or none of its source.
+_JOINS: Final = {
+    "p": "join payloads p on p.id = t.payload_id",
+    "s": "join services s on s.id = t.service_id",
+    "o": "left join sources o on o.id = t.source_id",
+    "w": "join statuses w on w.id = t.status_id",
+}
+_STATUSES_FROM: Final = "\n".join(["\nfrom payload_statuses t", *_JOINS.values(), ""])
 _STATUSES_SELECT: Final = """
 select t.id, s.name as service, coalesce(o.name, '') as source, p.account, p.org_id, p.request_id,
     p.inventory_id, p.system_id, t.created_at, w.name as status, t.status_msg, t.date"""
@@ -98,7 +99,8 @@ class TrackerStore:
                 if nobodys := [row["id"] for row in await connection.fetch(_NOBODYS_LISTED, org_id)]:
                     places.append(f"p.id = any({where.place(nobodys)}::bigint[])")
             every = " union all ".join(
-                f"select {_STATUSES_FROM} where {where.text} and {place}" for place in places
+                f"select from payload_statuses t {_joins(f'{where.text} {place}')} where {where.text} and {place}"
+                for place in places
             )
             count = await count_rows(connection, f"from ({every}) as found", *where.arguments)
             return count, await connection.fetch(_statuses_page(listing, places), *where.arguments)
@@ -132,6 +134,11 @@ class TrackerStore:
 
 
 # All text of a page comes from the whitelist of column names in parameters.py; every value is an argument.
+
+
+def _joins(condition: str) -> str:
+    """What a condition looks at beside the statuses; counting needs no more."""
+    return " ".join(join for alias, join in _JOINS.items() if f"{alias}." in condition)
 
 
 def _page(select: str, listing: Listing) -> str:
