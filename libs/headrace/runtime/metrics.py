@@ -12,15 +12,15 @@ REGISTRY: Final = CollectorRegistry(auto_describe=True)
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
-# Messages by how they ended: processed, rejected, dead_lettered, filtered. The sum is the number of consumed messages.
+# The outcomes are processed, rejected, dead_lettered and filtered; their sum is the number of consumed messages.
 MESSAGES: Final = Counter(
     "headrace_messages", "Messages by outcome", ["service", "topic", "outcome"], registry=REGISTRY
 )
-# Failed attempts, by error class. If it rises without dead letters, an engine is unreliable.
+# The label `error` is the class of the exception. If they rise without dead letters, an engine is unreliable.
 ATTEMPT_FAILURES: Final = Counter(
     "headrace_attempt_failures", "Failed attempts", ["service", "topic", "error"], registry=REGISTRY
 )
-# Time of one attempt in the handler. If it is near the deadline, raise the deadline or find what is slow.
+# Only time in the handler counts. If it is near the deadline, raise the deadline or find what is slow.
 HANDLER_SECONDS: Final = Histogram(
     "headrace_handler_seconds",
     "Duration of one attempt",
@@ -28,7 +28,7 @@ HANDLER_SECONDS: Final = Histogram(
     buckets=_SECONDS,
     registry=REGISTRY,
 )
-# Time from a record's timestamp to the end of its message: the latency of the flow up to this service.
+# The age counts from the record's timestamp, so it is the latency of the flow up to this service.
 MESSAGE_AGE_SECONDS: Final = Histogram(
     "headrace_message_age_seconds",
     "Age of a message when it ends",
@@ -36,14 +36,14 @@ MESSAGE_AGE_SECONDS: Final = Histogram(
     buckets=_SECONDS,
     registry=REGISTRY,
 )
-# Records between the committed offset and the end of the partition. If it grows, add replicas or look for a hold.
+# If their number grows, add replicas or look for a hold.
 CONSUMER_LAG: Final = Gauge(
     "headrace_consumer_lag",
     "Records that are not committed yet",
     ["service", "topic", "partition"],
     registry=REGISTRY,
 )
-# Partitions that wait for an engine. If it is not zero, /health/ready gives the reason.
+# They wait for an engine; /health/ready gives the reason.
 HELD_PARTITIONS: Final = Gauge(
     "headrace_held_partitions", "Partitions on hold", ["service", "topic"], registry=REGISTRY
 )
@@ -62,22 +62,22 @@ PRODUCE_FAILURES: Final = Counter(
 REDELIVERIES: Final = Counter(
     "headrace_duplicates", "Messages whose effect already existed", ["service"], registry=REGISTRY
 )
-# Refused uploads for a cluster that another organisation reported first. `headrace clusters list` shows both.
+# `headrace clusters list` shows the clusters and both organisations.
 FOREIGN_CLUSTERS: Final = Counter(
     "headrace_foreign_clusters",
     "Reports refused because another organisation owns their cluster",
     ["service"],
     registry=REGISTRY,
 )
-# Delay of a timer that is due at once. Above 0.1 something blocks the loop.
+# It is the delay of a timer that is due at once. Above 0.1 something blocks the loop.
 LOOP_LAG_SECONDS: Final = Gauge("headrace_loop_lag_seconds", "Delay of the event loop", registry=REGISTRY)
-# Log lines that could not be written. If it is not zero, the log's disk is full or its reader has ended.
+# The log's disk is full, or its reader has ended.
 LOG_LINES_LOST: Final = Counter("headrace_log_lines_lost", "Log lines that were lost", registry=REGISTRY)
-# Stalls of the loop longer than HEADRACE_STALL_SECONDS. If it is not zero, the log's `loop_stalled` has every stack.
+# Each lasted longer than HEADRACE_STALL_SECONDS; the log line `loop_stalled` has every stack.
 LOOP_STALLS: Final = Counter(
     "headrace_loop_stalls", "Times that the event loop was blocked", registry=REGISTRY
 )
-# Tasks that have not ended. If it grows under steady load, something starts tasks that never end.
+# If their number grows under steady load, something starts tasks that never end.
 TASKS: Final = Gauge("headrace_tasks", "Tasks of the event loop that have not ended", registry=REGISTRY)
 
 

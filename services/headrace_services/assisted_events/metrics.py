@@ -6,7 +6,7 @@ from prometheus_client import Counter, Histogram
 
 from headrace.runtime.metrics import REGISTRY
 
-# Uploads by outcome: sent, skipped, given_up, postponed. If `given_up` rises, the sendings contain the reasons.
+# The outcomes are sent, skipped, given_up and postponed. If `given_up` rises, the sendings contain the reasons.
 SENDINGS: Final = Counter(
     "headrace_assisted_sendings", "Attempts to send a cluster's events", ["outcome"], registry=REGISTRY
 )

@@ -35,7 +35,7 @@ PUBLISH_SECONDS: Final = Histogram(
     registry=REGISTRY,
 )
 VERSION: Final = Gauge("ingress_version", "Always 1", ["version", "commit"], registry=REGISTRY)
-# Headrace's own: uploads whose bytes were already stored, because the sender did not receive its answer.
+# Headrace's own. The sender repeated an upload because it did not receive the answer.
 DUPLICATES: Final = Gauge("ingress_duplicate_uploads", "Uploads that were already stored", registry=REGISTRY)
 REFUSALS_UNTOLD: Final = Counter(
     "headrace_ingress_refusals_untold",

@@ -9,7 +9,8 @@ from headrace.runtime.metrics import REGISTRY
 KAFKA_CONNECTION_ERRORS: Final = Counter(
     "kafka_connection_errors", "Messages of koku that Kafka did not acknowledge in time", registry=REGISTRY
 )
-# stored: copied to its bucket; found: already stored; absent: listed in the manifest, missing in the archive.
+# The outcomes are stored (copied to its bucket), found (already stored) and absent (listed in the manifest, missing in
+# the archive).
 FILES: Final = Counter(
     "koku_files",
     "Files of cost archives by kind (ros, cost) and outcome",

@@ -13,9 +13,9 @@ API_SECONDS: Final = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
     registry=REGISTRY,
 )
-# Records of /updateResults by outcome: stored, duplicate, refused.
+# The outcomes of records of /updateResults are stored, duplicate and refused.
 RECORDS: Final = Counter("kruize_result_records", "Records by outcome", ["outcome"], registry=REGISTRY)
-# Requests for recommendations by outcome: made, not_enough_data, no_metrics.
+# The outcomes of requests are made, not_enough_data and no_metrics.
 RECOMMENDATIONS: Final = Counter(
     "kruize_recommendations", "Recommendations by outcome", ["outcome"], registry=REGISTRY
 )

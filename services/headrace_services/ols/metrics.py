@@ -27,6 +27,6 @@ CONFIGURED: Final = Gauge(
     ["provider", "model"],
     registry=REGISTRY,
 )
-# Headrace's own: files by kind and outcome (stored, failed). If failed rises, the disk is full or not writable.
+# Headrace's own. The outcomes are stored and failed; if failed rises, the disk is full or not writable.
 USER_DATA: Final = Counter("ols_user_data", "Files written", ["kind", "outcome"], registry=REGISTRY)
 CONVERSATIONS: Final = Gauge("ols_conversations", "Conversations remembered", registry=REGISTRY)

@@ -8,11 +8,12 @@ from prometheus_client import Counter, Gauge
 from headrace.runtime.metrics import REGISTRY
 from headrace_services.ols_collector.status import Outcome
 
-# outcome: sent (answered with 202), failed (kept for the next cycle), discarded (deleted unsent for lack of space).
+# The outcomes are sent (answered with 202), failed (kept for the next cycle) and discarded (deleted unsent for lack of
+# space).
 FILES: Final = Counter("ols_collector_files", "Files by outcome", ["outcome"], registry=REGISTRY)
 BYTES: Final = Counter("ols_collector_sent_bytes", "Bytes of accepted archives", registry=REGISTRY)
 ATTEMPTS: Final = Counter("ols_collector_attempts", "Upload attempts", registry=REGISTRY)
-# If it rises steadily, the ingress or the credentials are at fault; see /health.
+# If they rise steadily, the ingress or the credentials are at fault; see /health.
 FAILURES: Final = Counter("ols_collector_failed_cycles", "Cycles that left data behind", registry=REGISTRY)
 CYCLE_SECONDS: Final = Gauge("ols_collector_cycle_seconds", "Duration of the last cycle", registry=REGISTRY)
 INCOMPLETE: Final = Gauge(

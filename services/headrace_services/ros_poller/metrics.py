@@ -19,7 +19,7 @@ SUCCESSES: Final[dict[ExperimentType, Counter]] = {
         "rosocp_namespace_recommendation_success", "Namespace recommendations stored", registry=REGISTRY
     ),
 }
-# Kruize has recommendations, but none up to the requested time. If it rises, Kruize's usage lags behind.
+# Kruize has recommendations, but none up to the requested time. If they rise, Kruize's usage lags behind.
 INVALID: Final[dict[ExperimentType, Counter]] = {
     "container": Counter(
         "rosocp_invalid_recommendation", "Recommendations for another time than requested", registry=REGISTRY

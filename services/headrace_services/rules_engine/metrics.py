@@ -46,7 +46,7 @@ TIMEOUTS: Final = _counter("ccx_engine_processed_timeout", "Archives that exceed
 REMOTE_CONFIGURATIONS: Final = _counter(
     "gathering_conditions_remote_configuration_version", "Archives by that version", "version"
 )
-# The metric is a histogram in spite of its name.
+# It is a histogram in spite of its name.
 DOWNLOADED: Final = _histogram("ccx_downloaded_total", "Size of archives downloaded, bytes", _BYTES)
 ARCHIVE_SIZE: Final = _histogram(
     "ccx_consumer_archive_size", "Size of archives unpacked, bytes", _BYTES, "archive"
@@ -69,7 +69,7 @@ ON_DISK: Final = _counter(
     "headrace_rules_on_disk", "Archives evaluated on disk because a component needs real files"
 )
 
-# The pool's metric, listed among those of the service.
+# It belongs to the pool and is listed among those of the service, too.
 WORKERS_REPLACED: Final = workers.WORKERS_REPLACED
 REPLACEMENT_SECONDS: Final = workers.REPLACEMENT_SECONDS
 

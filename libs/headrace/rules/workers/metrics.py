@@ -8,7 +8,7 @@ from headrace.runtime import metrics
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
-# Replaced workers by cause: hung, crashed, bloated and killed need attention; retired and abandoned do not.
+# The label `why` is the cause: hung, crashed, bloated and killed need attention; retired and abandoned do not.
 WORKERS_REPLACED: Final = Counter(
     "headrace_rules_workers_replaced", "Workers replaced", ["why"], registry=metrics.REGISTRY
 )
