@@ -55,15 +55,21 @@ def up(directory: Path) -> None:
 
 def down(directory: Path) -> None:
     """Stop the stack of the directory in order; its data is kept."""
-    output = Output()
+    if stop(directory):
+        Output().line(f"stopped; its data is kept in {directory.absolute()}")
+    else:
+        Output().line(f"no stack is running in {directory.absolute()}")
+
+
+def stop(directory: Path) -> bool:
+    """Stop the stack and wait for its end; returns False if none runs."""
     run = read_run(directory)
     if run is None:
-        output.line(f"no stack is running in {directory.absolute()}")
-        return
+        return False
     os.kill(run["pid"], signal.SIGTERM)
     if not _within(_STOP_SECONDS, lambda: read_run(directory) is None):
         raise Permanent(f"process {run['pid']} did not exit within {_STOP_SECONDS:.0f} s")
-    output.line(f"stopped; its data is kept in {directory.absolute()}")
+    return True
 
 
 def _within(seconds: float, holds: Callable[[], bool]) -> bool:

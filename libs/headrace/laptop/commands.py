@@ -12,6 +12,7 @@ import typer
 from headrace.cli.main import DIRECTORY, AsJson, Directory
 from headrace.cli.panels import MAINTAIN, RUN, SEND
 from headrace.contracts.identity import LOCAL_ORG_ID
+from headrace.runtime.errors import ConfigurationError
 
 laptop = typer.Typer()
 
@@ -25,7 +26,10 @@ class S3Choice(StrEnum):
 
 PortBase = Annotated[
     int | None,
-    typer.Option(help="Base of all ports: uses N to N+97 and, for SeaweedFS, N+10097.", metavar="N"),
+    typer.Option(
+        help="Base of all ports: uses N to N+97 and, for SeaweedFS, N+10097; 0: ports that are free.",
+        metavar="N",
+    ),
 ]
 S3 = Annotated[
     S3Choice | None,
@@ -50,6 +54,9 @@ def up(
             help="Run in the background; return when everything is ready. `headrace down` stops it.",
         ),
     ] = False,
+    while_: Annotated[
+        int | None, typer.Option("--while", help="Stop when this process has ended.", metavar="PID")
+    ] = None,
 ) -> None:
     """Run the backing servers and every service here, until Ctrl-C."""
     from headrace.cli import lifetime
@@ -58,7 +65,7 @@ def up(
     if detach:
         background.up(directory)
         return
-    options = stack.LocalOptions(directory, port_base, s3.value if s3 else None)
+    options = stack.LocalOptions(directory, port_base, s3.value if s3 else None, while_)
     lifetime.run(stack.up(ctx.obj, options))
 
 
@@ -68,6 +75,32 @@ def down(directory: Directory = DIRECTORY) -> None:
     from headrace.laptop import background
 
     background.down(directory)
+
+
+engine = typer.Typer(
+    help="Stop and start an engine of the running local stack, to test an outage.", no_args_is_help=True
+)
+laptop.add_typer(engine, name="engine", rich_help_panel=RUN)
+
+
+@engine.command("stop")
+def stop_engine(
+    name: Annotated[str, typer.Argument(help="kafka, s3 or postgres.")], directory: Directory = DIRECTORY
+) -> None:
+    """Stop an engine and keep it stopped; its data stays. Return when it has stopped."""
+    from headrace.laptop import holding
+
+    holding.hold(directory, name)
+
+
+@engine.command("start")
+def start_engine(
+    name: Annotated[str, typer.Argument(help="kafka, s3 or postgres.")], directory: Directory = DIRECTORY
+) -> None:
+    """Start an engine that was stopped; return when it answers."""
+    from headrace.laptop import holding
+
+    holding.release(directory, name)
 
 
 @laptop.command("demo", rich_help_panel=RUN)
@@ -179,6 +212,39 @@ def send(
 
 
 @laptop.command(rich_help_panel=SEND)
+def check(
+    ctx: typer.Context,
+    archive: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, readable=True, help="Archive that would be sent.", metavar="ARCHIVE"
+        ),
+    ],
+    type_: Annotated[
+        str | None,
+        typer.Option(
+            "--type", help="Kind of sample (ols, insights …) or content type; default: derived from the file."
+        ),
+    ] = None,
+    cluster: Annotated[str | None, typer.Option(help="Cluster that the identity names.")] = None,
+    org: Annotated[str | None, typer.Option(help="Organisation that the identity names.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Judge like an installation that is not lenient.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say without a stack what ingress and each service would make of an archive; exit code 1 if one refuses it."""
+    from headrace.cli import lifetime
+    from headrace.laptop import checking
+
+    lifetime.run(
+        checking.check(
+            ctx.obj, archive, type_=type_, org=org, cluster=cluster, strict=strict, as_json=as_json
+        )
+    )
+
+
+@laptop.command(rich_help_panel=SEND)
 def recommendations(
     directory: Directory = DIRECTORY,
     cluster: Annotated[str | None, typer.Option(help="Only this cluster.")] = None,
@@ -201,6 +267,17 @@ def trace(
         str | None,
         typer.Option(help="Organisation of the request; needed if the tracker requires an identity."),
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="Show each status as it arrives; exit code 1 if a service fails or stays silent."
+        ),
+    ] = False,
+    type_: Annotated[
+        str | None,
+        typer.Option("--type", help="With --follow: kind of sample or content type that was sent."),
+    ] = None,
+    within: Annotated[float, typer.Option(help="Follow for at most this many seconds.", min=0.1)] = 30.0,
     tracker: Url = None,
     archiver: Url = None,
     directory: Directory = DIRECTORY,
@@ -210,7 +287,13 @@ def trace(
     from headrace.laptop import sending
 
     where = sending.endpoints(ctx.obj, directory, tracker=tracker, archiver=archiver)
-    lifetime.run(sending.trace(request_id, where, org=org, as_json=as_json))
+    if not follow:
+        lifetime.run(sending.trace(request_id, where, org=org, as_json=as_json))
+        return
+    if type_ is None:
+        raise ConfigurationError("--follow needs --type: it says which services will report on the payload")
+    options = sending.FollowOptions(type_, org or LOCAL_ORG_ID, within)
+    lifetime.run(sending.follow(ctx.obj, request_id, where, options))
 
 
 @laptop.command(rich_help_panel=SEND)

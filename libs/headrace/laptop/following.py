@@ -50,6 +50,7 @@ class Archive:
     service: str
     bucket: str
     key: str
+    cluster_id: str = ""
 
 
 @dataclass
@@ -93,7 +94,11 @@ class Flow:
         url = f"{self._archiver}/api/archives/v1/archives?request_id={quote(request_id, safe='')}"
         answer = await self._get(url, headers=as_organisation(org_id))
         rows = answer["data"] if answer else []
-        return [Archive(row["service"], row["bucket"], row["key"]) for row in rows if row["copied_at"]]
+        return [
+            Archive(row["service"], row["bucket"], row["key"], row["cluster_id"])
+            for row in rows
+            if row["copied_at"]
+        ]
 
     async def follow(
         self,
@@ -144,9 +149,11 @@ class Flow:
             raise Retryable(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
 
 
-async def soon(look: Callable[[], Awaitable[T | None]], failure: str) -> T:
+async def soon(
+    look: Callable[[], Awaitable[T | None]], failure: str, within_seconds: float = _SOON_SECONDS
+) -> T:
     """Return the result of ``look`` when it finds something; raises `Permanent` with the failure at the deadline."""
-    deadline = time.monotonic() + _SOON_SECONDS
+    deadline = time.monotonic() + within_seconds
     while True:
         reason = ""
         try:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,14 @@ from headrace.contracts.message import rfc3339
 from headrace.laptop.following import Flow, Hop, Trail
 from headrace.laptop.ingress_client import Acceptance, IngressClient
 from headrace.laptop.pages import console_of, payload_page
-from headrace.laptop.uploads import Upload, assumed_cluster, content_type_of, sender
+from headrace.laptop.uploads import (
+    Upload,
+    assumed_cluster,
+    content_type_of,
+    named_type,
+    sender,
+    service_of,
+)
 from headrace.run_file import service_url
 from headrace.runtime.errors import ConfigurationError, Permanent
 from headrace.service.flow import consumers_of
@@ -103,7 +111,7 @@ async def send(
                     within_seconds=options.within_seconds,
                 ):
                     if hop.tells:
-                        show_hop(output, hop, acceptance)
+                        show_hop(output, hop, acceptance.sent_at)
                 lost += await _show_end(flow, output, trail, acceptance)
     if lost:
         raise Permanent("; ".join(lost))
@@ -132,10 +140,10 @@ async def _send_one(ingress: IngressClient, upload: Upload, output: Output) -> A
     return acceptance
 
 
-def show_hop(output: Output, hop: Hop, acceptance: Acceptance) -> None:
-    """Print one status with its time since sending."""
+def show_hop(output: Output, hop: Hop, start: datetime) -> None:
+    """Print one status with its time since then."""
     output.line(
-        f"  {hop.milliseconds_after(acceptance.sent_at):>6} ms  {hop.service:<16} {hop.status:<10} {hop.message}",
+        f"  {hop.milliseconds_after(start):>6} ms  {hop.service:<16} {hop.status:<10} {hop.message}",
         style="red" if hop.status == "error" else "",
     )
 
@@ -144,6 +152,34 @@ async def _show_end(flow: Flow, output: Output, trail: Trail, acceptance: Accept
     for archive in await flow.archives(trail.request_id, acceptance.org_id):
         output.line(f"  archived as s3://{archive.bucket}/{archive.key}")
     return [f"{trail.request_id}: {', '.join(trail.problems)}"] if trail.problems else []
+
+
+@dataclass(frozen=True)
+class FollowOptions:
+    """The options of `trace --follow`: what was sent, by whom, and for how long to follow it."""
+
+    type: str
+    org: str
+    within_seconds: float
+
+
+async def follow(
+    services: Sequence[Service], request_id: str, where: Endpoints, options: FollowOptions
+) -> None:
+    """Print each status of a payload as it arrives; raises `Permanent` if it does not arrive."""
+    output, trail = Output(), Trail(request_id)
+    consumers = consumers_of(services, service_of(named_type(options.type)))
+    async with aiohttp.ClientSession() as session:
+        flow = Flow(session, where.tracker, where.archiver)
+        async for hop in flow.follow(
+            trail, services=consumers, org_id=options.org, within_seconds=options.within_seconds
+        ):
+            if hop.tells:
+                show_hop(output, hop, trail.hops[0].date)
+        for archive in await flow.archives(request_id, options.org):
+            output.line(f"  archived as s3://{archive.bucket}/{archive.key}")
+    if trail.problems:
+        raise Permanent(f"{request_id}: {', '.join(trail.problems)}")
 
 
 async def trace(request_id: str, where: Endpoints, *, org: str | None = None, as_json: bool) -> None:

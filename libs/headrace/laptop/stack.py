@@ -8,6 +8,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -18,19 +19,25 @@ from headrace.laptop.pages import console_of
 from headrace.laptop.status import part_rows
 from headrace.local.install import S3Server
 from headrace.local.shape import LocalShape, local_shape
-from headrace.run_file import read_run
+from headrace.run_file import is_still, read_run, started
+from headrace.runtime.cancellation import end
+from headrace.runtime.errors import ConfigurationError
 from headrace.runtime.logging import KeptLog, configure
 from headrace.runtime.settings import ProcessSettings, is_set, load
 from headrace.service.row import Service
 
+_LOOK_SECONDS: Final = 0.5
+
 
 @dataclass(frozen=True)
 class LocalOptions:
-    """The data directory, ports and S3 server of a local stack."""
+    """The data directory, ports, S3 server and lifetime of a local stack."""
 
     directory: Path
     port_base: int | None = None
     s3: S3Server | None = None
+    # The stack stops when this process has ended.
+    while_pid: int | None = None
 
 
 @asynccontextmanager
@@ -70,9 +77,24 @@ def kept_log(directory: Path) -> KeptLog:
     return KeptLog(directory.absolute() / LOGS / SERVICES)
 
 
+def _beginning_of(pid: int) -> float:
+    began = started(pid)
+    if began is None:
+        raise ConfigurationError(f"--while: got {pid}, expected the id of a running process")
+    return began
+
+
+async def _stop_after(pid: int | None, began: float | None, stop: asyncio.Event) -> None:
+    """Set the event when the process has ended; without a process, never."""
+    while pid is None or is_still(pid, began):  # noqa: ASYNC110 -- another process sets no event
+        await asyncio.sleep(_LOOK_SECONDS)
+    stop.set()
+
+
 async def up(services: Sequence[Service], options: LocalOptions) -> None:
     """Run the local stack until a signal."""
     settings = load(ProcessSettings)
+    began = None if options.while_pid is None else _beginning_of(options.while_pid)
     on_terminal = sys.stdout.isatty()
     # With nobody there to read it, stdout is the log's alone.
     output = Output(sys.stdout if on_terminal else sys.stderr)
@@ -87,6 +109,10 @@ async def up(services: Sequence[Service], options: LocalOptions) -> None:
     async def work(shape: LocalShape, stop: asyncio.Event) -> None:
         if on_terminal:
             log(settings.log_level)
-        await shape.host.run(stop)
+        watching = asyncio.create_task(_stop_after(options.while_pid, began, stop))
+        try:
+            await shape.host.run(stop)
+        finally:
+            await end(watching)
 
     await until_signal(started_stack(services, options, output), work)

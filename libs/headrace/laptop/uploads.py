@@ -94,17 +94,22 @@ def assumed_cluster(content_type: str) -> str:
     )
 
 
+def named_type(wanted: str) -> str:
+    """Return the content type of a sample's kind, or the content type itself; raises ConfigurationError."""
+    if wanted not in KINDS and "/" not in wanted:
+        raise ConfigurationError(
+            f"--type: got {wanted!r}, expected one of {', '.join(KINDS)} or a content type"
+        )
+    return KINDS[wanted].content_type if wanted in KINDS else wanted
+
+
 async def content_type_of(path: Path, wanted: str | None) -> str:
     """Return the wanted type (a sample's kind or a content type), else the type that name or content show.
 
     Raises ConfigurationError if neither shows it.
     """
     if wanted is not None:
-        if wanted not in KINDS and "/" not in wanted:
-            raise ConfigurationError(
-                f"--type: got {wanted!r}, expected one of {', '.join(KINDS)} or a content type"
-            )
-        return KINDS[wanted].content_type if wanted in KINDS else wanted
+        return named_type(wanted)
     for kind in KINDS.values():
         if path.name in kind.file_names:
             return kind.content_type

@@ -21,10 +21,12 @@ PRODUCTS: dict[S3Server, str] = {"minio": "MinIO", "seaweedfs": "SeaweedFS"}
 LEFTOVER_SECONDS = 5.0
 # What the engines write before the first upload: PostgreSQL and Kafka allocate in advance.
 NEEDED_BYTES = 256 << 20
+# An empty file in it for each engine that somebody wants stopped.
+HELD = "held"
 
 
 class DataDirectory:
-    """`.headrace/`: `lock`, `s3.json`, `run.json`, `logs/` and one directory for each server."""
+    """`.headrace/`: `lock`, `s3.json`, `run.json`, `held/`, `logs/` and one directory for each server."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -33,6 +35,7 @@ class DataDirectory:
         self._publishing = threading.Lock()
         self._choice = self.path / "s3.json"
         self._run = self.path / NAME
+        self._held = self.path / HELD
 
     def acquire(self) -> None:
         """Create and lock the directory.
@@ -62,10 +65,13 @@ class DataDirectory:
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
+        # What was wanted of a former stack is not wanted of this one.
+        shutil.rmtree(self._held, ignore_errors=True)
 
     def release(self) -> None:
         """Remove the state and the lock."""
         self._run.unlink(missing_ok=True)
+        shutil.rmtree(self._held, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -107,6 +113,13 @@ class DataDirectory:
     def keep_s3_server(self, server: S3Server) -> None:
         """Record the directory's S3 server."""
         self._choice.write_text(json.dumps({"server": server}), encoding="utf-8")
+
+    def held(self) -> frozenset[str]:
+        """Return the names of the engines that somebody wants stopped."""
+        try:
+            return frozenset(path.name for path in self._held.iterdir())
+        except FileNotFoundError:
+            return frozenset()
 
     def publish(self, state: dict[str, Any]) -> None:
         """Write `run.json` atomically."""

@@ -126,7 +126,9 @@ async def local_shape(
     s3: S3Server | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[LocalShape]:
-    """Start everything, publish the addresses, stop it in order."""
+    """Start everything, publish the addresses, stop it in order. A ``port_base`` of 0 is any that is free."""
+    if port_base == 0:
+        port_base = EnginePorts.random().kafka
     ports = EnginePorts.seed() if port_base is None else EnginePorts.at(port_base)
     given = given_by_environment()
     with _restored_environment():

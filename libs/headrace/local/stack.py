@@ -18,10 +18,13 @@ from headrace.local.ports import EnginePorts, check_free
 from headrace.local.postgres import Postgres
 from headrace.local.seaweedfs import SeaweedFS
 from headrace.local.supervisor import PATIENCE, EngineStatus, Patience, RestartBudget, Supervisor
-from headrace.runtime.errors import ConfigurationError
+from headrace.runtime.cancellation import end
+from headrace.runtime.errors import ConfigurationError, HeadraceError
 from headrace.runtime.logging import get_logger
 
 log = get_logger(__name__)
+
+_HELD_EVERY_SECONDS = 0.1
 
 VARIABLES: dict[EngineName, str] = {
     "kafka": "HEADRACE_KAFKA",
@@ -92,6 +95,7 @@ class Engines:
         self._parts: dict[EngineName, Supervisor] = {}
         self._published: dict[str, Any] = {}
         self._ready = False
+        self._holding: asyncio.Task[None] | None = None
         self.ready_after_seconds = 0.0
 
     async def __aenter__(self) -> Self:
@@ -117,6 +121,7 @@ class Engines:
         self._ready = True
         self.ready_after_seconds = time.monotonic() - began
         self._write()
+        self._holding = asyncio.create_task(self._hold_what_is_held(), name="held engines")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -167,6 +172,20 @@ class Engines:
         if isinstance(engine, MinIO | SeaweedFS):
             self._directory.keep_s3_server("minio" if isinstance(engine, MinIO) else "seaweedfs")
 
+    async def _hold_what_is_held(self) -> None:
+        """Stop engines while `held/` names them, and start them again afterwards."""
+        while True:
+            held = self._directory.held()
+            for name, part in self._parts.items():
+                if name in held and part.state != "held":
+                    await part.hold()
+                elif name not in held and part.state == "held":
+                    try:
+                        await part.release()
+                    except (HeadraceError, OSError) as error:
+                        log.warning("engine_not_released", engine=name, reason=str(error).splitlines()[0])
+            await asyncio.sleep(_HELD_EVERY_SECONDS)
+
     def _engine(self, name: EngineName) -> Engine:
         if name == "kafka":
             return Kafka(self._directory.path / name, self._ports)
@@ -176,6 +195,8 @@ class Engines:
 
     async def _stop(self) -> None:
         self._ready = False
+        if self._holding is not None:
+            await end(self._holding)
         # Shielded: a second Ctrl-C must not leave a server behind.
         stopping = asyncio.gather(*(part.stop() for part in self._parts.values()), return_exceptions=True)
         await asyncio.shield(stopping)

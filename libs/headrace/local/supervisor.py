@@ -23,7 +23,7 @@ from headrace.run_file import started
 from headrace.runtime.cancellation import end
 from headrace.runtime.errors import Fatal, Retryable
 
-State = Literal["starting", "ready", "silent", "restarting", "failed", "stopped", "given"]
+State = Literal["starting", "ready", "silent", "restarting", "failed", "stopped", "held", "given"]
 
 # Tries before the first answer: after a kill, PostgreSQL's former helpers may take a moment to go.
 FIRST_STARTS = 3
@@ -118,27 +118,24 @@ class Supervisor:
         began = time.monotonic()
         for what, port in self.engine.listens_on().items():
             check_free(port, what)
-        for attempt in range(1, FIRST_STARTS + 1):
-            try:
-                await self._run()
-                await self.engine.after_start()
-                break
-            except ChildFailed:
-                if attempt == FIRST_STARTS:
-                    self._set("failed")
-                    raise
-                await asyncio.sleep(_backoff_seconds(attempt))
+        await self._run_at_last()
         self._progress(
             f"{self.engine.product} is ready after {time.monotonic() - began:.1f} s at {self.engine.address}"
         )
-        self._keeping = asyncio.create_task(self._keep(), name=f"keep {self.engine.name}")
 
     async def stop(self) -> None:
         """Terminate it, then kill it."""
-        if self._keeping is not None:
-            await end(self._keeping)
-        await self._end()
+        await self._stop_keeping()
         self._set("stopped")
+
+    async def hold(self) -> None:
+        """Stop it in order and keep it stopped, whatever becomes of it, until `release`."""
+        await self._stop_keeping()
+        self._set("held", "stopped on request")
+
+    async def release(self) -> None:
+        """Start an engine that is held again, on its data; raises ChildFailed if it does not start."""
+        await self._run_at_last()
 
     def status(self) -> EngineStatus:
         """The present state."""
@@ -157,6 +154,26 @@ class Supervisor:
             log=str(self._log),
             reason=self.reason,
         )
+
+    async def _run_at_last(self) -> None:
+        """Run it, in a few attempts, and keep it running from now on."""
+        for attempt in range(1, FIRST_STARTS + 1):
+            try:
+                await self._run()
+                await self.engine.after_start()
+                break
+            except ChildFailed:
+                if attempt == FIRST_STARTS:
+                    self._set("failed")
+                    raise
+                await asyncio.sleep(_backoff_seconds(attempt))
+        self._keeping = asyncio.create_task(self._keep(), name=f"keep {self.engine.name}")
+
+    async def _stop_keeping(self) -> None:
+        keeping, self._keeping = self._keeping, None
+        if keeping is not None:
+            await end(keeping)
+        await self._end()
 
     async def _run(self) -> None:
         await self.engine.prepare(self._progress)

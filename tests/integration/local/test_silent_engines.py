@@ -1,5 +1,6 @@
 """An engine that lives and does not answer is found out, told of, and started again; a busy one is left alone."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -10,13 +11,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from headrace.laptop.holding import hold, release
 from headrace.local import install
 from headrace.local.ports import HOST, EnginePorts
 from headrace.local.seaweedfs import SeaweedFS
 from headrace.local.stack import Engines
 from headrace.local.supervisor import Patience
 from headrace.run_file import read_run
-from tests.integration.local.clients import is_kept, keep_something
+from headrace.runtime.errors import ConfigurationError
+from tests.integration.local.clients import first_record, is_kept, keep_something, send_record
 from tests.waiting import eventually
 
 QUICK = Patience(
@@ -115,6 +118,33 @@ class TestImpatience:
                 os.kill(pid, signal.SIGCONT)
             await eventually(lambda: rows(stack) == before, within_seconds=60)
         assert [status.restarts for status in stack.describe()] == restarts
+
+    async def test_a_held_engine_stays_stopped_until_it_is_released_with_what_it_held(
+        self, impatient: Impatient
+    ):
+        stack, topic = impatient.stack, "held"
+        await send_record(stack.environment()["HEADRACE_KAFKA"], topic, b"record")
+        restarts = [status.restarts for status in stack.describe()]
+        await asyncio.to_thread(hold, impatient.directory, "kafka")
+        try:
+            others = {name: row for name, row in rows(stack).items() if name != "kafka"}
+            # Longer than it takes to restart an engine that died.
+            await asyncio.sleep(10 * QUICK.every_seconds)
+            assert rows(stack) == others | {"kafka": ("held", None)}
+            assert stack.problem("kafka") == "held: stopped on request"
+            with pytest.raises(OSError, match="onnect"):
+                await asyncio.open_connection(HOST, impatient.ports.kafka)
+        finally:
+            await asyncio.to_thread(release, impatient.directory, "kafka")
+        assert rows(stack)["kafka"][0] == "ready"
+        assert await first_record(stack.environment()["HEADRACE_KAFKA"], topic) == b"record"
+        assert [status.restarts for status in stack.describe()] == restarts
+
+    async def test_what_is_no_engine_of_the_stack_is_not_held(self, impatient: Impatient):
+        with pytest.raises(
+            ConfigurationError, match="got engine 'redis', expected one of kafka, s3, postgres"
+        ):
+            await asyncio.to_thread(hold, impatient.directory, "redis")
 
     async def test_a_master_that_hangs_behind_an_s3_part_that_answers_is_silence(
         self, impatient: Impatient, tmp_path: Path
