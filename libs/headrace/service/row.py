@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from headrace.runtime.set_by import Setting
 
 if TYPE_CHECKING:
     from headrace.database.roles import Access
+    from headrace.service.trial import Check
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,15 @@ class Service:
         """The folder with the migrations of the service's database."""
         package = import_module(self.schema or self.package)
         return Path(package.__path__[0]) / "migrations"
+
+    @property
+    def check(self) -> "Check | None":
+        """What it says of an archive without a stack, where it has a ``check.py``."""
+        name = f"{self.package}.check"
+        if find_spec(name) is None:
+            return None
+        check: Check = import_module(name).check
+        return check
 
     def module(self, name: str) -> ModuleType:
         """Import a module of the service's package; only the process that runs the service does."""

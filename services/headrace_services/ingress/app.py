@@ -40,35 +40,15 @@ async def start(context: Context) -> None:
     """Wire and serve."""
     settings = context.settings(IngressSettings)
     *announced, statuses = context.row.produces
-    identities = Identities(
-        required=settings.auth,
-        lenient=context.lenient,
-        tokens={digest: row.model_dump() for digest, row in settings.tokens.items()},
-        default_org_id=settings.default_org_id or (LOCAL_ORG_ID if context.lenient else ""),
-    )
+    identities = identities_of(settings, lenient=context.lenient)
     kafka = settings.kafka(context.engines)
     context.watch("kafka", partial(_answers, kafka))
     stager = await _stager(context, settings)
     producer = await context.producer(kafka)
     told = StatusReporter(producer, context.row.name, topic=statuses)
+    announcer = Announcer(producer, announced, told, timeout_seconds=settings.announce_seconds)
     refusals = Refusals(told)
-    uploads = Uploads(
-        settings,
-        identities,
-        stager,
-        Announcer(producer, announced, told, timeout_seconds=settings.announce_seconds),
-        refusals,
-        Admission(
-            places=Budget(settings.max_concurrent_uploads, settings.queue_seconds, metrics.UPLOADS_IN_FLIGHT),
-            memory=Budget(
-                settings.buffer_bytes,
-                settings.queue_seconds,
-                metrics.BUFFERED_BYTES,
-                stall_seconds=_MEMORY_STALL_SECONDS,
-            ),
-        ),
-        default_service=settings.default_service or (_LOCAL_SERVICE if context.lenient else ""),
-    )
+    uploads = uploads_of(settings, identities, stager, announcer, refusals, lenient=context.lenient)
     context.spawn("refusals", refusals.run)
     tracking = Tracking(settings.payload_tracker_url, settings.http_client_timeout_seconds, identities)
     context.on_close(tracking.close)
@@ -78,6 +58,41 @@ async def start(context: Context) -> None:
     await context.listen(api.application(), port=settings.web_port, own_pace=True)
     if settings.metrics_port is not None:
         await context.listen(admin_app({context.row.name: context.health}), port=settings.metrics_port)
+
+
+def identities_of(settings: IngressSettings, *, lenient: bool) -> Identities:
+    """Return what finds the senders of requests."""
+    return Identities(
+        required=settings.auth,
+        lenient=lenient,
+        tokens={digest: row.model_dump() for digest, row in settings.tokens.items()},
+        default_org_id=settings.default_org_id or (LOCAL_ORG_ID if lenient else ""),
+    )
+
+
+def uploads_of(
+    settings: IngressSettings,
+    identities: Identities,
+    stager: Stager,
+    announcer: Announcer,
+    refusals: Refusals,
+    *,
+    lenient: bool,
+) -> Uploads:
+    """Return what handles uploads, with the limits of the settings."""
+    admission = Admission(
+        places=Budget(settings.max_concurrent_uploads, settings.queue_seconds, metrics.UPLOADS_IN_FLIGHT),
+        memory=Budget(
+            settings.buffer_bytes,
+            settings.queue_seconds,
+            metrics.BUFFERED_BYTES,
+            stall_seconds=_MEMORY_STALL_SECONDS,
+        ),
+    )
+    default_service = settings.default_service or (_LOCAL_SERVICE if lenient else "")
+    return Uploads(
+        settings, identities, stager, announcer, refusals, admission, default_service=default_service
+    )
 
 
 async def _answers(kafka: EngineSettings) -> None:
