@@ -82,6 +82,10 @@ coverage: install ## measure the coverage of lines and branches (T=path for some
 test-scale: install ## test two processes of every service, each replaced in turn under load (takes minutes)
 	@HEADRACE_TEST_SCALE=long HEADRACE_TEST_FAULTS=full $(BIN)/python -m pytest tests/faults/test_scale_out.py
 
+.PHONY: test-examples
+test-examples: install ## run examples/ against the built wheels, away from the checkout
+	@$(BIN)/python deploy/try_examples.py
+
 .PHONY: lint
 lint: install ## check style, types and layers
 	@$(BIN)/ruff check .

@@ -18,10 +18,12 @@ ROOT = Path(__file__).resolve().parents[1]
 BRANCH = "main"
 REMOTE = "origin"
 # What carries the version: file, pattern with the version's or the day's place between two groups.
-VERSIONS = {
-    "pyproject.toml": r'(?m)(^version = ").*(")$',
-    "deploy/kustomize/overlays/production/kustomization.yaml": r"(?m)(^ *newTag: ).*()$",
-}
+VERSIONS = (
+    ("pyproject.toml", r'(?m)(^version = ").*(")$'),
+    ("pytest-headrace/pyproject.toml", r'(?m)(^version = ").*(")$'),
+    ("pytest-headrace/pyproject.toml", r'(?m)("headrace==)[^"]*(")'),
+    ("deploy/kustomize/overlays/production/kustomization.yaml", r"(?m)(^ *newTag: ).*()$"),
+)
 DAY = r"(?m)(^## \[{version}\] - ).*()$"
 
 
@@ -37,7 +39,7 @@ def prepare(version: str, root: Path = ROOT) -> None:
         raise ValueError(f"v{version} is there already: expected a version that was not released")
     day = datetime.now(UTC).date().isoformat()
     try:
-        for name, pattern in VERSIONS.items():
+        for name, pattern in VERSIONS:
             replace(root / name, pattern, version)
         replace(root / "CHANGELOG.md", DAY.format(version=re.escape(version)), day)
         release_notes(f"v{version}", root)

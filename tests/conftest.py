@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests import blocking
 from tests.engines import Host, SessionEngines, Unavailable, s3_servers, start_early, url_of
 
-pytest_plugins = ["tests.faults.recording"]
+pytest_plugins = ["tests.faults.recording", "pytest_headrace"]
 
 HOST = pytest.StashKey[Host]()
 

@@ -62,6 +62,11 @@ PUBLIC = {
         "BINARY", "BOOLEAN", "COUNT", "Json", "MOMENT", "NUMBER", "OBJECT", "STORED_TEXT", "TEXT", "UUID", "array",
         "closed", "mapping", "nullable", "record", "reference", "whole",
     },
+    # For authors of senders.
+    "headrace.testing": {
+        "ArchivedUpload", "AsyncHeadrace", "AsyncPayload", "Headrace", "Payload", "PayloadFailed", "Places", "Session",
+        "StackNotStarted", "Verdict",
+    },
     # For authors of rules.
     f"{RULES}.contexts": {"CLUSTER_ID", "CLUSTER_VERSIONS", "GATHERING_REPORTS", "InsightsOperatorContext"},
     f"{RULES}.details": {"MAX_OFFENDERS", "offenders", "pass_of_conditions"},

@@ -37,6 +37,8 @@ OTHER_VARIABLES = {
     "HEADRACE_TEST_KAFKA",
     "HEADRACE_TEST_POSTGRES",
     "HEADRACE_TEST_S3",
+    # Of the pytest plugin and the examples.
+    "HEADRACE_STACK",
     "HEADRACE_DIRECTORY", "HEADRACE_CACHE", "HEADRACE_TOKEN", "HEADRACE_FAULT_POINTS", "HEADRACE_POSTGRES_",
     "HEADRACE_MAVEN_REPOSITORY",
 }  # fmt: skip
@@ -83,7 +85,7 @@ def test_every_subcommand_is_one_of_the_commands(document):
     commands = cast("Any", typer.main.get_command(command())).commands
     named = re.findall(r"(?<![\w./])headrace ([a-z][a-z-]+)(?: ([a-z][a-z-]*))?", code_of(document))
     unknown = [name for name, _ in named if name not in commands]
-    groups = {"assisted", "dead-letters", "rules"}
+    groups = {"assisted", "dead-letters", "engine", "rules"}
     unknown += [sub for name, sub in named if name in groups and sub and sub not in commands[name].commands]
     assert unknown == []
 

@@ -14,7 +14,7 @@ from hatchling.builders.wheel import WheelBuilder
 from headrace_services.registry import SERVICES
 from tests.composed import ROOT
 
-LAPTOP = {"laptop", "local", "samples", "deployment"}
+LAPTOP = {"laptop", "local", "samples", "deployment", "testing"}
 # As in the tree of the image, but with the compiled modules that are there.
 WITHOUT = """
 import sys

@@ -11,7 +11,8 @@ import pytest
 from tests.composed import ROOT
 
 KUSTOMIZATION = "deploy/kustomize/overlays/production/kustomization.yaml"
-FILES = ("pyproject.toml", KUSTOMIZATION, "deploy/release.py", "deploy/release_notes.py")
+PLUGIN = "pytest-headrace/pyproject.toml"
+FILES = ("pyproject.toml", PLUGIN, KUSTOMIZATION, "deploy/release.py", "deploy/release_notes.py")
 CHANGELOG = (
     "# Changelog\n\n## [9.8.0] - unreleased\n\n### Added\n\n- a thing\n\n## [0.1.0] - 2026-01-01\n\n- first\n"
 )
@@ -61,6 +62,11 @@ def test_a_release_sets_version_and_day_and_pushes_commit_and_tag(repository):
     assert git(remote, "log", "-1", "--format=%s", "main") == "Release 9.8.0"
     assert git(remote, "rev-parse", "v9.8.0^{commit}") == git(remote, "rev-parse", "main")
     assert re.search(r'^version = "9\.8\.0"$', git(remote, "show", "main:pyproject.toml"), re.MULTILINE)
+    plugin = git(remote, "show", f"main:{PLUGIN}")
+    assert re.findall(r'"headrace==(.*?)"|^version = "(.*)"$', plugin, re.MULTILINE) == [
+        ("", "9.8.0"),
+        ("9.8.0", ""),
+    ]
     assert "newTag: 9.8.0\n" in git(remote, "show", f"main:{KUSTOMIZATION}") + "\n"
     today = datetime.now(UTC).date().isoformat()
     assert f"## [9.8.0] - {today}\n" in git(remote, "show", "main:CHANGELOG.md")

@@ -1,0 +1,3 @@
+module headrace.example/sender
+
+go 1.21
