@@ -3,6 +3,8 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from headrace.contracts.kruize import parse_timestamp
 from tests.integration.kruize.harness import (
     Kruize,
@@ -13,6 +15,8 @@ from tests.integration.kruize.harness import (
     profile,
     record,
 )
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REGISTERED = (
     201,

@@ -24,6 +24,8 @@ from tests.integration.kruize.harness import (
 from tests.proxy import TcpProxy
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 DEEP: Any = []
 for _ in range(200):
     DEEP = [DEEP]

@@ -5,6 +5,8 @@ import pytest
 
 from tests.integration.kruize.harness import Kruize, profile
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 NAME = "resource-optimization-openshift"
 EXISTS = f"Validation failed: Performance profile '{NAME}' already exists"
 VIEW = "View Performance Profiles at /listPerformanceProfiles"

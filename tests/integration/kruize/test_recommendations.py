@@ -3,6 +3,7 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import pytest
 
 from headrace.contracts.kruize import CONTAINER_METRICS, NAMESPACE_METRICS, VALUES, timestamp
 from headrace.contracts.ros import ExperimentType
@@ -20,6 +21,8 @@ from tests.integration.kruize.harness import (
     open_kruize,
     record,
 )
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DAYS_15 = 1440
 
@@ -273,7 +276,7 @@ async def test_a_restart_keeps_everything(database: str) -> None:
         assert again.said == (400, "Out of a total of 4 records, 4 failed to save")
 
 
-def test_the_harness_sends_what_the_metrics_have() -> None:
+async def test_the_harness_sends_what_the_metrics_have() -> None:
     assert {metric.name for metric in (*CONTAINER_METRICS, *NAMESPACE_METRICS)} == {
         metric.name for metrics in METRICS.values() for metric in metrics
     }

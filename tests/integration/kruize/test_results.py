@@ -17,6 +17,8 @@ from tests.integration.kruize.harness import (
 )
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 ADDED = (201, "Results added successfully! View saved results at /listExperiments.")
 DUPLICATE = "An entry for this record already exists!"
 UNITS = (
@@ -383,8 +385,8 @@ async def test_calls_with_records_of_several_experiments_find_each_its_own(kruiz
     assert [row["n"] for row in counts] == [4] * 5
 
 
-async def test_a_replica_learns_of_what_another_changed(database: str, kruize: Kruize) -> None:
-    async with open_kruize(database) as other:
+async def test_a_replica_learns_of_what_another_changed(kruize: Kruize) -> None:
+    async with open_kruize(kruize.database) as other:
         await kruize.create(experiment(name := new_name()), experiment(kept := new_name()))
         for replica in (kruize, other):
             await replica.store([record(name, 0 if replica is kruize else 1)])
