@@ -17,11 +17,12 @@ from release_notes import release_notes
 ROOT = Path(__file__).resolve().parents[1]
 BRANCH = "main"
 REMOTE = "origin"
-# What carries the version: file, pattern with the version's or the day's place between two groups.
+# What carries the version: file, and pattern with the version's place between two groups. pytest-headrace needs the
+# headrace that it is released with.
 VERSIONS = (
     ("pyproject.toml", r'(?m)(^version = ").*(")$'),
     ("pytest-headrace/pyproject.toml", r'(?m)(^version = ").*(")$'),
-    ("pytest-headrace/pyproject.toml", r'(?m)("headrace==)[^"]*(")'),
+    ("pytest-headrace/pyproject.toml", r'("headrace==)[^"]+(")'),
     ("deploy/kustomize/overlays/production/kustomization.yaml", r"(?m)(^ *newTag: ).*()$"),
 )
 DAY = r"(?m)(^## \[{version}\] - ).*()$"

