@@ -345,17 +345,23 @@ def _remove(partial: Path) -> None:
             path.unlink()
 
 
-async def kafka(progress: Progress) -> None:
-    """Fetch what Kafka runs on, unless the user has a Kafka."""
+async def _fetch_kafka() -> None:
     if not os.environ.get("HEADRACE_KAFKA"):
-        await asyncio.gather(kafka_jars(progress), java(progress))
+        await asyncio.gather(kafka_jars(_tell), java(_tell))
+
+
+async def _build_minio() -> None:
+    _tell(f"MinIO is {await minio(_tell)}: S3=minio selects it for a new directory")
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 -- a program's output
 
 
 def main() -> None:
     """Fetch or build a program before a stack needs it: `kafka` or `minio`."""
-    makers = {"kafka": kafka, "minio": minio}
     try:
-        asyncio.run(makers[sys.argv[1]](lambda line: print(line, flush=True)))  # noqa: T201 -- a program's output
+        asyncio.run({"kafka": _fetch_kafka, "minio": _build_minio}[sys.argv[1]]())
     except ConfigurationError as error:
         sys.exit(f"headrace: {error}")
 
