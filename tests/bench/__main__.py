@@ -30,6 +30,7 @@ from tests.bench import (
     ingress,
     kruize_http,
     kruize_math,
+    lists,
     ols_collector,
     recommendations,
     ros_csv,
@@ -44,7 +45,7 @@ from tests.bench import (
 from tests.bench.report import PAGE, Figure, page, section
 from tests.processes import ServiceProcess
 
-OF_THEIR_OWN = (start, sizing, scale_out, ros_csv, rules, ols_collector, kruize_math, segment)
+OF_THEIR_OWN = (start, sizing, scale_out, ros_csv, rules, ols_collector, kruize_math, segment, lists)
 OF_ENGINES = (runtime, rules_service, aggregator)
 OF_SERVICES = (ingress, flow, assisted_events, kruize_http, aggregator_rest, recommendations)
 # These store objects.
