@@ -24,7 +24,7 @@ from headrace.local.jars import locked_jars
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = (
-    *(ROOT / "locks" / f"{name}.txt" for name in ("dev", "runtime", "pip", "uv", "audit", "dist")),
+    *(ROOT / "locks" / f"{name}.txt" for name in ("dev", "runtime", "pip", "uv", "audit", "dist", "site")),
     JAVA_LOCK,
 )
 ACCEPTED = ROOT / "locks" / "accepted-advisories.txt"

@@ -361,16 +361,24 @@ async def test_every_command_of_the_ros_document_runs_as_printed_on_the_local_st
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_shell_block_of_a_page_for_newcomers_runs_as_printed(stack, tmp_path, page):
+async def test_every_shell_block_of_a_page_for_newcomers_runs_as_printed(stack, tmp_path, page):
     """On ports that are not the default ones: a page asks `headrace urls` for addresses."""
     path = f"{stack.directory}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
     shell = Shell(tmp_path, environment(PATH=path, HEADRACE_DIRECTORY=str(stack.directory)))
     blocks = SHELL_BLOCK.findall(page.read_text(encoding="utf-8"))
     assert blocks
-    for block in blocks:
-        # Each command of a block has to succeed.
+
+    def succeeds(block):
+        # Each command of it.
         status, said = shell.run(f"(set -e\n{block})")
         assert status == 0, f"{block}\n{said[-2000:]}"
+        return True
+
+    for block in blocks:
+        # A payload is known to the tracker a moment after its upload.
+        await eventually(
+            partial(asyncio.to_thread, succeeds, block), within_seconds=120, every_seconds=1, describe=block
+        )
 
 
 def test_ols_documents_upload_is_answered_202_with_a_request_id(stack, samples):

@@ -187,7 +187,7 @@ def send(
     token: Annotated[str, typer.Option(envvar="HEADRACE_TOKEN", help="Bearer token of a cluster.")] = "local",  # noqa: S107 -- what the local shape takes
     request_id: Annotated[str | None, typer.Option(help="Request id; default: a new one.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Show each status as it arrives.")] = False,
-    within: Annotated[float, typer.Option(help="Follow for at most this many seconds.", min=0.1)] = 30.0,
+    within: Annotated[float, typer.Option(help="Follow for at most this many seconds.", min=0.1)] = 60.0,
     ingress: Url = None,
     tracker: Url = None,
     archiver: Url = None,

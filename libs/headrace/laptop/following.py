@@ -14,6 +14,7 @@ import orjson
 from headrace.contracts.status import ERROR, TERMINAL
 from headrace.laptop.uploads import as_organisation
 from headrace.runtime.errors import Permanent, Retryable
+from headrace.web.peer import reason_of
 
 _REQUEST_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
@@ -146,7 +147,7 @@ class Flow:
                     )
                 return orjson.loads(body)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Retryable(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
+            raise Retryable(f"{url} cannot be read: {reason_of(error)}") from None
 
 
 async def soon(

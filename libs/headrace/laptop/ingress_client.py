@@ -17,6 +17,7 @@ from headrace.laptop.uploads import Upload
 from headrace.runtime.answers import BUSY, retry_after_seconds
 from headrace.runtime.errors import Permanent, Retryable
 from headrace.web.multipart import file_form
+from headrace.web.peer import reason_of
 
 _CONNECT_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 60.0
@@ -85,9 +86,7 @@ class IngressClient:
                 text = (await response.text(errors="replace")).strip()
                 return response.status, text, retry_after_seconds(response.headers.get("Retry-After"))
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Retryable(
-                f"the ingress at {self._url} does not answer: {str(error) or type(error).__name__}"
-            ) from None
+            raise Retryable(f"the ingress at {self._url} does not answer: {reason_of(error)}") from None
 
 
 def _org_id(text: str) -> str:

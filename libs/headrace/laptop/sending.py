@@ -44,7 +44,7 @@ class SendOptions:
     token: str = "local"  # noqa: S105 -- the local shape takes any
     request_id: str | None = None
     follow: bool = False
-    within_seconds: float = 30.0
+    within_seconds: float = 60.0
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Peer:
             ) as response:
                 text = await self._read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Retryable(f"{self._name} does not answer: {_reason(error)}") from error
+            raise Retryable(f"{self._name} does not answer: {reason_of(error)}") from error
         answer = Answer(response.status, _decoded(text), text.decode(errors="replace"))
         if answer.status in BUSY:
             raise Retryable(f"{self._name} answered {answer.shown}")
@@ -90,7 +90,7 @@ class Peer:
         return b"".join(pieces)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return why there was no answer, never the text of an error that may hold a URL with credentials."""
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
         return "the connection is refused"

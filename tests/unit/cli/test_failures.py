@@ -183,3 +183,14 @@ def test_the_url_of_one_part_is_for_scripts(typed, tmp_path, starting):
         assert typed_in == (0, f"{url}\n", "")
     code, _, error = typed("urls", "kuruize", "--directory", tmp_path)
     assert (code, error) == (1, f"headrace: kuruize is not part of the stack in {tmp_path}\n")
+
+
+@pytest.mark.parametrize(
+    "words", [("send", "{file}", "--ingress"), ("trace", "r1", "--archiver", "x", "--tracker")]
+)
+def test_a_refused_connection_is_told_in_words(typed, tmp_path, closed, words):
+    file = tmp_path / "usage.csv"
+    file.write_bytes(b"")
+    code, _, error = typed(*(word.format(file=file) for word in words), f"http://127.0.0.1:{closed}")
+    assert code == 1
+    assert error.endswith(": the connection is refused\n")
