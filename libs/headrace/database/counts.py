@@ -31,13 +31,13 @@ class Count:
         return {IS_ESTIMATE: True} if self.is_estimate else {}
 
 
-async def count_rows(connection: Connection, source: str, *arguments: Any) -> Count:
+async def count_rows(connection: Connection, source: str, *arguments: Any, up_to: int = EXACT_UP_TO) -> Count:
     """Count the rows of ``source``, the text of a query from FROM on."""
     found = await connection.fetchval(
-        f"select count(*) from (select {source} limit {EXACT_UP_TO + 1}) as found",  # noqa: S608 -- the caller's
+        f"select count(*) from (select {source} limit {up_to + 1}) as found",  # noqa: S608 -- the caller's
         *arguments,
     )
-    if found <= EXACT_UP_TO:
+    if found <= up_to:
         return Count(found)
     plan = orjson.loads(await connection.fetchval(f"explain (format json) select {source}", *arguments))
     return Count(max(found, int(plan[0]["Plan"]["Plan Rows"])), is_estimate=True)

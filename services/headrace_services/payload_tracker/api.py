@@ -23,7 +23,7 @@ from headrace_services.payload_tracker.models import Step, durations
 from headrace_services.payload_tracker.parameters import PAYLOAD_SORTING, PAYLOADS, STATUSES, VERBOSITY, Order
 from headrace_services.payload_tracker.settings import TrackerSettings
 from headrace_services.payload_tracker.states import PARAMETERS, States
-from headrace_services.payload_tracker.store import TrackerStore
+from headrace_services.payload_tracker.store import STATUSES_COUNTED, TrackerStore
 
 _SHOWN_CHARACTERS: Final = 128
 PREFIXES: Final = ("/api/v1", "/app/payload-tracker/api/v1")
@@ -52,12 +52,12 @@ _STATUS: Final = _PAYLOAD | dict.fromkeys(("service", "source", "status", "statu
 _TIMES: Final = {"created_at": MOMENT, "date": MOMENT}
 
 
-def _page_of(item: Json) -> Json:
+def _page_of(item: Json, counted: int = EXACT_UP_TO) -> Json:
     return record(
         ("count", "elapsed", "data"),
         count={
             "type": "integer",
-            "description": f"number of matches on all pages, exact up to {EXACT_UP_TO}",
+            "description": f"number of matches on all pages, exact up to {counted}",
         },
         elapsed=NUMBER | {"description": "seconds"},
         data=array(item),
@@ -82,7 +82,7 @@ _DIALECT: Final = Dialect(
     error=record(title=TEXT, message=TEXT, status={"type": "integer"}),
     schemas={
         "Payloads": _page_of(record(("id", *_PAYLOAD), id=_NUMBER, **_PAYLOAD, created_at=MOMENT)),
-        "Statuses": _page_of(record(("date",), id=TEXT, **_STATUS, **_TIMES)),
+        "Statuses": _page_of(record(("date",), id=TEXT, **_STATUS, **_TIMES), STATUSES_COUNTED),
         "Payload": record(
             data=array(record(("date",), id=_NUMBER, **_STATUS, **_TIMES)),
             duration=mapping(

@@ -14,6 +14,8 @@ from headrace.runtime.errors import Retryable
 from headrace_services.payload_tracker.models import StatusRow, columns
 from headrace_services.payload_tracker.parameters import Listing, Order
 
+# A status is found by its payload: counting more of them costs more than their page.
+STATUSES_COUNTED: Final = 1000
 _MAX_BATCH_ROWS: Final = 500
 _DELETE_ROWS: Final = 1000
 
@@ -102,7 +104,9 @@ class TrackerStore:
                 f"select from payload_statuses t {_joins(f'{where.text} {place}')} where {where.text} and {place}"
                 for place in places
             )
-            count = await count_rows(connection, f"from ({every}) as found", *where.arguments)
+            count = await count_rows(
+                connection, f"from ({every}) as found", *where.arguments, up_to=STATUSES_COUNTED
+            )
             return count, await connection.fetch(_statuses_page(listing, places), *where.arguments)
 
     @asynccontextmanager

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from headrace.database.counts import Count
 from headrace.database.pool import Database
 from headrace.runtime.errors import Retryable
 from headrace_services.payload_tracker.models import StatusRow
@@ -287,3 +288,16 @@ async def test_an_engine_that_went_away_is_told_to_every_waiting_row_and_the_nex
     assert any(isinstance(result, Retryable) for result in results)
     assert all(result is None or isinstance(result, Retryable) for result in results)
     await writer.add(row("next"))
+
+
+async def test_beyond_a_bound_the_count_is_an_estimate_that_says_so(
+    tables: Database, store: TrackerStore
+) -> None:
+    await store.record([row(org_id="1", seconds=number) for number in range(1001)])
+    assert (await store.statuses(STATUSES.read({})))[0].is_estimate
+    assert (await store.statuses(STATUSES.read({}), "1"))[0].is_estimate
+    await tables.execute("delete from payload_statuses where id = (select min(id) from payload_statuses)")
+    for org_id in (None, "1"):
+        count, _ = await store.statuses(STATUSES.read({}), org_id)
+        assert (count.number, count.note) == (1000, {})
+    assert Count(1001, is_estimate=True).note == {"count_is_estimate": True}
