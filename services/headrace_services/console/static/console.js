@@ -78,7 +78,8 @@
       if (sent.loaded === sent.total) state.textContent = "sent, waiting for ingress";
     });
     request.addEventListener("load", () => {
-      if (request.status < 400) { window.location.assign(request.responseURL); return; }
+      // An accepted upload leads to its page, which the tracker may not know yet.
+      if (request.responseURL !== form.action) { window.location.assign(request.responseURL); return; }
       const page = new DOMParser().parseFromString(request.responseText, "text/html");
       const reason = page.getElementById("refusal");
       bar.hidden = true;
