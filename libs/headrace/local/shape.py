@@ -6,15 +6,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from headrace.database.roles import ensure_roles
 from headrace.local.install import S3Server
 from headrace.local.ports import HOST, EnginePorts
-from headrace.local.simulators.chain import DIRECTORY, ChainPorts, is_wanted, simulated_chain
 from headrace.local.stack import VARIABLES, Engines, given_by_environment
-from headrace.local.tools import write_tools
 from headrace.runtime.health import Health
 from headrace.runtime.settings import EngineSettings, ProcessSettings, load
 from headrace.service.databases import roles_of
@@ -100,7 +99,10 @@ def _ports(rows: Sequence[Service], admin_port: int) -> dict[str, int]:
     return {"health and metrics": admin_port} | ports
 
 
-def _import_services(rows: Sequence[Service]) -> None:
+def _import_the_rest(rows: Sequence[Service]) -> None:
+    """Import what is needed once the engines are ready, and is therefore imported in functions here."""
+    for name in ("simulators.chain", "tools"):
+        import_module(f"headrace.local.{name}")
     for row in rows:
         row.module("app")
 
@@ -136,8 +138,8 @@ async def local_shape(
         for name, value in _defaults(rows, directory).items():
             os.environ.setdefault(name, value)
         process = load(ProcessSettings)
-        # A second of imports, while the engines' processes start on other cores.
-        importing = asyncio.create_task(asyncio.to_thread(_import_services, rows))
+        # More than a second of imports, while the engines' processes start on other cores.
+        importing = asyncio.create_task(asyncio.to_thread(_import_the_rest, rows))
         async with Engines(
             directory,
             ports,
@@ -157,6 +159,8 @@ async def local_shape(
                 # A server of somebody else's may have strangers' databases.
                 ensure_roles(engine_settings.postgres, roles_of(rows), whole_server="postgres" not in given),
             )
+            from headrace.local.tools import write_tools
+
             await write_tools(directory, engines.describe(), progress, rows)
             async with (
                 _simulators(rows, directory, port_base) as simulators,
@@ -174,6 +178,8 @@ async def _simulators(
     rows: Sequence[Service], directory: Path, port_base: int | None
 ) -> AsyncIterator[dict[str, str]]:
     """Start simulators of external systems that services use, unless the user named real ones; yield their URLs."""
+    from headrace.local.simulators.chain import DIRECTORY, ChainPorts, is_wanted, simulated_chain
+
     if not any(row.simulated for row in rows) or not is_wanted():
         yield {}
         return
