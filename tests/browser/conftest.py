@@ -86,6 +86,11 @@ def filled() -> made.Sources:
                   made.cluster(cluster_id[:-2] + "01", cluster_version="4.16.1", hits=0, hits_by_total_risk={})],
         cluster=made.cluster(cluster_id, cluster_version="4.17.3", request_id=REQUEST_ID, hits=hits, passed=19,
                              skipped=[{"rule_id": "pack.rules.pods", "reason": "the archive has no pods"}]),
+        recommendations=[made.recommendation("cart"), made.recommendation("checkout", recommendations={})],
+        workloads=[made.workload("cart"), made.workload("checkout", last_poll=None)],
+        usage={"cart": [made.interval(number) for number in range(96)]},
+        past=[{"monitoring_end_time": made.at(-86400),
+               "recommendations": made.recommendation("cart")["recommendations"]}],
         letters=[made.letter(offset=number, original_offset=number, reason=REASON, request_id=REQUEST_ID)
                  for number in range(3)],
         whole=whole(reason=REASON, headers=(("service", b"hccm"),)),

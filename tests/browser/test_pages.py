@@ -8,7 +8,7 @@ import pytest
 
 from headrace_services.console.events import STATUS
 from tests.browser.conftest import REQUEST_ID
-from tests.unit.console.made import DLQ, Console, status
+from tests.unit.console.made import CONTAINER_ID, DLQ, Console, status
 from tests.waiting import eventually
 
 PAGES = {
@@ -16,6 +16,8 @@ PAGES = {
     "cluster": "/clusters/c1", "upload": "/upload", "dead-letters": "/dead-letters",
     "dead-letter-group": "/dead-letters?group=g1", "dead-letter": f"/dead-letters/{DLQ}/0/3",
     "redrive": f"/redrive?letter={DLQ}:0:3", "topics": "/topics", "topic": "/topics/platform.upload.announce",
+    "recommendations": "/recommendations", "recommendations-without": "/recommendations/without",
+    "recommendation": f"/recommendations/{CONTAINER_ID}",
 }  # fmt: skip
 WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
 AXE = Path(os.environ.get("HEADRACE_TEST_AXE", "dist/axe/node_modules/axe-core/axe.min.js"))

@@ -12,11 +12,12 @@ from headrace.web.caller import IDENTITY_SCHEME
 from headrace.web.operations import Answer, Body, Dialect, Operation, Operations, Routing
 from headrace.web.parameters import Parameter, Text
 from headrace.web.schemas import BINARY, TEXT, array, record
-from headrace_services.console import api_letters, guard, pages
+from headrace_services.console import api_letters, api_recommendations, guard, pages
 from headrace_services.console.api_clusters import CLUSTER, CLUSTER_FILTER, CURSOR, ClusterPages
 from headrace_services.console.api_flow import PARTITION, SINCE, TOPIC, FlowPages
 from headrace_services.console.api_letters import AFTER, DONE, GROUP, MAX_FORM_BYTES, LetterPages
 from headrace_services.console.api_payloads import FILTERS, REQUEST_ID, PayloadPages
+from headrace_services.console.api_recommendations import RecommendationPages
 from headrace_services.console.api_upload import UploadPages
 from headrace_services.console.callers import ORGANISATION
 from headrace_services.console.events import Hub, Topics
@@ -68,6 +69,7 @@ class Api:
     letters: LetterPages
     uploads: UploadPages
     clusters: ClusterPages
+    recommendations: RecommendationPages
 
     def application(self) -> web.Application:
         """Return the application with every route."""
@@ -145,6 +147,7 @@ class Api:
                         _FORM,
                     ),
                 ),
+                *_recommendations(self.recommendations),
                 _page("/topics", self.flow.topics),
                 _page("/topics/{topic}", self.flow.topic, 400, 404, parameters=(TOPIC, SINCE, PARTITION)),
                 _page("/upload", uploads.form),
@@ -196,6 +199,17 @@ class Api:
     async def static(self, request: web.Request) -> web.Response:
         """Answer a static file."""
         return pages.static(request, _FILE.read(request.match_info))
+
+
+def _recommendations(shown: RecommendationPages) -> list[Operation]:
+    listed = api_recommendations.LIST
+    one = f"/recommendations/{{{api_recommendations.ID.name}}}"
+    return [
+        _page("/recommendations", shown.all, 400, parameters=listed),
+        _page("/recommendations/without", shown.without, 400, parameters=api_recommendations.WITHOUT),
+        _page(one, shown.one, 400, 404, parameters=api_recommendations.ONE),
+        _file("/downloads/recommendations", shown.csv, listed, "recommendations"),
+    ]
 
 
 def _page(

@@ -16,11 +16,12 @@ from headrace_services.console.api_clusters import ClusterPages
 from headrace_services.console.api_flow import FlowPages, Health
 from headrace_services.console.api_letters import LetterPages
 from headrace_services.console.api_payloads import PayloadPages
+from headrace_services.console.api_recommendations import RecommendationPages
 from headrace_services.console.api_upload import UploadPages
 from headrace_services.console.events import Hub
 from headrace_services.console.guard import check_start
 from headrace_services.console.letters import Letters
-from headrace_services.console.peers import Aggregator, Archiver, Ingress, Tracker, peer
+from headrace_services.console.peers import Aggregator, Archiver, Ingress, RosApi, Tracker, peer
 from headrace_services.console.settings import ConsoleSettings
 from headrace_services.console.site import Site
 from headrace_services.console.watching import StatusReader, TrafficReader
@@ -66,6 +67,7 @@ async def start(context: Context) -> None:
         LetterPages(site, rows, letters, health, traffic),
         UploadPages(site, Ingress(session, settings.ingress)),
         ClusterPages(site, aggregator),
+        RecommendationPages(site, RosApi(peer(session, settings.ros_api, "ros_api"))),
     )
     await context.listen(api.application())
 

@@ -95,7 +95,9 @@ def environment() -> Environment:
         span=words.span,
         part=part,
     )
-    made.globals.update(link=link, asset=_asset, plural=words.plural, stamp=words.stamp, PREFIX=PREFIX)
+    made.globals.update(
+        link=link, asset=_asset, plural=words.plural, stamp=words.stamp, amount=words.amount, PREFIX=PREFIX
+    )
     for name in texts:
         made.get_template(name)
     return made

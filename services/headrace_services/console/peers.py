@@ -15,6 +15,11 @@ from headrace.web.peer import Answer, Peer
 from headrace_services.console.callers import Viewer
 
 _TRACKER: Final = "/api/v1/headrace/payloads"
+_ROS: Final = "/api/ros/v1"
+_RECOMMENDATION: Final = "/api/cost-management/v1/recommendations/openshift/container"
+_UNITS: Final = {"cpu-unit": "cores", "memory-unit": "bytes"}
+# Pages of workloads with similar names among which the one of a recommendation is sought.
+_MAX_PAGES: Final = 5
 _SECONDS: Final = 5.0
 _MAX_BYTES: Final = 8 << 20
 _UPLOAD: Final = "/api/ingress/v1/upload"
@@ -130,6 +135,68 @@ class Aggregator:
                     headers=headers,
                 ),
             )
+
+
+@dataclass(frozen=True)
+class RosApi:
+    """The ROS API; amounts are asked for in cores and bytes."""
+
+    peer: Peer
+
+    async def recommendations(self, viewer: Viewer, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return a page of the recommendations for containers."""
+        return _document("ros_api", await self._get(viewer, "/recommendations", query, _UNITS))
+
+    async def spreadsheet(self, viewer: Viewer, query: Mapping[str, str]) -> str:
+        """Return the recommendations as CSV."""
+        answer = await self._get(viewer, "/recommendations", query, {"format": "csv"})
+        if answer.status != 200:
+            raise Permanent(f"ros_api answered {answer.shown}")
+        return answer.text
+
+    async def recommendation(self, viewer: Viewer, identifier: str) -> dict[str, Any] | None:
+        """Return one recommendation; None if the organisation has none of this id."""
+        headers = viewer.headers(viewer.own or None)
+        path = f"{_RECOMMENDATION}/{quote(identifier, safe='')}"
+        try:
+            return _document("ros_api", await self.peer.call("GET", path, params=_UNITS, headers=headers))
+        except NotThere:
+            return None
+
+    async def history(self, viewer: Viewer, identifier: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return a page of what was recommended, newest first."""
+        path = f"/recommendations/{quote(identifier, safe='')}/history"
+        return _document("ros_api", await self._get(viewer, path, query, _UNITS))
+
+    async def workloads(self, viewer: Viewer, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return a page of workloads with what came of their last poll."""
+        return _document("ros_api", await self._get(viewer, "/headrace/workloads", query))
+
+    async def usage(
+        self, viewer: Viewer, recommendation: Mapping[str, Any], points: int
+    ) -> dict[str, Any] | None:
+        """Return the usage of a recommendation's container; None if its workload is not found."""
+        names = {
+            name: str(recommendation.get(name) or "") for name in ("project", "workload", "cluster_uuid")
+        }
+        query = {name.removesuffix("_uuid"): text for name, text in names.items()} | {"limit": "100"}
+        for _ in range(_MAX_PAGES):
+            page = await self.workloads(viewer, query)
+            for row in page["data"]:
+                same = (*names, "workload_type")
+                if all(row.get(name) == recommendation.get(name) for name in same):
+                    wanted = {"points": str(points), "container": str(recommendation.get("container") or "")}
+                    path = f"/workloads/{quote(str(row['workload_id']), safe='')}/usage"
+                    return _document("ros_api", await self._get(viewer, path, wanted))
+            if not page["next"]:
+                break
+            query["cursor"] = page["next"]
+        return None
+
+    async def _get(self, viewer: Viewer, path: str, *queries: Mapping[str, str]) -> Answer:
+        params = {name: text for query in queries for name, text in query.items()}
+        headers = viewer.headers(viewer.own or None)
+        return await self.peer.call("GET", f"{_ROS}{path}", params=params, headers=headers)
 
 
 @dataclass(frozen=True)

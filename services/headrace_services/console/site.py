@@ -24,6 +24,7 @@ PLACES: Final = (
     Place("/", "Overview", for_operators=True),
     Place("/payloads", "Payloads"),
     Place("/clusters", "Clusters"),
+    Place("/recommendations", "Recommendations"),
     Place("/upload", "Upload"),
     Place("/dead-letters", "Dead letters", for_operators=True),
     Place("/topics", "Topics", for_operators=True),

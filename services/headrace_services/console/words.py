@@ -106,6 +106,14 @@ def size(count: Any) -> str:
     return f"{value:.0f} {_UNITS[unit]}" if unit == 0 or value >= 100 else f"{value:.1f} {_UNITS[unit]}"
 
 
+def amount(resource: str, value: float) -> str:
+    """Return an amount of CPU (cores) or memory (bytes) with its unit."""
+    if resource == "memory":
+        return size(value)
+    cores = f"{value:.3f}".rstrip("0").rstrip(".")
+    return f"{cores} {'core' if cores == '1' else 'cores'}"
+
+
 def count(number: Any) -> str:
     """Return a whole number with groups of thousands."""
     return f"{number:,}".replace(",", "\u202f") if isinstance(number, int) else ""

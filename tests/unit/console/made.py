@@ -19,11 +19,12 @@ from headrace_services.console.api_clusters import ClusterPages
 from headrace_services.console.api_flow import FlowPages
 from headrace_services.console.api_letters import LetterPages
 from headrace_services.console.api_payloads import PayloadPages
+from headrace_services.console.api_recommendations import RecommendationPages
 from headrace_services.console.api_upload import UploadPages
 from headrace_services.console.events import Hub
 from headrace_services.console.flow import State
 from headrace_services.console.letters import Redriven
-from headrace_services.console.peers import Aggregator, Archiver, Ingress, Tracker, peer
+from headrace_services.console.peers import Aggregator, Archiver, Ingress, RosApi, Tracker, peer
 from headrace_services.console.site import Site
 from headrace_services.registry import SERVICES
 from tests.serving import serving
@@ -69,6 +70,54 @@ def cluster(text: str = "ok", **fields: Any) -> dict[str, Any]:
     } | fields  # fmt: skip
 
 
+CONTAINER_ID = "0d8b5c62-1111-4222-8333-4444555566aa"
+
+
+def config(cpu: Any, memory: Any) -> dict[str, Any]:
+    both = {"cpu": {"amount": cpu, "format": ""}, "memory": {"amount": memory, "format": "bytes"}}
+    return {"requests": both, "limits": both}
+
+
+def recommendation(text: str = "ok", **fields: Any) -> dict[str, Any]:
+    """A container that should ask for less CPU and more memory, in the short term at the least cost."""
+    note = {"type": text, "message": text, "code": 323004}
+    engine = {
+        "config": config(0.25, 768 << 20),
+        "notifications": {"323004": note, text: note},
+    }
+    term = {
+        "duration_in_hours": 24,
+        "notifications": {text: note},
+        "recommendation_engines": {"cost": engine},
+    }
+    return {
+        "id": CONTAINER_ID, "container": text, "project": text, "workload": text, "workload_type": text,
+        "cluster_uuid": text, "cluster_alias": text, "source_id": text, "last_reported": at(0),
+        "recommendations": {
+            "current": config(0.5, 512 << 20), "notifications": {}, "recommendation_terms": {"short_term": term},
+        },
+    } | fields  # fmt: skip
+
+
+def workload(text: str = "ok", **fields: Any) -> dict[str, Any]:
+    return {
+        "workload_id": 7, "experiment_name": text, "project": text, "workload": text, "workload_type": text,
+        "containers": [text], "cluster_uuid": text, "cluster_alias": text, "metrics_upload_at": at(0),
+        "last_reported": at(0), "has_recommendation": False,
+        "last_poll": {
+            "at": at(0), "end": at(0), "outcome": text, "kind": "not_enough_data", "minutes": 15,
+            "minutes_needed": 30,
+        },
+    } | fields  # fmt: skip
+
+
+def interval(number: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "start": at(number * 900), "end": at(number * 900 + 900), "cpu_usage_avg": 0.2, "cpu_usage_min": 0.1,
+        "cpu_usage_max": 0.4, "memory_usage_avg": 2e8, "memory_usage_min": 1e8, "memory_usage_max": 3e8,
+    } | fields  # fmt: skip
+
+
 def letter(**fields: Any) -> SimpleNamespace:
     made = {
         "topic": DLQ, "partition": 0, "offset": 3, "original_topic": "platform.upload.announce",
@@ -90,6 +139,10 @@ class Sources:
     clusters: list[dict[str, Any]] = field(default_factory=list)
     cluster: dict[str, Any] | None = None
     decided: list[tuple[str, str, Any]] = field(default_factory=list)
+    recommendations: list[dict[str, Any]] = field(default_factory=list)
+    workloads: list[dict[str, Any]] = field(default_factory=list)
+    usage: dict[str, list[Any]] = field(default_factory=dict)
+    past: list[dict[str, Any]] = field(default_factory=list)
     members: list[tuple[str, bytes]] = field(default_factory=list)
     letters: list[SimpleNamespace] = field(default_factory=list)
     whole: DeadLetter | None = None
@@ -120,7 +173,34 @@ class Sources:
         )
         app.router.add_get("/api/v1/headrace/clusters/{cluster}", self._one_cluster)
         app.router.add_route("*", "/api/v1/clusters/{rest:.+}", self._decide)
+        self._add_ros(app.router)
         return app
+
+    def _add_ros(self, router: web.UrlDispatcher) -> None:
+        ros, own = "/api/ros/v1", "/api/cost-management/v1/recommendations/openshift/container"
+        for path, body in (
+            ("/headrace/workloads", lambda: {"data": self.workloads, "next": None}),
+            ("/workloads/7/usage", lambda: {"containers": self.usage, "is_cut": False}),
+            ("/recommendations/{id}/history", lambda: {"data": self.past, "next": None}),
+        ):
+            router.add_get(ros + path, self._answer("ros_api", body))
+        router.add_get(f"{ros}/recommendations", self._recommendations)
+        router.add_get(f"{own}/{{id}}", self._recommendation)
+
+    async def _recommendations(self, request: web.Request) -> web.Response:
+        if request.query.get("format") == "csv":
+            self._note(request)
+            return web.Response(text="id,container\n1,=cart\n", content_type="text/csv")
+        body = {"data": self.recommendations, "meta": {"count": len(self.recommendations)}}
+        found: web.Response = await self._answer("ros_api", lambda: body)(request)
+        return found
+
+    async def _recommendation(self, request: web.Request) -> web.Response:
+        wanted = [item for item in self.recommendations if item["id"] == request.match_info["id"]]
+        if not wanted and "ros_api" not in self.away:
+            return web.json_response({"status": "error", "message": "recommendation not found"}, status=404)
+        found: web.Response = await self._answer("ros_api", lambda: wanted[0] if wanted else {})(request)
+        return found
 
     def _note(self, request: web.Request) -> None:
         self.asked.append((request.path, dict(request.query), request.headers.get("x-rh-identity", "")))
@@ -315,6 +395,7 @@ async def console(
             LetterPages(site, ROWS, made.letters, made.health, made.traffic),
             UploadPages(site, Ingress(session, url)),
             ClusterPages(site, Aggregator(peer(session, url, "results_aggregator"))),
+            RecommendationPages(site, RosApi(peer(session, url, "ros_api"))),
         )
         listener = await Listener.open(api.application(), "127.0.0.1", 0, stop_seconds=2.0)
         try:

@@ -17,7 +17,22 @@ from headrace.bus.dead_letters import DeadLetter
 from headrace_services.console import pages
 from headrace_services.console.flow import HELD, State
 from headrace_services.console.markdown import markdown
-from tests.unit.console.made import DLQ, NOW, Sources, cluster, console, hit, letter, payload, status
+from tests.unit.console.made import (
+    CONTAINER_ID,
+    DLQ,
+    NOW,
+    Sources,
+    cluster,
+    config,
+    console,
+    hit,
+    interval,
+    letter,
+    payload,
+    recommendation,
+    status,
+    workload,
+)
 
 ROOM = Path(pages.__file__).parent
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u202e\x1b[31m{{7*7}}"
@@ -32,7 +47,8 @@ PAGES = (
     "/console/", "/console/payloads", "/console/payloads/r1", "/console/payloads/nothing", "/console/upload",
     "/console/dead-letters", "/console/dead-letters?group=g1", f"/console/dead-letters/{DLQ}/0/3",
     f"/console/redrive?letter={DLQ}:0:3", "/console/topics", "/console/topics/platform.upload.announce",
-    "/console/clusters", "/console/clusters/c1", "/console/nothing",
+    "/console/clusters", "/console/clusters/c1", "/console/recommendations", "/console/recommendations/without",
+    f"/console/recommendations/{CONTAINER_ID}", "/console/nothing",
 )  # fmt: skip
 
 
@@ -96,6 +112,16 @@ def filled(text: str) -> Sources:
         archives=[{"bucket": text, "key": text, "service": text, "copied_at": None}],
         clusters=[cluster(text)],
         cluster=cluster(text, passed=3, hits=[hit(text)], skipped=[{"rule_id": text, "reason": text}]),
+        recommendations=[
+            recommendation(text),
+            recommendation(text, id=text, recommendations={}),
+            recommendation(
+                text, id=text, recommendations={"current": {"limits": text}, "notifications": text}
+            ),
+        ],
+        workloads=[workload(text), workload(text, last_poll=None, metrics_upload_at=text)],
+        usage={text: [interval(number) for number in range(4)] + [interval(9, cpu_usage_avg=text)]},
+        past=[{"monitoring_end_time": text, "recommendations": recommendation(text)["recommendations"]}],
         reports=[{"cluster": text, "request_id": text, "hits": 2}],
         letters=[letter(reason=text, error_class=text, service=text, org_id=text, request_id="r1")],
         whole=whole(
@@ -162,6 +188,9 @@ async def test_reasons_are_shown_whole():
         ("Kafka", "/console/topics", "no broker"),
         ("Kafka", "/console/dead-letters", "no broker"),
         ("health", "/console/", "no health report"),
+        ("ros_api", "/console/recommendations", "ros_api answered 503"),
+        ("ros_api", "/console/recommendations/without", "ros_api answered 503"),
+        ("ros_api", f"/console/recommendations/{CONTAINER_ID}", "ros_api answered 503"),
     ],
 )
 async def test_a_source_that_is_away_is_told_in_its_place(away, path, told):
@@ -190,6 +219,11 @@ async def test_what_is_not_known_is_not_well():
         ("/console/payloads/nothing", "headrace trace nothing"),
         ("/console/dead-letters", "There are no dead letters"),
         ("/console/topics/ccx.ocp.results", "headrace demo"),
+        ("/console/recommendations", "headrace demo"),
+        ("/console/recommendations?project=none", "No recommendation matches"),
+        ("/console/recommendations/without", "headrace demo"),
+        (f"/console/recommendations/{CONTAINER_ID}", "has no recommendation of this id"),
+        ("/console/recommendations/odd", "is a UUID"),
     ],
 )
 async def test_an_empty_page_says_what_to_do(path, told):
@@ -205,6 +239,86 @@ async def test_a_cluster_without_hits_says_so_and_worst_hits_come_first():
         page = (await made.get("/console/clusters/c1"))[1]
     assert page.index("large") < page.index("small")
     assert "critical" in page
+
+
+async def test_how_grave_a_hit_is_stands_in_words():
+    async with console(
+        Sources(cluster=cluster(passed=1, hits=[hit(impact=3, likelihood=1)], skipped=[]))
+    ) as made:
+        page = (await made.get("/console/clusters/c1"))[1]
+    assert "impact high (3 of 4), likelihood low (1 of 4)" in Read(page).text
+    assert re.search(r"2026-11-30 12:00:00 \([^)]+ ago\)|2026-11-30 12:00:00 \(in [^)]+\)", Read(page).text)
+
+
+async def test_recommendations_tell_needs_and_savings_and_link_to_the_container():
+    async with console(Sources(recommendations=[recommendation()])) as made:
+        page = (await made.get("/console/recommendations?term=short&org=7"))[1]
+        other = (await made.get("/console/recommendations?term=long"))[1]
+    assert "saves 0.25 cores (-50%)" in Read(page).text
+    assert "needs 256 MiB more (+50%)" in Read(page).text
+    assert f'href="/console/recommendations/{CONTAINER_ID}?term=short&amp;org=7"' in page
+    assert "none for this term yet" in Read(other).text
+
+
+async def test_filters_and_orders_of_recommendations_reach_the_ros_api_and_the_spreadsheet():
+    query = "project=shop&cluster=c&term=long&engine=performance&sort=memory_saved"
+    async with console(Sources(recommendations=[recommendation()])) as made:
+        page = (await made.get(f"/console/recommendations?{query}&offset=50"))[1]
+        link = re.findall(r'href="(/console/downloads/recommendations[^"]*)"', page)[0].replace("&amp;", "&")
+        async with made.session.get(made.url + link) as response:
+            assert response.headers["Content-Disposition"] == 'attachment; filename="recommendations.csv"'
+            assert await response.text() == "id,container\n1,=cart\n"
+        (_, listed, _), (_, written, _) = made.sources.asked
+    order = {
+        "project": "shop",
+        "cluster": "c",
+        "order_by": "memory_variation_long_performance",
+        "order_how": "asc",
+    }
+    assert listed == order | {"cpu-unit": "cores", "memory-unit": "bytes", "limit": "50", "offset": "50"}
+    assert written == order | {"format": "csv"}
+
+
+@pytest.mark.parametrize("query", ["term=odd", "engine=odd", "sort=odd", "offset=-1", "project=%00"])
+async def test_what_cannot_be_read_of_recommendations_is_refused_by_name(query):
+    async with console(Sources()) as made:
+        code, page = await made.get(f"/console/recommendations?{query}")
+    assert code == 400
+    assert query.partition("=")[0] in page
+
+
+async def test_a_recommendation_shows_usage_yaml_and_what_was_before():
+    sources = Sources(
+        recommendations=[recommendation()],
+        # The first is another workload of a similar name.
+        workloads=[workload(workload_id=8, workload="ok-2"), workload()],
+        usage={"ok": [interval(number) for number in range(3)]},
+        past=[{"monitoring_end_time": "2026-11-29T12:00:00Z", "recommendations": {
+            "recommendation_terms": {"short_term": {"recommendation_engines": {"cost": {"config": config(2, 1 << 30)}}}}
+        }}],
+    )  # fmt: skip
+    async with console(sources) as made:
+        page = (await made.get(f"/console/recommendations/{CONTAINER_ID}"))[1]
+        (asked,) = [query for path, query, _ in sources.asked if path.endswith("/usage")]
+    assert asked == {"points": "240", "container": "ok"}
+    text = Read(page).text
+    assert "requests:\n    cpu: 250m\n    memory: 768Mi" in text
+    assert "For each pod." in text
+    assert "recommended limit 768 MiB" in text
+    assert "The CPU request already fits the usage" in text
+    assert page.count('<svg class="waterfall"') == 2
+    assert "2 cores" in text
+    assert "1.0 GiB" in text
+
+
+async def test_a_workload_without_a_recommendation_says_what_is_missing():
+    sources = Sources(workloads=[workload(last_poll=None), workload(project="shop")])
+    async with console(sources) as made:
+        text = Read((await made.get("/console/recommendations/without"))[1]).text
+        (asked,) = [query for path, query, _ in sources.asked]
+    assert asked == {"has_recommendation": "false", "limit": "50"}
+    assert "ros_poller has not asked for it yet" in text
+    assert "15 min of usage" in text
 
 
 async def test_a_rule_is_switched_off_with_a_reason_and_never_without():
