@@ -250,6 +250,7 @@ SERVICES: Final = (
         summary="uploads the events of ended cluster installations",
         port=8090,
         port_variable="ASSISTED_EVENTS_PORT",
+        known_by=(("CONSOLE_ASSISTED_EVENTS_URL", ""),),
         health_path="/health",
         openapi_path="/api/assisted-events/v1/openapi.json",
         database="assisted",

@@ -17,7 +17,7 @@ PAGES = {
     "dead-letter-group": "/dead-letters?group=g1", "dead-letter": f"/dead-letters/{DLQ}/0/3",
     "redrive": f"/redrive?letter={DLQ}:0:3", "topics": "/topics", "topic": "/topics/platform.upload.announce",
     "recommendations": "/recommendations", "recommendations-without": "/recommendations/without",
-    "recommendation": f"/recommendations/{CONTAINER_ID}",
+    "senders": "/senders", "recommendation": f"/recommendations/{CONTAINER_ID}",
 }  # fmt: skip
 WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
 AXE = Path(os.environ.get("HEADRACE_TEST_AXE", "dist/axe/node_modules/axe-core/axe.min.js"))

@@ -12,12 +12,13 @@ from headrace.web.caller import IDENTITY_SCHEME
 from headrace.web.operations import Answer, Body, Dialect, Operation, Operations, Routing
 from headrace.web.parameters import Parameter, Text
 from headrace.web.schemas import BINARY, TEXT, array, record
-from headrace_services.console import api_letters, api_recommendations, guard, pages
+from headrace_services.console import api_letters, api_recommendations, api_senders, guard, pages
 from headrace_services.console.api_clusters import CLUSTER, CLUSTER_FILTER, CURSOR, ClusterPages
 from headrace_services.console.api_flow import PARTITION, SINCE, TOPIC, FlowPages
 from headrace_services.console.api_letters import AFTER, DONE, GROUP, MAX_FORM_BYTES, LetterPages
 from headrace_services.console.api_payloads import FILTERS, REQUEST_ID, PayloadPages
 from headrace_services.console.api_recommendations import RecommendationPages
+from headrace_services.console.api_senders import SenderPages
 from headrace_services.console.api_upload import UploadPages
 from headrace_services.console.callers import ORGANISATION
 from headrace_services.console.events import Hub, Topics
@@ -70,6 +71,7 @@ class Api:
     uploads: UploadPages
     clusters: ClusterPages
     recommendations: RecommendationPages
+    senders: SenderPages
 
     def application(self) -> web.Application:
         """Return the application with every route."""
@@ -148,6 +150,7 @@ class Api:
                     ),
                 ),
                 *_recommendations(self.recommendations),
+                _page("/senders", self.senders.all, 400, parameters=api_senders.ALL),
                 _page("/topics", self.flow.topics),
                 _page("/topics/{topic}", self.flow.topic, 400, 404, parameters=(TOPIC, SINCE, PARTITION)),
                 _page("/upload", uploads.form),

@@ -52,13 +52,25 @@ class Health:
 
     async def states(self) -> dict[str, flow.State]:
         """Return the state of each service that a report names; raises `Retryable` if no report can be read."""
+        return flow.states_of([report["services"] for report in await self._reports()])
+
+    async def facts(self) -> dict[str, dict[str, Any]]:
+        """Return what services tell about themselves, by service and name; raises `Retryable` like `states`."""
+        found: dict[str, dict[str, Any]] = {}
+        for report in await self._reports():
+            told = report.get("facts") or {}
+            for name in report["services"]:
+                found.setdefault(name, {}).update(told.get(name) or {})
+        return found
+
+    async def _reports(self) -> list[dict[str, Any]]:
         if not self.urls:
-            return {}
+            return []
         answers = await asyncio.gather(*map(self._report, self.urls), return_exceptions=True)
         reports = [answer for answer in answers if isinstance(answer, dict)]
         if not reports:
             raise Retryable(f"no health report can be read ({', '.join(self.urls)})")
-        return flow.states_of(reports)
+        return reports
 
     async def _report(self, url: str) -> Any:
         peer = Peer(self.session, url, name="health", timeout_seconds=_HEALTH_SECONDS, max_bytes=1 << 20)
@@ -68,10 +80,9 @@ class Health:
         except Retryable:
             # A report of something unhealthy is answered 503, with the same body.
             body = await self._unready(url)
-        services = body.get("services") if isinstance(body, dict) else None
-        if not isinstance(services, dict):
+        if not isinstance(body, dict) or not isinstance(body.get("services"), dict):
             raise Retryable(f"{url} answered no health report")
-        return services
+        return body
 
     async def _unready(self, url: str) -> Any:
         timeout = aiohttp.ClientTimeout(total=_HEALTH_SECONDS)

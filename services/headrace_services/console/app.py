@@ -17,11 +17,20 @@ from headrace_services.console.api_flow import FlowPages, Health
 from headrace_services.console.api_letters import LetterPages
 from headrace_services.console.api_payloads import PayloadPages
 from headrace_services.console.api_recommendations import RecommendationPages
+from headrace_services.console.api_senders import SenderPages
 from headrace_services.console.api_upload import UploadPages
 from headrace_services.console.events import Hub
 from headrace_services.console.guard import check_start
 from headrace_services.console.letters import Letters
-from headrace_services.console.peers import Aggregator, Archiver, Ingress, RosApi, Tracker, peer
+from headrace_services.console.peers import (
+    Aggregator,
+    Archiver,
+    AssistedEvents,
+    Ingress,
+    RosApi,
+    Tracker,
+    peer,
+)
 from headrace_services.console.settings import ConsoleSettings
 from headrace_services.console.site import Site
 from headrace_services.console.watching import StatusReader, TrafficReader
@@ -46,6 +55,9 @@ async def start(context: Context) -> None:
     site = Site(context.lenient, settings.operator_role)
     tracker = Tracker(peer(session, settings.payload_tracker, "payload_tracker"))
     aggregator = Aggregator(peer(session, settings.results_aggregator, "results_aggregator"))
+    assisted = AssistedEvents(
+        peer(session, settings.assisted_events, "assisted_events"), settings.assisted_events_token
+    )
     health = Health(session, settings.health_urls or _own_health(process.admin_port))
     context.spawn("statuses", StatusReader(context.engines, PAYLOAD_STATUS.name, hub).run)
     context.spawn("traffic", traffic.run)
@@ -68,6 +80,7 @@ async def start(context: Context) -> None:
         UploadPages(site, Ingress(session, settings.ingress)),
         ClusterPages(site, aggregator),
         RecommendationPages(site, RosApi(peer(session, settings.ros_api, "ros_api"))),
+        SenderPages(site, assisted, health),
     )
     await context.listen(api.application())
 

@@ -1,7 +1,7 @@
 """The other services, by their REST."""
 
 from collections.abc import AsyncIterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from headrace.web.peer import Answer, Peer
 from headrace_services.console.callers import Viewer
 
 _TRACKER: Final = "/api/v1/headrace/payloads"
+_ASSISTED: Final = "/api/assisted-events/v1"
 _ROS: Final = "/api/ros/v1"
 _RECOMMENDATION: Final = "/api/cost-management/v1/recommendations/openshift/container"
 _UNITS: Final = {"cpu-unit": "cores", "memory-unit": "bytes"}
@@ -197,6 +198,26 @@ class RosApi:
         params = {name: text for query in queries for name, text in query.items()}
         headers = viewer.headers(viewer.own or None)
         return await self.peer.call("GET", f"{_ROS}{path}", params=params, headers=headers)
+
+
+@dataclass(frozen=True)
+class AssistedEvents:
+    """The sender of the assisted installer's events; ``token`` is empty where its API is open."""
+
+    peer: Peer
+    token: str = field(default="", repr=False)
+
+    async def sendings(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return a page of sendings, newest first, and how many there are."""
+        return _document("assisted_events", await self._get("/sendings", query))
+
+    async def cluster(self, cluster_id: str) -> dict[str, Any]:
+        """Return a cluster with its opt-out; raises `NotThere` for one that the installer does not know."""
+        return _document("assisted_events", await self._get(f"/clusters/{quote(cluster_id, safe='')}", {}))
+
+    async def _get(self, path: str, query: Mapping[str, str]) -> Answer:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return await self.peer.call("GET", f"{_ASSISTED}{path}", params=query, headers=headers)
 
 
 @dataclass(frozen=True)

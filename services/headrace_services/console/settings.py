@@ -15,6 +15,16 @@ class ConsoleSettings(Settings):
         "CONSOLE_RESULTS_AGGREGATOR_URL", "http://localhost:8006", "URL of the results aggregator"
     )
     ros_api: str = env("CONSOLE_ROS_API_URL", "http://localhost:8001", "URL of the ROS API")
+    assisted_events: str = env(
+        "CONSOLE_ASSISTED_EVENTS_URL", "http://localhost:8090", "URL of assisted_events"
+    )
+    assisted_events_token: str = env(
+        "ASSISTED_EVENTS_TOKEN",
+        "",
+        "bearer token of assisted_events' REST API; empty: the API is open",
+        pattern="^[!-~]*$",
+        repr=False,
+    )
     health: str = env(
         "CONSOLE_HEALTH_URLS",
         "",

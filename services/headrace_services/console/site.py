@@ -27,6 +27,7 @@ PLACES: Final = (
     Place("/recommendations", "Recommendations"),
     Place("/upload", "Upload"),
     Place("/dead-letters", "Dead letters", for_operators=True),
+    Place("/senders", "Senders", for_operators=True),
     Place("/topics", "Topics", for_operators=True),
 )
 

@@ -20,11 +20,20 @@ from headrace_services.console.api_flow import FlowPages
 from headrace_services.console.api_letters import LetterPages
 from headrace_services.console.api_payloads import PayloadPages
 from headrace_services.console.api_recommendations import RecommendationPages
+from headrace_services.console.api_senders import SenderPages
 from headrace_services.console.api_upload import UploadPages
 from headrace_services.console.events import Hub
 from headrace_services.console.flow import State
 from headrace_services.console.letters import Redriven
-from headrace_services.console.peers import Aggregator, Archiver, Ingress, RosApi, Tracker, peer
+from headrace_services.console.peers import (
+    Aggregator,
+    Archiver,
+    AssistedEvents,
+    Ingress,
+    RosApi,
+    Tracker,
+    peer,
+)
 from headrace_services.console.site import Site
 from headrace_services.registry import SERVICES
 from tests.serving import serving
@@ -68,6 +77,24 @@ def cluster(text: str = "ok", **fields: Any) -> dict[str, Any]:
         "gathered_at": at(0), "request_id": text, "hits": 2, "hits_by_total_risk": {"0": 0, "2": 1, "4": 1},
         "highest_total_risk": 4,
     } | fields  # fmt: skip
+
+
+def sending(text: str = "ok", **fields: Any) -> dict[str, Any]:
+    return {
+        "cluster_id": text, "install_started_at": at(0), "outcome": text, "request_id": text, "state": "sent",
+        "reason": text, "attempts": 1, "failures": 0, "next_attempt_at": at(60), "first_seen_at": at(0),
+        "ended_at": at(1), "sent_at": at(1), "content_sha256": text, "size_bytes": 12, "hosts": 3, "events": 40,
+    } | fields  # fmt: skip
+
+
+def facts(text: str = "ok") -> dict[str, dict[str, Any]]:
+    """What senders tell in health reports."""
+    cycle = {"began": at(0), "seconds": 0.1, "found": 5, "sent": 3, "failed": 2, "bytes_sent": 900,
+             "request_id": text, "reason": text, "skipped": text}  # fmt: skip
+    run = {"succeeded": False, "rows": 9, "events": 7, "sent": 3, "unsent": 1, "batches": 2, "problems": [text],
+           "dropped": {text: 1}, "buried": {text: 1}, "skipped": {text: 2}}  # fmt: skip
+    told = {"cycles": 4, "last": cycle, "last_with_data": cycle, "waiting_for": text}
+    return {"ols_collector": {"collector": told}, "segment_bridge": {"run": run}}
 
 
 CONTAINER_ID = "0d8b5c62-1111-4222-8333-4444555566aa"
@@ -143,6 +170,9 @@ class Sources:
     workloads: list[dict[str, Any]] = field(default_factory=list)
     usage: dict[str, list[Any]] = field(default_factory=dict)
     past: list[dict[str, Any]] = field(default_factory=list)
+    sendings: list[dict[str, Any]] = field(default_factory=list)
+    opted_out: bool = False
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     members: list[tuple[str, bytes]] = field(default_factory=list)
     letters: list[SimpleNamespace] = field(default_factory=list)
     whole: DeadLetter | None = None
@@ -174,6 +204,11 @@ class Sources:
         app.router.add_get("/api/v1/headrace/clusters/{cluster}", self._one_cluster)
         app.router.add_route("*", "/api/v1/clusters/{rest:.+}", self._decide)
         self._add_ros(app.router)
+        assisted = "/api/assisted-events/v1"
+        sent = self._answer("assisted_events", lambda: {"count": len(self.sendings), "data": self.sendings})
+        app.router.add_get(f"{assisted}/sendings", sent)
+        known = self._answer("assisted_events", lambda: {"opted_out": self.opted_out})
+        app.router.add_get(f"{assisted}/clusters/{{id}}", known)
         return app
 
     def _add_ros(self, router: web.UrlDispatcher) -> None:
@@ -322,6 +357,10 @@ class MadeHealth:
             raise Retryable("no health report can be read")
         return self._sources.states
 
+    async def facts(self) -> dict[str, dict[str, Any]]:
+        await self.states()
+        return self._sources.facts
+
 
 class MadeObjects:
     def __init__(self, sources: Sources) -> None:
@@ -396,6 +435,7 @@ async def console(
             UploadPages(site, Ingress(session, url)),
             ClusterPages(site, Aggregator(peer(session, url, "results_aggregator"))),
             RecommendationPages(site, RosApi(peer(session, url, "ros_api"))),
+            SenderPages(site, AssistedEvents(peer(session, url, "assisted_events"), "secret"), made.health),
         )
         listener = await Listener.open(api.application(), "127.0.0.1", 0, stop_seconds=2.0)
         try:

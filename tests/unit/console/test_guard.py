@@ -7,7 +7,8 @@ from headrace_services.console.guard import check_start, host_name
 from tests import identities
 from tests.unit.console.made import DLQ, Sources, console, letter, payload
 
-OPERATORS = ("/console/", "/console/topics", "/console/dead-letters", "/console/topics/ccx.ocp.results",
+OPERATORS = ("/console/", "/console/senders", "/console/topics", "/console/dead-letters",
+             "/console/topics/ccx.ocp.results",
              f"/console/dead-letters/{DLQ}/0/3", f"/console/redrive?letter={DLQ}:0:3",
              f"/console/downloads/dead-letter/{DLQ}/0/3")  # fmt: skip
 TENANT = identities.user("1")

@@ -25,11 +25,13 @@ from tests.unit.console.made import (
     cluster,
     config,
     console,
+    facts,
     hit,
     interval,
     letter,
     payload,
     recommendation,
+    sending,
     status,
     workload,
 )
@@ -48,7 +50,8 @@ PAGES = (
     "/console/dead-letters", "/console/dead-letters?group=g1", f"/console/dead-letters/{DLQ}/0/3",
     f"/console/redrive?letter={DLQ}:0:3", "/console/topics", "/console/topics/platform.upload.announce",
     "/console/clusters", "/console/clusters/c1", "/console/recommendations", "/console/recommendations/without",
-    f"/console/recommendations/{CONTAINER_ID}", "/console/nothing",
+    f"/console/recommendations/{CONTAINER_ID}", "/console/senders", "/console/senders?cluster=c1",
+    "/console/nothing",
 )  # fmt: skip
 
 
@@ -112,6 +115,8 @@ def filled(text: str) -> Sources:
         archives=[{"bucket": text, "key": text, "service": text, "copied_at": None}],
         clusters=[cluster(text)],
         cluster=cluster(text, passed=3, hits=[hit(text)], skipped=[{"rule_id": text, "reason": text}]),
+        sendings=[sending(text), sending(text, state=text, sent_at=None, ended_at=None, events=None)],
+        facts=facts(text),
         recommendations=[
             recommendation(text),
             recommendation(text, id=text, recommendations={}),
@@ -188,6 +193,8 @@ async def test_reasons_are_shown_whole():
         ("Kafka", "/console/topics", "no broker"),
         ("Kafka", "/console/dead-letters", "no broker"),
         ("health", "/console/", "no health report"),
+        ("assisted_events", "/console/senders", "assisted_events answered 503"),
+        ("health", "/console/senders", "no health report"),
         ("ros_api", "/console/recommendations", "ros_api answered 503"),
         ("ros_api", "/console/recommendations/without", "ros_api answered 503"),
         ("ros_api", f"/console/recommendations/{CONTAINER_ID}", "ros_api answered 503"),
@@ -219,6 +226,9 @@ async def test_what_is_not_known_is_not_well():
         ("/console/payloads/nothing", "headrace trace nothing"),
         ("/console/dead-letters", "There are no dead letters"),
         ("/console/topics/ccx.ocp.results", "headrace demo"),
+        ("/console/senders", "headrace assisted simulate"),
+        ("/console/senders", "No health report names segment_bridge"),
+        ("/console/senders?state=sent", "No sending matches"),
         ("/console/recommendations", "headrace demo"),
         ("/console/recommendations?project=none", "No recommendation matches"),
         ("/console/recommendations/without", "headrace demo"),
@@ -319,6 +329,31 @@ async def test_a_workload_without_a_recommendation_says_what_is_missing():
     assert asked == {"has_recommendation": "false", "limit": "50"}
     assert "ros_poller has not asked for it yet" in text
     assert "15 min of usage" in text
+
+
+async def test_senders_tell_what_they_sent_what_is_left_and_why():
+    known = facts("the token is expired")
+    made_up = Sources(sendings=[sending("c1", state="given_up", reason="401")], facts=known, opted_out=True)
+    async with console(made_up) as made:
+        text = Read((await made.get("/console/senders?cluster=c1&state=given_up"))[1]).text
+        asked = {path: query for path, query, _ in made_up.asked}
+    assert asked["/api/assisted-events/v1/sendings"] == {
+        "cluster_id": "c1", "state": "given_up", "limit": "50", "offset": "0",
+    }  # fmt: skip
+    assert "/api/assisted-events/v1/clusters/c1" in asked
+    assert "headrace assisted opt-out c1 --undo" in text
+    assert "given up" in text
+    assert "5 found, 3 sent, 900 B" in text
+    assert "2 files" in text
+    assert "the token is expired" in text
+    assert "2 the token is expired" in text
+
+
+async def test_a_sender_that_has_told_nothing_yet_is_not_one_that_is_absent():
+    async with console(Sources(facts={"ols_collector": {}, "segment_bridge": {"run": None}})) as made:
+        text = Read((await made.get("/console/senders"))[1]).text
+    assert "ols_collector runs and has not finished anything" in text
+    assert "segment_bridge runs and has not finished anything" in text
 
 
 async def test_a_rule_is_switched_off_with_a_reason_and_never_without():
