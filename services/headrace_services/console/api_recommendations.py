@@ -109,9 +109,11 @@ class RecommendationPages:
         """Answer the recommendations as a spreadsheet: a row for each term and engine."""
         viewer = self._of_one(request)
         asked = {item.name: item.read(request.query) for item in LIST if item is not _OFFSET}
-        text = await self.ros.spreadsheet(viewer, _query(asked))
+        found = await panel("ros_api", self.ros.spreadsheet(viewer, _query(asked)))
+        if found.value is None:
+            raise Refusal(503, found.problem)
         return web.Response(
-            body=text.encode(),
+            body=found.value.encode(),
             content_type=OCTETS,
             headers={"Content-Disposition": 'attachment; filename="recommendations.csv"'},
         )

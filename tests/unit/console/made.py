@@ -225,6 +225,8 @@ class Sources:
     async def _recommendations(self, request: web.Request) -> web.Response:
         if request.query.get("format") == "csv":
             self._note(request)
+            if "ros_api" in self.away:
+                return web.json_response({"status": "error", "message": "no access"}, status=403)
             return web.Response(text="id,container\n1,=cart\n", content_type="text/csv")
         body = {"data": self.recommendations, "meta": {"count": len(self.recommendations)}}
         found: web.Response = await self._answer("ros_api", lambda: body)(request)

@@ -289,6 +289,13 @@ async def test_filters_and_orders_of_recommendations_reach_the_ros_api_and_the_s
     assert written == order | {"format": "csv"}
 
 
+async def test_a_spreadsheet_that_ros_api_refuses_says_so():
+    async with console(Sources(away={"ros_api"})) as made:
+        code, page = await made.get("/console/downloads/recommendations")
+    assert code == 503
+    assert "ros_api answered 403" in page
+
+
 @pytest.mark.parametrize("query", ["term=odd", "engine=odd", "sort=odd", "offset=-1", "project=%00"])
 async def test_what_cannot_be_read_of_recommendations_is_refused_by_name(query):
     async with console(Sources()) as made:
