@@ -19,6 +19,8 @@ from headrace.web.peer import reason_of
 _REQUEST_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
 _SOON_SECONDS: Final = 60.0
+# More than one request: a tracker that is slow once, or starts again, ends nothing.
+_SILENT_SECONDS: Final = 15.0
 
 T = TypeVar("T")
 
@@ -113,13 +115,23 @@ class Flow:
         """Yield each status as the tracker receives it, until every service has a final one.
 
         Services behind a failed one are not awaited. ``known`` are ids of earlier statuses. At the deadline
-        ``trail.missing`` names the services without a final status.
+        ``trail.missing`` names the services without a final status. Raises `Retryable` when the tracker has not
+        answered for 15 seconds.
         """
-        deadline = time.monotonic() + within_seconds
+        answered = time.monotonic()
+        deadline = answered + within_seconds
         seen = set(known)
         trail.missing = frozenset(services)
         while trail.missing and time.monotonic() < deadline:
-            for hop in await self.hops(trail.request_id, org_id):
+            try:
+                hops = await self.hops(trail.request_id, org_id)
+            except Retryable:
+                if time.monotonic() - answered > _SILENT_SECONDS:
+                    raise
+                hops = []
+            else:
+                answered = time.monotonic()
+            for hop in hops:
                 if hop.id in seen:
                     continue
                 seen.add(hop.id)
