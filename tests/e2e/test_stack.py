@@ -16,6 +16,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from headrace.contracts.status import TERMINAL
 from headrace.laptop.uploads import as_organisation
 from headrace.local.ports import EnginePorts
 from headrace.samples import KINDS, SampleOptions
@@ -211,7 +212,8 @@ def test_send_follows_to_the_archive_and_trace_tells_the_same(stack, samples):
     assert key[1].startswith(f"archives/compressed/{cluster[:2]}/{cluster}/")
 
     traced = json.loads(stack.run("trace", request_id, "--json").stdout)
-    assert sorted((hop["service"], hop["status"]) for hop in traced["hops"]) == sorted(hops)
+    told = [hop for hop in traced["hops"] if hop["message"] or hop["status"] in TERMINAL]
+    assert sorted((hop["service"], hop["status"]) for hop in told) == sorted(hops)
     assert [archive["key"] for archive in traced["archives"]] == [key[1]]
 
 
@@ -352,6 +354,9 @@ async def test_every_command_of_the_ros_document_runs_as_printed_on_the_local_st
     shell = Shell(tmp_path, environment(PATH=path), names=names)
     for item in DOCUMENT:
         here = item | item.get("local", {})
+        # `open` is macOS's; some Linux machines have another of that name.
+        if here.get("status") == 127 and shutil.which(here["run"].split()[0], path=path):
+            continue
         await eventually(
             partial(asyncio.to_thread, shell.shows, here),
             within_seconds=1.0 if "POST" in item["run"] else 60.0,

@@ -105,6 +105,16 @@ with every as (
 )
 select * from every where place <= {_FIRST} or place > places - {_NEWEST} order by place
 """  # noqa: S608 -- ours
+_EXPECT: Final = """
+with expected as (
+    select * from unnest($1::text[], $2::text[]) as pair (upload_service, service)
+), gone as (
+    delete from expected_consumers e where not exists (
+        select from expected where upload_service = e.upload_service and service = e.service
+    )
+)
+insert into expected_consumers select * from expected on conflict do nothing
+"""
 _SETTLE: Final = f"""
 with unsettled as (
     select id from payloads where state is null order by id limit {_SETTLED_AT_ONCE} for update skip locked
@@ -129,21 +139,10 @@ class States:
         self._database = database
 
     async def expect(self, consumers: Mapping[str, frozenset[str]]) -> None:
-        """Say which services have to report on an upload for a service."""
+        """Record which services have to report on an upload for a service."""
         pairs = [(upload, service) for upload, services in consumers.items() for service in services]
         uploads, services = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        async with self._database.transaction() as connection:
-            await connection.execute(
-                "delete from expected_consumers where (upload_service, service) not in"
-                " (select * from unnest($1::text[], $2::text[]))",
-                uploads,
-                services,
-            )
-            await connection.execute(
-                "insert into expected_consumers select * from unnest($1::text[], $2::text[]) on conflict do nothing",
-                uploads,
-                services,
-            )
+        await self._database.fetch(_EXPECT, uploads, services)
 
     async def page(
         self, query: Mapping[str, str], org_id: str | None

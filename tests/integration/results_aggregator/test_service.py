@@ -63,8 +63,12 @@ async def test_what_is_on_the_topics_is_stored_reported_measured_and_served(
     request_id, faulty = fresh("request"), fresh("request")
     identity = {"identity": {"org_id": "1", "type": "User", "user": {"user_id": "5"}}}
     header = base64.b64encode(json.dumps(identity).encode()).decode()
+    # A starved broker is fenced for a moment, and knows no topic meanwhile.
     await service.producer.send_raw(
-        service.reports, _body(reported(1, hit("nodes", "SMALL"), RequestId=request_id)), key=None
+        service.reports,
+        _body(reported(1, hit("nodes", "SMALL"), RequestId=request_id)),
+        key=None,
+        timeout_seconds=60.0,
     )
     await service.producer.send_raw(
         service.reports, _body(reported(1, OrgID=None, RequestId=faulty)), key=None
