@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from headrace.runtime.errors import ConfigurationError, Retryable
+from headrace.runtime.errors import ConfigurationError, Permanent, Retryable
 from headrace.runtime.logging import get_logger, redact
 from headrace.web.errors import Refusal
 from headrace.web.listener import has_left
@@ -119,8 +119,9 @@ def _refusal_of(error: Exception, request: web.Request) -> tuple[int, str]:
             return error.status, error.reason
         case BadParameter():
             return 400, str(error)
-        case Retryable():
-            return 503, str(error)
+        case Retryable() | Permanent():
+            # Another service is away, or refused.
+            return 503 if isinstance(error, Retryable) else 502, str(error)
         case web.HTTPNotFound():
             return 404, "there is no such page"
         case web.HTTPException():

@@ -272,6 +272,8 @@ class Sources:
         return web.json_response({"cluster": self.cluster})
 
     async def _decide(self, request: web.Request) -> web.Response:
+        if "results_aggregator" in self.away:
+            return web.json_response({"status": "no access"}, status=403)
         body = await request.json() if request.can_read_body else None
         self.decided.append((request.method, request.path, body))
         return web.json_response({"status": "ok"})

@@ -81,6 +81,18 @@ async def test_a_change_of_its_own_page_is_made(headers):
         assert made.sources.redriven == [[(DLQ, 0, 3)]]
 
 
+async def test_a_change_that_another_service_refuses_says_why():
+    async with console(Sources(away={"results_aggregator"})) as made:
+        form = {"rule_id": "pack.rules.nodes", "error_key": "SMALL", "answer": "enable"}
+        async with made.session.post(
+            made.url + "/console/clusters/c1?org=1", data=form, headers={"Origin": made.url}
+        ) as response:
+            assert response.status == 502
+            page = await response.text()
+        assert "results_aggregator" in page
+        assert "no access" in page
+
+
 async def test_no_get_changes_anything():
     async with console(Sources(letters=[letter()], payloads=[payload()])) as made:
         for path in (*OPERATORS, "/console/payloads", "/console/payloads/r1", "/console/upload"):
