@@ -155,6 +155,15 @@ def nothing_of_ours_blocks_the_loop(blocking_calls: list[str]) -> Iterator[None]
     assert not blocking_calls, "\n".join(blocking_calls[:3])
 
 
+@pytest.fixture(autouse=True)
+def structlog_as_it_was() -> Iterator[None]:
+    """A command that a test runs in its own process configures logging for it; the next test has it as it was."""
+    before = structlog.get_config()
+    yield
+    if structlog.get_config() != before:
+        structlog.configure(**before)
+
+
 @pytest.fixture
 def restored_logs() -> Iterator[None]:
     """For a test that configures logging: afterwards every logger is as it was."""

@@ -15,6 +15,7 @@ from aiohttp import web
 from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 
 from headrace.contracts.message import utc_now
+from headrace.web.errors import Refusal
 from headrace_services.console import words
 
 PREFIX: Final = "/console"
@@ -65,7 +66,7 @@ def static(request: web.Request, name: str) -> web.Response:
     """Answer a static file by the name with its hash."""
     found = next((file for file in files().values() if file.name == name), None)
     if found is None:
-        raise web.HTTPNotFound
+        raise Refusal(404, "there is no such page")
     headers = {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
     if found.compressed and "gzip" in request.headers.get("Accept-Encoding", ""):
         headers["Content-Encoding"] = "gzip"

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from headrace.contracts import kruize
 from headrace.database.conditions import Where, literal
 from headrace.database.pool import Record
 from headrace.web.cursors import Cursor
@@ -56,20 +57,20 @@ POLLED_PARAMETERS: Final[tuple[Parameter[Any], ...]] = (
 HISTORY_CURSOR: Final = Cursor((datetime,))
 HISTORY_PARAMETERS: Final[tuple[Parameter[Any], ...]] = (LIMIT, HISTORY_CURSOR.parameter)
 
-# Kruize's name of a metric, what of it, and the name that it is shown under. Namespaces' metrics have a prefix.
+# Kruize's metric, what of it, and the name that it is shown under. Namespaces' metrics have a prefix.
 _AMOUNTS: Final = (
-    ("cpuRequest", "avg", "cpu_request"),
-    ("cpuLimit", "avg", "cpu_limit"),
-    ("cpuUsage", "avg", "cpu_usage_avg"),
-    ("cpuUsage", "min", "cpu_usage_min"),
-    ("cpuUsage", "max", "cpu_usage_max"),
-    ("cpuThrottle", "avg", "cpu_throttle_avg"),
-    ("memoryRequest", "avg", "memory_request"),
-    ("memoryLimit", "avg", "memory_limit"),
-    ("memoryUsage", "avg", "memory_usage_avg"),
-    ("memoryUsage", "min", "memory_usage_min"),
-    ("memoryUsage", "max", "memory_usage_max"),
-    ("memoryRSS", "avg", "memory_rss_avg"),
+    (kruize.CPU_REQUEST, "avg", "cpu_request"),
+    (kruize.CPU_LIMIT, "avg", "cpu_limit"),
+    (kruize.CPU_USAGE, "avg", "cpu_usage_avg"),
+    (kruize.CPU_USAGE, "min", "cpu_usage_min"),
+    (kruize.CPU_USAGE, "max", "cpu_usage_max"),
+    (kruize.CPU_THROTTLE, "avg", "cpu_throttle_avg"),
+    (kruize.MEMORY_REQUEST, "avg", "memory_request"),
+    (kruize.MEMORY_LIMIT, "avg", "memory_limit"),
+    (kruize.MEMORY_USAGE, "avg", "memory_usage_avg"),
+    (kruize.MEMORY_USAGE, "min", "memory_usage_min"),
+    (kruize.MEMORY_USAGE, "max", "memory_usage_max"),
+    (kruize.MEMORY_RSS, "avg", "memory_rss_avg"),
 )
 AMOUNTS: Final = tuple(shown for _, _, shown in _AMOUNTS)
 _TOTALS: Final = {"cpu_request", "cpu_limit", "memory_request", "memory_limit"}
@@ -153,7 +154,7 @@ def _point(row: Record) -> dict[str, Any]:
     }
     point: dict[str, Any] = {"start": row["interval_start"], "end": row["interval_end"]}
     for metric, part, shown in _AMOUNTS:
-        info = told.get(metric.lower(), {})
+        info = told.get(metric.name.lower(), {})
         # What is requested is told as a sum over pods and as the average of one.
         value = info.get(part, info.get("sum") if shown in _TOTALS else None)
         point[shown] = _number(value)

@@ -135,9 +135,14 @@ async def test_a_dead_letter_is_found_shown_and_put_back_once(console: Console):
     assert (await console.get("/dead-letters/unknown.dlq/0/0"))[0] == 404
     status, where = await console.post("/redrive", {"letter": name})
     assert (status, where) == (303, "/console/dead-letters?redriven=1")
-    letter = await show(console.engines, DLQ, sent.partition, sent.offset)
-    assert letter is not None
-    assert letter.redriven
+
+    async def redriven():
+        # A transaction is seen a moment after its commit was answered.
+        letter = await show(console.engines, DLQ, sent.partition, sent.offset)
+        assert letter is not None
+        return letter.redriven
+
+    await eventually(redriven, within_seconds=30)
     # Once more puts nothing back.
     assert (await console.post("/redrive", {"letter": name}))[1] == "/console/dead-letters?redriven=0"
 
