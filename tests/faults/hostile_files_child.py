@@ -1,17 +1,14 @@
 """Works on hostile files in a process of its own, and prints of each, a JSON line, what it came to and what it cost.
 
-Large ones have a process each: what the allocator keeps of one is not counted to the next.
-
 The event loop's longest stall counts what the process computed meanwhile: a machine that gave the processor to others
 is not what holds a loop up.
 """
 
 import asyncio
 import json
-import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,7 @@ from typing import Any
 from headrace.runtime.errors import Rejected
 from headrace_services.koku.manifest import Manifest
 from headrace_services.ros_processor.aggregation import aggregate
-from tests.faults.hostile_files import CHUNK, FILES, LARGE, MANIFESTS, honest
+from tests.faults.hostile_files import CHUNK, FILES, MANIFESTS, honest
 
 NOW = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
 TICK_SECONDS = 0.002
@@ -80,12 +77,12 @@ async def outcome(work: Callable[[], Awaitable[str]]) -> str:
         return f"failed: {error!r}"
 
 
-async def work_on(names: Iterable[str]) -> None:
+async def main() -> None:
     loop = Loop()
     watching = asyncio.create_task(loop.watch())
     await usage(honest())
     base_kib = kib("VmRSS")
-    for name in names:
+    for name in sys.argv[1:] or [*FILES, *MANIFESTS]:
         if name in FILES:
             pieces = FILES[name]()
             work = lambda pieces=pieces: usage(pieces)  # noqa: E731
@@ -110,17 +107,5 @@ async def work_on(names: Iterable[str]) -> None:
     watching.cancel()
 
 
-def main() -> None:
-    names = sys.argv[1:] or [*FILES, *MANIFESTS]
-    for name in sorted(LARGE & {*names}):
-        child = os.fork()
-        if not child:
-            asyncio.run(work_on([name]))
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        assert status == 0, f"{name}: {status}"
-    asyncio.run(work_on(name for name in names if name not in LARGE))
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(asyncio.run(main()))
